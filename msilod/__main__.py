@@ -1,0 +1,107 @@
+"""The `msilod` command: start, check, demo. Thin: words in, exit code out (msilod(8)).
+
+Rule: beside msilo_cli this is the only file that knows typer; everything heavy is imported by the verb that
+needs it.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from msilod import __version__
+from msilod.errors import MsilodError
+
+app = typer.Typer(
+    name="msilod",
+    help="SIP registrar, stateful proxy and silo for MESSAGEs to users who are away.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+)
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Configuration file, instead of the search order."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"msilod {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def msilod(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """SIP registrar, stateful proxy and silo for MESSAGEs to users who are away."""
+
+
+@app.command()
+def start(
+    config: ConfigFile = None,
+    domain: Annotated[
+        list[str] | None, typer.Option("--domain", metavar="NAME", help="A domain to serve; may be repeated.")
+    ] = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option("--listen", metavar="SPEC", help="udp:ADDR:PORT or tcp:ADDR:PORT; may be repeated."),
+    ] = None,
+    db_url: Annotated[str | None, typer.Option("--db-url", metavar="URL", help="Where the silo is.")] = None,
+    log_level: Annotated[
+        str, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
+    ] = "info",
+) -> None:
+    """Serve in the foreground until TERM or INT; log to standard error."""
+    from msilod.config import Options, load
+    from msilod.daemon import log
+    from msilod.daemon.process import serve
+
+    if log_level not in log.LEVELS:
+        raise typer.BadParameter(
+            f"{log_level!r} is none of {', '.join(log.LEVELS)}", param_hint="--log-level"
+        )
+    options = Options(domains=domain or None, listen=listen or None, db_url=db_url)
+    settings = load(config, os.environ, options)
+    log.configure(log_level)
+    raise typer.Exit(serve(settings))
+
+
+@app.command()
+def check(config: ConfigFile = None) -> None:
+    """Read the configuration and say what is wrong with it, in one line; exit 0 or 78."""
+    from msilod.config import load, summary
+
+    settings = load(config, os.environ)
+    typer.echo(f"msilod: {summary(settings)}")
+
+
+@app.command()
+def demo() -> None:
+    """Show the main job on a free loopback port: a MESSAGE to an absent user is kept, and delivered."""
+    from msilod.daemon.demo import run_demo
+
+    raise typer.Exit(run_demo())
+
+
+def main() -> None:
+    """The border: every error of ours ends as one line and its exit code."""
+    try:
+        app()
+    except MsilodError as error:
+        print(f"msilod: {error}", file=sys.stderr)  # noqa: T201 - the one line an operator gets
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

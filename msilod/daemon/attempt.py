@@ -1,0 +1,48 @@
+"""Attempt: one stored MESSAGE on the wire to one contact; the owner of its client transaction."""
+
+from typing import Protocol
+
+from msilod.silo.run import Contact, DeliveryRun, Why
+from msilod.silo.stored_message import StoredMessage
+from msilod.sip.message import Response
+from msilod.transaction.client import ClientTransaction
+
+
+class AttemptEnds(Protocol):
+    """Who hears of the end: the deliverer."""
+
+    def answered(self, attempt: "Attempt", response: Response, now: float) -> None:
+        """A final answer, perhaps long after the run went on."""
+
+    def failed(self, attempt: "Attempt", why: Why, now: float) -> None:
+        """Silence, or no transport."""
+
+
+class Attempt:
+    """Deliveries run to Timer F (32 s), inside the 40 s that one attempt may take; no branch limit."""
+
+    __slots__ = ("contact", "deliverer", "row", "run")
+
+    def __init__(
+        self, deliverer: AttemptEnds, run: DeliveryRun, row: StoredMessage, contact: Contact
+    ) -> None:
+        self.deliverer = deliverer
+        self.run = run
+        self.row = row
+        self.contact = contact
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """Provisional answers say nothing; a final one ends the attempt."""
+        if response.status >= 200:
+            self.deliverer.answered(self, response, now)
+
+    def on_limit(self, transaction: ClientTransaction, now: float) -> None:
+        """Not asked for."""
+
+    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
+        """Timer F."""
+        self.deliverer.failed(self, "timeout", now)
+
+    def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
+        """ICMP, or a closed connection."""
+        self.deliverer.failed(self, "transport", now)

@@ -1,0 +1,143 @@
+"""The control socket: a Unix stream that answers JSON-RPC lines (interface.md; the protocol is in control.py).
+
+Rules: 0660, so that the group msilod may use it; a stale socket file is replaced, a live one never; garbage
+gets an error and the daemon serves on.
+"""
+
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from msilod.control import (
+    FAILED,
+    INVALID_REQUEST,
+    MAX_LINE,
+    NO_METHOD,
+    PARSE_ERROR,
+    Problem,
+    Request,
+    decode_request,
+    encode_problem,
+    encode_result,
+)  # fmt: skip
+from msilod.daemon.log import get_log
+from msilod.errors import MsilodError, UnavailableError
+
+Handler = Callable[[dict[str, Any]], Any]
+MAX_CLIENTS: Final = 64
+MODE: Final = 0o660
+CHUNK: Final = 65536
+
+
+class ControlServer:
+    """Bound at construction. Raises UnavailableError when another daemon answers there."""
+
+    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+        self.path = path
+        self.handlers = handlers
+        self._clients = 0
+        self._socket = _bind(path)
+
+    async def serve(self) -> None:
+        """Accept and answer until cancelled."""
+        listener = trio.SocketListener(trio.socket.from_stdlib_socket(self._socket))
+        async with trio.open_nursery() as nursery:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except OSError:
+                    await trio.sleep(0.2)
+                    continue
+                if self._clients >= MAX_CLIENTS:
+                    await trio.aclose_forcefully(stream)
+                else:
+                    nursery.start_soon(self._serve_client, stream)
+
+    async def _serve_client(self, stream: trio.SocketStream) -> None:
+        self._clients += 1
+        buffer = b""
+        try:
+            async with stream:
+                while data := await stream.receive_some(CHUNK):
+                    *lines, buffer = (buffer + data).split(b"\n")
+                    for line in lines:
+                        if line.strip():
+                            await stream.send_all(await self.answer(line))
+                    if len(buffer) > MAX_LINE:
+                        return
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            get_log().debug("a control client has hung up")
+        finally:
+            self._clients -= 1
+
+    async def answer(self, line: bytes) -> bytes:
+        """The line that answers `line`; b"" for a notification."""
+        try:
+            request = decode_request(line)
+        except msgspec.ValidationError as error:
+            return encode_problem(None, Problem(INVALID_REQUEST, str(error)))
+        except msgspec.DecodeError as error:
+            return encode_problem(None, Problem(PARSE_ERROR, str(error)))
+        answer = await self._call(request)
+        return answer if request.id is not None else b""
+
+    async def _call(self, request: Request) -> bytes:
+        handler = self.handlers.get(request.method)
+        if handler is None:
+            return encode_problem(request.id, Problem(NO_METHOD, f"there is no method {request.method}"))
+        try:
+            result = handler(request.params)
+            if isinstance(result, Awaitable):
+                result = await result
+            return encode_result(request.id, result)
+        except MsilodError as error:
+            return encode_problem(request.id, Problem(FAILED, str(error), {"exit_code": error.exit_code}))
+        except Exception as error:
+            get_log().error("a control method failed", method=request.method, exc_info=error)
+            return encode_problem(
+                request.id, Problem(FAILED, "the daemon failed; see its log", {"exit_code": 1})
+            )
+
+    def close(self) -> None:
+        """Remove the socket."""
+        self._socket.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _bind(path: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_socket():
+            _refuse_live(path)
+            path.unlink()
+        # Under this mask the socket never exists with a wider mode.
+        former = os.umask(0o777 & ~MODE)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(former)
+        sock.listen(MAX_CLIENTS)
+    except OSError as error:
+        sock.close()
+        reason = error.strerror or str(error)
+        raise UnavailableError(
+            f"cannot have the control socket {path}: {reason} (see [control] socket)"
+        ) from error
+    sock.setblocking(False)
+    return sock
+
+
+def _refuse_live(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise UnavailableError(f"another msilod answers at {path} (stop it, or choose another [control] socket)")

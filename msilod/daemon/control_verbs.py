@@ -1,0 +1,191 @@
+"""What the control socket can ask of a running daemon: status, bindings, dump, wake, reload, stop.
+
+Rule: one method per verb, plain JSON in and out; msilo(1) shows the results, msilod(8) documents them.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+import trio
+
+from msilod import __version__
+from msilod.daemon.server import Server
+from msilod.errors import MsilodError
+from msilod.registrar.binding import Binding
+from msilod.silo.delivery import build_delivery
+from msilod.silo.stored_message import StoredMessage
+from msilod.sip.uri import SipUri, parse_aor
+
+Params = dict[str, Any]
+# What `dump --wait` waits for one recipient: Timer F of two rounds and the commits.
+DUMP_DEADLINE: Final = 90.0
+USAGE: Final = 2
+
+
+class DumpRefused(MsilodError):
+    """A dump that does not say enough; the command line exits with 2."""
+
+    exit_code = USAGE
+
+
+class ControlVerbs:
+    """The handlers. Each takes the params object and returns the result object."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def handlers(self) -> dict[str, Callable[[Params], Any]]:
+        """Method name to handler."""
+        return {
+            "status": self.status,
+            "bindings": self.bindings,
+            "dump": self.dump,
+            "wake": self.wake,
+            "stop": self.stop,
+        }
+
+    async def status(self, params: Params) -> Params:
+        """How the daemon does: what it listens on, rows per state, counters."""
+        server = self.server
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime": round(server.clock.now() - server.started, 3),
+            "listening": [repr(endpoint) for endpoint in server.transports.listening()],
+            "domains": list(server.myself.domains),
+            "silo": str(server.store.path),
+            "rows": await trio.to_thread.run_sync(server.store.counts),
+            "bindings": len(server.location),
+            "recipients_registered": server.location.aor_count,
+            "open_transactions": server.layer.open_transactions,
+            "runs": len(server.deliverer.runs),
+            "counters": server.counters.as_dict(),
+        }
+
+    def bindings(self, params: Params) -> Params:
+        """Who is registered where; all, or the named AORs."""
+        server, wall = self.server, self.server.clock.wall()
+        aors = params.get("aors")
+        if aors:
+            found = [b for aor in aors for b in server.location.bindings(self._aor(aor), wall)]
+        else:
+            found = [b for b in server.location.all() if b.expires_at > wall]
+        return {"bindings": [_binding(b) for b in found]}
+
+    def wake(self, params: Params) -> Params:
+        """The command line has committed rows for these AORs."""
+        self.server.housekeeping.noticed([self._aor(aor) for aor in params.get("aors", [])])
+        self.server.writer.flush()
+        return {}
+
+    def stop(self, params: Params) -> Params:
+        """As TERM: drain and end."""
+        self.server.stop()
+        return {}
+
+    async def dump(self, params: Params) -> Params:
+        """m_dump: deliver now, to the registered contacts, or to one contact that is named."""
+        to = params.get("to")
+        aors = [self._aor(aor) for aor in params.get("aors") or []] or [self._aor_of_contact(to)]
+        results: list[Params] = []
+        for aor in aors:
+            if params.get("dry_run"):
+                results += await self._dry_run(aor, to)
+            else:
+                results += await self._dump_one(aor, to, bool(params.get("wait")))
+        return {"results": results}
+
+    def _aor(self, text: str) -> str:
+        try:
+            return self.server.myself.canonical(parse_aor(text))
+        except ValueError as error:
+            raise DumpRefused(f"{text}: {error}") from error
+
+    def _aor_of_contact(self, contact: str | None) -> str:
+        """The AOR that a `--to` without a user means (interface.md, dump)."""
+        if not contact:
+            raise DumpRefused("dump needs a recipient or --to CONTACT")
+        uri = SipUri.parse(contact)
+        if uri.user and self.server.myself.owns(uri):
+            return self.server.myself.canonical(uri.aor())
+        bound = sorted(self.server.location.aors_for_contact(contact))
+        if len(bound) == 1:
+            return bound[0]
+        if not bound:
+            raise DumpRefused(f"nobody is registered at {contact}; name the recipient as well")
+        raise DumpRefused(f"{contact} belongs to {', '.join(bound)}; name one of them as well")
+
+    def _contacts(self, aor: str, to: str | None) -> list[Binding]:
+        if to is None:
+            found = self.server.location.bindings(aor, self.server.clock.wall())
+            return [binding for binding in found if binding.takes_messages]
+        SipUri.parse(to)
+        wall = self.server.clock.wall()
+        return [Binding(aor, to, "msilo-dump", 0, wall + DUMP_DEADLINE, wall)]
+
+    async def _dump_one(self, aor: str, to: str | None, wait: bool) -> list[Params]:
+        server, results = self.server, []
+        contacts = self._contacts(aor, to)
+        if not contacts:
+            return [{"aor": aor, "outcome": "skipped", "reason": "not registered"}]
+        ended = trio.Event()
+
+        def watch(row: StoredMessage | None, outcome: str, status: int | None, until: float | None) -> None:
+            if row is None:
+                ended.set()
+            else:
+                results.append(_outcome(row, outcome, status, contacts[0].contact, until))
+
+        if wait:
+            server.deliverer.watch(aor, watch)
+        server.deliverer.offer(aor, contacts, server.clock.now())
+        server.writer.flush()
+        if not wait:
+            return [{"aor": aor, "outcome": "sent"}]
+        with trio.move_on_after(DUMP_DEADLINE):
+            await ended.wait()
+        server.deliverer.unwatch(aor, watch)
+        return results
+
+    async def _dry_run(self, aor: str, to: str | None) -> list[Params]:
+        contacts = self._contacts(aor, to)
+        rows = await trio.to_thread.run_sync(self.server.store.waiting, aor)
+        return [
+            {**_outcome(row, "would send", None, contact.contact, None), "request": _text(self, row, contact)}
+            for row in rows
+            for contact in contacts[:1]
+        ]
+
+
+def _text(verbs: ControlVerbs, row: StoredMessage, contact: Binding) -> str:
+    server = verbs.server
+    request = build_delivery(row, contact.contact, contact.path, server.silo.policy, server.clock.wall())
+    return request.to_bytes().decode("utf-8", "backslashreplace")
+
+
+def _outcome(
+    row: StoredMessage, outcome: str, status: int | None, contact: str, until: float | None
+) -> Params:
+    return {
+        "id": row.id,
+        "aor": f"sip:{row.aor}",
+        "outcome": outcome,
+        "status": status,
+        "contact": contact,
+        "next_attempt_at": until,
+    }
+
+
+def _binding(binding: Binding) -> Params:
+    return {
+        "aor": binding.aor,
+        "contact": binding.contact,
+        "expires_at": binding.expires_at,
+        "q": binding.q,
+        "flow": repr(binding.flow) if binding.flow is not None else "",
+        "user_agent": binding.user_agent,
+        "path": list(binding.path),
+        "methods": sorted(binding.methods) if binding.methods is not None else None,
+        "registered_at": binding.registered_at,
+    }

@@ -1,0 +1,29 @@
+"""What the daemon has done since its start, under the names that msilo's statistics gave them.
+
+Rule: plain integers, added to where the thing happens; `status` and the log read them.
+"""
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counts since the start; every one only grows."""
+
+    stored_messages: int = 0
+    dumped_messages: int = 0
+    failed_messages: int = 0
+    rejected_messages: int = 0
+    expired_messages: int = 0
+    duplicate_messages: int = 0
+    refused_messages: int = 0
+    relayed_requests: int = 0
+    registrations: int = 0
+    notices: int = 0
+    malformed: int = 0
+    dropped: int = 0
+    internal_errors: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Name to count."""
+        return asdict(self)

@@ -1,0 +1,295 @@
+"""Delivery: begins the runs of silo/run.py and carries out their steps (the seed's m_dump).
+
+One run per recipient. A run asks for rows (Claim), sends one MESSAGE per contact at a time (Send), and ends
+rows (Settle, Reject, Postpone, Release); this file turns those steps into client transactions and writer
+jobs, and their ends back into inputs. Law 2 is the pair `_settle` and `_settled`: the next MESSAGE to a
+contact leaves only when the former row's end is committed, because the run waits to be told.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Final
+
+import trio
+
+from msilod.daemon.attempt import Attempt
+from msilod.daemon.clock import Clock
+from msilod.daemon.counters import Counters
+from msilod.daemon.log import get_log
+from msilod.daemon.mail import MailMemory
+from msilod.daemon.paths import Paths
+from msilod.errors import MsilodError, StoreError
+from msilod.proxy.forwarding import branch_for
+from msilod.proxy.target_set import Target
+from msilod.registrar.binding import Binding
+from msilod.registrar.location import LocationService
+from msilod.silo.contact import ContactKey
+from msilod.silo.delivery import build_delivery
+from msilod.silo.policy import SiloPolicy
+from msilod.silo.run import Claim, DeliveryRun, Finished, Postpone, Reject, Release, Send, Settle, Step, Why
+from msilod.silo.schedule import DeliverySchedule
+from msilod.silo.stored_message import Ending, StoredMessage
+from msilod.sip.flow import Flow
+from msilod.sip.message import Response
+from msilod.sip.retry_after import parse_retry_after
+from msilod.store.writer import StoreWriter
+from msilod.transaction.layer import TransactionLayer
+
+# Told of each row's outcome: row, outcome, status, contact, next attempt; and, with no row, of the run's end.
+Watcher = Callable[[StoredMessage | None, str, int | None, float | None], None]
+
+
+class Deliverer:
+    """Drives the runs. `live` are branches of online MESSAGEs that still occupy a contact."""
+
+    def __init__(
+        self,
+        policy: SiloPolicy,
+        layer: TransactionLayer,
+        paths: Paths,
+        writer: StoreWriter,
+        location: LocationService,
+        clock: Clock,
+        mail: MailMemory,
+        counters: Counters,
+        random: Callable[[], bytes],
+    ) -> None:
+        self.policy = policy
+        self.schedule = DeliverySchedule()
+        self.layer = layer
+        self.paths = paths
+        self.writer = writer
+        self.location = location
+        self.clock = clock
+        self.mail = mail
+        self.counters = counters
+        self.random = random
+        self.runs: dict[str, DeliveryRun] = {}
+        self.live: dict[str, dict[ContactKey, int]] = {}
+        self.watchers: dict[str, list[Watcher]] = {}
+
+    # --- what begins a run ---------------------------------------------------------------------------
+
+    def registered(self, aor: str, contacts: Iterable[Binding], now: float) -> None:
+        """m_dump(): the rows go to the contacts of that REGISTER, if they take MESSAGEs."""
+        if self.mail.may_have(aor):
+            usable = [binding for binding in contacts if binding.takes_messages]
+            if usable:
+                self.offer(aor, usable, now, self._usable(aor))
+
+    def wake(self, aor: str, now: float) -> None:
+        """Rows of `aor` are due: try all its usable contacts."""
+        usable = self._usable(aor)
+        if usable:
+            self.offer(aor, usable, now)
+
+    def wake_due(self, now: float) -> None:
+        """Those whose back-off has ended."""
+        for aor in self.schedule.due(self.clock.wall()):
+            self.wake(aor, now)
+
+    def _usable(self, aor: str) -> list[Binding]:
+        found = self.location.bindings(aor, self.clock.wall())
+        return [binding for binding in found if binding.takes_messages]
+
+    def offer(
+        self, aor: str, contacts: Sequence[Binding], now: float, others: Sequence[Binding] = ()
+    ) -> None:
+        """Begin a run of `aor` to `contacts`, or give them to the run that is under way."""
+        run = self.runs.get(aor)
+        if run is None:
+            if not self.schedule.begin(aor):
+                return
+            run = self.runs[aor] = DeliveryRun(aor, self.policy, self.schedule.memory(aor))
+            for key, row_id in self.live.get(aor, {}).items():
+                run.busy(key, row_id)
+        self._perform(run, run.offer(contacts, self.clock.wall(), others), now)
+
+    def is_running(self, aor: str) -> bool:
+        """True while rows of `aor` are due or on the wire: a new MESSAGE goes behind them (law 7)."""
+        return aor in self.runs
+
+    # --- rows that come from the silo service --------------------------------------------------------
+
+    def stored(self, row: StoredMessage, now: float) -> None:
+        """A row is durable: who has registered since the look-up gets it at once (law 7)."""
+        self.mail.add(row.aor)
+        self.wake(row.aor, now)
+
+    def stored_after_failure(
+        self, row: StoredMessage, tried: set[ContactKey], live: set[ContactKey], now: float
+    ) -> None:
+        """As `stored`, but these contacts have just failed; the live ones are the row's attempt."""
+        self.mail.add(row.aor)
+        if live:
+            self.live.setdefault(row.aor, {}).update(dict.fromkeys(live, row.id))
+        fresh = [binding for binding in self._usable(row.aor) if (binding.contact, binding.flow) not in tried]
+        if fresh:
+            self.offer(row.aor, fresh, now)
+        elif row.aor not in self.runs:
+            self.schedule.back_off(row.aor, self.clock.wall() + self.policy.backoff(0))
+
+    def delivered_late(self, row: StoredMessage, status: int, now: float) -> None:
+        """A live branch brought its 2xx after all: the row ends (law 2)."""
+        self.counters.dumped_messages += 1
+        self.writer.end(row.id, row.hash, row.aor, Ending.DELIVERED, status, self.clock.wall(), None)
+
+    def rejected_late(self, row: StoredMessage, status: int, now: float) -> None:
+        """A live branch brought a 6xx: reached and refused."""
+        self.counters.rejected_messages += 1
+        self.writer.reject(row.id, status, "refused")
+
+    def free(self, aor: str, key: ContactKey, now: float) -> None:
+        """A live branch has ended; the contact may have the next MESSAGE."""
+        live = self.live.get(aor)
+        if live is None or live.pop(key, None) is None:
+            return
+        if not live:
+            del self.live[aor]
+        run = self.runs.get(aor)
+        if run is not None:
+            self._perform(run, run.free(key, self.clock.wall()), now)
+
+    # --- watching, for `msilo dump --wait` -----------------------------------------------------------
+
+    def watch(self, aor: str, watcher: Watcher) -> None:
+        """Tell `watcher` what becomes of the rows of `aor`."""
+        self.watchers.setdefault(aor, []).append(watcher)
+
+    def unwatch(self, aor: str, watcher: Watcher) -> None:
+        """No more."""
+        watchers = self.watchers.get(aor, [])
+        if watcher in watchers:
+            watchers.remove(watcher)
+        if not watchers:
+            self.watchers.pop(aor, None)
+
+    def _tell(
+        self, aor: str, row: StoredMessage | None, outcome: str, status: int | None, at: float | None
+    ) -> None:
+        for watcher in list(self.watchers.get(aor, ())):
+            watcher(row, outcome, status, at)
+
+    # --- steps out -----------------------------------------------------------------------------------
+
+    def _perform(self, run: DeliveryRun, steps: Sequence[Step], now: float) -> None:
+        for step in steps:
+            _CARRY_OUT[step.__class__](self, run, step, now)
+
+    def _claim(self, run: DeliveryRun, step: Claim, now: float) -> None:
+        if self.schedule.must_yield(run.aor):
+            self._perform(run, run.claimed([], self.clock.wall()), now)
+            return
+        self.writer.claim(run.aor, step.limit, self.clock.wall(), partial(self._claimed, run))
+
+    def _claimed(self, run: DeliveryRun, rows: "list[StoredMessage] | StoreError") -> None:
+        now = self.clock.now()
+        if isinstance(rows, StoreError):
+            get_log().error("rows could not be claimed", aor=run.aor, reason=str(rows))
+            rows = []
+        elif not rows and not run.in_hand:
+            self.mail.discard(run.aor)
+        self._perform(run, run.claimed(rows, self.clock.wall()), now)
+
+    def _send(self, run: DeliveryRun, step: Send, now: float) -> None:
+        binding = step.contact.binding
+        target = Target(binding.contact, binding.flow, binding.path, binding.q, binding)
+        try:
+            flow = self.paths.flow_to(target)
+        except MsilodError:
+            self._unreachable(run, step, now)
+            return
+        if flow is not None:
+            self._send_on(run, step, flow, now)
+        else:
+            self.paths.dial(target, partial(self._send_on, run, step))
+
+    def _send_on(self, run: DeliveryRun, step: Send, flow: Flow | None, now: float) -> None:
+        if flow is None:
+            self._unreachable(run, step, now)
+            return
+        binding = step.contact.binding
+        request = build_delivery(step.row, binding.contact, binding.path, self.policy, self.clock.wall())
+        self.layer.request(
+            request, flow, Attempt(self, run, step.row, step.contact), now, branch_for(self.random(), b"")
+        )
+
+    def _unreachable(self, run: DeliveryRun, step: Send, now: float) -> None:
+        steps = run.failed(step.row.id, step.contact.key, "transport", self.clock.wall())
+        self._perform(run, steps, now)
+
+    def _settle(self, run: DeliveryRun, step: Settle, now: float) -> None:
+        if step.at > self.clock.wall():
+            self.paths.nursery.start_soon(self._settle_later, run, step)
+            return
+        row = step.row
+        if step.how == Ending.DELIVERED:
+            self.counters.dumped_messages += 1
+        else:
+            self.counters.expired_messages += 1
+        self._tell(run.aor, row, str(step.how), step.status, None)
+        done = partial(self._settled, run, row.id)
+        self.writer.end(row.id, row.hash, row.aor, step.how, step.status, self.clock.wall(), done)
+
+    async def _settle_later(self, run: DeliveryRun, step: Settle) -> None:
+        await trio.sleep(step.at - self.clock.wall())
+        step.at = 0.0
+        self._settle(run, step, self.clock.now())
+        self.paths.after()
+
+    def _settled(self, run: DeliveryRun, row_id: int, error: StoreError | None) -> None:
+        if error is not None:
+            get_log().error("a row's end could not be committed", id=row_id, reason=str(error))
+        self._perform(run, run.settled(row_id, error is None, self.clock.wall()), self.clock.now())
+
+    def _reject(self, run: DeliveryRun, step: Reject, now: float) -> None:
+        self.counters.rejected_messages += 1
+        self._tell(run.aor, step.row, "rejected", step.status, None)
+        self.writer.reject(step.row.id, step.status, step.reason)
+
+    def _postpone(self, run: DeliveryRun, step: Postpone, now: float) -> None:
+        self.counters.failed_messages += sum(1 for row in step.rows if step.status is not None)
+        for row in step.rows:
+            self._tell(run.aor, row, "retry", step.status, step.until)
+        self.writer.postpone(step.rows, step.until, step.status, step.reason)
+
+    def _release(self, run: DeliveryRun, step: Release, now: float) -> None:
+        for row in step.rows:
+            self._tell(run.aor, row, "skipped", None, None)
+        self.writer.release([row.id for row in step.rows])
+
+    def _finished(self, run: DeliveryRun, step: Finished, now: float) -> None:
+        if self.runs.get(run.aor) is run:
+            del self.runs[run.aor]
+        self._tell(run.aor, None, "finished", None, step.retry_at)
+        for aor in self.schedule.finished(run.aor, step.retry_at, self.clock.wall()):
+            self.wake(aor, now)
+
+    # --- inputs --------------------------------------------------------------------------------------
+
+    def answered(self, attempt: Attempt, response: Response, now: float) -> None:
+        """A contact gave its final answer, perhaps long after the run went on."""
+        retry_after = None
+        if response.status >= 300:
+            retry_after = parse_retry_after(response.headers.get(b"retry-after"))
+        run = attempt.run
+        steps = run.answered(
+            attempt.row.id, attempt.contact.key, response.status, retry_after, self.clock.wall()
+        )
+        self._perform(run, steps, now)
+
+    def failed(self, attempt: Attempt, why: Why, now: float) -> None:
+        """Silence, or no transport."""
+        run = attempt.run
+        self._perform(run, run.failed(attempt.row.id, attempt.contact.key, why, self.clock.wall()), now)
+
+
+_CARRY_OUT: Final[dict[type, Callable[[Deliverer, DeliveryRun, Any, float], None]]] = {
+    Claim: Deliverer._claim,
+    Send: Deliverer._send,
+    Settle: Deliverer._settle,
+    Reject: Deliverer._reject,
+    Postpone: Deliverer._postpone,
+    Release: Deliverer._release,
+    Finished: Deliverer._finished,
+}

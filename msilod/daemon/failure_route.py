@@ -1,0 +1,70 @@
+"""The failure route: what becomes of a request that no registered contact took (SER's failure_route[]).
+
+For a MESSAGE the policy says Store, and the decision table (checklist §3.4) whether the answers allow it: a
+6xx and the verdicts that do not change with time go to the sender, everything else into the silo. A branch
+that is still alive then is the row's attempt: its late 2xx ends the row, its late 6xx rejects it (law 2).
+"""
+
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from msilod.daemon.forwarder import Fork
+from msilod.proxy.target_set import Target
+from msilod.routing.actions import Reply, Store
+from msilod.silo.contact import contact_key
+from msilod.silo.stored_message import StoredMessage
+from msilod.silo.verdicts import Outcome, combine
+
+if TYPE_CHECKING:
+    from msilod.daemon.server import Server
+    from msilod.daemon.transaction_user import Incoming
+
+
+class FailureRoute:
+    """The failure route of one fork; `aor` is whose contacts were tried."""
+
+    __slots__ = ("aor", "delivered", "fork", "incoming", "policy", "row", "server")
+
+    def __init__(self, server: "Server", policy: ModuleType, incoming: "Incoming", aor: str) -> None:
+        self.server = server
+        self.policy = policy
+        self.incoming = incoming
+        self.aor = aor
+        self.fork: Fork | None = None
+        self.row: StoredMessage | None = None
+        self.delivered = 0
+
+    def failed(self, fork: Fork, status: int, now: float) -> None:
+        """No branch took it: ask the policy."""
+        self.fork = fork
+        action = self.policy.failure_route(self.incoming.routing, status)
+        if isinstance(action, Reply):
+            fork.server.respond(action.status, now)
+        elif isinstance(action, Store) and combine(fork.ends)[0] is Outcome.KEEP:
+            self.server.silo.keep(fork.server, action.mode, action.next_hop, now, self)
+        else:
+            fork.give_best(now)
+
+    def stored(self, row: StoredMessage, now: float) -> None:
+        """The row is durable and the sender has his 202."""
+        self.row = row
+        deliverer = self.server.deliverer
+        if self.delivered:
+            deliverer.delivered_late(row, self.delivered, now)
+            return
+        assert self.fork is not None
+        tried = {contact_key(target.binding) for target in self.fork.targets if target.binding}
+        live = {contact_key(target.binding) for target in self.fork.live.values() if target.binding}
+        deliverer.stored_after_failure(row, tried, live, now)
+
+    def late(self, fork: Fork, target: Target, status: int, now: float) -> None:
+        """A branch ended after the sender was answered; status 0: without an answer."""
+        deliverer = self.server.deliverer
+        if 200 <= status < 300:
+            self.delivered = status
+            if self.row is not None:
+                deliverer.delivered_late(self.row, status, now)
+        elif status >= 600 and self.row is not None:
+            deliverer.rejected_late(self.row, status, now)
+        if target.binding is not None:
+            deliverer.free(self.aor, contact_key(target.binding), now)

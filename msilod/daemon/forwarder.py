@@ -1,0 +1,234 @@
+"""Forwarding: one request to its target set, and what the branches' ends mean (RFC 3261 §16.5 to §16.9).
+
+A MESSAGE to registered contacts is forked to all of them; a branch without a final answer at fr_timer counts
+as failed while its client transaction lives on (the silo decides early, because the sender's Timer F began
+before ours). When nobody took it the failure route decides, and the default policy stores it: the branches
+still alive are then the row's attempt, and a late 2xx ends the row.
+
+Rules: a 2xx goes back at once, and only the first (§16.7 step 5); never a 408 to a non-INVITE (RFC 4320
+§4.2); a transport error counts as a 503 (§16.9).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from msilod.daemon.counters import Counters
+from msilod.daemon.invite_fork import InviteFork
+from msilod.daemon.paths import Paths
+from msilod.errors import MsilodError
+from msilod.proxy.forwarding import branch_for, forward_request, loop_hash
+from msilod.proxy.response_context import best_response
+from msilod.proxy.target_set import Target
+from msilod.silo.verdicts import NO_ANSWER, NO_TRANSPORT
+from msilod.sip.flow import Flow
+from msilod.sip.message import Request, Response
+from msilod.sip.retry_after import parse_retry_after
+from msilod.transaction.client import ClientOwner, ClientTransaction
+from msilod.transaction.layer import TransactionLayer
+from msilod.transaction.server import ServerTransaction
+
+# The design: fr_timer cuts these; other methods run to Timer F.
+_CUT_AT_FR_TIMER: Final = (b"MESSAGE", b"INVITE")
+
+OnFailure = Callable[["Fork", int, float], None]
+Late = Callable[["Fork", Target, int, float], None]
+
+
+class Fork:
+    """The response context of one forwarded non-INVITE request; owns its client transactions.
+
+    `live` are the branches that were cut at fr_timer and still run; `ends` the (status, Retry-After) of those that ended.
+    `on_failure(fork, status, now)` is called once when no branch took the request; `on_late(fork, target,
+    status, now)` for each final answer that comes after that (0: the branch ended without one).
+    """
+
+    __slots__ = (
+        "aor", "branches", "decided", "ends", "finals", "forwarder", "live", "on_failure", "on_late", "open",
+        "server", "targets",
+    )  # fmt: skip
+
+    def __init__(
+        self, forwarder: "Forwarder", server: ServerTransaction, targets: Sequence[Target], aor: str
+    ) -> None:
+        self.forwarder = forwarder
+        self.server = server
+        self.targets = targets
+        self.aor = aor
+        self.open = len(targets)
+        self.branches: dict[ClientTransaction, Target] = {}
+        self.live: dict[ClientTransaction, Target] = {}
+        self.finals: list[Response] = []
+        self.ends: list[tuple[int, int | None]] = []
+        self.decided = False
+        self.on_failure: OnFailure | None = None
+        self.on_late: Late | None = None
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """A branch answered; provisional answers of a non-INVITE stop here (RFC 4320 §4.1)."""
+        status = response.status
+        if status < 200:
+            return
+        if self.decided:
+            self._late(transaction, status, now)
+        if status < 300:
+            self.decided = True
+            if not self.server.is_answered:
+                self.server.forward(response, now)
+            return
+        self.finals.append(response)
+        retry_after = parse_retry_after(response.headers.get(b"retry-after"))
+        self._branch_failed(transaction, status, now, retry_after)
+
+    def on_limit(self, transaction: ClientTransaction, now: float) -> None:
+        """fr_timer: the branch counts as failed and lives on."""
+        if not self.decided:
+            self.live[transaction] = self.branches[transaction]
+            self._branch_failed(transaction, NO_ANSWER, now)
+
+    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
+        """Timer F."""
+        self._ended(transaction, NO_ANSWER, now)
+
+    def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
+        """ICMP, a closed connection: §16.9."""
+        self._ended(transaction, NO_TRANSPORT, now)
+
+    def _ended(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        if self.decided or transaction in self.live:
+            self._late(transaction, 0, now)
+        else:
+            self._branch_failed(transaction, status, now)
+
+    def _late(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        target = self.live.pop(transaction, None) or self.branches.get(transaction)
+        if self.on_late is not None and target is not None:
+            self.on_late(self, target, status, now)
+
+    def _branch_failed(
+        self, transaction: ClientTransaction | None, status: int, now: float, retry_after: int | None = None
+    ) -> None:
+        if self.decided:
+            return
+        self.ends.append((status, retry_after))
+        if transaction in self.live and status != NO_ANSWER:
+            del self.live[transaction]
+            return
+        self.open -= 1
+        if self.open == 0:
+            self.decided = True
+            self._decide(now)
+
+    def _decide(self, now: float) -> None:
+        if self.server.is_answered:
+            return
+        best = best_response(self.finals) if self.finals else None
+        if self.on_failure is not None:
+            self.on_failure(self, best.status if best is not None else NO_ANSWER, now)
+        else:
+            self.give_best(now)
+
+    def give_best(self, now: float) -> None:
+        """Answer upstream with the best response (§16.7 step 6), or 500 when nothing could be sent at all.
+
+        Silence stays silence: RFC 4320 §4.2 forbids the 408.
+        """
+        if self.finals:
+            self.server.forward(best_response(self.finals), now)
+        elif (NO_TRANSPORT, None) in self.ends:
+            self.server.respond(500, now)
+
+    def begin(self, now: float) -> None:
+        """Send all branches."""
+        for target in self.targets:
+            self._begin_branch(target, now)
+
+    def _begin_branch(self, target: Target, now: float) -> None:
+        paths = self.forwarder.paths
+        try:
+            flow = paths.flow_to(target)
+        except MsilodError:
+            self._start(target, None, now)
+            return
+        if flow is not None:
+            self._start(target, flow, now)
+        else:
+            paths.dial(target, partial(self._start, target))
+
+    def _start(self, target: Target, flow: Flow | None, now: float) -> None:
+        if flow is None:
+            self._branch_failed(None, NO_TRANSPORT, now)
+        else:
+            self.branches[self.forwarder.send(self, self.server, target, flow, now)] = target
+
+
+class Forwarder:
+    """Forks requests. `fr_timer` seconds cut MESSAGE branches."""
+
+    def __init__(
+        self,
+        layer: TransactionLayer,
+        paths: Paths,
+        counters: Counters,
+        random: Callable[[], bytes],
+        fr_timer: float,
+        fr_inv_timer: float,
+        max_forwards: int,
+    ) -> None:
+        self.layer = layer
+        self.paths = paths
+        self.counters = counters
+        self.random = random
+        self.fr_timer = fr_timer
+        self.fr_inv_timer = fr_inv_timer
+        self.invites: dict[ServerTransaction, InviteFork] = {}
+        self.max_forwards = max_forwards
+
+    def relay(self, server: ServerTransaction, targets: Sequence[Target], aor: str) -> "Fork | InviteFork":
+        """t_relay(): a fork to all of `targets` in parallel; the caller sets its routes and calls `begin`."""
+        self.counters.relayed_requests += 1
+        if server.request.method != b"INVITE":
+            return Fork(self, server, targets, aor)
+        fork = self.invites[server] = InviteFork(self, server, targets)
+        return fork
+
+    def send(
+        self, owner: ClientOwner, server: ServerTransaction, target: Target, flow: Flow, now: float
+    ) -> ClientTransaction:
+        """One branch: the request as §16.6 forwards it, in a client transaction of its own."""
+        request = server.request
+        limit = self.fr_timer if request.method in _CUT_AT_FR_TIMER else None
+        branch = branch_for(self.random(), loop_hash(request))
+        copy = forward_request(request, target, self.max_forwards, record_route(flow))
+        return self.layer.request(copy, flow, owner, now, branch, limit)
+
+    def cancel(self, invite: ServerTransaction, now: float) -> None:
+        """§16.10: cancel the branches of an INVITE, and answer it when none rings."""
+        fork = self.invites.get(invite)
+        if fork is not None:
+            fork.cancel(now)
+
+    def check_timer_c(self, now: float) -> None:
+        """Once a second is fine for three minutes."""
+        for fork in list(self.invites.values()):
+            fork.check_timer_c(now)
+
+    def forward_ack(self, request: Request, target: Target, now: float) -> None:
+        """§16.11: statelessly, never answered; what cannot be sent is lost, as UDP would have it."""
+        try:
+            flow = self.paths.flow_to(target)
+            if flow is None:
+                return
+            copy = forward_request(request, target, self.max_forwards)
+            line = b"Via: %b;branch=%b" % (flow.endpoint.via, branch_for(self.random(), b""))
+            copy.headers.fields.insert(0, (b"via", line))
+            self.paths.transports.send(copy.to_bytes(), flow)
+        except MsilodError:
+            self.counters.dropped += 1
+
+
+def record_route(flow: Flow) -> bytes:
+    """Our URI on the side that `flow` leaves from (§16.6 step 4)."""
+    sent_by = flow.endpoint.via.rpartition(b" ")[2]
+    transport = b"" if flow.endpoint.transport == "udp" else b";transport=tcp"
+    return b"sip:%b%b;lr" % (sent_by, transport)

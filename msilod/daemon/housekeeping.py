@@ -1,0 +1,104 @@
+"""What happens by the clock: retries that are due, wake-ups that were missed, leases, expiry.
+
+Every second: rows that the writer cannot take any more, commits of the command line (a missed wake-up is
+made good within that second), retries. Every check_time: leases and expired bindings. Every clean_period-th
+check_time: expired rows, in small batches (msilo's parameters and their meaning).
+"""
+
+from typing import Final
+
+import trio
+
+from msilod.daemon.clock import Clock
+from msilod.daemon.counters import Counters
+from msilod.daemon.deliverer import Deliverer
+from msilod.daemon.forwarder import Forwarder
+from msilod.daemon.log import get_log
+from msilod.daemon.mail import MailMemory
+from msilod.daemon.silo_service import SiloService
+from msilod.errors import StoreError
+from msilod.registrar.location import LocationService
+from msilod.store.writer import BindingChanges, StoreWriter
+
+TICK: Final = 1.0
+# Leases last 60 s.
+RENEWAL: Final = 20
+# Bindings taken out per sweep and rows per cleaning transaction: a few milliseconds each.
+BINDINGS_A_SWEEP: Final = 1000
+ROWS_A_BATCH: Final = 500
+
+
+class Housekeeping:
+    """The periodic work; `check_time` seconds and `clean_period` sweeps as in msilo."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        writer: StoreWriter,
+        silo: SiloService,
+        deliverer: Deliverer,
+        forwarder: Forwarder,
+        location: LocationService,
+        mail: MailMemory,
+        counters: Counters,
+        check_time: int,
+        clean_period: int,
+    ) -> None:
+        self.clock = clock
+        self.writer = writer
+        self.silo = silo
+        self.deliverer = deliverer
+        self.forwarder = forwarder
+        self.location = location
+        self.mail = mail
+        self.counters = counters
+        self.check_time = check_time
+        self.clean_period = clean_period
+        self._ticks = 0
+
+    async def run(self) -> None:
+        """Forever; one task."""
+        while True:
+            await trio.sleep(TICK)
+            self.tick()
+            self.writer.flush()
+
+    def tick(self) -> None:
+        """One second's work."""
+        now = self.clock.now()
+        self._ticks += 1
+        self.silo.withdraw_late(now)
+        self.writer.poll_foreign(self.noticed)
+        self.deliverer.wake_due(now)
+        self.forwarder.check_timer_c(now)
+        if self._ticks % RENEWAL == 0:
+            self.writer.renew(self.clock.wall())
+        if self._ticks % self.check_time == 0:
+            self._sweep()
+        if self._ticks % (self.check_time * self.clean_period) == 0:
+            self._clean()
+
+    def noticed(self, aors: "list[str] | StoreError") -> None:
+        """Somebody else committed rows for these AORs."""
+        if isinstance(aors, StoreError):
+            return
+        now = self.clock.now()
+        for aor in aors:
+            self.mail.add(aor)
+            self.deliverer.wake(aor, now)
+
+    def _sweep(self) -> None:
+        expired = self.location.expire(self.clock.wall(), BINDINGS_A_SWEEP)
+        for binding in expired:
+            self.writer.bindings(BindingChanges(binding.aor, (), (binding,)), None)
+
+    def _clean(self) -> None:
+        self.writer.clean(self.clock.wall(), ROWS_A_BATCH, self._cleaned)
+
+    def _cleaned(self, count: "int | StoreError") -> None:
+        if isinstance(count, StoreError):
+            get_log().error("expired rows could not be removed", reason=str(count))
+            return
+        self.counters.expired_messages += count
+        if count >= ROWS_A_BATCH:
+            self._clean()

@@ -1,0 +1,98 @@
+"""Where the bytes for a target go: an open flow, a UDP address, or a connection still to be made.
+
+NAT (R10): a contact on the address its REGISTER came from means what it says, port included; one at a public
+address of its own likewise; any other (private, a name, `.invalid`) is reached by the flow that registered.
+A contact on a stream is reached over its connection; when that is gone we dial, which fails at once at a
+phone that only calls out, and the MESSAGE is stored.
+"""
+
+import ipaddress
+from collections.abc import Callable
+
+import trio
+
+from msilod.errors import MsilodError, TransportError
+from msilod.proxy.target_set import Target
+from msilod.sip.flow import TCP, Flow
+from msilod.sip.uri import SipUri
+from msilod.transport.transports import Transports
+
+# RFC 3261 §19.1.2: the port of a sip URI without one.
+DEFAULT_PORT = 5060
+DIAL_TIMEOUT = 3.0
+
+Dialled = Callable[[Flow | None, float], None]
+
+
+class Paths:
+    """Chooses flows; `dial` is the slow path and calls back from a task of its own."""
+
+    def __init__(self, transports: Transports, nursery: trio.Nursery, after: Callable[[], None]) -> None:
+        self.transports = transports
+        self.nursery = nursery
+        self.after = after
+
+    def flow_to(self, target: Target) -> Flow | None:
+        """The flow to send on now; None when a connection has to be made first.
+
+        Raises TransportError when there is no way at all (a name: no DNS for contacts without a flow).
+        """
+        binding = target.binding
+        if binding is not None and binding.way is not None and self.transports.is_open(binding.way):
+            return binding.way
+        flow = self._find(target)
+        if binding is not None:
+            binding.way = flow
+        return flow
+
+    def _find(self, target: Target) -> Flow | None:
+        if target.path:
+            return self._by_uri(SipUri.parse(target.path[0]))
+        flow = target.flow
+        if flow is None:
+            return self._by_uri(SipUri.parse(target.uri))
+        if flow.connection:
+            if self.transports.is_open(flow):
+                return flow
+            self._check_redial(target, flow)
+            return None
+        uri = SipUri.parse(target.uri)
+        if not _means_what_it_says(uri, flow):
+            return flow
+        return self._by_uri(uri)
+
+    def _check_redial(self, target: Target, flow: Flow) -> None:
+        if not _means_what_it_says(SipUri.parse(target.uri), flow):
+            raise TransportError(f"the connection of {target.uri} is closed")
+
+    def _by_uri(self, uri: SipUri) -> Flow | None:
+        if not uri.is_ip_literal:
+            raise TransportError(f"{uri.host} is no address, and names are not looked up")
+        if uri.transport == TCP:
+            return self.transports.find_connection(_bare(uri.host), uri.port or DEFAULT_PORT)
+        return self.transports.udp_flow(_bare(uri.host), uri.port or DEFAULT_PORT)
+
+    def dial(self, target: Target, then: Dialled) -> None:
+        """Connect by TCP to where the target is and call `then(flow, now)`, the flow None when that fails."""
+        uri = SipUri.parse(target.path[0] if target.path else target.uri)
+        self.nursery.start_soon(self._dial, _bare(uri.host), uri.port or DEFAULT_PORT, then)
+
+    async def _dial(self, host: str, port: int, then: Dialled) -> None:
+        flow = None
+        try:
+            flow = await self.transports.connect_tcp(host, port, DIAL_TIMEOUT)
+        except MsilodError:
+            flow = None
+        then(flow, trio.current_time())
+        self.after()
+
+
+def _bare(host: str) -> str:
+    return host[1:-1] if host.startswith("[") else host
+
+
+def _means_what_it_says(contact: SipUri, flow: Flow) -> bool:
+    if not contact.is_ip_literal:
+        return False
+    host = _bare(contact.host)
+    return host == flow.host or ipaddress.ip_address(host).is_global

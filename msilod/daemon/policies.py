@@ -1,0 +1,29 @@
+"""From configuration to the policies of the pure rooms, which know no configuration."""
+
+from msilod.config import Config
+from msilod.registrar.registration import RegistrarPolicy
+from msilod.silo.acceptance import SiloPolicy
+
+
+def registrar_policy(config: Config) -> RegistrarPolicy:
+    """[registrar]."""
+    section = config.registrar
+    return RegistrarPolicy(
+        section.default_expires, section.min_expires, section.max_expires, section.max_contacts
+    )
+
+
+def silo_policy(config: Config) -> SiloPolicy:
+    """[silo]."""
+    section = config.silo
+    return SiloPolicy(
+        mode=section.mode,
+        expire_time=section.expire_time,
+        max_body=section.max_body,
+        call_id=section.call_id,
+        attempts=section.attempts,
+        retry=tuple(section.retry),
+        registrar=section.registrar,
+        notice=section.notice,
+        next_hop=section.next_hop,
+    )

@@ -1,0 +1,119 @@
+"""The process around a Server: opening, the ready line, signals, draining, closing; in that order.
+
+Rules: everything that can fail at a start fails before the ready line, as one line and an exit code; what was
+opened is closed again. TERM or INT once drains, twice ends at once (interface.md).
+"""
+
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import trio
+
+from msilod import __version__
+from msilod.config import Settings
+from msilod.daemon import systemd
+from msilod.daemon.clock import Clock
+from msilod.daemon.control_server import ControlServer
+from msilod.daemon.control_verbs import ControlVerbs
+from msilod.daemon.log import get_log
+from msilod.daemon.server import Server
+from msilod.errors import MsilodError
+from msilod.store.silo import Silo
+from msilod.transport.transports import Transports
+
+STOPPED = 0
+
+
+def serve(settings: Settings) -> int:
+    """Run the daemon until it is told to stop; returns the exit code. Raises MsilodError for a failed start."""
+    try:
+        trio.run(_main, settings)
+    except BaseExceptionGroup as group:
+        # A failed start is one error of ours, wherever a nursery stood around it.
+        ours = group.subgroup(MsilodError)
+        if ours is None:
+            raise
+        raise _first(ours) from group
+    return STOPPED
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def _main(settings: Settings) -> None:
+    with ExitStack() as closing:
+        transports = Transports(settings.listeners)
+        closing.callback(transports.close)
+        limits = settings.config.silo
+        silo = Silo(settings.silo, settings.config.db_table, limits.max_messages, limits.max_bytes)
+        closing.callback(silo.close)
+        token = trio.lowlevel.current_trio_token()
+        deliver = Delivery(token)
+        silo.start(f"{socket.gethostname()}", deliver.from_thread)
+        async with trio.open_nursery() as nursery:
+            server = Server(settings.config, Clock(), transports, silo, nursery)
+            deliver.after = server.after_batch
+            control = ControlServer(settings.socket, ControlVerbs(server).handlers())
+            closing.callback(control.close)
+            nursery.start_soon(control.serve)
+            nursery.start_soon(_listen_to_signals, server, nursery)
+            await server.run(partial(_announce, settings, server))
+            systemd.notify("STOPPING=1")
+            nursery.cancel_scope.cancel()
+
+
+class Delivery:
+    """Brings the writer's results to the trio thread: one wake-up per transaction."""
+
+    def __init__(self, token: trio.lowlevel.TrioToken) -> None:
+        self.token = token
+        self.after: Callable[[], None] = _nothing
+
+    def from_thread(self, results: Sequence[tuple[Any, Any]]) -> None:
+        """Called by the writer's thread."""
+        try:
+            self.token.run_sync_soon(self.tell, results)
+        except trio.RunFinishedError:
+            # Past the end nobody waits for an answer; what was committed is committed.
+            return
+
+    def tell(self, results: Sequence[tuple[Any, Any]]) -> None:
+        """Call everybody, then hand over what they asked for."""
+        for done, result in results:
+            try:
+                done(result)
+            except Exception as error:
+                get_log().error("a commit's result could not be used", exc_info=error)
+        self.after()
+
+
+def _nothing() -> None:
+    """Before the server is there."""
+
+
+def _announce(settings: Settings, server: Server) -> None:
+    listening = " ".join(repr(endpoint) for endpoint in server.transports.listening())
+    line = (
+        f"msilod {__version__} ready: {listening}, domains {' '.join(server.myself.domains)}, "
+        f"silo {settings.silo}"
+    )
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+    get_log().info("ready", listening=listening, domains=" ".join(server.myself.domains), silo=settings.silo)
+    systemd.notify(f"READY=1\nSTATUS={listening}")
+
+
+async def _listen_to_signals(server: Server, nursery: trio.Nursery) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            if server.stopping.is_set():
+                nursery.cancel_scope.cancel()
+            get_log().info("stopping", open_transactions=server.layer.open_transactions)
+            server.stop()

@@ -1,0 +1,101 @@
+"""REGISTER as the daemon serves it: the seed's `save("location")`, and what follows from it.
+
+RFC 3261 §10.3: all or nothing, in the order of arrival. A new or a removed binding is committed before its
+200, so that a restart forgets nobody; a refresh is answered at once and written within a second (R6).
+Memory changes first, so that the next REGISTER of the AOR sees this one (R1); a refused commit puts the
+former bindings back and answers 500.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from msilod.daemon.clock import Clock
+from msilod.daemon.counters import Counters
+from msilod.daemon.myself import Myself
+from msilod.errors import RequestRefused, StoreError
+from msilod.registrar.binding import Binding
+from msilod.registrar.location import LocationService
+from msilod.registrar.registration import RegistrarPolicy, Registration, process
+from msilod.sip.dates import format_date
+from msilod.sip.uri import SipUri
+from msilod.store.writer import BindingChanges, StoreWriter
+from msilod.transaction.server import ServerTransaction
+
+Registered = Callable[[Registration, float], None]
+
+
+class RegistrarService:
+    """Serves REGISTER; `registered` is called after each 200 that leaves the AOR with touched contacts."""
+
+    def __init__(
+        self,
+        policy: RegistrarPolicy,
+        location: LocationService,
+        writer: StoreWriter,
+        myself: Myself,
+        clock: Clock,
+        counters: Counters,
+    ) -> None:
+        self.policy = policy
+        self.location = location
+        self.writer = writer
+        self.myself = myself
+        self.clock = clock
+        self.counters = counters
+
+    def save(self, transaction: ServerTransaction, now: float, registered: Registered | None) -> None:
+        """Serve one REGISTER; `registered` is the seed's m_dump, or None. Raises RequestRefused."""
+        request, wall = transaction.request, self.clock.wall()
+        aor = self._aor(request.to.uri)
+        before = self.location.bindings(aor, wall)
+        registration = process(request, aor, before, self.policy, transaction.flow, wall)
+        if registration.is_query:
+            self._answer(transaction, registration, now)
+            return
+        self.location.store(registration)
+        changes = BindingChanges(aor, registration.added + registration.refreshed, registration.removed)
+        if not registration.must_commit_first:
+            self.writer.bindings(changes, None)
+            self._accept(transaction, registration, now, registered)
+            return
+        done = partial(self._committed, transaction, registration, before, registered)
+        self.writer.bindings(changes, done)
+
+    def _aor(self, raw: bytes) -> str:
+        aor = self.myself.canonical(SipUri.parse(raw).aor())
+        if not self.myself.serves(aor):
+            raise RequestRefused(404, "Not Found")
+        return aor
+
+    def _committed(
+        self,
+        transaction: ServerTransaction,
+        registration: Registration,
+        before: Sequence[Binding],
+        registered: Registered | None,
+        error: StoreError | None,
+    ) -> None:
+        now = self.clock.now()
+        if error is None:
+            self._accept(transaction, registration, now, registered)
+            return
+        self.location.restore(registration.aor, before)
+        transaction.respond(500, now)
+
+    def _accept(
+        self,
+        transaction: ServerTransaction,
+        registration: Registration,
+        now: float,
+        registered: Registered | None,
+    ) -> None:
+        self.counters.registrations += 1
+        self._answer(transaction, registration, now)
+        if registered is not None and registration.touched:
+            registered(registration, now)
+
+    def _answer(self, transaction: ServerTransaction, registration: Registration, now: float) -> None:
+        headers = [(b"Contact", line) for line in registration.contact_lines]
+        headers += registration.headers
+        headers.append((b"Date", format_date(self.clock.wall())))
+        transaction.respond(200, now, headers=headers)

@@ -1,0 +1,191 @@
+"""Server: the wiring of the rooms into one daemon, and the life of it.
+
+Bytes come in through `receive`, one direct call per layer, and all that a drained batch collected for the
+writer is handed over once, in `after_batch` (design, speed 1 to 3).
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from msilod.config import Config
+from msilod.daemon.alarm import Alarm
+from msilod.daemon.clock import Clock
+from msilod.daemon.counters import Counters
+from msilod.daemon.deliverer import Deliverer
+from msilod.daemon.forwarder import Forwarder
+from msilod.daemon.housekeeping import Housekeeping
+from msilod.daemon.log import get_log
+from msilod.daemon.mail import MailMemory
+from msilod.daemon.myself import Myself
+from msilod.daemon.paths import Paths
+from msilod.daemon.policies import registrar_policy, silo_policy
+from msilod.daemon.registrar_service import RegistrarService
+from msilod.daemon.silo_service import SiloService
+from msilod.daemon.transaction_user import TransactionUserService
+from msilod.errors import MalformedMessage
+from msilod.registrar.location import LocationService
+from msilod.routing import default
+from msilod.sip.flow import Flow
+from msilod.sip.message import Request, build_response
+from msilod.sip.parser import parse
+from msilod.sip.via import stamp_source
+from msilod.store.silo import Silo
+from msilod.transaction.layer import TransactionLayer
+from msilod.transport.transports import Transports
+
+# 16 hex digits: the 64 random bits that make a branch unguessable (checklist §4, spoofed responses).
+BRANCH_BYTES: Final = 8
+DRAIN_POLL: Final = 0.05
+
+
+def random_token() -> bytes:
+    """A fresh unguessable token for branches, tags and Call-IDs."""
+    return secrets.token_hex(BRANCH_BYTES).encode()
+
+
+class Server:
+    """One daemon. Made inside trio.run(), when listeners and silo are open; `run` serves until `stop`."""
+
+    def __init__(
+        self, config: Config, clock: Clock, transports: Transports, silo: Silo, nursery: trio.Nursery
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.transports = transports
+        self.store = silo
+        self.started = clock.now()
+        self.counters = Counters()
+        self.location = LocationService()
+        self.mail = MailMemory()
+        self.myself = Myself(config.domains, transports.listening(), transports.local_addresses())
+        self.is_draining = False
+        self.stopping = trio.Event()
+        self._nursery = nursery
+        self._wire()
+
+    def _wire(self) -> None:
+        config, clock, writer = self.config, self.clock, self.store.writer
+        self.writer = writer
+        self.user = TransactionUserService(self, default)
+        self.layer = TransactionLayer(self.user, self.transports.send, secrets.token_bytes(16))
+        self.paths = Paths(self.transports, self._nursery, self.after_batch)
+        self.forwarder = Forwarder(
+            self.layer,
+            self.paths,
+            self.counters,
+            random_token,
+            config.proxy.fr_timer,
+            config.proxy.fr_inv_timer,
+            config.proxy.max_forwards,
+        )
+        policy = silo_policy(config)
+        self.deliverer = Deliverer(
+            policy, self.layer, self.paths, writer, self.location, clock, self.mail,
+            self.counters, random_token,
+        )  # fmt: skip
+        self.silo = SiloService(policy, writer, self.myself, clock, self.counters, self.deliverer.stored)
+        self.registrar = RegistrarService(
+            registrar_policy(config), self.location, writer, self.myself, clock, self.counters
+        )
+        self.housekeeping = Housekeeping(
+            clock, writer, self.silo, self.deliverer, self.forwarder, self.location, self.mail, self.counters,
+            config.silo.check_time, config.silo.clean_period,
+        )  # fmt: skip
+        self.alarm = Alarm(self.layer, self.after_batch)
+
+    # --- bytes in ------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, flow: Flow) -> None:
+        """One datagram, or one framed message of a stream."""
+        try:
+            message = parse(data, flow.is_reliable)
+            if isinstance(message, Request):
+                stamp_source(message, flow)
+                self.layer.receive_request(message, flow, self.clock.now())
+            else:
+                self.layer.receive_response(message, flow, self.clock.now())
+        except MalformedMessage as error:
+            self.malformed(error, flow)
+        except Exception as error:
+            self.counters.internal_errors += 1
+            get_log().error("a message could not be handled", exc_info=error, flow=repr(flow))
+
+    def malformed(self, error: MalformedMessage, flow: Flow) -> None:
+        """Bytes that are no message: answered if they can be, else counted (RFC 3261 §18.3, §8.2)."""
+        self.counters.malformed += 1
+        request = error.request
+        if not isinstance(request, Request):
+            self.counters.dropped += 1
+            return
+        stamp_source(request, flow)
+        tag = self.layer.stateless_tag(request)
+        response = build_response(request, error.status, error.phrase.encode(), tag)
+        try:
+            self.transports.send(response.to_bytes(), flow)
+        except Exception as failure:
+            get_log().debug("an answer could not be sent", reason=str(failure))
+
+    def after_batch(self) -> None:
+        """Hand over what the batch collected, and wake the alarm earlier if need be."""
+        self.writer.flush()
+        self.alarm.rearm()
+
+    # --- life ----------------------------------------------------------------------------------------
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve until `stop`, then drain; `ready` is called when everything listens.
+
+        The writer, the listeners and the control socket are others' to close.
+        """
+        self.location.load(self.store.load_bindings(self.transports.find_flow))
+        nursery = self._nursery
+        nursery.start_soon(self.alarm.run)
+        nursery.start_soon(self.housekeeping.run)
+        nursery.start_soon(self._fill_memory)
+        nursery.start_soon(self.transports.serve, self)
+        ready()
+        await self.stopping.wait()
+        await self._drain()
+
+    def stop(self) -> None:
+        """Begin to drain; a second call changes nothing."""
+        self.stopping.set()
+
+    async def _drain(self) -> None:
+        """No new work; what is open gets `drain` seconds to end (interface.md, TERM)."""
+        self.is_draining = True
+        self.transports.stop_listening()
+        with trio.move_on_after(self.config.drain):
+            while self.layer.open_transactions or self.silo.waiting_rows:
+                await trio.sleep(DRAIN_POLL)
+
+    async def _fill_memory(self) -> None:
+        """Who has mail, page by page beside the work; then the recipients who are here already get theirs."""
+        after = ""
+        while True:
+            page = await trio.to_thread.run_sync(self.store.recipients, after)
+            if not page:
+                break
+            self.mail.add_all(page)
+            after = page[-1]
+        self.mail.complete()
+        now, wall = self.clock.now(), self.clock.wall()
+        for binding in list(self.location.all()):
+            if binding.expires_at > wall and self.mail.may_have(binding.aor):
+                self.deliverer.wake(binding.aor, now)
+        self.after_batch()
+
+    # --- what transports report ----------------------------------------------------------------------
+
+    def unreachable(self, branch: bytes, host: str, port: int) -> None:
+        """ICMP told that a branch has no listener (RFC 3261 §18.4)."""
+        self.layer.transport_failed(branch, self.clock.now())
+
+    def closed(self, flow: Flow) -> None:
+        """A connection ended: its transactions fail now, its bindings lose their flow."""
+        self.layer.flow_closed(flow, self.clock.now())
+        self.location.drop_flow(flow)
+        self.after_batch()

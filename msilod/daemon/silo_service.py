@@ -1,0 +1,164 @@
+"""Storing: the seed's m_store, from a request in hand to a durable row and its 202.
+
+Laws kept here: 202 only after the commit (1); a user who registered meanwhile is served at once (7); at a
+bound the sender gets a clear status (8); a copy is answered like the first and stored once (9).
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, Protocol
+
+from msilod.daemon.clock import Clock
+from msilod.daemon.counters import Counters
+from msilod.daemon.log import get_log
+from msilod.daemon.myself import Myself
+from msilod.errors import RequestRefused, SipError
+from msilod.silo.acceptance import SiloPolicy, accept, recipient
+from msilod.silo.stored_message import StoredMessage
+from msilod.store.writer import Added, AddResult, Duplicate, Job, OverQuota, StoreWriter
+from msilod.transaction.server import ServerTransaction
+
+# A row that the writer has not taken by then is withdrawn and the sender told to come again (law 1):
+# well before his Timer F at 32 s, well after any commit that is going to succeed.
+COMMIT_DEADLINE: Final = 10.0
+# At 30,000 rows/s a second's worth; beyond it a sender is better off with 503 than with a late 202 (law 8).
+MAX_WAITING_ROWS: Final = 20_000
+RETRY_AFTER: Final = (b"Retry-After", b"5")
+# A full mailbox empties when its owner comes back, not in seconds.
+FULL_RETRY_AFTER: Final = (b"Retry-After", b"3600")
+
+
+class Origin(Protocol):
+    """What was tried for a request before it came here: nothing, or a fork to registered contacts."""
+
+    def stored(self, row: StoredMessage, now: float) -> None:
+        """The row is durable and answered 202."""
+
+
+class _Waiting:
+    """A row on its way to the disk."""
+
+    __slots__ = ("deadline", "is_open", "job", "transaction")
+
+    def __init__(self, transaction: ServerTransaction, deadline: float) -> None:
+        self.transaction = transaction
+        self.deadline = deadline
+        self.is_open = True
+        self.job: Job | None = None
+
+
+class SiloService:
+    """Accepts MESSAGEs into the silo. `on_stored` is told of each new row without an origin of its own."""
+
+    def __init__(
+        self,
+        policy: SiloPolicy,
+        writer: StoreWriter,
+        myself: Myself,
+        clock: Clock,
+        counters: Counters,
+        on_stored: Callable[[StoredMessage, float], None],
+    ) -> None:
+        self.policy = policy
+        self.writer = writer
+        self.myself = myself
+        self.clock = clock
+        self.counters = counters
+        self.on_stored = on_stored
+        self.observers: list[Callable[[ServerTransaction, StoredMessage, float], None]] = []
+        self._waiting: deque[_Waiting] = deque()
+        self._open = 0
+
+    def store(
+        self,
+        transaction: ServerTransaction,
+        mode: int,
+        next_hop: str,
+        now: float,
+        new_uri: bytes | None = None,
+        origin: Origin | None = None,
+    ) -> None:
+        """m_store(mode[, next_hop]): keep the request and answer 202 when it is durable.
+
+        Raises RequestRefused with the status for the sender when it is not to be kept.
+        """
+        if self._open >= MAX_WAITING_ROWS:
+            raise RequestRefused(503, "Service Unavailable", [RETRY_AFTER])
+        request = transaction.request
+        aor = self.myself.canonical(recipient(request, new_uri, mode, self.myself.is_own_address))
+        if not self.myself.serves(aor):
+            raise RequestRefused(404, "Not Found")
+        message = accept(request, aor, self.policy, self.clock.wall())
+        message.next_hop = next_hop
+        waiting = _Waiting(transaction, now + COMMIT_DEADLINE)
+        self._open += 1
+        self._waiting.append(waiting)
+        waiting.job = self.writer.add(message, partial(self._added, waiting, message, origin))
+
+    def keep(
+        self, transaction: ServerTransaction, mode: int, next_hop: str, now: float, origin: Origin
+    ) -> None:
+        """m_store() from the failure route: as `store`, but a refusal is answered here."""
+        try:
+            self.store(transaction, mode, next_hop, now, origin=origin)
+        except SipError as error:
+            transaction.respond(error.status, now, headers=error.headers)
+
+    def _added(
+        self, waiting: _Waiting, message: StoredMessage, origin: Origin | None, result: AddResult
+    ) -> None:
+        if not waiting.is_open:
+            return
+        self._close(waiting)
+        now = self.clock.now()
+        if result.__class__ is Added:
+            self._answer_stored(waiting.transaction, message, origin, now)
+        elif result.__class__ is Duplicate:
+            self.counters.duplicate_messages += 1
+            waiting.transaction.respond(202, now)
+        elif result.__class__ is OverQuota:
+            self.counters.refused_messages += 1
+            waiting.transaction.respond(480, now, headers=[FULL_RETRY_AFTER])
+        else:
+            self._refuse(waiting.transaction, now)
+            get_log().error("store failed", reason=str(getattr(result, "error", result)))
+
+    def _answer_stored(
+        self, transaction: ServerTransaction, message: StoredMessage, origin: Origin | None, now: float
+    ) -> None:
+        self.counters.stored_messages += 1
+        transaction.respond(202, now)
+        if origin is None:
+            self.on_stored(message, now)
+        else:
+            origin.stored(message, now)
+        for observer in self.observers:
+            observer(transaction, message, now)
+
+    def _close(self, waiting: _Waiting) -> None:
+        waiting.is_open = False
+        self._open -= 1
+        queue = self._waiting
+        while queue and not queue[0].is_open:
+            queue.popleft()
+
+    def _refuse(self, transaction: ServerTransaction, now: float) -> None:
+        self.counters.failed_messages += 1
+        transaction.respond(503, now, headers=[RETRY_AFTER])
+
+    def withdraw_late(self, now: float) -> None:
+        """Answer 503 for rows whose deadline has passed and that the writer can still give back.
+
+        A row that the writer has taken stays open: nothing is answered while a commit is under way (law 1).
+        """
+        late: Sequence[_Waiting] = [waiting for waiting in self._waiting if waiting.deadline <= now]
+        for waiting in late:
+            if waiting.is_open and waiting.job is not None and self.writer.withdraw(waiting.job):
+                self._close(waiting)
+                self._refuse(waiting.transaction, now)
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows handed over and not yet answered."""
+        return self._open

@@ -1,0 +1,41 @@
+"""The target set, RFC 3261 §16.5: where one request is to go."""
+
+from collections.abc import Iterable
+
+from msilod.registrar.binding import Binding
+from msilod.sip.flow import Flow
+
+
+class Target:
+    """One place to send to. `binding` is None for a URI that is nobody's contact here."""
+
+    __slots__ = ("binding", "flow", "path", "q", "uri")
+
+    def __init__(
+        self,
+        uri: str,
+        flow: Flow | None = None,
+        path: tuple[str, ...] = (),
+        q: float = 1.0,
+        binding: Binding | None = None,
+    ) -> None:
+        self.uri = uri
+        self.flow = flow
+        self.path = path
+        self.q = q
+        self.binding = binding
+
+    def __repr__(self) -> str:
+        return f"<Target {self.uri} {self.flow!r}>"
+
+
+def target_set(bindings: Iterable[Binding]) -> list[Target]:
+    """The bindings as targets, in their order (best q first), never the same one twice (§16.5)."""
+    targets: list[Target] = []
+    seen: set[tuple[str, Flow | None]] = set()
+    for binding in bindings:
+        key = (binding.contact, binding.flow)
+        if key not in seen:
+            seen.add(key)
+            targets.append(Target(binding.contact, binding.flow, binding.path, binding.q, binding))
+    return targets

@@ -1,0 +1,41 @@
+"""Binding: one contact of one AOR, as the location service keeps it (RFC 3261 §10.3 step 7, RFC 3327).
+
+Rule: plain data. Times are seconds since 1970 (UTC), as floats.
+"""
+
+from dataclasses import dataclass, field
+
+from msilod.sip.flow import Flow
+
+
+@dataclass(slots=True)
+class Binding:
+    """Where an AOR can be reached until `expires_at`.
+
+    `aor` is canonical `user@host`; `contact` is the Contact's URI as it was sent (ASCII); `params` are the
+    Contact's own parameters as sent, without q and expires (`;+sip.instance="..."`), to be listed again.
+    `flow` is the path the REGISTER came by: None after a restart for a stream that is gone.
+    `methods` is None when the device did not say what it takes. `way` is where daemon/paths.py found that
+    requests to it leave; never stored.
+    """
+
+    aor: str
+    contact: str
+    call_id: str
+    cseq: int
+    expires_at: float
+    registered_at: float
+    q: float = 1.0
+    params: str = ""
+    path: tuple[str, ...] = ()
+    flow: Flow | None = None
+    instance: str = ""
+    reg_id: int = 0
+    user_agent: str = ""
+    methods: frozenset[str] | None = None
+    way: Flow | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def takes_messages(self) -> bool:
+        """False when `methods=` or Allow was given and lacks MESSAGE (msilo's m_dump rule)."""
+        return self.methods is None or "MESSAGE" in self.methods

@@ -1,0 +1,64 @@
+"""The default policy: the seed's route{} and failure_route[1], in the same order and the same words.
+
+    if (uri==myself) {
+        if (method=="REGISTER") { save("location"); m_dump(); break; }
+        if (!lookup("location")) {
+            if (!method=="MESSAGE") { t_reply("404", "Not found"); break; }
+            if (m_store("0")) t_reply("202", "Accepted"); else t_reply("503", "Service Unavailable");
+            break;
+        }
+        t_on_failure("1"); t_relay(); break;
+    }
+    t_relay();
+
+>>> from msilod.sip.uri import SipUri
+>>> bob = SipUri.parse("sip:bob@example.test")
+>>> route(RoutingRequest(b"MESSAGE", bob))
+Store(mode=0, next_hop='')
+>>> route(RoutingRequest(b"MESSAGE", bob, is_registered=True))
+Relay(on_failure=True)
+>>> route(RoutingRequest(b"INVITE", bob))
+Reply(status=404, phrase='Not Found')
+>>> failure_route(RoutingRequest(b"MESSAGE", bob, is_registered=True), 405)
+Store(mode=1, next_hop='')
+"""
+
+from typing import Final
+
+from msilod.routing.actions import Action, Relay, Reply, Save, Store
+from msilod.routing.request import RoutingRequest
+
+# Made once: the policy is asked for every request.
+SAVE_AND_DUMP: Final = Save(dump=True)
+RELAY: Final = Relay()
+RELAY_OR_FAIL: Final = Relay(on_failure=True)
+STORE: Final = (Store(0), Store(1), Store(2))
+NOT_FOUND: Final = Reply(404, "Not Found")
+OK: Final = Reply(200, "OK")
+NOT_ALLOWED: Final = Reply(405, "Method Not Allowed")
+
+
+def route(request: RoutingRequest) -> Action:
+    """route{}: what to do with a request."""
+    method = request.method
+    if not request.is_myself:
+        return RELAY
+    if method == b"REGISTER":
+        return SAVE_AND_DUMP
+    if request.is_for_server and method != b"MESSAGE":
+        return OK if method == b"OPTIONS" else NOT_ALLOWED
+    if method == b"MESSAGE" and (request.has_due_rows or not request.is_registered):
+        return STORE[request.mode]
+    if not request.is_registered:
+        return NOT_FOUND
+    return RELAY_OR_FAIL
+
+
+def failure_route(request: RoutingRequest, status: int) -> Action:
+    """failure_route[1]: no contact took it; `status` is the best answer, 408 for none.
+
+    The Request-URI has become the contact's by then, so mode 0 would store under it: mode 1.
+    """
+    if request.method != b"MESSAGE":
+        return Reply(status)
+    return STORE[max(request.mode, 1)]

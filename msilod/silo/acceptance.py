@@ -1,0 +1,208 @@
+"""Acceptance: whose mailbox a MESSAGE goes to, and what of it is kept (SER's m_store, RFC 3428 §7).
+
+Rules: everything end-to-end is kept as it came, byte for byte; what is hop-by-hop, secret or ours to make
+anew is not (checklist §3.3), credentials above all. What cannot be kept is refused with the status for its
+sender. Bytes in, one row out; nothing here remembers a message.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
+
+from msilod.errors import MalformedMessage, RequestRefused
+from msilod.silo.policy import SiloPolicy
+from msilod.silo.stored_message import StoredMessage
+from msilod.sip.dates import parse_date
+from msilod.sip.grammar import WSP, number
+from msilod.sip.headers import value_of
+from msilod.sip.message import Request
+from msilod.sip.uri import SipUri
+
+__all__ = ["NEVER_SENT", "Absorbed", "SiloPolicy", "accept", "duplicate_hash", "recipient"]
+
+MAX_KEPT_HEADERS: Final = 16_384
+HASH_BYTES: Final = 16
+
+# RFC 3428 §7 counts Expires from Date, and a wrong clock must not throw a message away or keep it for ever.
+OLDEST_DATE: Final = 86_400.0
+NEWEST_DATE: Final = 300.0
+_MAX_EXPIRES: Final = 2**32 - 1
+
+# Hop by hop, ours to make anew, secret, or an assertion of whom we do not know (RFC 3325 §5, RFC 7044).
+_DROPPED: Final = frozenset((
+    b"via", b"route", b"record-route", b"path", b"max-forwards", b"max-breadth", b"timestamp", b"contact",
+    b"authorization", b"proxy-authorization", b"proxy-require", b"security-client", b"security-server",
+    b"security-verify", b"content-length", b"p-asserted-identity", b"p-preferred-identity", b"history-info",
+    b"p-charging-vector", b"p-charging-function-addresses",
+))  # fmt: skip
+_COLUMNS: Final = frozenset((b"from", b"to", b"call-id", b"cseq", b"content-type"))
+_NOT_KEPT: Final = _DROPPED | _COLUMNS
+# What no row may add to a delivery, whoever wrote it into the silo.
+NEVER_SENT: Final = _NOT_KEPT - {b"p-asserted-identity", b"p-preferred-identity", b"history-info"}
+_NOT_KEPT_OF_TRUSTED: Final = _NOT_KEPT - {b"p-asserted-identity"}
+
+_IS_COMPOSING: Final = b"application/im-iscomposing+xml"
+# Senders and recipients recur; 4,096 URIs of at most 2 kB.
+_CACHED_URIS: Final = 4096
+
+
+class Absorbed(RequestRefused):
+    """A MESSAGE to the notice's own address: answered 200 and dropped, or receipts to it would go round."""
+
+    def __init__(self) -> None:
+        super().__init__(200, "OK")
+
+
+def recipient(
+    request: Request, new_uri: bytes | None, mode: int, is_own_address: Callable[[str], bool]
+) -> str:
+    """The AOR whose mailbox the MESSAGE goes to, by m_store's mode.
+
+    0: `new_uri` if it is given and an address of record, else the Request-URI if it is one, else To. 1: the
+    Request-URI, else To. 2: To. An address of record has a user and no IP literal as host, but for addresses
+    of ours. Raises RequestRefused 404 when none of them names anybody, MalformedMessage for a bad To.
+    """
+    candidates = [] if mode >= 2 else [request.uri]
+    if mode == 0 and new_uri:
+        candidates.insert(0, new_uri)
+    for uri in candidates:
+        aor, host, is_literal = _named(uri)
+        if aor and (not is_literal or is_own_address(host)):
+            return aor
+    aor = _named(request.to.uri)[0]
+    if not aor:
+        raise RequestRefused(404, "Not Found")
+    return aor
+
+
+@lru_cache(_CACHED_URIS)
+def _named(uri: bytes) -> tuple[str, str, bool]:
+    """AOR ("" for none), host, whether the host is an IP literal."""
+    try:
+        parsed = SipUri.parse(uri)
+        return parsed.aor(), parsed.host, parsed.is_ip_literal
+    except MalformedMessage:
+        return "", "", False
+
+
+def accept(
+    request: Request, aor: str, policy: SiloPolicy, wall: float, is_trusted: bool = False
+) -> StoredMessage:
+    """The row to keep for `aor`; `is_trusted` keeps P-Asserted-Identity (RFC 3325 §5).
+
+    Raises RequestRefused: 413 body, 513 kept headers too long; 420 Require (a silo ends the transaction and
+    knows no extension); 403 in the name of the notice's sender; 480 for what is worth nothing later: Expires
+    over or 0, is-composing (RFC 3994 §3.3). Raises Absorbed for a MESSAGE to the notice's sender, and
+    MalformedMessage for an unreadable From or To.
+    """
+    body = request.body
+    if len(body) > policy.max_body:
+        raise RequestRefused(413, "Request Entity Too Large")
+    headers, single = _sort_out(request, is_trusted)
+    author = request.from_
+    sender = _named(author.uri)[0] or author.uri.decode("ascii", "backslashreplace")
+    if policy.registrar_aor:
+        _guard_registrar(policy.registrar_aor, aor, sender, single.get(b"to", b""))
+    content_type = single.get(b"content-type", b"")
+    if _is_composing(content_type):
+        raise _unavailable()
+    expires_at = wall + policy.expire_time
+    if b"expires" in single:
+        expires_at = min(expires_at, _end_of_life(single, wall))
+        if expires_at <= wall:
+            raise _unavailable()
+    digest = duplicate_hash(request.call_id, request.cseq, author.tag, aor, content_type, body)
+    return StoredMessage(
+        aor=aor,
+        sender=sender,
+        hash=digest,
+        request_uri=request.uri,
+        from_header=single.get(b"from", b""),
+        to_header=single.get(b"to", b""),
+        call_id=request.call_id,
+        cseq=request.cseq,
+        content_type=content_type,
+        headers=headers,
+        body=body,
+        received_at=wall,
+        expires_at=expires_at,
+    )
+
+
+_READ: Final = frozenset((b"from", b"to", b"content-type", b"date", b"expires", b"require"))
+
+
+def _sort_out(request: Request, is_trusted: bool) -> tuple[bytes, dict[bytes, bytes]]:
+    """The lines to keep, and the values that are read here."""
+    not_kept = _NOT_KEPT_OF_TRUSTED if is_trusted else _NOT_KEPT
+    kept = []
+    single: dict[bytes, bytes] = {}
+    for name, text in request.headers.fields:
+        if name in _READ and name not in single:
+            single[name] = value_of(text)
+        if name not in not_kept:
+            kept.append(text)
+    if b"require" in single:
+        raise RequestRefused(420, "Bad Extension", [(b"Unsupported", single[b"require"])])
+    if not kept:
+        return b"", single
+    kept.append(b"")
+    headers = b"\r\n".join(kept)
+    if len(headers) > MAX_KEPT_HEADERS:
+        raise RequestRefused(513, "Message Too Large")
+    return headers, single
+
+
+def _guard_registrar(registrar: str, aor: str, sender: str, to_header: bytes) -> None:
+    """SER's loop guard: receipts to a notice are not mail, and nobody else speaks in its name."""
+    if sender == registrar:
+        raise RequestRefused(403, "Forbidden")
+    if aor == registrar or (registrar.encode() in to_header and _names(to_header, registrar)):
+        raise Absorbed
+
+
+def _names(to_header: bytes, registrar: str) -> bool:
+    start = to_header.find(b"<") + 1
+    uri = to_header[start:].partition(b">")[0] if start else to_header.partition(b";")[0]
+    return _named(uri.strip(WSP))[0] == registrar
+
+
+def _is_composing(content_type: bytes) -> bool:
+    media = content_type.lower()
+    return media.startswith(_IS_COMPOSING) and media[len(_IS_COMPOSING) :].lstrip(WSP)[:1] in (b"", b";")
+
+
+def _end_of_life(single: dict[bytes, bytes], wall: float) -> float:
+    """Date, if it is sane, else now, plus Expires; an unreadable Expires is none (RFC 3261 §20.19)."""
+    seconds = number(single[b"expires"], _MAX_EXPIRES)
+    if seconds is None:
+        return float("inf")
+    if seconds == 0:
+        return wall
+    date = parse_date(single[b"date"]) if b"date" in single else None
+    if date is None or not wall - OLDEST_DATE <= date <= wall + NEWEST_DATE:
+        date = wall
+    return date + seconds
+
+
+def _unavailable() -> RequestRefused:
+    return RequestRefused(480, "Temporarily Unavailable")
+
+
+def duplicate_hash(
+    call_id: bytes, cseq: int, from_tag: bytes, aor: str, content_type: bytes, body: bytes
+) -> bytes:
+    """The 16-byte key of law 9: equal for a copy, different for a message that differs in any of these.
+
+    Each part is preceded by its length, so that no two lists of parts make the same input.
+    """
+    name = aor.encode()
+    return blake2b(
+        b"%d:%b%d:%d:%b%d:%b%d:%b%d:%b"
+        % (
+            len(call_id), call_id, cseq, len(from_tag), from_tag, len(name), name,
+            len(content_type), content_type, len(body), body,
+        ),
+        digest_size=HASH_BYTES,
+    ).digest()  # fmt: skip

@@ -1,0 +1,207 @@
+"""Contact: a place that a delivery run sends to, and Contacts: all that are known of one recipient.
+
+Rules: a contact is its URI and its flow, so that the same phone on a new connection is a new contact. All
+flows of one device (RFC 5626 +sip.instance with reg-id) are asked one at a time, in the order of their offer:
+when the device answers it has answered for all of them, when a flow is dead the next one is tried (§7).
+"""
+
+from collections.abc import Hashable, Sequence
+from enum import Enum
+from typing import Final
+
+from msilod.registrar.binding import Binding
+from msilod.sip.flow import Flow
+
+ContactKey = tuple[str, Flow | None]
+
+# Bindings of one AOR are bounded by max_contacts; this bounds what is remembered of former ones.
+MAX_KNOWN: Final = 128
+
+
+def contact_key(binding: Binding) -> ContactKey:
+    """What two offers of the same contact share: its URI as sent and the flow it registered by."""
+    return binding.contact, binding.flow
+
+
+class Standing(Enum):
+    """What a run may do with a contact."""
+
+    READY = "ready"
+    STOPPED = "stopped"
+    """It failed in this run, or asked to be left alone for a while."""
+    OUT = "out"
+    """It takes no MESSAGE until its registration changes."""
+    ABSENT = "absent"
+    """Known, but not one of this run."""
+    GONE = "gone"
+    """Un-registered while something of it was under way."""
+
+
+# Enum members cost a descriptor call each time they are looked up; these are asked several times a row.
+READY: Final = Standing.READY
+STOPPED: Final = Standing.STOPPED
+OUT: Final = Standing.OUT
+ABSENT: Final = Standing.ABSENT
+GONE: Final = Standing.GONE
+
+
+class Contact:
+    """`row_id` is the MESSAGE on the wire, 0 for none; `waits_for` how many ends are being committed.
+
+    `retry_at` is when a stopped one is worth another try, `not_before` what it asked for with Retry-After
+    (wall seconds; 0.0: nothing).
+    """
+
+    __slots__ = (
+        "binding", "device", "is_busy", "key", "not_before", "retry_at", "row_id", "standing", "waits_for",
+    )  # fmt: skip
+
+    def __init__(self, binding: Binding, key: ContactKey, standing: Standing) -> None:
+        self.binding = binding
+        self.key = key
+        self.device: Hashable = binding.instance if binding.instance and binding.reg_id else key
+        self.standing = standing
+        self.is_busy = False
+        self.row_id = 0
+        self.waits_for = 0
+        self.retry_at = 0.0
+        self.not_before = 0.0
+
+    @property
+    def is_occupied(self) -> bool:
+        """True while a MESSAGE is on the wire to it, or the end of its last one is not yet durable."""
+        return bool(self.row_id or self.waits_for or self.is_busy)
+
+    def renew(self, binding: Binding, now: float) -> None:
+        """The binding was offered again; a REGISTER since then gives a failed one another chance."""
+        former = self.binding
+        self.binding = binding
+        has_changed = binding.call_id != former.call_id or binding.user_agent != former.user_agent
+        is_fresh = has_changed or binding.cseq != former.cseq
+        if is_fresh:
+            self.not_before = 0.0
+        if self.standing is OUT:
+            if has_changed:
+                self.standing = READY
+        elif self.not_before > now:
+            self.standing = STOPPED
+            self.retry_at = self.not_before
+        elif self.standing is not STOPPED or is_fresh:
+            self.standing = READY
+
+    def __repr__(self) -> str:
+        return f"<Contact {self.binding.contact} {self.standing.value} row {self.row_id}>"
+
+
+class Contacts:
+    """All contacts known of one recipient, in the order of their first offer."""
+
+    __slots__ = ("_has_flows", "known")
+
+    def __init__(self) -> None:
+        self.known: dict[ContactKey, Contact] = {}
+        self._has_flows = False
+
+    def begin(self) -> None:
+        """A new run: nobody is offered yet, nothing is on the wire."""
+        for contact in self.known.values():
+            if contact.standing is not OUT:
+                contact.standing = ABSENT
+            contact.row_id = contact.waits_for = 0
+            contact.is_busy = False
+
+    def offer(self, binding: Binding, now: float) -> bool:
+        """Serve this one. True when it is new: another URI, or the same one on another flow."""
+        key = contact_key(binding)
+        contact = self.known.get(key)
+        if contact is None:
+            self._add(binding, key, READY, now)
+            return True
+        if contact.standing is GONE:
+            self._supersede(binding)
+        contact.renew(binding, now)
+        return False
+
+    def mention(self, binding: Binding, now: float) -> None:
+        """Not one of this run, but somebody who may yet take what others refuse."""
+        key = contact_key(binding)
+        if key not in self.known:
+            self._add(binding, key, ABSENT, now)
+
+    def _add(self, binding: Binding, key: ContactKey, standing: Standing, now: float) -> None:
+        self._supersede(binding)
+        if len(self.known) >= MAX_KNOWN:
+            self.forget_absent(now)
+        contact = self.known[key] = Contact(binding, key, standing)
+        if contact.device != key:
+            self._has_flows = True
+
+    def _supersede(self, binding: Binding) -> None:
+        """RFC 3261 §10.3 step 7: one binding per URI, so that its former flow is no contact any more.
+
+        Several only where the phone keeps several flows (RFC 5626 §4.2).
+        """
+        uri, reg_id = binding.contact, binding.reg_id
+        for other in [c for c in self.known.values() if c.key[0] == uri and c.binding.reg_id == reg_id]:
+            self.withdraw(other.key)
+
+    def forget_absent(self, now: float) -> None:
+        """Drop what is not of this run and what has expired."""
+        for contact in list(self.known.values()):
+            if contact.standing is ABSENT or contact.binding.expires_at <= now:
+                self.withdraw(contact.key)
+
+    def withdraw(self, key: ContactKey) -> None:
+        """The binding is gone; a MESSAGE on its way to it, or the end of its last one, is waited for."""
+        contact = self.known.get(key)
+        if contact is None:
+            return
+        contact.standing = GONE
+        contact.is_busy = False
+        self.drop_if_gone(contact)
+
+    def mark_busy(self, key: ContactKey, is_busy: bool) -> None:
+        """A MESSAGE that is not of this run is on its way to the contact, or no longer."""
+        contact = self.known.get(key)
+        if contact is not None:
+            contact.is_busy = is_busy
+
+    def drop_if_gone(self, contact: Contact) -> None:
+        """Forget it when nothing of it is under way any more."""
+        if contact.standing is GONE and not contact.is_occupied:
+            self.known.pop(contact.key, None)
+
+    def free(self) -> list[Contact]:
+        """Those that a MESSAGE may leave to now: ready, nothing under way to their device."""
+        if not self._has_flows:
+            return [
+                c
+                for c in self.known.values()
+                if c.standing is READY and not (c.row_id or c.waits_for or c.is_busy)
+            ]
+        ready = self.with_standing(READY)
+        taken = {c.device for c in self.known.values() if c.is_occupied}
+        free = []
+        for contact in ready:
+            if contact.device not in taken:
+                taken.add(contact.device)
+                free.append(contact)
+        return free
+
+    def flows_of(self, contact: Contact) -> Sequence[Contact]:
+        """The contact and the other flows of its device."""
+        if not self._has_flows:
+            return (contact,)
+        return [c for c in self.known.values() if c.device == contact.device]
+
+    def with_standing(self, standing: Standing) -> list[Contact]:
+        """Those of one standing."""
+        return [c for c in self.known.values() if c.standing is standing]
+
+    def devices(self, now: float) -> set[Hashable]:
+        """Every device that a row could still go to, one day."""
+        return {
+            c.device
+            for c in self.known.values()
+            if c.standing is not GONE and (c.standing is not ABSENT or c.binding.expires_at > now)
+        }

@@ -1,0 +1,120 @@
+"""Delivery: the request that carries a stored MESSAGE to a contact (checklist §3.3).
+
+Rules: what a device gets is what the sender wrote: From with its tag, To, Call-ID, CSeq, Date, Expires, body
+and every kept header unchanged, so that a copy is known as one and a signature holds. New are only the
+Request-URI, Route, Max-Forwards, and a Date where there was none (RFC 3428 §7). No Contact (§4), no Via: the
+transaction layer adds its own.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from msilod.silo.acceptance import NEVER_SENT
+from msilod.silo.policy import NEW_CALL_ID, SiloPolicy
+from msilod.silo.stored_message import StoredMessage
+from msilod.sip.address import NameAddr
+from msilod.sip.dates import format_date
+from msilod.sip.grammar import WSP
+from msilod.sip.headers import Headers, canonical
+from msilod.sip.message import Request
+from msilod.sip.uri import SipUri
+
+Field = tuple[bytes, bytes]
+
+_MAX_FORWARDS: Final = (b"max-forwards", b"Max-Forwards: 70")
+# A run sends many rows to few contacts; 4,096 contacts of at most some kB.
+_CACHED_WAYS: Final = 4096
+
+
+def build_delivery(
+    message: StoredMessage,
+    target_uri: str,
+    path: Sequence[str],
+    policy: SiloPolicy,
+    wall: float,
+    call_id: bytes = b"",
+) -> Request:
+    """The MESSAGE for the contact `target_uri`, by way of `path`, else of the row's or the policy's next hop.
+
+    `call_id` is a fresh one and is used where the policy says "new". `wall` is not sent: a message without
+    a Date gets that of its receipt. Raises MalformedMessage for a contact or a next hop that is no SIP URI.
+    """
+    uri, route = _way(target_uri, tuple(path), message.next_hop or policy.next_hop)
+    sent_id = call_id if call_id and policy.call_id == NEW_CALL_ID else message.delivery_call_id
+    sent_id = sent_id or message.call_id
+    fields = [
+        *route,
+        _MAX_FORWARDS,
+        (b"from", b"From: " + message.from_header),
+        (b"to", b"To: " + _without_tag(message.to_header)),
+        (b"call-id", b"Call-ID: " + sent_id),
+        (b"cseq", b"CSeq: %d MESSAGE" % message.cseq),
+    ]
+    has_date = False
+    for text in _lines(message.headers):
+        name = canonical(text.partition(b":")[0].rstrip(WSP))
+        if name not in NEVER_SENT:
+            fields.append((name, text))
+            has_date = has_date or name == b"date"
+    if not has_date:
+        fields.append((b"date", b"Date: " + format_date(message.received_at)))
+    if message.content_type:
+        fields.append((b"content-type", b"Content-Type: " + message.content_type))
+    return Request(b"MESSAGE", uri, Headers(fields), message.body, cseq=message.cseq, call_id=sent_id)
+
+
+def _lines(headers: bytes) -> list[bytes]:
+    """The kept lines. A stray CR, LF or NUL in what was imported must not make a line of its own."""
+    lines = headers.split(b"\r\n")
+    if headers.count(b"\r") + headers.count(b"\n") != 2 * (len(lines) - 1) or b"\x00" in headers:
+        lines = [text for text in lines if not any(stray in text for stray in (b"\r", b"\n", b"\x00"))]
+    return [text for text in lines if text]
+
+
+@lru_cache(_CACHED_WAYS)
+def _way(target_uri: str, path: tuple[str, ...], next_hop: str) -> tuple[bytes, tuple[Field, ...]]:
+    routes = [_route_value(hop) for hop in path]
+    if next_hop and not routes:
+        routes.append(outbound_route(next_hop))
+    return request_uri(target_uri), tuple((b"route", b"Route: " + value) for value in routes)
+
+
+def request_uri(uri: str | SipUri) -> bytes:
+    """A contact as Request-URI: without headers and method parameter, all other parameters kept.
+
+    RFC 3261 §16.6 step 2, §19.1.5. Raises MalformedMessage.
+    """
+    parsed = SipUri.parse(uri) if isinstance(uri, str) else uri
+    if not parsed.headers and "method" not in parsed.params:
+        return str(uri).encode("ascii")
+    params = {name: value for name, value in parsed.params.items() if name != "method"}
+    bare = SipUri(parsed.scheme, parsed.user, parsed.host, parsed.port, params, "", parsed.password)
+    return str(bare).encode("ascii")
+
+
+def outbound_route(next_hop: str) -> bytes:
+    """The Route value for an outbound proxy: a loose router (RFC 3261 §19.1.1 lr), written so or not.
+
+    Raises MalformedMessage.
+    """
+    uri = SipUri.parse(next_hop)
+    uri.params.setdefault("lr", None)
+    return f"<{uri}>".encode("ascii")
+
+
+def _route_value(hop: str) -> bytes:
+    """A Path value with its brackets. Raises MalformedMessage for what is no address."""
+    value = hop.encode("ascii", "backslashreplace")
+    return NameAddr.parse(value if value[:1] == b"<" or b"<" in value else b"<%b>" % value).to_bytes()
+
+
+def _without_tag(to_header: bytes) -> bytes:
+    """To as received; a message that waited is in no dialog any more."""
+    if b"tag" not in to_header.lower():
+        return to_header
+    address = NameAddr.parse(to_header)
+    if not address.tag:
+        return to_header
+    address.params = [param for param in address.params if param[0].lower() != b"tag"]
+    return address.to_bytes()

@@ -1,0 +1,177 @@
+"""Hand: the rows that a delivery run has under lease, and how they are given back.
+
+Rules: a row in hand leaves it once, by its durable end, as rejected, postponed or released. What was given
+back is remembered until the run is forgotten, for answers that come late.
+"""
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Final
+
+from msilod.silo.contact import Contact
+from msilod.silo.memory import RecipientMemory
+from msilod.silo.steps import Postpone, Reject, Release, Step
+from msilod.silo.stored_message import Ending, StoredMessage
+from msilod.silo.verdicts import NO_ANSWER, Pause, verdict_of
+from msilod.sip.status import reason
+
+# Design, "Attempts, leases, contacts": the most rows of one recipient under lease.
+MAX_IN_HAND: Final = 64
+# Law 4: a head that was answered so often with a temporary failure steps behind the next row.
+STEPS_BEHIND: Final = 3
+
+
+class Held:
+    """One row in hand.
+
+    `flights` counts its MESSAGEs on the wire; `ending` is set from Settle on; `takers` answered 2xx; `status`
+    and `reason` are those of its last try in this run; `was_answered` is True when a device gave a temporary
+    failure, `met_silence` when an attempt was given up; `not_before` is the earliest try (wall seconds, 0.0:
+    any time).
+    """
+
+    __slots__ = (
+        "ending", "failed_settles", "flights", "met_silence", "not_before", "reason", "row", "status",
+        "takers", "was_answered",
+    )  # fmt: skip
+
+    def __init__(self, row: StoredMessage) -> None:
+        self.row = row
+        self.flights = 0
+        self.ending: Ending | None = None
+        self.failed_settles = 0
+        self.takers: list[Contact] = []
+        self.status: int | None = None
+        self.reason = ""
+        self.was_answered = False
+        self.met_silence = False
+        self.not_before = 0.0
+
+    def note(self, status: int, reason: str) -> None:
+        """The last try ended so."""
+        self.status = status
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"<Held {self.row.id} flights {self.flights} {self.ending}>"
+
+
+class Hand:
+    """`rows` are under lease, in the order to be sent; `former` have left and may yet be answered;
+    `given_back` are the ids of those among them that were postponed or released.
+    """
+
+    __slots__ = ("former", "given_back", "memory", "rows")
+
+    def __init__(self, memory: RecipientMemory) -> None:
+        self.memory = memory
+        self.rows: dict[int, Held] = {}
+        self.former: dict[int, StoredMessage] = {}
+        self.given_back: set[int] = set()
+
+    @property
+    def room(self) -> int:
+        """How many more rows may be claimed."""
+        return MAX_IN_HAND - len(self.rows)
+
+    def take(self, rows: Sequence[StoredMessage], now: float, backoff: float) -> list[Step]:
+        """Claimed rows. What this run has given back before, and what has been delivered, goes back again."""
+        again = []
+        delivered = []
+        for row in in_order(rows):
+            if row.id in self.rows:
+                continue
+            if row.id in self.memory.delivered:
+                delivered.append(row)
+            elif row.id in self.given_back:
+                again.append(row)
+            else:
+                held = self.rows[row.id] = Held(row)
+                if row.next_attempt_at is not None and row.next_attempt_at > now:
+                    held.not_before = _distance(row.last_status, row.next_attempt_at)
+        steps: list[Step] = [Postpone(again, now + backoff, None, "")] if again else []
+        if delivered:
+            steps.append(Release(delivered))
+        return steps
+
+    def live(self, row_id: int) -> Held | None:
+        """The row, if it is in hand and nothing has ended it yet."""
+        held = self.rows.get(row_id)
+        return held if held is not None and held.ending is None else None
+
+    def oldest_for(self, device: Hashable, now: float) -> Held | None:
+        """The first row that this device may have; or one on the way that the caller has to end."""
+        refusals, delivered = self.memory.refusals, self.memory.delivered
+        for held in self.rows.values():
+            row = held.row
+            if held.ending is not None or held.not_before > now:
+                continue
+            if delivered and row.id in delivered:
+                continue
+            if refusals and device in refusals.get(row.id, ()):
+                continue
+            if held.flights and (row.expires_at <= now or self.memory.refused_with(row.id)):
+                continue
+            return held
+        return None
+
+    def reject(self, held: Held, status: int) -> Reject:
+        """Out of the hand for good."""
+        row = held.row
+        del self.rows[row.id]
+        if held.flights or held.met_silence:
+            self.former[row.id] = row
+        self.memory.forget_row(row.id)
+        return Reject(row, status, phrase(status))
+
+    def give_back(
+        self, rows: Iterable[Held], until: float, attempts: int, known: set[Hashable]
+    ) -> tuple[list[Step], bool]:
+        """Postpone rows to `until`; reject what all of `known` devices have refused and what failed
+        `attempts` times; release what was not tried when nobody is known. True when any was postponed.
+        """
+        steps: list[Step] = []
+        postponed: dict[tuple[float, int | None, str], list[StoredMessage]] = {}
+        released = []
+        for held in rows:
+            row, refused = held.row, self.memory.refused_with(held.row.id, known)
+            row.attempts += held.was_answered
+            if refused:
+                steps.append(self.reject(held, refused))
+            elif held.was_answered and row.attempts >= attempts:
+                steps.append(self.reject(held, held.status or NO_ANSWER))
+            else:
+                del self.rows[row.id]
+                self.former[row.id] = row
+                self.given_back.add(row.id)
+                if row.id in self.memory.delivered:
+                    released.append(row)
+                elif known or held.was_answered:
+                    key = (max(until, held.not_before), held.status, held.reason)
+                    postponed.setdefault(key, []).append(row)
+                else:
+                    released.append(row)
+        steps += [Postpone(group, at, status, text) for (at, status, text), group in postponed.items()]
+        if released:
+            steps.append(Release(released))
+        return steps, bool(postponed)
+
+
+def in_order(rows: Sequence[StoredMessage]) -> Sequence[StoredMessage]:
+    """Oldest first, but a head that failed STEPS_BEHIND times lets the next one that did not go first."""
+    if not rows or rows[0].attempts < STEPS_BEHIND:
+        return rows
+    for place, row in enumerate(rows):
+        if row.attempts < STEPS_BEHIND:
+            return [row, *rows[:place], *rows[place + 1 :]]
+    return rows
+
+
+def phrase(status: int) -> str:
+    """The RFC's words for a status, to be shown with the row."""
+    return reason(status).decode("ascii")
+
+
+def _distance(last_status: int | None, next_attempt_at: float) -> float:
+    """A REGISTER brings rows forward, but not those that were answered as copies (RFC 3261 §8.2.2.2)."""
+    is_spaced = last_status is not None and verdict_of(last_status).pause is Pause.SPACED
+    return next_attempt_at if is_spaced else 0.0

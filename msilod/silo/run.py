@@ -1,0 +1,365 @@
+"""DeliveryRun: one recipient's delivery run, a pure machine that the daemon feeds and obeys.
+
+    offer ─► Claim ─► claimed ─► Send ─► answered / failed ─► Settle ─► settled ─► next row ... ─► Finished
+
+Rules:
+1. One MESSAGE in flight per contact, oldest row first (RFC 3428 §8). Each free contact takes the oldest row
+   that it may have; so a row goes to all free contacts in parallel and a slow one delays nobody.
+2. The first 2xx ends the row (Settle). Whoever took it is sent nothing until that is durable (`settled`).
+3. An S outcome, silence or a dead transport stop the contact for this run; a REGISTER starts it again. A
+   refusal takes the row from that contact only; it is final when nobody known is left to ask, or by a 6xx.
+4. When nothing is under way and nothing can be sent, the rows in hand are given back and the run is over.
+   After that it takes late answers only.
+5. A row in hand ends in exactly one of Settle, Reject, Postpone, Release; only a late 2xx or 6xx adds a
+   Settle or a Reject behind them.
+
+Steps are complete when they are returned: carrying one out may call back into the run at once. An attempt
+is over with `answered` or `failed`; what it answers after that counts only as a 2xx or a 6xx.
+All times are wall seconds (UTC).
+"""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from msilod.registrar.binding import Binding
+from msilod.silo.contact import GONE, OUT, READY, STOPPED, Contact, ContactKey, contact_key
+from msilod.silo.hand import Hand, Held, phrase
+from msilod.silo.memory import RecipientMemory
+from msilod.silo.policy import SiloPolicy
+from msilod.silo.steps import Claim, Finished, Postpone, Reject, Release, Send, Settle, Step
+from msilod.silo.stored_message import Ending, StoredMessage
+from msilod.silo.verdicts import (
+    NO_ANSWER,
+    NO_TRANSPORT,
+    SPACED_TRIES,
+    SPACING,
+    Outcome,
+    Pause,
+    judge_queued,
+    pause,
+    verdict_of,
+)
+
+__all__ = [
+    "Claim", "Contact", "ContactKey", "DeliveryRun", "Finished", "Postpone", "Reject", "Release", "Send",
+    "Settle", "Step", "contact_key",
+]  # fmt: skip
+
+# A row that was delivered and whose end could not be committed: never sent again, ended again (seconds).
+SETTLE_AGAIN: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
+
+Why = Literal["timeout", "transport"]
+_SILENCE: Final = {"timeout": (NO_ANSWER, "no answer"), "transport": (NO_TRANSPORT, "not reachable")}
+
+
+class DeliveryRun:
+    """The run of one recipient. `memory` outlives it and is the same for the next run of `aor`."""
+
+    __slots__ = (
+        "_after", "_busy", "_claiming", "_contacts", "_flights", "_hand", "_has_stopped", "_may_have_more",
+        "_settling", "_was_offered", "aor", "is_finished", "memory", "policy",
+    )  # fmt: skip
+
+    def __init__(self, aor: str, policy: SiloPolicy, memory: RecipientMemory | None = None) -> None:
+        self.aor = aor
+        self.policy = policy
+        self.memory = RecipientMemory() if memory is None else memory
+        self.is_finished = False
+        self.memory.begin()
+        self._contacts = self.memory.contacts
+        self._hand = Hand(self.memory)
+        self._busy: dict[ContactKey, int] = {}
+        self._claiming = 0
+        self._after = 0
+        self._flights = 0
+        self._settling = 0
+        self._may_have_more = True
+        self._was_offered = False
+        self._has_stopped = False
+
+    @property
+    def in_hand(self) -> list[StoredMessage]:
+        """The rows under lease, for its renewal."""
+        return [held.row for held in self._hand.rows.values()]
+
+    # --- contacts ------------------------------------------------------------------------------------
+
+    def offer(self, bindings: Sequence[Binding], now: float, others: Sequence[Binding] = ()) -> list[Step]:
+        """Serve these contacts, at once and also with the row on the wire; look for rows again.
+
+        `others` are the recipient's other usable contacts: not sent to in this run, but a row is not
+        rejected before they had their say. A finished run takes no offer.
+        """
+        if self.is_finished:
+            return []
+        for binding in bindings:
+            if self._contacts.offer(binding, now):
+                self.memory.stops = 0
+        for binding in others:
+            self._contacts.mention(binding, now)
+        for key in self._busy:
+            self._contacts.mark_busy(key, True)
+        self._may_have_more = self._was_offered = True
+        self._after = 0
+        return self._advance([], now)
+
+    def withdraw(self, key: ContactKey, now: float) -> list[Step]:
+        """The binding is gone or its flow has closed. A MESSAGE on the wire to it still ends by itself."""
+        self._busy.pop(key, None)
+        self._contacts.withdraw(key)
+        return self._advance([], now)
+
+    def busy(self, key: ContactKey, row_id: int | None = None) -> None:
+        """A live branch of an online MESSAGE occupies this contact; it is the attempt of `row_id`."""
+        self._busy[key] = row_id or 0
+        self._contacts.mark_busy(key, True)
+
+    def free(self, key: ContactKey, now: float) -> list[Step]:
+        """That branch has ended."""
+        self._busy.pop(key, None)
+        self._contacts.mark_busy(key, False)
+        return self._advance([], now)
+
+    # --- rows ----------------------------------------------------------------------------------------
+
+    def claimed(self, rows: Sequence[StoredMessage], now: float) -> list[Step]:
+        """The answer to Claim, oldest first; fewer than asked for: there are no more."""
+        asked, self._claiming = self._claiming, 0
+        steps = self._hand.take(rows, now, self._backoff())
+        last = max([row.id for row in rows], default=0)
+        # What was given back in this run and claimed again would go round for ever.
+        self._may_have_more = self._was_offered or (len(rows) >= asked and last > self._after)
+        self._after = 0 if self._was_offered else max(last, self._after)
+        self._was_offered = False
+        return self._advance(steps, now)
+
+    def settled(self, row_id: int, ok: bool, now: float) -> list[Step]:
+        """The end of the row is durable; not `ok`: it is not, and is asked for again later."""
+        held = self._hand.rows.get(row_id)
+        if held is None or held.ending is None:
+            return []
+        if not ok:
+            delay = SETTLE_AGAIN[min(held.failed_settles, len(SETTLE_AGAIN) - 1)]
+            held.failed_settles += 1
+            return [Settle(held.row, held.ending, held.status, now + delay)]
+        del self._hand.rows[row_id]
+        if self.is_finished and self.memory.is_running:
+            # Another run may hold the row.
+            self.memory.delivered[row_id] = True
+        else:
+            self.memory.delivered.pop(row_id, None)
+        self._settling -= 1
+        for contact in held.takers:
+            contact.waits_for -= 1
+            self._contacts.drop_if_gone(contact)
+        return self._advance([], now)
+
+    def _settle(self, held: Held, how: Ending, status: int | None, steps: list[Step]) -> None:
+        held.ending = how
+        held.status = status
+        self._settling += 1
+        self.memory.forget_row(held.row.id)
+        if how is Ending.DELIVERED:
+            self.memory.delivered[held.row.id] = False
+        steps.append(Settle(held.row, how, status))
+
+    # --- answers -------------------------------------------------------------------------------------
+
+    def answered(
+        self, row_id: int, key: ContactKey, status: int, retry_after: int | None, now: float
+    ) -> list[Step]:
+        """A contact's final answer to a row, perhaps long after the run went on or ended."""
+        steps: list[Step] = []
+        contact = self._landed(row_id, key)
+        if 200 <= status < 300:
+            self._delivered(row_id, key, status, steps)
+        elif contact is not None:
+            self._not_taken(row_id, contact, status, retry_after, now, steps)
+        elif verdict_of(status).opinions == 1:
+            self._reject_late(row_id, status, steps)
+        if contact is not None:
+            self._contacts.drop_if_gone(contact)
+        return self._advance(steps, now)
+
+    def failed(self, row_id: int, key: ContactKey, why: Why, now: float) -> list[Step]:
+        """The attempt ended without an answer."""
+        contact = self._landed(row_id, key)
+        if contact is not None:
+            status, text = _SILENCE[why]
+            held = self._hand.live(row_id)
+            if held is not None:
+                held.note(status, text)
+                held.met_silence = True
+            self._stop((contact,), status, None, now)
+            self._contacts.drop_if_gone(contact)
+        return self._advance([], now)
+
+    def _landed(self, row_id: int, key: ContactKey) -> Contact | None:
+        """The contact whose open attempt of this row has ended; None when there was no such attempt."""
+        contact = None if self.is_finished else self._contacts.known.get(key)
+        if contact is None:
+            return None
+        if contact.row_id == row_id:
+            contact.row_id = 0
+            self._flights -= 1
+            held = self._hand.rows.get(row_id)
+            if held is not None:
+                held.flights -= 1
+            return contact
+        if self._busy.get(key) == row_id:
+            del self._busy[key]
+            contact.is_busy = False
+            return contact
+        return None
+
+    def _delivered(self, row_id: int, key: ContactKey, status: int, steps: list[Step]) -> None:
+        self.memory.stops = 0
+        held = self._hand.rows.get(row_id)
+        if held is None:
+            former = self._hand.former.pop(row_id, None)
+            if former is None:
+                return
+            self._hand.given_back.discard(row_id)
+            held = self._hand.rows[row_id] = Held(former)
+        contact = None if self.is_finished else self._contacts.known.get(key)
+        if contact is not None:
+            contact.waits_for += 1
+            held.takers.append(contact)
+        if held.ending is None:
+            self._settle(held, Ending.DELIVERED, status, steps)
+
+    def _not_taken(
+        self, row_id: int, contact: Contact, status: int, wait: int | None, now: float, steps: list[Step]
+    ) -> None:
+        """Any final answer but a 2xx, to an attempt of ours that was open."""
+        held, verdict = self._hand.live(row_id), verdict_of(status)
+        flows = (contact,) if verdict.tries_next_flow else self._contacts.flows_of(contact)
+        outcome = judge_queued(status, wait)
+        if held is not None:
+            held.note(status, phrase(status))
+            if verdict.pause is Pause.SPACED:
+                held.not_before = now + SPACING
+                if self.memory.count_spaced(row_id) >= SPACED_TRIES:
+                    outcome = Outcome.REFUSED
+            held.was_answered = held.was_answered or outcome is Outcome.KEEP
+        if outcome is Outcome.KEEP:
+            self._stop(flows, status, wait, now)
+        elif outcome is Outcome.CONTACT_OUT:
+            for flow in flows:
+                if flow.standing is not GONE:
+                    flow.standing = OUT
+        elif held is not None:
+            self._refused(held, contact, status, now, steps)
+
+    def _refused(self, held: Held, contact: Contact, status: int, now: float, steps: list[Step]) -> None:
+        self.memory.refuse(held.row.id, contact.device, status)
+        refused = self.memory.refused_with(held.row.id, self._contacts.devices(now))
+        if refused:
+            steps.append(self._hand.reject(held, refused))
+
+    def _stop(self, flows: Sequence[Contact], status: int, retry_after: int | None, now: float) -> None:
+        self._has_stopped = True
+        retry_at = now + pause(status, retry_after, self.memory.stops, self.policy.retry)
+        is_told = retry_after is not None and verdict_of(status).heeds_retry_after
+        for flow in flows:
+            if flow.standing is READY:
+                flow.standing = STOPPED
+                flow.retry_at = retry_at
+                flow.not_before = retry_at if is_told else 0.0
+
+    def _reject_late(self, row_id: int, status: int, steps: list[Step]) -> None:
+        """A 6xx to an attempt that was given up: reached and refused all the same."""
+        held = self._hand.live(row_id)
+        if held is not None:
+            steps.append(self._hand.reject(held, status))
+        elif row_id in self._hand.given_back:
+            self._hand.given_back.discard(row_id)
+            if self.is_finished and self.memory.is_running:
+                # The row may be in the hand of the run that came after this one: that run rejects it.
+                self.memory.refuse(row_id, None, status)
+                return
+            self.memory.forget_row(row_id)
+            steps.append(Reject(self._hand.former[row_id], status, phrase(status)))
+
+    # --- what to do next -----------------------------------------------------------------------------
+
+    def _advance(self, steps: list[Step], now: float) -> list[Step]:
+        if self.is_finished:
+            return steps
+        wants_rows = False
+        for contact in self._contacts.free():
+            held = self._next_for(contact, now, steps)
+            if held is None:
+                wants_rows = True
+            else:
+                contact.row_id = held.row.id
+                held.flights += 1
+                self._flights += 1
+                steps.append(Send(held.row, contact))
+        if wants_rows and self._may_have_more and not self._claiming:
+            self._claim(steps, now)
+        if not (self._flights or self._claiming or self._settling or (self._busy and self._is_busy())):
+            self._finish(steps, now)
+        return steps
+
+    def _is_busy(self) -> bool:
+        return any(c.is_busy for c in self._contacts.with_standing(READY))
+
+    def _next_for(self, contact: Contact, now: float, steps: list[Step]) -> Held | None:
+        """The oldest row that this contact may have; what nobody may have ends on the way."""
+        while True:
+            held = self._hand.oldest_for(contact.device, now)
+            if held is None:
+                return None
+            if held.row.expires_at <= now:
+                self._settle(held, Ending.EXPIRED, None, steps)
+            elif refused := self.memory.refused_with(held.row.id):
+                steps.append(self._hand.reject(held, refused))
+            else:
+                return held
+
+    def _claim(self, steps: list[Step], now: float) -> None:
+        if self._hand.room <= 0:
+            # A hand full of what the free contacts have refused must not keep later rows from them (law 4);
+            # half of it stays for the others.
+            idle = [held for held in self._hand.rows.values() if not held.flights and held.ending is None]
+            self._give_back(idle[len(idle) // 2 :], now + self._backoff(), now, steps)
+        if self._hand.room > 0:
+            self._claiming = self._hand.room
+            self._was_offered = False
+            steps.append(Claim(self._claiming, self._after))
+
+    def _give_back(self, rows: Sequence[Held], until: float, now: float, steps: list[Step]) -> bool:
+        told, has_postponed = self._hand.give_back(
+            rows, until, self.policy.attempts, self._contacts.devices(now)
+        )
+        steps += told
+        return has_postponed
+
+    def _backoff(self) -> float:
+        return float(self.policy.backoff(self.memory.stops))
+
+    def _finish(self, steps: list[Step], now: float) -> None:
+        self.is_finished = True
+        self.memory.is_running = False
+        if not (self._hand.rows or self._may_have_more):
+            steps.append(Finished(None))
+            return
+        retry_at = self._retry_at(now)
+        until = retry_at if retry_at is not None else now + self.policy.retry[-1]
+        has_rows = self._give_back(list(self._hand.rows.values()), until, now, steps)
+        has_rows = has_rows or (self._may_have_more and retry_at is not None)
+        self.memory.stops += has_rows and self._has_stopped
+        steps.append(Finished(retry_at if has_rows else None))
+
+    def _retry_at(self, now: float) -> float | None:
+        """When a timer run is worth while; None when only a REGISTER can help."""
+        times = [c.retry_at for c in self._contacts.with_standing(STOPPED)]
+        times += [held.not_before for held in self._hand.rows.values() if held.not_before > now]
+        if times:
+            return max(min(times), now)
+        if self._hand.rows and self._contacts.with_standing(READY):
+            # Refused by all of this run, while others have not been asked.
+            self._has_stopped = True
+            return now + self._backoff()
+        return None

@@ -1,0 +1,74 @@
+"""StoredMessage: a MESSAGE at rest, and the words for how its stay ends.
+
+Rules: plain data, no SQL and no SIP parsing. Times are seconds since 1970 (UTC), as floats.
+Bytes that came from the wire stay bytes: nothing is decoded on the way in or out (law 5).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a row stands; interface.md lists them."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SCHEDULED = "scheduled"
+    HELD = "held"
+    REJECTED = "rejected"
+    HANDED = "handed"
+
+
+class Ending(StrEnum):
+    """How a row left the silo; kept with its hash in the table of the ended (law 9)."""
+
+    DELIVERED = "delivered"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    PURGED = "purged"
+
+
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
+class StoredMessage:
+    """One row of the silo.
+
+    `aor` canonical `user@host` of the recipient; `sender` canonical `user@host` of From, or its URI when it
+    is no SIP URI; `hash` the 16-byte duplicate key (law 9); `request_uri`, `from_header`, `to_header`,
+    `call_id`, `content_type` the values as received; `cseq` the number; `headers` the other header lines
+    that are kept, CRLF between and after them; `delivery_call_id` is set only when a different message was
+    already kept under the same Call-ID. `size` is the body's length in bytes, -1: take it from `body`.
+    `attempts` counts answered failures. `next_attempt_at` and `due_at` are None when not set. `id` is 0 until
+    stored.
+    """
+
+    aor: str
+    sender: str
+    hash: bytes
+    request_uri: bytes
+    from_header: bytes
+    to_header: bytes
+    call_id: bytes
+    cseq: int
+    content_type: bytes
+    headers: bytes
+    body: bytes
+    received_at: float
+    expires_at: float
+    id: int = 0
+    state: str = State.WAITING
+    due_at: float | None = None
+    attempts: int = 0
+    next_attempt_at: float | None = None
+    last_status: int | None = None
+    last_reason: str = ""
+    delivery_call_id: bytes = b""
+    next_hop: str = ""
+    size: int = -1
+
+    def __post_init__(self) -> None:
+        """Fill in the size."""
+        if self.size < 0:
+            self.size = len(self.body)
+
+    def __repr__(self) -> str:
+        return f"<StoredMessage {self.id} {self.state} to {self.aor}, {self.size} bytes>"

@@ -1,0 +1,122 @@
+"""name-addr and addr-spec: what stands in From, To, Contact, Route, Path (RFC 3261 §20.10, §25.1).
+
+Rules: without angle brackets everything behind the first `;` is header parameters (§20); the URI inside is
+kept as bytes and parsed by whoever needs it, because it may be of any scheme.
+"""
+
+from typing import Final
+
+from msilod.errors import MalformedMessage
+from msilod.sip.grammar import (
+    COMMA,
+    CONTROLS,
+    URI_ONLY,
+    WSP,
+    is_param_value,
+    is_token,
+    quoted_end,
+    split_outside,
+)
+
+MAX_ADDRESS: Final = 4096
+
+_QUESTION: Final = 0x3F
+# Unquoted display names should be tokens; phones put more there, and it hurts nobody but for these.
+_NEVER_IN_DISPLAY: Final = CONTROLS.replace(b"\t", b"") + b',;"<>\\'
+
+
+class NameAddr:
+    """`display` as sent with its quotes, `uri` raw, `params` of the header field in order, names as sent."""
+
+    __slots__ = ("display", "params", "uri")
+
+    def __init__(
+        self, display: bytes, uri: bytes, params: list[tuple[bytes, bytes | None]] | None = None
+    ) -> None:
+        self.display = display
+        self.uri = uri
+        self.params = [] if params is None else params
+
+    @classmethod
+    def parse(cls, value: bytes) -> "NameAddr":
+        """One value of a From, To, Contact, Route ... field. Raises MalformedMessage (400)."""
+        if len(value) > MAX_ADDRESS:
+            raise MalformedMessage("Address Too Long")
+        display, uri, tail = _cut(value.strip(WSP))
+        if not uri or uri.translate(URI_ONLY) != uri or uri.find(b":") < 1:
+            raise MalformedMessage("Bad Address")
+        return cls(display, uri, _params(tail) if tail else [])
+
+    def get(self, name: bytes) -> bytes | None:
+        """A parameter's value, b"" when it has none, None when it is absent; `name` in lower case."""
+        for key, value in self.params:
+            if key.lower() == name:
+                return value or b""
+        return None
+
+    @property
+    def tag(self) -> bytes:
+        """The tag, b"" when there is none (RFC 3261 §19.3)."""
+        return self.get(b"tag") or b""
+
+    def to_bytes(self) -> bytes:
+        """In angle brackets always, so that no parameter changes its owner (§20.10)."""
+        display = self.display + b" " if self.display else b""
+        params = b"".join([b";" + k if v is None else b";%b=%b" % (k, v) for k, v in self.params])
+        return b"%b<%b>%b" % (display, self.uri, params)
+
+    def __repr__(self) -> str:
+        return f"<NameAddr {self.to_bytes()!r}>"
+
+
+def _cut(value: bytes) -> tuple[bytes, bytes, bytes]:
+    """Display name, URI, and the rest from its first `;`."""
+    if value[:1] == b'"':
+        end = quoted_end(value)
+        rest = value[end:].lstrip(WSP)
+        if end < 0 or rest[:1] != b"<":
+            raise MalformedMessage("Bad Display Name")
+        return value[:end], *_bracketed(rest)
+    less = value.find(b"<")
+    quote = value.find(b'"')
+    if less < 0 or 0 <= quote < less:
+        return _bare(value)
+    display = value[:less]
+    if display.translate(None, _NEVER_IN_DISPLAY) != display:
+        # A `;` before the `<`: an addr-spec whose parameters hold a bracket, or nonsense. Both are refused.
+        raise MalformedMessage("Bad Display Name")
+    return display.rstrip(WSP), *_bracketed(value[less:])
+
+
+def _bracketed(value: bytes) -> tuple[bytes, bytes]:
+    uri, closed, tail = value[1:].partition(b">")
+    if not closed:
+        raise MalformedMessage("Bad Address")
+    return uri, tail.strip(WSP)
+
+
+def _bare(value: bytes) -> tuple[bytes, bytes, bytes]:
+    uri, semicolon, tail = value.partition(b";")
+    if _QUESTION in uri or COMMA in uri:
+        raise MalformedMessage("Address Needs Angle Brackets")
+    return b"", uri.rstrip(WSP), semicolon + tail
+
+
+def _params(tail: bytes) -> list[tuple[bytes, bytes | None]]:
+    empty, *pieces = split_outside(tail, b";")
+    if empty:
+        raise MalformedMessage("Bad Address Parameters")
+    params = [_param(piece) for piece in pieces]
+    # RFC 3261 §7.3.1: no parameter twice; two tags would make two dialogs of one message.
+    if len({key.lower() for key, _ in params}) != len(params):
+        raise MalformedMessage("Repeated Address Parameter")
+    return params
+
+
+def _param(piece: bytes) -> tuple[bytes, bytes | None]:
+    name, equals, value = piece.partition(b"=")
+    name = name.rstrip(WSP)
+    value = value.lstrip(WSP)
+    if not is_token(name) or not is_param_value(value):
+        raise MalformedMessage("Bad Address Parameters")
+    return name, value if equals else None

@@ -1,0 +1,45 @@
+"""The Date header field (RFC 3261 §20.17): RFC 1123 dates in GMT, in English whatever the locale.
+
+Rule: the time is an argument; no clock is read here.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from msilod.sip.grammar import number
+
+_DAYS: Final = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
+_MONTHS: Final = (
+    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+)  # fmt: skip
+
+
+def format_date(wall: float) -> bytes:
+    """Seconds since 1970 (UTC) as `Sat, 13 Nov 2010 23:29:00 GMT`; fractions are cut."""
+    at = datetime.fromtimestamp(int(wall), UTC)
+    return b"%b, %02d %b %04d %02d:%02d:%02d GMT" % (
+        _DAYS[at.weekday()], at.day, _MONTHS[at.month - 1], at.year, at.hour, at.minute, at.second,
+    )  # fmt: skip
+
+
+def parse_date(value: bytes) -> float | None:
+    """Seconds since 1970 (UTC); None for anything but an RFC 1123 date in GMT (RFC 3261 §20.17).
+
+    The name of the day is not compared with the date.
+    """
+    parts = value.strip(b" \t").split(b" ")
+    if len(parts) != 6 or parts[0][:3] not in _DAYS or parts[0][3:] != b"," or parts[5] != b"GMT":
+        return None
+    clock = parts[4].split(b":")
+    if parts[2] not in _MONTHS or len(clock) != 3:
+        return None
+    numbers = [number(digits, 9999) for digits in (parts[3], parts[1], *clock)]
+    known = [n for n in numbers if n is not None]
+    if len(known) != 5:
+        return None
+    year, day, hour, minute, second = known
+    try:
+        at = datetime(year, _MONTHS.index(parts[2]) + 1, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    return at.timestamp()

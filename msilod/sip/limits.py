@@ -1,0 +1,16 @@
+"""How much of a message is read (law 8); 513 or 414 answers the rest.
+
+Rule: constants only; sizes in bytes.
+"""
+
+from typing import Final
+
+MAX_HEADERS_BYTES: Final = 16384
+MAX_LINE: Final = 8192
+MAX_FIELDS: Final = 200
+MAX_VIAS: Final = 70
+MAX_URI: Final = 2048
+# A UDP datagram holds no more (RFC 3261 §18.1.1), and a stream gets no more than a datagram could carry.
+MAX_BODY: Final = 65535
+# RFC 3261 §8.1.1.5 asks clients for less than 2**31; RFC 4475 §3.1.2.4 refuses what needs more than 32 bits.
+MAX_CSEQ: Final = 2**32 - 1

@@ -1,0 +1,197 @@
+"""Request and Response: the start line, the header fields, the body, and how an answer is made.
+
+Rules: bytes as they came; From and To are parsed when asked for; Content-Length is always right on the way
+out, whatever stood there (RFC 3261 §18.3).
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from msilod.errors import MalformedMessage
+from msilod.sip.address import NameAddr
+from msilod.sip.headers import Headers, line, value_of
+from msilod.sip.status import PHRASES
+from msilod.sip.status import reason as registered_reason
+from msilod.sip.via import NO_VIA, Via
+
+# RFC 3261 §8.2.6.2.
+_COPIED: Final = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))
+# RFC 3261 §8.2.6.1.
+_COPIED_BY_100: Final = _COPIED | {b"timestamp"}
+_STATUS_LINES: Final = {code: b"SIP/2.0 %d %b" % (code, phrase) for code, phrase in PHRASES.items()}
+_EMPTY_END: Final = b"Content-Length: 0\r\n\r\n"
+
+
+class Request:
+    """One request. `via` is the top Via as it came, parsed; `cseq` the number; `call_id` the value."""
+
+    __slots__ = ("_from", "_to", "body", "call_id", "cseq", "headers", "method", "uri", "via")
+
+    def __init__(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers,
+        body: bytes = b"",
+        via: Via = NO_VIA,
+        cseq: int = 0,
+        call_id: bytes = b"",
+    ) -> None:
+        self.method = method
+        self.uri = uri
+        self.headers = headers
+        self.body = body
+        self.via = via
+        self.cseq = cseq
+        self.call_id = call_id
+        self._from: NameAddr | None = None
+        self._to: NameAddr | None = None
+
+    @property
+    def from_(self) -> NameAddr:
+        """The From field. Raises MalformedMessage (400)."""
+        if self._from is None:
+            self._from = _address(self.headers, b"from")
+        return self._from
+
+    @property
+    def to(self) -> NameAddr:
+        """The To field. Raises MalformedMessage (400)."""
+        if self._to is None:
+            self._to = _address(self.headers, b"to")
+        return self._to
+
+    def to_bytes(self) -> bytes:
+        """The message for the wire."""
+        return _assemble(b"%b %b SIP/2.0" % (self.method, self.uri), self.headers, self.body)
+
+    def copy(self) -> "Request":
+        """A request with header fields of its own; the body and the parsed Via are shared."""
+        headers = self.headers.copy()
+        return Request(self.method, self.uri, headers, self.body, self.via, self.cseq, self.call_id)
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method!r} {self.uri!r} {self.call_id!r} {self.cseq}>"
+
+
+class Response:
+    """One response. `via` is the top Via, None when none is left; `cseq_method` the method it answers."""
+
+    __slots__ = ("body", "cseq", "cseq_method", "headers", "reason", "status", "via")
+
+    def __init__(
+        self,
+        status: int,
+        reason: bytes,
+        headers: Headers,
+        body: bytes = b"",
+        via: Via | None = None,
+        cseq: int = 0,
+        cseq_method: bytes = b"",
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.body = body
+        self.via = via
+        self.cseq = cseq
+        self.cseq_method = cseq_method
+
+    @property
+    def to_tag(self) -> bytes:
+        """The tag of To, b"" when there is none. Raises MalformedMessage (400)."""
+        return _address(self.headers, b"to").tag
+
+    def to_bytes(self) -> bytes:
+        """The message for the wire."""
+        return _assemble(b"SIP/2.0 %d %b" % (self.status, self.reason), self.headers, self.body)
+
+    def copy(self) -> "Response":
+        """A response with header fields of its own; the body is shared."""
+        return Response(
+            self.status, self.reason, self.headers.copy(), self.body, self.via, self.cseq, self.cseq_method
+        )
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {self.reason!r} {self.cseq_method!r} {self.cseq}>"
+
+
+def _address(headers: Headers, name: bytes) -> NameAddr:
+    value = headers.get(name)
+    if value is None:
+        raise MalformedMessage(f"Missing {name.decode().title()}")
+    return NameAddr.parse(value)
+
+
+def _assemble(start: bytes, headers: Headers, body: bytes) -> bytes:
+    lines = [start]
+    length = b"%d" % len(body)
+    missing = True
+    for name, text in headers.fields:
+        if name == b"content-length":
+            if not missing:
+                continue
+            missing = False
+            if value_of(text) != length:
+                text = b"Content-Length: " + length
+        lines.append(text)
+    if missing:
+        lines.append(b"Content-Length: " + length)
+    lines.append(b"")
+    lines.append(body)
+    return b"\r\n".join(lines)
+
+
+def _with_tag(text: bytes, tag: bytes) -> bytes:
+    """The To line with our tag, unless it has one (RFC 3261 §8.2.6.2)."""
+    if text.lower().find(b"tag") >= 0:
+        try:
+            if NameAddr.parse(value_of(text)).tag:
+                return text
+        except MalformedMessage:
+            # The answer to an unreadable To carries our tag all the same.
+            pass
+    return b"%b;tag=%b" % (text, tag)
+
+
+def response_bytes(
+    request: Request, status: int, to_tag: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()
+) -> bytes:
+    """An answer of our own without a body, ready for the wire (RFC 3261 §8.2.6).
+
+    `headers` are (printed name, value). Raises ValueError for a value with CR, LF or NUL.
+    """
+    lines = [_STATUS_LINES.get(status) or b"SIP/2.0 %d %b" % (status, registered_reason(status))]
+    copied = _COPIED if status != 100 else _COPIED_BY_100
+    for name, text in request.headers.fields:
+        if name in copied:
+            lines.append(_with_tag(text, to_tag) if name == b"to" and to_tag else text)
+    for name, value in headers:
+        lines.append(line(name, value))
+    lines.append(_EMPTY_END)
+    return b"\r\n".join(lines)
+
+
+def build_response(
+    request: Request,
+    status: int,
+    reason: bytes = b"",
+    to_tag: bytes = b"",
+    headers: Iterable[tuple[bytes, bytes]] = (),
+    body: bytes = b"",
+) -> Response:
+    """An answer of our own as an object (RFC 3261 §8.2.6); `reason` empty takes the registered phrase.
+
+    Raises ValueError for a header value with CR, LF or NUL.
+    """
+    copied = _COPIED if status != 100 else _COPIED_BY_100
+    fields = [
+        (name, _with_tag(text, to_tag) if name == b"to" and to_tag else text)
+        for name, text in request.headers.fields
+        if name in copied
+    ]
+    made = Headers(fields)
+    for name, value in headers:
+        made.add(name, value)
+    phrase = reason or registered_reason(status)
+    return Response(status, phrase, made, body, request.via, request.cseq, request.method)

@@ -1,0 +1,236 @@
+"""Bytes to a Request or a Response (RFC 3261 §7, §16.3 step 1, §18.3).
+
+The head is split, never scanned by regex; From, To and the rest are parsed by whoever asks. What is checked
+here is what every later room relies on: one start line of version 2.0, field names that are tokens, exactly
+one To, From, Call-ID and CSeq, a top Via that can be read, a CSeq that fits, a body as long as it says.
+
+Rules: a malformed request raises MalformedMessage with as much of a Request as an answer needs; a malformed
+response or ACK raises it without one, and is dropped. Everything is bounded by limits.py.
+"""
+
+from typing import Final
+
+from msilod.errors import MalformedMessage
+from msilod.sip.grammar import COMMA, CR, LF, URI_ONLY, VISIBLE_ONLY, WSP, is_token, number, words
+from msilod.sip.headers import KNOWN, Headers, canonical, unfold, value_of
+from msilod.sip.limits import (
+    MAX_BODY,
+    MAX_CSEQ,
+    MAX_FIELDS,
+    MAX_HEADERS_BYTES,
+    MAX_LINE,
+    MAX_URI,
+    MAX_VIAS,
+)  # fmt: skip
+from msilod.sip.message import Request, Response
+from msilod.sip.salvage import salvage
+from msilod.sip.via import Via, parse_via, top_value
+
+_SINGLE: Final = (b"to", b"from", b"call-id", b"cseq", b"max-forwards")
+_VERSION: Final = b"SIP/2.0"
+_METHODS: Final = frozenset(
+    b"ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split(
+        b" "
+    )
+)
+
+Fields = list[tuple[bytes, bytes]]
+
+
+def parse(data: bytes, stream: bool = False) -> Request | Response:
+    """One datagram, or with `stream` one message as the framer cut it.
+
+    Raises MalformedMessage: 400, 414 (Request-URI), 505 (version), 513 (limits); its `request` is None when
+    nothing may be answered.
+    """
+    try:
+        return _parse(data, stream)
+    except MalformedMessage as error:
+        error.request = salvage(data)
+        raise
+
+
+def _parse(data: bytes, stream: bool) -> Request | Response:
+    end = data.find(b"\r\n\r\n", 0, MAX_HEADERS_BYTES + 4)
+    head = data[:end]
+    lines = head.split(b"\r\n")
+    rest = b"".join(lines)
+    if end <= 0 or not lines[0] or LF in rest or CR in rest:
+        lines, body = _unusual(data, stream)
+        rest = b"".join(lines)
+    else:
+        body = data[end + 4 :]
+    if len(rest) > MAX_LINE or len(lines) > MAX_FIELDS:
+        _check_size(lines)
+    method, uri = _request_line(lines[0])
+    if not uri:
+        return _response(lines, body, stream)
+    fields, first = _fields(lines)
+    via, call_id, cseq, cseq_method = _identity(first)
+    if cseq_method != method:
+        raise MalformedMessage("CSeq Method Mismatch")
+    return Request(method, uri, Headers(fields), _body(first, body, stream), via, cseq, call_id)
+
+
+def _response(lines: list[bytes], body: bytes, stream: bool) -> Response:
+    status, reason = _status_line(lines[0])
+    fields, first = _fields(lines)
+    via, _, cseq, method = _identity(first)
+    return Response(status, reason, Headers(fields), _body(first, body, stream), via, cseq, method)
+
+
+def _unusual(data: bytes, stream: bool) -> tuple[list[bytes], bytes]:
+    """Leading line ends (§7.5), and on UDP only LF-only heads and heads that end with their datagram."""
+    data = data.lstrip(b"\r\n")
+    if not data:
+        raise MalformedMessage("Empty Message")
+    end, line_end = _head_end(data, stream)
+    head = data[:end]
+    lines = head.split(line_end)
+    breaks = len(lines) - 1
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks * (len(line_end) - 1):
+        raise MalformedMessage("Bad Line End")
+    return lines, data[end + 2 * len(line_end) :]
+
+
+def _head_end(data: bytes, stream: bool) -> tuple[int, bytes]:
+    """Where the head ends, and its line end. Line ends are not mixed: they would split for others."""
+    limit = MAX_HEADERS_BYTES + 4
+    end = data.find(b"\r\n\r\n", 0, limit)
+    if not stream:
+        bare = data.find(b"\n\n", 0, limit)
+        if bare >= 0 and data.find(b"\r", 0, bare) < 0:
+            return bare, b"\n"
+    if end >= 0:
+        return end, b"\r\n"
+    if len(data) > limit:
+        raise MalformedMessage("Message Too Large", status=513)
+    # RFC 4475 §3.1.2.15 as it was published: the datagram ends behind the last line.
+    if stream or data[-1:] != b"\n":
+        raise MalformedMessage("Header Section Not Closed")
+    return (len(data) - 2, b"\r\n") if data[-2:] == b"\r\n" else (len(data) - 1, b"\n")
+
+
+def _check_size(lines: list[bytes]) -> None:
+    if len(lines) > MAX_FIELDS + 1 or max(map(len, lines)) > MAX_LINE:
+        raise MalformedMessage("Message Too Large", status=513)
+
+
+def _request_line(start: bytes) -> tuple[bytes, bytes]:
+    """Method and Request-URI; an empty one for a status line."""
+    parts = start.split(b" ")
+    if len(parts) != 3 or parts[2] != _VERSION or parts[0] not in _METHODS:
+        if start[:4].upper() == b"SIP/":
+            return b"", b""
+        _check_version(parts)
+    method, uri, _ = parts
+    if len(uri) > MAX_URI:
+        raise MalformedMessage("Request-URI Too Long", status=414)
+    if not uri or uri.translate(URI_ONLY) != uri:
+        raise MalformedMessage("Bad Request Line")
+    return method, uri
+
+
+def _check_version(parts: list[bytes]) -> None:
+    if len(parts) != 3 or not is_token(parts[0]) or parts[2][:4].upper() != b"SIP/":
+        raise MalformedMessage("Bad Request Line")
+    if parts[2].upper() != _VERSION:
+        raise MalformedMessage("Version Not Supported", status=505)
+
+
+def _status_line(start: bytes) -> tuple[int, bytes]:
+    version, _, rest = start.partition(b" ")
+    digits, _, reason = rest.partition(b" ")
+    status = number(digits, 699) if len(digits) == 3 else None
+    if version.upper() != _VERSION or status is None or status < 100:
+        raise MalformedMessage("Bad Status Line")
+    return status, reason
+
+
+def _fields(lines: list[bytes]) -> tuple[Fields, dict[bytes, bytes]]:
+    """All fields, and what stands behind the colon of the first of each name."""
+    fields = []
+    first = {}
+    known = KNOWN
+    for text in lines[1:]:
+        name, colon, value = text.partition(b":")
+        found = known.get(name)
+        if found is None or not colon:
+            if text[:1] in (b" ", b"\t"):
+                return _fields(unfold(lines))
+            found = _strange_name(name, colon)
+        fields.append((found, text))
+        first[found] = value
+    if len(first) != len(fields):
+        first = _check_repeated(fields)
+    return fields, first
+
+
+def _strange_name(name: bytes, colon: bytes) -> bytes:
+    name = name.rstrip(WSP)
+    if not colon or not is_token(name):
+        raise MalformedMessage("Bad Header Field")
+    return canonical(name)
+
+
+def _check_repeated(fields: Fields) -> dict[bytes, bytes]:
+    """The first value of each name, where some name comes twice."""
+    first: dict[bytes, bytes] = {}
+    vias = 0
+    for name, text in fields:
+        value = value_of(text)
+        vias += name == b"via"
+        if name not in first:
+            first[name] = value
+        elif name in _SINGLE or (name == b"content-length" and value != first[name]):
+            raise MalformedMessage("Repeated Header Field")
+    if vias > MAX_VIAS:
+        raise MalformedMessage("Too Many Via", status=513)
+    return first
+
+
+def _identity(first: dict[bytes, bytes]) -> tuple[Via, bytes, int, bytes]:
+    """Top Via, Call-ID and CSeq; that From and To are there (RFC 3261 §8.1.1)."""
+    try:
+        via = first[b"via"].strip(WSP)
+        call_id = first[b"call-id"].strip(WSP)
+        digits, _, method = first[b"cseq"].strip(WSP).partition(b" ")
+        first[b"from"], first[b"to"]
+    except KeyError as error:
+        raise MalformedMessage("Missing Header Field") from error
+    if len(digits) < 10 and digits.isdigit() and method in _METHODS:
+        cseq = int(digits)
+    else:
+        cseq, method = _strange_cseq(first[b"cseq"])
+    if not call_id or call_id.translate(VISIBLE_ONLY) != call_id:
+        raise MalformedMessage("Bad Call-ID")
+    if COMMA in via:
+        if via.count(b",") >= MAX_VIAS:
+            raise MalformedMessage("Too Many Via", status=513)
+        via = top_value(via)
+    return parse_via(via), call_id, cseq, method
+
+
+def _strange_cseq(value: bytes) -> tuple[int, bytes]:
+    parts = words(value)
+    cseq = number(parts[0], MAX_CSEQ) if len(parts) == 2 else None
+    if cseq is None or not is_token(parts[1]):
+        raise MalformedMessage("Bad CSeq")
+    return cseq, parts[1]
+
+
+def _body(first: dict[bytes, bytes], body: bytes, stream: bool) -> bytes:
+    """RFC 3261 §18.3: surplus of a datagram is cut, a short one is refused; a stream's fits by framing."""
+    value = first.get(b"content-length")
+    if value is None:
+        if stream:
+            raise MalformedMessage("Missing Content-Length")
+        return body
+    if value == b" %d" % len(body):
+        return body
+    length = number(value.strip(WSP), MAX_BODY)
+    if length == len(body):
+        return body
+    if length is None or length > len(body) or stream:
+        raise MalformedMessage("Bad Content-Length")
+    return body[:length]

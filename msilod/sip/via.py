@@ -1,0 +1,292 @@
+"""Via: who sent this and where its answer goes (RFC 3261 §18, §20.42, RFC 3581).
+
+Rules: only the topmost value is ever parsed; `stamp_source` is the only writer, by surgery on the one line,
+because what is below belongs to others and goes back as it came.
+"""
+
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+
+from msilod.errors import MalformedMessage
+from msilod.sip.flow import Flow
+from msilod.sip.grammar import (
+    DIGIT,
+    HEX,
+    HOST_ONLY,
+    TOKEN_ONLY,
+    VALUE_ONLY,
+    WSP,
+    ipv6,
+    is_param_value,
+    is_token,
+    number,
+    only,
+    split_outside,
+    words,
+)
+from msilod.sip.headers import Headers
+
+if TYPE_CHECKING:
+    from msilod.sip.message import Request
+
+COOKIE: Final = b"z9hG4bK"
+MAX_PORT: Final = 65535
+DEFAULT_PORT: Final = 5060
+
+_DEFAULT_PORTS: Final = {b"TLS": 5061, b"TLS-SCTP": 5061, b"WS": 80, b"WSS": 443}
+_NAME_ONLY: Final = only(DIGIT + b"abcdefghijklmnopqrstuvwxyz-_.")
+_IPV6_ONLY: Final = only(HEX + b":.")
+_QUOTE: Final = 0x22
+# What may stand behind a parameter without a value.
+_NEXT: Final = (b"", b";")
+
+Params = dict[bytes, bytes | None]
+Sender = tuple[bytes, bytes, int | None]
+
+
+class Via:
+    """One Via value.
+
+    `transport` in upper case, `host` in lower case (IPv6 in brackets), `port` None when not sent, `branch`
+    b"" when not sent, `raw` the value as it stands in its line.
+    """
+
+    __slots__ = ("_params", "branch", "host", "port", "raw", "transport")
+
+    def __init__(self, transport: bytes, host: bytes, port: int | None, branch: bytes, raw: bytes) -> None:
+        self.transport = transport
+        self.host = host
+        self.port = port
+        self.branch = branch
+        self.raw = raw
+        self._params: Params | None = None
+
+    @property
+    def params(self) -> Params:
+        """The parameters by lower-case name, in order; read only. The first of two counts."""
+        if self._params is None:
+            self._params = _read_params(self.raw)
+        return self._params
+
+    @property
+    def has_cookie(self) -> bool:
+        """True when the branch is a transaction identifier of RFC 3261 (§8.1.1.7), not of RFC 2543.
+
+        The bare cookie identifies nothing (RFC 4475 §3.2.1).
+        """
+        return self.branch.startswith(COOKIE) and len(self.branch) > len(COOKIE)
+
+    @property
+    def sent_by(self) -> bytes:
+        """`host:port`, the transport's default port filled in (§17.2.3, §18.1.1)."""
+        return b"%b:%d" % (self.host, self.port or _DEFAULT_PORTS.get(self.transport, DEFAULT_PORT))
+
+    def stamp(self, raw: bytes) -> None:
+        """Exchange the text; only parameters other than the branch may differ."""
+        self.raw = raw
+        self._params = None
+
+    def __bytes__(self) -> bytes:
+        return self.raw
+
+    def __repr__(self) -> str:
+        return f"<Via {self.raw!r}>"
+
+
+# The Via of a request of our own that was not sent yet.
+NO_VIA: Final = Via(b"", b"", None, b"", b"")
+
+
+def parse_via(value: bytes) -> Via:
+    """One Via value, trimmed. Raises MalformedMessage (400)."""
+    head, _, tail = value.partition(b";branch=")
+    sent, more, before = head.partition(b";")
+    branch, still_more, _ = tail.partition(b";")
+    if (
+        not branch
+        or branch.translate(TOKEN_ONLY) != branch
+        or ((more or still_more) and (before != b"rport" or still_more) and not _are_plain(head, tail))
+    ):
+        return _parse_spaced(value)
+    transport, host, port = _sender(sent) if len(sent) < MAX_REMEMBERED else _protocol_and_sent_by(sent)
+    return Via(transport, host, port, branch, value)
+
+
+def _are_plain(head: bytes, tail: bytes) -> bool:
+    """True for parameters without white space, quotes, capitals or repetition in their names.
+
+    They stand in `head` behind the sent-by and in `tail` behind the branch.
+    """
+    names = {b"branch"}
+    pieces = head.split(b";")[1:] + tail.split(b";")[1:]
+    for piece in pieces:
+        name, _, content = piece.partition(b"=")
+        if not name or name.translate(_NAME_ONLY) != name or content.translate(VALUE_ONLY) != content:
+            return False
+        names.add(name)
+    return len(names) == len(pieces) + 1
+
+
+def top_value(value: bytes) -> bytes:
+    """The first of the comma-joined values of a Via line."""
+    return split_outside(value, b",")[0]
+
+
+def _parse_spaced(value: bytes) -> Via:
+    """With white space wherever §25.1 allows it (SEMI, EQUAL), quoted parameters, or no branch."""
+    sent, *pieces = split_outside(value, b";")
+    params = dict(_param(piece) for piece in pieces)
+    if len(params) != len(pieces):
+        raise MalformedMessage("Bad Via Parameters")
+    return Via(*_protocol_and_sent_by(sent), params.get(b"branch") or b"", value)
+
+
+def parse_outline(value: bytes) -> Via:
+    """Transport and sent-by of a Via with unreadable parameters or of another SIP version.
+
+    Enough to answer 400 or 505. Raises MalformedMessage (400).
+    """
+    return Via(*_protocol_and_sent_by(value.partition(b";")[0], None), b"", value)
+
+
+def _protocol_and_sent_by(sent: bytes, version: bytes | None = b"2.0") -> Sender:
+    """`SIP/2.0/UDP host:port`, white space allowed around `/` and `:`; `version` None takes any."""
+    name, _, rest = sent.partition(b"/")
+    found, _, rest = rest.partition(b"/")
+    parts = words(rest)
+    if name.strip(WSP).upper() != b"SIP" or version not in (None, found.strip(WSP)) or len(parts) < 2:
+        raise MalformedMessage("Bad Via")
+    if not is_token(parts[0]):
+        raise MalformedMessage("Bad Via")
+    return parts[0].upper(), *_host_port(b" ".join(parts[1:]))
+
+
+# Most of a second of traffic comes from senders that spoke before: 0.1 us instead of 1.5. A hostile crowd
+# only evicts; 4096 keys of less than MAX_REMEMBERED bytes are 1 MB at most.
+MAX_REMEMBERED: Final = 80
+_sender: Final = lru_cache(4096)(_protocol_and_sent_by)
+
+
+def _param(piece: bytes) -> tuple[bytes, bytes | None]:
+    name, equals, content = piece.partition(b"=")
+    name = name.rstrip(WSP).lower()
+    content = content.lstrip(WSP)
+    if not is_token(name) or not is_param_value(content):
+        raise MalformedMessage("Bad Via Parameters")
+    return name, content if equals else None
+
+
+def _host_port(sent_by: bytes) -> tuple[bytes, int | None]:
+    if sent_by[:1] == b"[":
+        inside, closed, rest = sent_by[1:].partition(b"]")
+        host = b"[%b]" % inside
+        empty, colon, digits = rest.partition(b":")
+        good = closed and inside and inside.translate(_IPV6_ONLY) == inside and not empty.strip(WSP)
+    else:
+        host, colon, digits = sent_by.partition(b":")
+        host = host.rstrip(WSP)
+        good = host and host.translate(HOST_ONLY) == host
+    if not good:
+        raise MalformedMessage("Bad Via Host")
+    port = number(digits.strip(WSP), MAX_PORT) if colon else None
+    if colon and not port:
+        raise MalformedMessage("Bad Via Port")
+    return host.lower(), port
+
+
+def _read_params(raw: bytes) -> Params:
+    params: Params = {}
+    for piece in split_outside(raw, b";")[1:]:
+        name, equals, content = piece.partition(b"=")
+        params.setdefault(name.rstrip(WSP).lower(), content.lstrip(WSP) if equals else None)
+    return params
+
+
+def stamp_source(request: "Request", flow: Flow) -> None:
+    """Write the source of a request into its top Via, in line and object (RFC 3261 §18.2.1, RFC 3581 §4).
+
+    The request was parsed, so it has a Via. `received` is added when sent-by is a name or another address, and always beside `rport`. What a client
+    wrote into either is overwritten: it would send our answers to somebody else.
+    """
+    via = request.via
+    raw = via.raw
+    source = flow.host.encode("ascii")
+    head, found, tail = raw.partition(b";rport")
+    if found and tail[:1] in _NEXT and _QUOTE not in raw and raw.lower().find(b"received") < 0:
+        stamped = b"%b;rport=%d%b;received=%b" % (head, flow.port, tail, source)
+    else:
+        stamped = _stamped(via, source, flow.port)
+    if stamped != raw:
+        via.stamp(stamped)
+        _exchange(request.headers, raw, stamped)
+
+
+def _stamped(via: Via, source: bytes, port: int) -> bytes:
+    raw = via.raw
+    if b"rport" in via.params:
+        raw = _with_param(raw, b"rport", b"%d" % port)
+    elif b"received" not in via.params and _names(via.host, source):
+        return raw
+    if b"received" in via.params:
+        return _with_param(raw, b"received", source)
+    return b"%b;received=%b" % (raw, source)
+
+
+def _names(host: bytes, source: bytes) -> bool:
+    if host == source:
+        return True
+    return host[:1] == b"[" and _bare(ipv6(host[1:-1].decode("ascii")) or "") == _bare(source.decode("ascii"))
+
+
+def _bare(address: str) -> str:
+    return address.removeprefix("::ffff:") if "." in address else address
+
+
+def _with_param(raw: bytes, name: bytes, content: bytes) -> bytes:
+    """The value of a parameter that is there, exchanged."""
+    pieces = split_outside(raw, b";")
+    for position, piece in enumerate(pieces):
+        if position and piece.partition(b"=")[0].rstrip(WSP).lower() == name:
+            pieces[position] = b"%b=%b" % (name, content)
+    return b";".join(pieces)
+
+
+def _exchange(headers: Headers, old: bytes, new: bytes) -> None:
+    fields = headers.fields
+    position = 0
+    while fields[position][0] != b"via":
+        position += 1
+    # The value is found where it begins: nothing of a field name is like `SIP/`.
+    fields[position] = (b"via", fields[position][1].replace(old, new, 1))
+
+
+def response_address(via: Via) -> tuple[str, int]:
+    """Where a response goes when its flow is gone (RFC 3261 §18.2.2, RFC 3581 §4): host without brackets.
+
+    Raises MalformedMessage for a port that is none and for an address that many or none listen on
+    (RFC 4475 §3.3.10).
+    """
+    params = via.params
+    default = via.port or _DEFAULT_PORTS.get(via.transport, DEFAULT_PORT)
+    maddr = params.get(b"maddr") if via.transport == b"UDP" else None
+    if maddr:
+        return _one_host(maddr), default
+    rport = params.get(b"rport") if via.transport == b"UDP" else None
+    port = number(rport, MAX_PORT) if rport else default
+    if not port:
+        raise MalformedMessage("Bad Via Port")
+    return _one_host(params.get(b"received") or via.host), port
+
+
+def _one_host(host: bytes) -> str:
+    if host.translate(VALUE_ONLY) != host:
+        raise MalformedMessage("Bad Via Host")
+    text = host.decode("ascii").lower().removeprefix("[").removesuffix("]")
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return text
+    if address.is_multicast or address.is_unspecified or text == "255.255.255.255":
+        raise MalformedMessage("Bad Via Host")
+    return text

@@ -1,0 +1,105 @@
+"""Opening a database, and the one border where sqlite3's and Peewee's errors become ours.
+
+Rules: WAL and synchronous=FULL for the daemon (law 1); only the daemon creates a silo; a missing one is never
+an empty list. Other engines than SQLite are refused by the configuration.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import peewee
+
+from msilod.errors import BusyError, MsilodError, PermissionDenied, StoreError, UnavailableError
+
+BUSY_MS: Final = 5000
+DIRECTORY_MODE: Final = 0o2770
+FILE_MODE: Final = 0o660
+# Pages of 4 kB between two checkpoints: each costs two fsyncs more, and 16 MB of WAL are read at a start.
+CHECKPOINT_PAGES: Final = 4000
+CACHE_KB: Final = 32_000
+
+
+def open_sqlite(path: Path, create: bool = False) -> peewee.SqliteDatabase:
+    """An open database. Raises UnavailableError or PermissionDenied in one plain line."""
+    with translated(path):
+        if create:
+            _create(path)
+        elif not path.exists():
+            raise UnavailableError(f"there is no silo at {path} (msilod start creates it)")
+        _check_access(path)
+        database = peewee.SqliteDatabase(
+            str(path),
+            pragmas={
+                "busy_timeout": BUSY_MS,
+                "journal_mode": "wal",
+                "synchronous": "full",
+                "wal_autocheckpoint": CHECKPOINT_PAGES,
+                "cache_size": -CACHE_KB,
+                "foreign_keys": 0,
+            },
+            check_same_thread=False,
+        )
+        database.connect()
+        return database
+
+
+def raw(database: peewee.SqliteDatabase) -> sqlite3.Connection:
+    """The connection beneath, in autocommit: transactions are begun and ended by the SQL alone."""
+    connection: sqlite3.Connection = database.connection()  # type: ignore[no-untyped-call]
+    connection.isolation_level = None
+    return connection
+
+
+def _create(path: Path) -> None:
+    """The state directory 2770 and the file 0660, whatever the umask."""
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True)
+        path.parent.chmod(DIRECTORY_MODE)
+    if not path.exists():
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, FILE_MODE)
+        os.fchmod(descriptor, FILE_MODE)
+        os.close(descriptor)
+
+
+def _check_access(path: Path) -> None:
+    if path.is_dir():
+        raise UnavailableError(f"{path} is a directory, not a silo")
+    if not os.access(path, os.R_OK):
+        raise PermissionDenied(f"{path} may not be read (ask to be put into the group msilod)")
+    if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
+        raise PermissionDenied(f"{path} or its directory may not be written (group msilod)")
+
+
+@contextmanager
+def translated(path: Path | str) -> Iterator[None]:
+    """Turn what the engine raises into one of our errors, naming the file and what to do."""
+    try:
+        yield
+    except MsilodError:
+        raise
+    except PermissionError as error:
+        raise PermissionDenied(f"{path}: {error.strerror} (group msilod)") from error
+    except OSError as error:
+        raise UnavailableError(f"{path}: {error.strerror}") from error
+    except (peewee.PeeweeException, sqlite3.Error) as error:
+        raise translate(error, path) from error
+
+
+def translate(error: Exception, path: Path | str) -> MsilodError:
+    """One of our errors for one of the engine's."""
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return BusyError(f"{path} is locked by another process (try again)")
+    if "not a database" in text or "malformed" in text:
+        return UnavailableError(f"{path} is not a silo: {text} (restore a backup, or choose another db_url)")
+    if "readonly" in text:
+        return PermissionDenied(f"{path} may not be written (group msilod)")
+    if "unable to open" in text:
+        return UnavailableError(f"{path} cannot be opened (does the directory exist?)")
+    if "full" in text:
+        return StoreError(f"no space is left for {path}")
+    return StoreError(f"{path}: {text}")

@@ -1,0 +1,114 @@
+"""Silo: the daemon's hold on its database: lock, schema, writer, and the reads of a start."""
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import peewee
+
+from msilod.registrar.binding import Binding
+from msilod.silo.stored_message import StoredMessage
+from msilod.sip.flow import Flow
+from msilod.store.database import open_sqlite, raw, translated
+from msilod.store.holdings import Holdings
+from msilod.store.lock import DaemonLock
+from msilod.store.migrate import prepare
+from msilod.store.models import LOADED, message_of
+from msilod.store.statements import Statements
+from msilod.store.transaction import Transactions
+from msilod.store.writer import Deliver, InlineWriter, StoreWriter, Writer
+
+PAGE: Final = 5000
+FindFlow = Callable[[str], Flow | None]
+
+
+class Silo:
+    """Opened by the daemon, once per file. Raises UnavailableError, PermissionDenied or SchemaError."""
+
+    def __init__(self, path: Path, table: str, max_messages: int, max_bytes: int) -> None:
+        self.path = path
+        self.table = table
+        self._database: peewee.SqliteDatabase = open_sqlite(path, create=True)
+        self._lock = DaemonLock(path)
+        prepare(self._database, path, table, create=True)
+        self._statements = Statements(table)
+        self._limits = (max_messages, max_bytes)
+        self.writer: StoreWriter
+        self._reader = open_sqlite(path)
+        # Reads come from worker threads, one at a time; Peewee would open a connection for each of them.
+        self._read_connection = raw(self._reader)
+        self._reading = threading.Lock()
+
+    def start(self, owner: str, deliver: Deliver | None) -> None:
+        """Free the leases of the dead and start the writer; without `deliver`, its in-line twin."""
+        connection = raw(self._database)
+        with translated(self.path):
+            self._statements.free_all(connection)
+        transactions = Transactions(connection, self._statements, Holdings(self._statements, *self._limits))
+        self.writer = (
+            InlineWriter(transactions, owner) if deliver is None else Writer(transactions, owner, deliver)
+        )
+
+    def load_bindings(self, find_flow: FindFlow) -> list[Binding]:
+        """Every binding that is remembered; its flow is what `find_flow` makes of its name."""
+        with translated(self.path):
+            rows = self._read(f"SELECT * FROM {self.table}_location")  # noqa: S608
+        return [_binding(row, find_flow) for row in rows]
+
+    def recipients(self, after: str) -> list[str]:
+        """A page of the AORs that have rows, in order, after that one."""
+        found: list[str] = []
+        with translated(self.path):
+            while len(found) < PAGE:
+                # A skip scan: one index look-up per recipient, however many rows he has.
+                row = self._read(f"SELECT min(aor) FROM {self.table} WHERE aor > ?", (after,))[0]  # noqa: S608
+                if row[0] is None:
+                    break
+                after = row[0]
+                found.append(after)
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """Rows by state."""
+        with translated(self.path):
+            total = self._read(f"SELECT count(*) FROM {self.table}")[0][0]  # noqa: S608
+            rows = self._read(
+                f"SELECT state, count(*) FROM {self.table} WHERE state <> 'waiting' GROUP BY state"  # noqa: S608
+            )
+        others = {str(state): int(count) for state, count in rows}
+        return {"waiting": total - sum(others.values()), **others}
+
+    def waiting(self, aor: str) -> list[StoredMessage]:
+        """The rows of `aor` that a run would send, oldest first; at most PAGE."""
+        with translated(self.path):
+            rows = self._read(
+                f"SELECT {', '.join(LOADED)} FROM {self.table} WHERE aor = ? AND state = 'waiting' "  # noqa: S608
+                "ORDER BY id LIMIT ?",
+                (aor, PAGE),
+            )
+        return [message_of(row) for row in rows]
+
+    def _read(self, sql: str, values: tuple[object, ...] = ()) -> list[Any]:
+        with self._reading:
+            return self._read_connection.execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        """Commit what waits, let go of the file."""
+        self.writer.close()
+        self._reader.close()
+        self._database.close()
+        self._lock.release()
+
+
+def _binding(row: tuple[object, ...], find_flow: FindFlow) -> Binding:
+    (aor, contact, params, call_id, cseq, q, expires_at, registered_at, path, flow, instance, reg_id, agent,
+     methods, _node) = row  # fmt: skip
+    return Binding(
+        aor=str(aor), contact=str(contact), params=str(params), call_id=str(call_id), cseq=int(str(cseq)),
+        q=float(str(q)), expires_at=float(str(expires_at)), registered_at=float(str(registered_at)),
+        path=tuple(json.loads(str(path))), flow=find_flow(str(flow)), instance=str(instance),
+        reg_id=int(str(reg_id)), user_agent=str(agent),
+        methods=None if methods is None else frozenset(str(methods).split(",")),
+    )  # fmt: skip

@@ -1,0 +1,226 @@
+"""The writer: one thread that owns a connection and commits for everybody at once (group commit).
+
+Jobs are collected on the daemon's thread and handed over by `flush`, once per drained batch; the thread takes
+all that waits, commits it in one transaction and gives all results back with one wake-up. There is no linger:
+while one transaction is synced the next one gathers.
+
+`InlineWriter` is the twin without a thread, for tests on a virtual clock: `flush` commits and tells at once.
+"""
+
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from msilod.silo.stored_message import StoredMessage
+from msilod.store.jobs import (
+    Added,
+    AddJob,
+    AddResult,
+    BindingChanges,
+    CallJob,
+    Done,
+    Duplicate,
+    EndJob,
+    Failed,
+    Job,
+    OverQuota,
+)  # fmt: skip
+from msilod.store.transaction import Result, Transactions
+
+__all__ = [
+    "AddResult", "Added", "BindingChanges", "Duplicate", "Failed", "InlineWriter", "Job", "OverQuota",
+    "StoreWriter", "Writer",
+]  # fmt: skip
+
+MAX_BATCH: Final = 512
+# After so long without a pause the command line gets its turn.
+UNBROKEN: Final = 0.1
+PAUSE: Final = 0.002
+# Ended hashes are kept well past 64*T1, the last retransmission of a sender (law 9).
+ENDED_KEPT: Final = 120.0
+
+Deliver = Callable[[Sequence[Result]], None]
+
+
+class StoreWriter:
+    """What both twins offer. `owner` names this daemon in its leases."""
+
+    def __init__(self, transactions: Transactions, owner: str) -> None:
+        self._transactions = transactions
+        self._statements = transactions.statements
+        self._owner = owner
+        self._collected: list[Job] = []
+
+    # --- jobs ----------------------------------------------------------------------------------------
+
+    def add(self, message: StoredMessage, done: Callable[[AddResult], None]) -> Job:
+        """Insert a row; `done` hears Added, Duplicate, OverQuota or Failed after the commit."""
+        job = AddJob(message, done)
+        self._collected.append(job)
+        return job
+
+    def end(
+        self, id: int, hash: bytes, aor: str, how: str, status: int | None, wall: float, done: Done | None
+    ) -> None:
+        """Delete a row and keep its hash; `done` hears None, or the StoreError."""
+        self._collected.append(EndJob(id, hash, aor, how, status, wall, done))
+
+    def claim(self, aor: str, limit: int, wall: float, done: Done) -> None:
+        """Lease rows of `aor`, oldest first; `done` hears the list, or the StoreError."""
+        statements, owner = self._statements, self._owner
+        self._call(lambda db: statements.claim(db, owner, aor, limit, wall), done, is_durable=False)
+
+    def release(self, ids: Sequence[int]) -> None:
+        """Give leases back."""
+        self._call(lambda db: self._statements.release(db, ids), None, is_durable=False)
+
+    def postpone(self, rows: Sequence[StoredMessage], until: float, status: int | None, reason: str) -> None:
+        """Give leases back with what the try came to."""
+        self._call(lambda db: self._statements.postpone(db, rows, until, status, reason), None)
+
+    def reject(self, id: int, status: int, reason: str) -> None:
+        """The row is never sent again."""
+        self._call(lambda db: self._statements.reject(db, id, status, reason), None)
+
+    def renew(self, wall: float) -> None:
+        """Our leases last longer."""
+        self._call(lambda db: self._statements.renew(db, self._owner, wall), None, is_durable=False)
+
+    def bindings(self, changes: BindingChanges, done: Done | None) -> None:
+        """Save and remove bindings; `done` hears None, or the StoreError."""
+        self._call(lambda db: self._statements.bindings(db, changes), done)
+
+    def clean(self, wall: float, limit: int, done: Done) -> None:
+        """Remove expired rows and forgotten hashes, `limit` of each; `done` hears how many rows."""
+        self._call(lambda db: self._clean(db, wall, limit), done)
+
+    def poll_foreign(self, done: Callable[[list[str]], None]) -> None:
+        """`done` hears the AORs that others have put rows in for."""
+        self._call(lambda db: self._take_foreign(), done, is_durable=False)
+
+    def _call(
+        self, call: Callable[[sqlite3.Connection], Any], done: Done | None, is_durable: bool = True
+    ) -> None:
+        self._collected.append(CallJob(call, done, is_durable))
+
+    def _clean(self, db: sqlite3.Connection, wall: float, limit: int) -> int:
+        gone = self._statements.clean(db, wall, limit)
+        ended = [EndJob(id, hash, aor, "expired", None, wall, None) for id, hash, aor in gone]
+        self._statements.end(db, ended)
+        for job in ended:
+            self._transactions.holdings.forget(job.aor)
+        self._statements.forget_ended(db, wall - ENDED_KEPT, limit * 20)
+        return len(gone)
+
+    def _take_foreign(self) -> list[str]:
+        found = sorted(self._transactions.foreign)
+        self._transactions.foreign.clear()
+        return found
+
+    # --- handing over --------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Hand over what was collected."""
+        raise NotImplementedError
+
+    def withdraw(self, job: Job) -> bool:
+        """True: the writer had not taken the job and never will."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Finish what waits."""
+        raise NotImplementedError
+
+
+class InlineWriter(StoreWriter):
+    """Commits in `flush`, on the caller's thread; results are told before it returns."""
+
+    _is_flushing = False
+
+    def flush(self) -> None:
+        """Commit and tell, until nothing new was asked for."""
+        if self._is_flushing:
+            return
+        self._is_flushing = True
+        try:
+            while self._collected:
+                jobs, self._collected = self._collected, []
+                for done, result in self._transactions.execute([job for job in jobs if not job.is_withdrawn]):
+                    done(result)
+        finally:
+            self._is_flushing = False
+
+    def withdraw(self, job: Job) -> bool:
+        """Not flushed yet."""
+        job.is_withdrawn = job in self._collected
+        return job.is_withdrawn
+
+    def close(self) -> None:
+        """Nothing waits longer than a flush."""
+        self.flush()
+
+
+class Writer(StoreWriter):
+    """The thread. `deliver` brings results to the daemon's thread, and calls each (done, result) there."""
+
+    def __init__(self, transactions: Transactions, owner: str, deliver: Deliver) -> None:
+        super().__init__(transactions, owner)
+        self._deliver = deliver
+        self._queue: deque[Job] = deque()
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._run, name="msilod-writer", daemon=True)
+        self._thread.start()
+
+    def flush(self) -> None:
+        """Hand over; one wake-up."""
+        if self._collected:
+            jobs, self._collected = self._collected, []
+            with self._lock:
+                self._queue.extend(jobs)
+                self._wake.notify()
+
+    def withdraw(self, job: Job) -> bool:
+        """Under the lock: taken or withdrawn, never both."""
+        with self._lock:
+            if not job.is_taken:
+                job.is_withdrawn = True
+            return job.is_withdrawn
+
+    def close(self) -> None:
+        """Commit what waits and end the thread."""
+        self.flush()
+        with self._lock:
+            self._is_closing = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        busy_since = time.monotonic()
+        while jobs := self._take():
+            results = self._transactions.execute(jobs)
+            if results:
+                self._deliver(results)
+            now = time.monotonic()
+            if not self._queue:
+                busy_since = now
+            elif now - busy_since > UNBROKEN:
+                time.sleep(PAUSE)
+                busy_since = time.monotonic()
+
+    def _take(self) -> list[Job]:
+        """All that waits, at most MAX_BATCH; empty when closing and nothing is left."""
+        taken: list[Job] = []
+        with self._lock:
+            while not self._queue and not self._is_closing:
+                self._wake.wait()
+            while self._queue and len(taken) < MAX_BATCH:
+                job = self._queue.popleft()
+                if not job.is_withdrawn:
+                    job.is_taken = True
+                    taken.append(job)
+        return taken

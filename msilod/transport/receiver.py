@@ -1,0 +1,25 @@
+"""What transports tell the daemon. Plain methods, called on the trio thread, never awaited."""
+
+from typing import Protocol
+
+from msilod.errors import MalformedMessage
+from msilod.sip.flow import Flow
+
+
+class Receiver(Protocol):
+    """The daemon's side."""
+
+    def receive(self, data: bytes, flow: Flow) -> None:
+        """One datagram, or one whole message of a stream."""
+
+    def after_batch(self) -> None:
+        """All that had arrived has been received."""
+
+    def malformed(self, error: MalformedMessage, flow: Flow) -> None:
+        """A stream that cannot go on; it is closed after this."""
+
+    def unreachable(self, branch: bytes, host: str, port: int) -> None:
+        """ICMP came back for a request of this branch (RFC 3261 §18.4)."""
+
+    def closed(self, flow: Flow) -> None:
+        """A connection has ended; told once."""

@@ -1,0 +1,135 @@
+"""UDP: one socket per listener, drained in batches (RFC 3261 §18; design, speed 1).
+
+Wake up, read up to 64 datagrams without blocking, a plain call for each, then `after_batch` once. Never a
+task per datagram. What the kernel says about unreachable peers (ICMP) comes by the socket's error queue with
+the head of the datagram that failed, whose top Via tells the branch (§18.4).
+"""
+
+import errno
+import socket
+import struct
+from collections import deque
+from typing import Final
+
+import trio
+
+from msilod.errors import TransportError
+from msilod.sip.flow import UDP, Endpoint, Flow
+from msilod.transport.address import bound_socket, enlarge_buffers, sent_by
+from msilod.transport.listen import ListenSpec
+from msilod.transport.receiver import Receiver
+
+BATCH: Final = 64
+LARGEST: Final = 65536
+# A datagram that is shorter than this is a keep-alive or noise: pjsua2 sends two bytes, others four.
+SHORTEST: Final = 5
+# What may wait when the kernel's buffer is full; beyond it the sender's retransmission is the better queue.
+MAX_WAITING: Final = 4096
+_IP_RECVERR: Final = 11
+_IPV6_RECVERR: Final = 25
+_ICMP_ORIGIN: Final = (2, 3)
+_UNREACHABLE: Final = frozenset((errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EMSGSIZE))
+_EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")
+_WOULD_BLOCK: Final = (errno.EAGAIN, errno.ENOBUFS)
+
+
+class UdpEndpoint:
+    """One UDP listener. `flows` made here are cheap: a datagram's source and nothing else."""
+
+    def __init__(self, spec: ListenSpec) -> None:
+        self.socket = bound_socket(spec, socket.SOCK_DGRAM)
+        enlarge_buffers(self.socket)
+        is_v6 = self.socket.family == socket.AF_INET6
+        level, option = (socket.IPPROTO_IPV6, _IPV6_RECVERR) if is_v6 else (socket.IPPROTO_IP, _IP_RECVERR)
+        self.socket.setsockopt(level, option, 1)
+        port = int(self.socket.getsockname()[1])
+        self.endpoint = Endpoint(UDP, spec.host, port, sent_by(UDP, spec.host, port))
+        self.is_v6 = is_v6
+        self.dropped = 0
+        self._waiting: deque[tuple[bytes, tuple[str, int]]] = deque()
+
+    async def serve(self, receiver: Receiver) -> None:
+        """Receive until cancelled."""
+        while True:
+            await trio.lowlevel.wait_readable(self.socket)
+            self.drain(receiver)
+            receiver.after_batch()
+            if self._waiting:
+                self._send_waiting()
+
+    def drain(self, receiver: Receiver) -> None:
+        """Read what has arrived, at most BATCH datagrams."""
+        receive, endpoint, recvfrom = receiver.receive, self.endpoint, self.socket.recvfrom
+        for _ in range(BATCH):
+            try:
+                data, address = recvfrom(LARGEST)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.read_errors(receiver)
+                continue
+            if len(data) >= SHORTEST and data.strip(b"\r\n\x00 "):
+                receive(data, Flow(endpoint, address[0], address[1]))
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """Send now, or as soon as the kernel has room. Raises TransportError."""
+        address = (flow.host, flow.port)
+        # The first try may only report an older datagram's ICMP error; it then was not sent.
+        for _ in range(2):
+            try:
+                self.socket.sendto(data, address)
+            except OSError as error:
+                if error.errno in _WOULD_BLOCK:
+                    self._wait(data, address)
+                    return
+                if error.errno not in _UNREACHABLE or error.errno == errno.EMSGSIZE:
+                    raise TransportError(f"{flow}: {error.strerror}") from error
+            else:
+                return
+        raise TransportError(f"{flow} is not reachable")
+
+    def _wait(self, data: bytes, address: tuple[str, int]) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            self.dropped += 1
+            raise TransportError("the socket's buffer is full")
+        self._waiting.append((data, address))
+
+    def _send_waiting(self) -> None:
+        while self._waiting:
+            data, address = self._waiting[0]
+            try:
+                self.socket.sendto(data, address)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.dropped += 1
+            self._waiting.popleft()
+
+    def read_errors(self, receiver: Receiver) -> None:
+        """Take one message from the error queue and tell whose branch it was."""
+        try:
+            data, ancillary, _, address = self.socket.recvmsg(LARGEST, 512, socket.MSG_ERRQUEUE)
+        except OSError:
+            return
+        for _, _, content in ancillary:
+            if len(content) < _EXTENDED_ERROR.size:
+                continue
+            number, origin, *_ = _EXTENDED_ERROR.unpack_from(content)
+            if origin in _ICMP_ORIGIN and number in _UNREACHABLE:
+                receiver.unreachable(top_branch(data), str(address[0]), int(address[1]))
+
+    def close(self) -> None:
+        """Let go of the port."""
+        self.socket.close()
+
+
+def top_branch(data: bytes) -> bytes:
+    """The branch of the first Via of a request that we sent; b"" when the kernel kept too little of it.
+
+    We print `branch=` as the last parameter of the first header line.
+    """
+    if data.startswith(b"SIP/2.0"):
+        return b""
+    start = data.find(b";branch=")
+    end = data.find(b"\r\n", start)
+    return data[start + 8 : end] if 0 <= start < end else b""

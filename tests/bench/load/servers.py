@@ -1,0 +1,192 @@
+"""The servers under test, each as a process of its own with an empty SQLite silo.
+
+Rules: everything lies in one directory of the run; the operator's own configuration is never read. Both
+servers get a durable database: journal in WAL mode, synchronous=FULL. Only what was started here is
+stopped here.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+from tests.bench.load.process import Sample, sample
+from tests.bench.load.wire import options_request
+
+DOMAIN = "bench.test"
+START_TIME = 20.0
+STOP_TIME = 30.0
+_LISTENER = re.compile(rb"udp:127\.0\.0\.1:([1-9][0-9]*)")
+_TABLES = Path("/usr/share/kamailio/db_sqlite")
+_MODULES = ("/usr/lib/*/kamailio/modules", "/usr/lib*/kamailio/modules", "/usr/local/lib*/kamailio/modules")
+
+
+class ServerFailed(Exception):
+    """A server that does not start; the text holds the end of its log."""
+
+
+class Server:
+    """A server's process. `name` is what the report calls it.
+
+    `fillers`: open transactions at which it stores without refusing.
+    """
+
+    name = ""
+    fillers = 1
+
+    def __init__(self) -> None:
+        self.address = ("127.0.0.1", 0)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = Path()
+
+    def start(self, directory: Path) -> None:
+        """Starts it on a free port with everything in `directory`, and waits until it answers."""
+        raise NotImplementedError
+
+    def spawn(self, command: list[str], directory: Path, environment: dict[str, str]) -> None:
+        """Starts the process, its output in a log beside the silo."""
+        self.log = directory / "server.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | environment
+            )
+
+    def wait_until(self, ready: "Iterator[bool]") -> None:
+        """Asks `ready` until it says so. ServerFailed: it ended before, or the time is up."""
+        end = monotonic() + START_TIME
+        assert self.process is not None
+        while not next(ready):
+            if self.process.poll() is not None or monotonic() > end:
+                raise ServerFailed(f"{self.name} does not start:\n{self.log_end()}")
+            sleep(0.02)
+
+    def log_end(self) -> str:
+        """The last lines it wrote."""
+        return self.log.read_bytes()[-2000:].decode(errors="replace")
+
+    def sample(self) -> Sample:
+        """Memory and processor time now."""
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise ServerFailed(f"{self.name} ended by itself:\n{self.log_end()}")
+        return sample(self.process.pid)
+
+    def stop(self) -> None:
+        """TERM, and KILL only after a long time."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_TIME)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+
+class Msilod(Server):
+    """`msilod start` with the defaults, on a free port."""
+
+    name = "msilod"
+    fillers = 256
+
+    def __init__(self, command: str = "") -> None:
+        super().__init__()
+        self.command = shlex.split(command) or [sys.executable, "-m", "msilod"]
+
+    def start(self, directory: Path) -> None:
+        """Learns the port from the line that says it is ready."""
+        config = directory / "msilod.toml"
+        config.write_text("")
+        options = ["--config", str(config), "--domain", DOMAIN, "--listen", "udp:127.0.0.1:0"]
+        options += ["--db-url", f"sqlite:///{directory}/silo.db"]
+        state = {"STATE_DIRECTORY": str(directory), "RUNTIME_DIRECTORY": str(directory)}
+        self.spawn([*self.command, "start", *options], directory, state)
+        self.wait_until(self._has_listener())
+
+    def _has_listener(self) -> Iterator[bool]:
+        while True:
+            listener = _LISTENER.search(self.log.read_bytes())
+            if listener:
+                self.address = ("127.0.0.1", int(listener[1]))
+            yield listener is not None
+
+
+class Kamailio(Server):
+    """Kamailio with its msilo module, configured by kamailio.cfg beside this folder."""
+
+    def __init__(self, children: int) -> None:
+        super().__init__()
+        self.children = children
+        self.name = f"kamailio-{children}"
+
+    def start(self, directory: Path) -> None:
+        """There is no line that says ready: an OPTIONS is sent until it is answered."""
+        silo = directory / "silo.db"
+        create_tables(silo)
+        self.address = ("127.0.0.1", free_port())
+        given = {
+            "PORT": str(self.address[1]),
+            "CHILDREN": str(self.children),
+            "DBURL": f'"sqlite:///{silo}"',
+            "SELF": f'"sip:127.0.0.1:{self.address[1]}"',
+            "DOMAIN": f'"{DOMAIN}"',
+        }
+        config = Path(__file__).parent.parent / "kamailio.cfg"
+        command = ["kamailio", "-f", str(config), "-DD", "-E", "-m", "2048", "-M", "16"]
+        command += ["-L", modules(), "-Y", str(directory)]
+        command += [word for name, value in given.items() for word in ("-A", f"{name}={value}")]
+        self.spawn(command, directory, {})
+        self.wait_until(answers(self.address))
+
+
+def answers(address: tuple[str, int]) -> Iterator[bool]:
+    """Whether an OPTIONS is answered, with whatever status."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.connect(address)
+        asking.settimeout(0.1)
+        number = 0
+        while True:
+            number += 1
+            try:
+                asking.send(options_request(DOMAIN.encode(), asking.getsockname()[1], number))
+                yield asking.recv(4096).startswith(b"SIP/2.0 ")
+            except OSError:
+                yield False
+
+
+def create_tables(silo: Path) -> None:
+    """Kamailio's own tables, in WAL mode, which the file remembers."""
+    with sqlite3.connect(silo) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        for part in ("standard", "msilo"):
+            database.executescript((_TABLES / f"{part}-create.sql").read_text())
+    database.close()
+
+
+def free_port() -> int:
+    """A UDP port nobody has at the moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.bind(("127.0.0.1", 0))
+        return int(asking.getsockname()[1])
+
+
+def modules() -> str:
+    """The directory of Kamailio's modules, empty when msilo or SQLite is missing."""
+    for pattern in _MODULES:
+        for found in Path("/").glob(pattern[1:]):
+            if (found / "msilo.so").exists() and (found / "db_sqlite.so").exists():
+                return f"{found}/"
+    return ""
+
+
+def has_kamailio() -> bool:
+    """The program, its msilo and SQLite modules and its tables are installed."""
+    return bool(shutil.which("kamailio") and modules() and (_TABLES / "msilo-create.sql").exists())

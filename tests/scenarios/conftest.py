@@ -1,0 +1,114 @@
+"""A real daemon for scenarios: `msilod start` as a child on free ports, its silo in the test's own folder."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scenarios.phone import PATIENCE, Phone
+
+
+class Daemon:
+    """One daemon and the msilo that talks to it; `restart` and `kill` as an operator or a power cut would."""
+
+    def __init__(self, folder: Path, config: str = "") -> None:
+        self.folder = folder
+        self.config = folder / "msilod.toml"
+        self.config.write_text(config)
+        keep = {key: value for key, value in os.environ.items() if not key.startswith(("MSILO_", "XDG_"))}
+        self.environment = keep | {
+            "STATE_DIRECTORY": str(folder), "RUNTIME_DIRECTORY": str(folder), "MSILO_CONFIG": str(self.config),
+        }  # fmt: skip
+        self.port = 0
+        self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return ("127.0.0.1", self.port)
+
+    @property
+    def silo(self) -> Path:
+        return self.folder / "silo.db"
+
+    def start(self) -> "Daemon":
+        command = [sys.executable, "-m", "msilod", "start", "--domain", "example.test"]
+        command += ["--listen", f"udp:127.0.0.1:{self.port}", "--listen", f"tcp:127.0.0.1:{self.port}"]
+        log = (self.folder / "log").open("a")
+        self.process = subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        log.close()
+        assert self.process.stdout is not None
+        ready = self.process.stdout.readline()
+        assert "udp:127.0.0.1:" in ready, (self.folder / "log").read_text()
+        self.port = int(ready.partition("udp:127.0.0.1:")[2].split()[0].rstrip(","))
+        return self
+
+    def stop(self, sign: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        process, self.process = self.process, None
+        process.send_signal(sign)
+        try:
+            return process.wait(PATIENCE + 10)
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+    def kill(self) -> None:
+        """As a power cut for the process: no clean-up of any kind."""
+        self.stop(signal.SIGKILL)
+
+    def msilo(self, *arguments: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "msilo_cli", *arguments]
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, input=stdin, timeout=60, check=False
+        )
+
+    def rows(self, *arguments: str) -> list[dict[str, Any]]:
+        """What `msilo list --json` says."""
+        done = self.msilo("list", "--json", *arguments)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
+    """Starts daemons with a configuration; stops what still runs at the end of the test."""
+    running: list[Daemon] = []
+
+    def start(config: str = "") -> Daemon:
+        running.append(Daemon(tmp_path, config))
+        return running[-1].start()
+
+    yield start
+    for daemon in running:
+        if daemon.process is not None:
+            daemon.stop()
+
+
+@pytest.fixture
+def daemon(start_daemon: Callable[..., Daemon]) -> Daemon:
+    """A daemon on defaults, with an fr_timer that suits a test of silence."""
+    return start_daemon("[proxy]\nfr_timer = 1\n")
+
+
+@pytest.fixture
+def phone(daemon: Daemon) -> Iterator[Callable[[str], Phone]]:
+    """Makes phones of users of that daemon."""
+    made: list[Phone] = []
+
+    def make(user: str) -> Phone:
+        made.append(Phone(user, daemon.address))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.socket.close()

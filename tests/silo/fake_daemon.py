@@ -1,0 +1,291 @@
+"""A daemon and a database for one recipient, in memory: it carries out the steps of a DeliveryRun and checks
+on the way that they keep the laws.
+
+Rules: nothing happens by itself; tests answer claims, attempts and commits one by one. `wall` is moved by
+tests. Claims ignore `next_attempt_at`, the harshest thing a store may do to a run.
+"""
+
+from collections.abc import Sequence
+
+from msilod.registrar.binding import Binding
+from msilod.silo.contact import Contact, ContactKey
+from msilod.silo.hand import STEPS_BEHIND
+from msilod.silo.memory import RecipientMemory
+from msilod.silo.policy import SiloPolicy
+from msilod.silo.run import (
+    Claim,
+    DeliveryRun,
+    Finished,
+    Postpone,
+    Reject,
+    Release,
+    Send,
+    Settle,
+    Step,
+    Why,
+    contact_key,
+)
+from msilod.silo.stored_message import Ending, State, StoredMessage
+from msilod.silo.verdicts import Outcome, judge_queued
+from msilod.sip.flow import UDP, Endpoint, Flow
+
+AOR = "bob@example.test"
+START = 1_700_000_000.0
+ENDPOINT = Endpoint(UDP, "192.0.2.1", 5060, b"SIP/2.0/UDP 192.0.2.1:5060")
+
+
+def binding(
+    name: str = "a",
+    port: int = 5060,
+    cseq: int = 1,
+    call_id: str = "reg",
+    instance: str = "",
+    reg_id: int = 0,
+    user_agent: str = "",
+) -> Binding:
+    """A contact of AOR; `name` is its host, `port` that of its flow."""
+    return Binding(
+        aor=AOR,
+        contact=f"sip:bob@{name}.test",
+        call_id=call_id,
+        cseq=cseq,
+        expires_at=START + 1e6,
+        registered_at=START,
+        flow=Flow(ENDPOINT, "198.51.100.7", port),
+        instance=instance,
+        reg_id=reg_id,
+        user_agent=user_agent,
+    )
+
+
+def row(id: int, attempts: int = 0, expires_in: float = 259200.0) -> StoredMessage:
+    """A stored message of AOR."""
+    return StoredMessage(
+        aor=AOR,
+        sender="alice@example.test",
+        hash=b"%016d" % id,
+        request_uri=b"sip:bob@example.test",
+        from_header=b"<sip:alice@example.test>;tag=1",
+        to_header=b"<sip:bob@example.test>",
+        call_id=b"c%d" % id,
+        cseq=1,
+        content_type=b"text/plain",
+        headers=b"",
+        body=b"text",
+        received_at=START,
+        expires_at=START + expires_in,
+        id=id,
+        attempts=attempts,
+    )
+
+
+class Attempt:
+    """A MESSAGE on the wire."""
+
+    def __init__(self, run: DeliveryRun, row: StoredMessage, contact: Contact) -> None:
+        self.run = run
+        self.row = row
+        self.contact = contact
+
+    @property
+    def key(self) -> ContactKey:
+        return self.contact.key
+
+    def __repr__(self) -> str:
+        return f"{self.row.id}@{self.contact.binding.contact[8:].partition('.')[0]}"
+
+
+class FakeDaemon:
+    """One recipient's runs, rows and contacts."""
+
+    def __init__(self, policy: SiloPolicy | None = None, honours_after: bool = True) -> None:
+        self.policy = policy or SiloPolicy()
+        self.honours_after = honours_after
+        self.memory = RecipientMemory()
+        self.wall = START
+        self.run: DeliveryRun | None = None
+        self.rows: dict[int, StoredMessage] = {}
+        self.leased: set[int] = set()
+        self.wire: list[Attempt] = []
+        self.silent: list[Attempt] = []
+        self.claims: list[tuple[DeliveryRun, Claim]] = []
+        self.settles: list[tuple[DeliveryRun, Settle]] = []
+        self.log: list[str] = []
+        self.retry_at: float | None = None
+        self.finished = 0
+        self.ended: dict[int, Ending] = {}
+        self.taken: set[int] = set()
+        self.owed: dict[ContactKey, set[int]] = {}
+        self.refused: set[tuple[int, object]] = set()
+        self.refused_by_all: set[int] = set()
+        self.order: list[int] = []
+
+    # --- what a test does ----------------------------------------------------------------------------
+
+    def store(self, *rows: StoredMessage) -> None:
+        """Rows become durable."""
+        for row in rows:
+            self.rows[row.id] = row
+
+    def offer(self, *bindings: Binding, others: Sequence[Binding] = ()) -> None:
+        """A REGISTER or a wake-up."""
+        if self.run is None:
+            self.run = DeliveryRun(AOR, self.policy, self.memory)
+            self.order = []
+        self.perform(self.run, self.run.offer(bindings, self.wall, others))
+
+    def withdraw(self, binding: Binding) -> None:
+        """An un-REGISTER."""
+        if self.run is not None:
+            self.perform(self.run, self.run.withdraw(contact_key(binding), self.wall))
+        else:
+            self.memory.contacts.withdraw(contact_key(binding))
+
+    def claim(self) -> None:
+        """The database answers the oldest Claim."""
+        run, step = self.claims.pop(0)
+        after = step.after if self.honours_after else 0
+        waiting = sorted(
+            (row for row in self.rows.values() if row.state == State.WAITING), key=lambda row: row.id
+        )
+        rows = [row for row in waiting if row.id > after and row.id not in self.leased][: step.limit]
+        self.leased.update(row.id for row in rows)
+        behind = bool(rows) and rows[0].attempts >= STEPS_BEHIND
+        first = [row.id for row in rows if behind and row.attempts < STEPS_BEHIND][:1]
+        self.order += first + [row.id for row in rows if row.id not in first]
+        self.perform(run, run.claimed(rows, self.wall))
+
+    def commit(self, ok: bool = True) -> None:
+        """The database ends the oldest row that is to end."""
+        run, step = self.settles.pop(0)
+        self.wall = max(self.wall, step.at)
+        if ok:
+            self.ended[step.row.id] = step.how
+            self.rows.pop(step.row.id, None)
+            self.leased.discard(step.row.id)
+            for owed in self.owed.values():
+                owed.discard(step.row.id)
+        self.perform(run, run.settled(step.row.id, ok, self.wall))
+
+    def answer(self, attempt: Attempt, status: int, retry_after: int | None = None) -> None:
+        """The device answers what is on the wire."""
+        self.wire.remove(attempt)
+        self._heard(attempt, status, retry_after)
+
+    def fail(self, attempt: Attempt, why: Why = "timeout") -> None:
+        """Silence, or a dead transport."""
+        self.wire.remove(attempt)
+        self.silent.append(attempt)
+        self.perform(attempt.run, attempt.run.failed(attempt.row.id, attempt.key, why, self.wall))
+
+    def answer_late(self, attempt: Attempt, status: int) -> None:
+        """The device answers what was given up."""
+        self.silent.remove(attempt)
+        self._heard(attempt, status, None)
+
+    def _heard(self, attempt: Attempt, status: int, retry_after: int | None) -> None:
+        outcome = judge_queued(status, retry_after)
+        if outcome is Outcome.DELIVERED:
+            self.taken.add(attempt.row.id)
+            is_known = attempt.key in self.memory.contacts.known and not attempt.run.is_finished
+            if attempt.row.id not in self.ended and is_known:
+                self.owed.setdefault(attempt.key, set()).add(attempt.row.id)
+        elif outcome in (Outcome.REFUSED, Outcome.CONTACT_TYPE):
+            self.refused.add((attempt.row.id, attempt.contact.device))
+            if status >= 600:
+                self.refused_by_all.add(attempt.row.id)
+        steps = attempt.run.answered(attempt.row.id, attempt.key, status, retry_after, self.wall)
+        self.perform(attempt.run, steps)
+
+    def on_wire(self, name: str) -> Attempt:
+        """What is on the wire to the contact at `name`.test."""
+        return next(a for a in self.wire if a.contact.binding.contact == f"sip:bob@{name}.test")
+
+    def take_log(self) -> list[str]:
+        """What the runs asked for since the last look."""
+        log, self.log = self.log, []
+        return log
+
+    # --- what a run asks for -------------------------------------------------------------------------
+
+    def perform(self, run: DeliveryRun, steps: Sequence[Step]) -> None:
+        """Carry out steps."""
+        for step in steps:
+            self.log.append(describe(step))
+            match step:
+                case Claim():
+                    assert 0 < step.limit <= 64 - len(run.in_hand)
+                    self.claims.append((run, step))
+                case Send():
+                    self._send(run, step)
+                case Settle():
+                    self.settles.append((run, step))
+                case Postpone():
+                    assert step.until >= self.wall
+                    self._give_back(step.rows)
+                    for row in step.rows:
+                        row.next_attempt_at = step.until
+                        row.last_status = row.last_status if step.status is None else step.status
+                case Release():
+                    self._give_back(step.rows)
+                case Reject():
+                    step.row.state = State.REJECTED
+                    self.leased.discard(step.row.id)
+                case Finished():
+                    self._finish(run, step)
+
+    def _give_back(self, rows: Sequence[StoredMessage]) -> None:
+        for row in rows:
+            assert row.id in self.leased or row.id in self.taken
+            self.leased.discard(row.id)
+
+    def _send(self, run: DeliveryRun, step: Send) -> None:
+        row, contact = step.row, step.contact
+        assert all(a.key != contact.key for a in self.wire), "two in flight to one contact"
+        assert row.id in self.leased, "sent without a lease"
+        assert row.id not in self.taken, "sent again after a 2xx"
+        assert row.expires_at > self.wall, "sent after its end"
+        assert not self.owed.get(contact.key), "sent before the last one's end was durable"
+        assert (row.id, contact.device) not in self.refused, "sent again to who refused it"
+        self._check_order(run, row, contact)
+        self.wire.append(Attempt(run, row, contact))
+
+    def _check_order(self, run: DeliveryRun, row: StoredMessage, contact: Contact) -> None:
+        in_hand = {held.id: held for held in run.in_hand}
+        for id in self.order[: self.order.index(row.id)]:
+            older = in_hand.get(id)
+            if older is None or id in self.taken | self.refused_by_all:
+                continue
+            if (id, contact.device) in self.refused:
+                continue
+            is_expiring = older.expires_at <= self.wall
+            is_spaced = run._hand.rows[id].not_before > self.wall
+            assert is_expiring or is_spaced, f"{row.id} overtook {id}"
+
+    def _finish(self, run: DeliveryRun, step: Finished) -> None:
+        assert run is self.run
+        assert not any(a.run is run for a in self.wire)
+        assert not run.in_hand
+        self.run = None
+        self.retry_at = step.retry_at
+        self.finished += 1
+
+
+def describe(step: Step) -> str:
+    """A step in a few letters, for comparison."""
+    match step:
+        case Claim():
+            return f"claim {step.limit}"
+        case Send():
+            return f"send {step.row.id} {step.contact.binding.contact[8:].partition('.')[0]}"
+        case Settle():
+            return f"settle {step.row.id} {step.how}" + (f" +{step.at - START:g}" if step.at else "")
+        case Postpone():
+            ids = ",".join(str(row.id) for row in step.rows)
+            return f"postpone {ids} +{step.until - START:g} {step.status}"
+        case Reject():
+            return f"reject {step.row.id} {step.status}"
+        case Release():
+            return "release " + ",".join(str(row.id) for row in step.rows)
+        case Finished():
+            return "finished" if step.retry_at is None else f"finished +{step.retry_at - START:g}"

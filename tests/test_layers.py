@@ -1,0 +1,108 @@
+"""The import direction of ARCHITECTURE.md, as a table and a walk over every module's AST."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LEAVES = {"msilod", "msilod.errors", "msilod.printable"}
+
+# A room may import itself, the leaves, and what stands here (prefixes of module names).
+MAY_IMPORT = {
+    "msilod.sip": set[str](),
+    "msilod.transaction": {"msilod.sip"},
+    "msilod.registrar": {"msilod.sip"},
+    "msilod.proxy": {"msilod.sip", "msilod.registrar.binding"},
+    "msilod.silo": {"msilod.sip", "msilod.registrar.binding"},
+    "msilod.routing": {"msilod.sip", "msilod.registrar.binding"},
+    "msilod.store": {"msilod.registrar.binding", "msilod.silo.stored_message", "msilod.sip.flow", "msilod.config"},
+    "msilod.transport": {"msilod.sip.framing", "msilod.sip.flow", "msilod.config"},
+    "msilod.config": {"msilod.sip.uri", "msilod.transport.listen"},
+    "msilod.control": set[str](),
+    "msilod.daemon": {"msilod"},
+    "msilod.__main__": {"msilod.config", "msilod.daemon"},
+    "msilo_cli": {
+        "msilod.config", "msilod.control", "msilod.sip", "msilod.silo", "msilod.registrar.binding", "msilod.store",
+    },
+}  # fmt: skip
+PURE = ("sip", "transaction", "registrar", "proxy", "silo", "routing")
+IMPURE = {"trio", "socket", "ssl", "time", "random", "secrets", "peewee", "logging", "os", "structlog", "sqlite3"}
+
+
+def sources() -> list[Path]:
+    return sorted([*ROOT.glob("msilod/**/*.py"), *ROOT.glob("msilo_cli/**/*.py")])
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the direction"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room_of(name: str) -> str | None:
+    fitting = [room for room in MAY_IMPORT if name == room or name.startswith(f"{room}.")]
+    return max(fitting, key=len, default=None)
+
+
+def within(name: str, prefixes: set[str]) -> bool:
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
+    name = module_name(path)
+    room = room_of(name)
+    if room is None:
+        assert name in LEAVES, f"{name} belongs to no room"
+        return
+    ours = [found for found in imports(path) if found.split(".")[0] in ("msilod", "msilo_cli") and is_module(found)]
+    packages = {"msilod", "msilo_cli"} | {f"msilod.{pure}" for pure in (*PURE, "store", "transport", "daemon")}
+    allowed = MAY_IMPORT[room] | LEAVES - {"msilod"} | {room}
+    wrong = [found for found in ours if found not in packages and not within(found, allowed)]
+    assert not wrong, f"{name} must not import {wrong}"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_foreign_modules_stay_where_they_belong(path: Path) -> None:
+    name = module_name(path)
+    roots = {found.split(".")[0] for found in imports(path)}
+    if name.split(".")[:1] == ["msilod"] and len(name.split(".")) > 1 and name.split(".")[1] in PURE:
+        assert not roots & IMPURE, f"{name} is pure"
+    if not name.startswith("msilod.store"):
+        assert "peewee" not in roots, f"{name}: peewee lives in store/"
+    if not name.startswith("msilo_cli") and name != "msilod.__main__":
+        assert not roots & {"typer", "rich"}, f"{name}: typer and rich live in msilo_cli/"
+    assert "click" not in roots
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_what_it_is_and_keeps_its_size(path: Path) -> None:
+    text = path.read_text()
+    assert ast.get_docstring(ast.parse(text)), f"{path} begins with what it is"
+    assert len(text.splitlines()) <= 400, f"{path} wants to be two"
+    long = [
+        f"{node.name} ({node.end_lineno - node.lineno + 1})"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno + 1 > 40
+    ]
+    assert not long, f"{path}: functions past 40 lines: {long}"
+    assert path.stem not in ("utils", "util", "helpers", "common", "manager", "misc")
