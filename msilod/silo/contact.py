@@ -104,8 +104,10 @@ class Contacts:
 
     def begin(self) -> None:
         """A new run: nobody is offered yet, nothing is on the wire."""
-        for contact in self.known.values():
-            if contact.standing is not OUT:
+        for contact in list(self.known.values()):
+            if contact.standing is GONE:
+                del self.known[contact.key]
+            elif contact.standing is not OUT:
                 contact.standing = ABSENT
             contact.row_id = contact.waits_for = 0
             contact.is_busy = False
@@ -117,7 +119,7 @@ class Contacts:
         if contact is None:
             self._add(binding, key, READY, now)
             return True
-        if contact.standing is GONE:
+        if contact.standing is GONE or contact.standing is ABSENT:
             self._supersede(binding)
         contact.renew(binding, now)
         return False
@@ -141,9 +143,10 @@ class Contacts:
 
         Several only where the phone keeps several flows (RFC 5626 §4.2).
         """
-        uri, reg_id = binding.contact, binding.reg_id
-        for other in [c for c in self.known.values() if c.key[0] == uri and c.binding.reg_id == reg_id]:
-            self.withdraw(other.key)
+        key, reg_id = contact_key(binding), binding.reg_id
+        for other in [c for c in self.known.values() if c.key[0] == key[0] and c.binding.reg_id == reg_id]:
+            if other.key != key:
+                self.withdraw(other.key)
 
     def forget_absent(self, now: float) -> None:
         """Drop what is not of this run and what has expired."""
@@ -160,10 +163,24 @@ class Contacts:
         contact.is_busy = False
         self.drop_if_gone(contact)
 
+    def stop(self, flows: Sequence[Contact], retry_at: float, not_before: float) -> None:
+        """No more of this run to these; `not_before` is kept beyond it."""
+        for flow in flows:
+            if flow.standing is READY:
+                flow.standing = STOPPED
+                flow.retry_at = retry_at
+                flow.not_before = not_before
+
+    def rule_out(self, flows: Sequence[Contact]) -> None:
+        """No MESSAGE to these until their registration changes."""
+        for flow in flows:
+            if flow.standing is not GONE:
+                flow.standing = OUT
+
     def mark_busy(self, key: ContactKey, is_busy: bool) -> None:
         """A MESSAGE that is not of this run is on its way to the contact, or no longer."""
         contact = self.known.get(key)
-        if contact is not None:
+        if contact is not None and contact.standing is not GONE:
             contact.is_busy = is_busy
 
     def drop_if_gone(self, contact: Contact) -> None:

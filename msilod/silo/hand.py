@@ -123,6 +123,14 @@ class Hand:
         self.memory.forget_row(row.id)
         return Reject(row, status, phrase(status))
 
+    def release(self, held: Held) -> Release:
+        """Back as it was; not taken again in this run."""
+        row = held.row
+        del self.rows[row.id]
+        self.former[row.id] = row
+        self.given_back.add(row.id)
+        return Release([row])
+
     def give_back(
         self, rows: Iterable[Held], until: float, attempts: int, known: set[Hashable]
     ) -> tuple[list[Step], bool]:

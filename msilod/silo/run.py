@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from msilod.registrar.binding import Binding
-from msilod.silo.contact import GONE, OUT, READY, STOPPED, Contact, ContactKey, contact_key
+from msilod.silo.contact import READY, STOPPED, Contact, ContactKey, contact_key
 from msilod.silo.hand import Hand, Held, phrase
 from msilod.silo.memory import RecipientMemory
 from msilod.silo.policy import SiloPolicy
@@ -154,6 +154,18 @@ class DeliveryRun:
             self._contacts.drop_if_gone(contact)
         return self._advance([], now)
 
+    def give_up(self, row_id: int, now: float) -> list[Step]:
+        """The operator wants the row (hold, purge): released, unless it is on the wire or already ending."""
+        held = self._hand.live(row_id)
+        if held is None or held.flights:
+            return []
+        return self._advance([self._hand.release(held)], now)
+
+    def ended(self, row_id: int, now: float) -> list[Step]:
+        """Somebody else ends the row, after a live branch's 2xx or 6xx: it is not sent any more."""
+        self.memory.delivered[row_id] = True
+        return self.give_up(row_id, now)
+
     def _settle(self, held: Held, how: Ending, status: int | None, steps: list[Step]) -> None:
         held.ending = how
         held.status = status
@@ -245,9 +257,7 @@ class DeliveryRun:
         if outcome is Outcome.KEEP:
             self._stop(flows, status, wait, now)
         elif outcome is Outcome.CONTACT_OUT:
-            for flow in flows:
-                if flow.standing is not GONE:
-                    flow.standing = OUT
+            self._contacts.rule_out(flows)
         elif held is not None:
             self._refused(held, contact, status, now, steps)
 
@@ -261,11 +271,7 @@ class DeliveryRun:
         self._has_stopped = True
         retry_at = now + pause(status, retry_after, self.memory.stops, self.policy.retry)
         is_told = retry_after is not None and verdict_of(status).heeds_retry_after
-        for flow in flows:
-            if flow.standing is READY:
-                flow.standing = STOPPED
-                flow.retry_at = retry_at
-                flow.not_before = retry_at if is_told else 0.0
+        self._contacts.stop(flows, retry_at, retry_at if is_told else 0.0)
 
     def _reject_late(self, row_id: int, status: int, steps: list[Step]) -> None:
         """A 6xx to an attempt that was given up: reached and refused all the same."""

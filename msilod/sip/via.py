@@ -34,6 +34,7 @@ COOKIE: Final = b"z9hG4bK"
 MAX_PORT: Final = 65535
 DEFAULT_PORT: Final = 5060
 
+_PROTOCOLS: Final = {b"SIP/2.0/" + name: name for name in (b"UDP", b"TCP", b"TLS", b"WS", b"WSS")}
 _DEFAULT_PORTS: Final = {b"TLS": 5061, b"TLS-SCTP": 5061, b"WS": 80, b"WSS": 443}
 _NAME_ONLY: Final = only(DIGIT + b"abcdefghijklmnopqrstuvwxyz-_.")
 _IPV6_ONLY: Final = only(HEX + b":.")
@@ -152,6 +153,10 @@ def parse_outline(value: bytes) -> Via:
 
 def _protocol_and_sent_by(sent: bytes, version: bytes | None = b"2.0") -> Sender:
     """`SIP/2.0/UDP host:port`, white space allowed around `/` and `:`; `version` None takes any."""
+    protocol, _, sent_by = sent.partition(b" ")
+    transport = _PROTOCOLS.get(protocol)
+    if transport is not None:
+        return transport, *_host_port(sent_by.strip(WSP))
     name, _, rest = sent.partition(b"/")
     found, _, rest = rest.partition(b"/")
     parts = words(rest)
@@ -162,8 +167,8 @@ def _protocol_and_sent_by(sent: bytes, version: bytes | None = b"2.0") -> Sender
     return parts[0].upper(), *_host_port(b" ".join(parts[1:]))
 
 
-# Most of a second of traffic comes from senders that spoke before: 0.1 us instead of 1.5. A hostile crowd
-# only evicts; 4096 keys of less than MAX_REMEMBERED bytes are 1 MB at most.
+# Most traffic comes from senders that spoke a moment ago: 0.1 us instead of 0.7. A hostile crowd only evicts;
+# 4096 keys of less than MAX_REMEMBERED bytes are 1 MB at most.
 MAX_REMEMBERED: Final = 80
 _sender: Final = lru_cache(4096)(_protocol_and_sent_by)
 
@@ -206,8 +211,9 @@ def _read_params(raw: bytes) -> Params:
 def stamp_source(request: "Request", flow: Flow) -> None:
     """Write the source of a request into its top Via, in line and object (RFC 3261 §18.2.1, RFC 3581 §4).
 
-    The request was parsed, so it has a Via. `received` is added when sent-by is a name or another address, and always beside `rport`. What a client
-    wrote into either is overwritten: it would send our answers to somebody else.
+    The request was parsed, so it has a Via. `received` is added when sent-by is a name or another address,
+    and always beside `rport`. What a client wrote into either is overwritten: it would send our answers to
+    somebody else.
     """
     via = request.via
     raw = via.raw

@@ -6,6 +6,7 @@ Run: python tests/bench/parse.py [name ...]
 import sys
 import timeit
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -57,6 +58,11 @@ def stamp() -> None:
 FIRST = REQUEST.headers.fields[0]
 
 
+STRANGERS = cycle(
+    [MESSAGE.replace(b"192.0.2.17:5071", b"10.%d.%d.9:5071" % divmod(n, 256)) for n in range(20000)]
+)
+
+
 def copy() -> bytes:
     """What a proxy does for a branch, without the changes."""
     twin = REQUEST.copy()
@@ -70,6 +76,7 @@ def frame() -> None:
 
 OPERATIONS: dict[str, Callable[[], object]] = {
     "parse(request)": lambda: parse(MESSAGE),
+    "parse(request), 20,000 senders": lambda: parse(next(STRANGERS)),
     "parse(response)": lambda: parse(ANSWER),
     "parse_via": lambda: parse_via(VIA),
     "stamp_source": stamp,

@@ -96,8 +96,8 @@ def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
 
 @pytest.fixture
 def daemon(start_daemon: Callable[..., Daemon]) -> Daemon:
-    """A daemon on defaults, with an fr_timer that suits a test of silence."""
-    return start_daemon("[proxy]\nfr_timer = 1\n")
+    """A daemon on defaults."""
+    return start_daemon()
 
 
 @pytest.fixture

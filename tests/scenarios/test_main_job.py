@@ -101,9 +101,14 @@ def test_a_verdict_that_time_does_not_change_goes_to_the_sender(
 
 
 def test_silence_ends_in_the_silo_at_fr_timer_and_a_late_2xx_ends_the_row(
-    daemon: Daemon, phone: MakePhone
+    start_daemon: Callable[..., Daemon],
 ) -> None:
-    alice, bob = phone("alice"), phone("bob")
+    daemon = start_daemon("[proxy]\nfr_timer = 1\n")
+    with Phone("alice", daemon.address) as alice, Phone("bob", daemon.address) as bob:
+        _silence(daemon, alice, bob)
+
+
+def _silence(daemon: Daemon, alice: Phone, bob: Phone) -> None:
     bob.register()
     alice.send(alice.message("bob", "slow"))
     slow = bob.request()

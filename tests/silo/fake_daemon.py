@@ -183,6 +183,12 @@ class FakeDaemon:
         self.silent.remove(attempt)
         self._heard(attempt, status, None)
 
+    def end_elsewhere(self, row_id: int) -> None:
+        """A live branch of an online MESSAGE delivered the row; its end is under way."""
+        assert self.run is not None
+        self.taken.add(row_id)
+        self.perform(self.run, self.run.ended(row_id, self.wall))
+
     def _heard(self, attempt: Attempt, status: int, retry_after: int | None) -> None:
         outcome = judge_queued(status, retry_after)
         if outcome is Outcome.DELIVERED:

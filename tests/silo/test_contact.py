@@ -89,3 +89,14 @@ def test_what_is_remembered_of_former_contacts_is_bounded() -> None:
     for number in range(MAX_KNOWN + 10):
         contacts.mention(binding(f"n{number}"), START)
     assert len(contacts.known) <= MAX_KNOWN
+
+
+def test_a_contact_that_is_gone_is_not_one_of_the_next_run() -> None:
+    contacts = Contacts()
+    contacts.offer(binding("a", 5061), START)
+    contacts.free()[0].row_id = 1
+    contacts.withdraw(contact_key(binding("a", 5061)))
+    contacts.mark_busy(contact_key(binding("a", 5061)), True)
+    assert standings(contacts) == [Standing.GONE]
+    contacts.begin()
+    assert contacts.known == {}

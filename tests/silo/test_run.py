@@ -619,3 +619,41 @@ def test_a_live_branch_that_ends_in_silence_stops_its_contact() -> None:
     daemon.claim()
     daemon.perform(run, run.failed(1, contact_key(A), "timeout", daemon.wall))
     assert daemon.take_log() == ["claim 64", "postpone 1 +60 408", "finished +60"]
+
+
+# --- rows that others want ------------------------------------------------------------------------
+
+
+def test_a_row_that_is_not_on_the_wire_is_given_up() -> None:
+    daemon = started(A)
+    assert daemon.run is not None
+    daemon.perform(daemon.run, daemon.run.give_up(2, daemon.wall))
+    assert daemon.take_log() == ["release 2"]
+    daemon.answer(daemon.on_wire("a"), 200)
+    daemon.commit()
+    assert daemon.take_log() == ["settle 1 delivered", "finished"]
+
+
+def test_a_row_on_the_wire_is_not_given_up() -> None:
+    daemon = started(A)
+    assert daemon.run is not None
+    assert daemon.run.give_up(1, daemon.wall) == []
+    assert daemon.run.give_up(99, daemon.wall) == []
+    assert [held.id for held in daemon.run.in_hand] == [1, 2]
+
+
+def test_a_row_that_a_live_branch_delivered_is_not_sent_any_more() -> None:
+    daemon = started(A, B)
+    daemon.end_elsewhere(1)
+    daemon.fail(daemon.on_wire("a"))
+    daemon.offer(binding("a", 5061, cseq=2))
+    assert daemon.take_log() == ["send 2 a"]
+
+
+def test_a_row_that_a_live_branch_delivered_while_it_was_claimed_goes_back() -> None:
+    daemon = FakeDaemon()
+    daemon.store(row(1), row(2))
+    daemon.offer(A)
+    daemon.end_elsewhere(1)
+    daemon.claim()
+    assert daemon.take_log() == ["claim 64", "release 1", "send 2 a"]

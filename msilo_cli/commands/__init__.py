@@ -1,0 +1,1 @@
+"""One file per verb: a function that Typer parses for, and one that does the work with a Session."""

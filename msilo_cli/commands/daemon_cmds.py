@@ -1,0 +1,135 @@
+"""`msilo dump`, `bindings` and `status`: what only a running daemon can do or tell."""
+
+from typing import Annotated, Any
+
+import typer
+
+from msilo_cli import filters
+from msilo_cli.printer import Column, chosen_format, rfc3339, show, span
+from msilo_cli.session import Session, SomeFailed, UsageError
+from msilod.printable import printable
+
+# The daemon itself waits 90 s for one recipient.
+DUMP_TIMEOUT = 600.0
+
+
+def dump(
+    context: typer.Context,
+    recipients: filters.Recipients = None,
+    to: Annotated[str, typer.Option("--to", metavar="CONTACT", help="To this contact instead.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Tell the outcome of each message.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent.")] = False,
+    sender: filters.From = "",
+    domain: filters.Domain = "",
+    state: filters.StateName = "",
+    older_than: filters.OlderThan = "",
+    newer_than: filters.NewerThan = "",
+    larger_than: filters.LargerThan = "",
+    content_type: filters.Type = "",
+    error: filters.Error = False,
+    limit: filters.Limit = None,
+    format: filters.Format = "",
+    json: filters.Json = False,
+) -> None:
+    """Deliver now (m_dump), to the registered contacts or to one that is named.
+
+    msilo dump bob@example.test --to sip:bob@192.0.2.7:5062 --wait
+    """
+    session: Session = context.obj
+    selection = filters.select(
+        session, recipients or [], sender=sender, domain=domain, state=state, older_than=older_than,
+        newer_than=newer_than, larger_than=larger_than, content_type=content_type, error=error, limit=limit,
+    )  # fmt: skip
+    params: dict[str, Any] = {"to": to or None, "wait": wait, "dry_run": dry_run}
+    narrowed = bool(sender or domain or state or older_than or newer_than or larger_than or content_type)
+    if narrowed or error or limit or selection.ids or any("*" in aor for aor in selection.aors):
+        messages = list(session.queue.messages(selection, session.now()))
+        params |= {"aors": sorted({m.aor for m in messages}), "ids": [m.id for m in messages]}
+        if not messages:
+            session.say("no messages")
+            return
+    elif not selection.aors and not to:
+        raise UsageError("dump needs a recipient, a filter, or --to CONTACT")
+    else:
+        params["aors"] = list(selection.aors)
+    _dump(session, params, chosen_format(session, format, json, False))
+
+
+def _dump(session: Session, params: dict[str, Any], format: str) -> None:
+    results = session.ask("dump", params, DUMP_TIMEOUT)["results"]
+    if params["dry_run"] and format in ("table", "tsv"):
+        for result in results:
+            if "request" in result:
+                session.out.write(printable(result["request"].replace("\r\n", "\n"), keep_lines=True) + "\n")
+        return
+    show(session, results, _OUTCOME, format)
+    if params["wait"] and any(result["outcome"] != "delivered" for result in results):
+        raise SomeFailed("not everything was delivered (see msilo list --error)")
+
+
+_OUTCOME = [
+    Column("ID", lambda r: r.get("id"), is_right=True),
+    Column("TO", lambda r: r["aor"], lambda r: r["aor"].removeprefix("sip:")),
+    Column("OUTCOME", lambda r: r["outcome"]),
+    Column("STATUS", lambda r: r.get("status")),
+    Column("CONTACT", lambda r: r.get("contact")),
+    Column("NEXT TRY", lambda r: rfc3339(r.get("next_attempt_at"))),
+]
+
+
+def bindings(
+    context: typer.Context,
+    recipients: filters.Recipients = None,
+    format: filters.Format = "",
+    json: filters.Json = False,
+) -> None:
+    """Who is registered where.
+
+    msilo bindings alice@example.test
+    """
+    session: Session = context.obj
+    aors = list(filters.select(session, recipients or []).aors)
+    found = session.ask("bindings", {"aors": aors or None})["bindings"]
+    now = session.now()
+    for binding in found:
+        binding["left"] = span(binding["expires_at"] - now)
+        binding["expires_at"] = rfc3339(binding["expires_at"])
+        binding["registered_at"] = rfc3339(binding["registered_at"])
+    chosen = chosen_format(session, format, json, False)
+    count = show(session, found, _BINDING, chosen)
+    if chosen == "table" and not count:
+        session.say("nobody is registered")
+
+
+_BINDING = [
+    Column("RECIPIENT", lambda r: r["aor"], lambda r: r["aor"].removeprefix("sip:")),
+    Column("CONTACT", lambda r: r["contact"]),
+    Column("EXPIRES", lambda r: r["expires_at"], lambda r: r["left"]),
+    Column("Q", lambda r: f"{r['q']:g}"),
+    Column("FLOW", lambda r: r["flow"]),
+    Column("USER AGENT", lambda r: r["user_agent"]),
+]
+
+
+def status(context: typer.Context, format: filters.Format = "", json: filters.Json = False) -> None:
+    """The daemon, the silo and the counters.
+
+    msilo status
+    """
+    session: Session = context.obj
+    told = session.ask("status", {})
+    if chosen_format(session, format, json, False) in ("json", "jsonl"):
+        show(session, [told], [], "jsonl")
+        return
+    rows = " · ".join(f"{state} {count}" for state, count in sorted(told["rows"].items()))
+    counters = " · ".join(f"{name} {count}" for name, count in told["counters"].items() if count)
+    lines = [
+        f"msilod {told['version']}, pid {told['pid']}, up {span(told['uptime'])}",
+        f"listening  {' '.join(told['listening'])}",
+        f"domains    {' '.join(told['domains'])}",
+        f"silo       {told['silo']}",
+        f"messages   {rows}",
+        f"bindings   {told['bindings']} for {told['recipients_registered']} recipients",
+        f"since start  {counters or 'nothing yet'}",
+    ]
+    session.out.write(printable("\n".join(lines), keep_lines=True) + "\n")

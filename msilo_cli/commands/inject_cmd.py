@@ -1,0 +1,126 @@
+"""`msilo inject`: put a message into the silo, under the checks and quotas of a message that comes by SIP."""
+
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from msilo_cli import filters
+from msilo_cli.session import Session, UsageError
+from msilod.errors import MsilodError, SipError, StoreError
+from msilod.silo.acceptance import accept
+from msilod.silo.policy import SiloPolicy
+from msilod.silo.stored_message import StoredMessage
+from msilod.sip.dates import format_date
+from msilod.sip.headers import Headers
+from msilod.sip.message import Request
+from msilod.sip.uri import SipUri
+from msilod.store.jobs import Added, Duplicate, OverQuota
+
+TEXT = "text/plain;charset=UTF-8"
+
+
+class Refused(MsilodError):
+    """The silo does not take the message; the text says why."""
+
+
+def inject(
+    context: typer.Context,
+    recipient: Annotated[str, typer.Argument(metavar="USER@HOST", help="The recipient.")],
+    text: Annotated[
+        str | None, typer.Argument(metavar="[TEXT|-]", help="The text; - reads standard input.")
+    ] = None,
+    sender: Annotated[str, typer.Option("--from", metavar="URI", help="The sender.")] = "",
+    content_type: Annotated[str, typer.Option("--type", metavar="TYPE", help="The content type.")] = TEXT,
+    expires: Annotated[str, typer.Option("--expires", metavar="3d", help="How long it may wait.")] = "",
+    header: Annotated[
+        list[str] | None, typer.Option("--header", metavar="'N: v'", help="A header field; may be repeated.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="F", help="The body, byte for byte.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Put a message into the silo and print its id.
+
+    msilo inject bob@example.test 'Water is off until noon' --from sip:office@example.test
+    """
+    session: Session = context.obj
+    aor = filters.recipient(recipient)
+    if "*" in aor:
+        raise UsageError("inject wants one recipient, not a pattern")
+    body = _body(text, file)
+    request = _request(session, aor, sender, content_type, expires, header or [], body)
+    run(session, aor, request)
+
+
+def _body(text: str | None, file: Path | None) -> bytes:
+    if (text is None) == (file is None):
+        raise UsageError("inject wants a text, - for standard input, or --file; one of them")
+    if file is not None:
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise UsageError(f"{file}: {error.strerror}") from error
+    return sys.stdin.buffer.read() if text == "-" else (text or "").encode("utf-8", "surrogateescape")
+
+
+def _request(
+    session: Session, aor: str, sender: str, content_type: str, expires: str, headers: list[str], body: bytes
+) -> Request:
+    """The MESSAGE that a sender of that name would have sent."""
+    uri = f"sip:{aor}".encode()
+    author = _sender(sender or f"sip:msilo@{aor.rpartition('@')[2]}")
+    call_id = secrets.token_hex(16).encode() + b"@msilo"
+    fields = Headers()
+    try:
+        fields.add(b"From", b"<%b>;tag=%b" % (author, secrets.token_hex(8).encode()))
+        fields.add(b"To", b"<%b>" % uri)
+        fields.add(b"Call-ID", call_id)
+        fields.add(b"CSeq", b"1 MESSAGE")
+        fields.add(b"Date", format_date(session.now()))
+        fields.add(b"Content-Type", content_type.encode())
+        if expires:
+            fields.add(b"Expires", b"%d" % filters.duration(expires))
+        for line in headers:
+            name, colon, value = line.partition(":")
+            if not colon:
+                raise UsageError(f"{line!r} is no header field; write 'Name: value'")
+            fields.add(name.strip().encode(), value.strip().encode("utf-8", "surrogateescape"))
+    except ValueError as error:
+        raise UsageError(f"{error} (see --header and --type)") from error
+    return Request(b"MESSAGE", uri, fields, body, cseq=1, call_id=call_id)
+
+
+def _sender(text: str) -> bytes:
+    """The sender's URI, checked."""
+    try:
+        return str(SipUri.parse(text if ":" in text.partition("@")[0] else f"sip:{text}")).encode()
+    except SipError as error:
+        raise UsageError(f"--from {text!r}: {error.phrase.lower()}; write sip:user@host") from error
+
+
+def run(session: Session, aor: str, request: Request) -> None:
+    """Check, insert, print the id, wake the daemon."""
+    config = session.settings.config.silo
+    policy = SiloPolicy(expire_time=config.expire_time, max_body=config.max_body, registrar=config.registrar)
+    try:
+        message = accept(request, aor, policy, session.now())
+    except SipError as error:
+        raise Refused(f"not taken: {error.status} {error.phrase} (as a sender would be told)") from error
+    session.out.write(f"{_insert(session, message)}\n")
+    session.out.flush()
+    session.wake([aor])
+
+
+def _insert(session: Session, message: StoredMessage) -> int:
+    config = session.settings.config.silo
+    result = session.queue.insert(message, config.max_messages, config.max_bytes)
+    if isinstance(result, OverQuota):
+        raise Refused(
+            f"{message.aor} has {result.messages} messages, {result.bytes} bytes: the mailbox is full"
+        )
+    if isinstance(result, Added | Duplicate):
+        return result.id
+    raise StoreError(str(result.error))

@@ -1,0 +1,57 @@
+"""`msilo list`: the messages, oldest first."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from msilo_cli import filters
+from msilo_cli.message_view import columns, record
+from msilo_cli.printer import amount, chosen_format, show
+from msilo_cli.session import Session
+from msilod.store.selection import Selection
+
+
+def list_messages(
+    context: typer.Context,
+    recipients: filters.Recipients = None,
+    sender: filters.From = "",
+    domain: filters.Domain = "",
+    state: filters.StateName = "",
+    older_than: filters.OlderThan = "",
+    newer_than: filters.NewerThan = "",
+    larger_than: filters.LargerThan = "",
+    content_type: filters.Type = "",
+    error: filters.Error = False,
+    limit: filters.Limit = None,
+    format: filters.Format = "",
+    json: filters.Json = False,
+    ids: filters.Ids = False,
+) -> None:
+    """List messages: all, or those for the named recipients.
+
+    msilo list alice@example.test --older-than 1d
+    """
+    session: Session = context.obj
+    selection = filters.select(
+        session, recipients or [], sender=sender, domain=domain, state=state, older_than=older_than,
+        newer_than=newer_than, larger_than=larger_than, content_type=content_type, error=error, limit=limit,
+    )  # fmt: skip
+    run(session, selection, chosen_format(session, format, json, ids))
+
+
+def run(session: Session, selection: Selection, format: str) -> None:
+    """Print the selected messages."""
+    now, total = session.now(), 0
+
+    def records() -> Iterator[dict[str, Any]]:
+        nonlocal total
+        for message in session.queue.messages(selection, now):
+            total += message.size
+            yield record(message)
+
+    count = show(session, records(), columns(now), format)
+    if format == "table":
+        session.say(
+            f"{count} message{'' if count == 1 else 's'}, {amount(total)}" if count else "no messages"
+        )

@@ -1,0 +1,96 @@
+"""`msilo purge`: delete messages by selection."""
+
+from typing import Annotated
+
+import typer
+
+from msilo_cli import filters
+from msilo_cli.message_view import columns, record
+from msilo_cli.printer import amount, chosen_format, show
+from msilo_cli.session import Session, UsageError
+from msilod.store.queue import Purged
+from msilod.store.selection import Selection
+
+
+def purge(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[USER@HOST|ID]...", help="Recipients or ids; - reads ids from standard input."
+        ),
+    ] = None,
+    expired: Annotated[bool, typer.Option("--expired", help="Messages whose life is over.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Every message.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the set, delete nothing.")] = False,
+    sender: filters.From = "",
+    domain: filters.Domain = "",
+    state: filters.StateName = "",
+    older_than: filters.OlderThan = "",
+    newer_than: filters.NewerThan = "",
+    larger_than: filters.LargerThan = "",
+    content_type: filters.Type = "",
+    error: filters.Error = False,
+    limit: filters.Limit = None,
+    format: filters.Format = "",
+    json: filters.Json = False,
+    ids: filters.Ids = False,
+) -> None:
+    """Delete messages; needs a selection. From cron: msilo -q purge --expired
+
+    msilo purge alice@example.test --older-than 30d
+    """
+    session: Session = context.obj
+    selection = filters.select(
+        session, words or [], sender=sender, domain=domain, state=state, older_than=older_than,
+        newer_than=newer_than, larger_than=larger_than, content_type=content_type, error=error, limit=limit,
+    )  # fmt: skip
+    if expired:
+        selection = _expired(selection, session.now())
+    if selection.is_empty and not all_:
+        raise UsageError("purge needs a selection: recipients, ids, a filter, --expired or --all")
+    if dry_run:
+        _dry_run(session, selection, chosen_format(session, format, json, ids))
+        return
+    run(session, selection, is_sure=yes or expired)
+
+
+def _expired(selection: Selection, now: float) -> Selection:
+    from dataclasses import replace
+
+    return replace(selection, expired_at=now)
+
+
+def _dry_run(session: Session, selection: Selection, format: str) -> None:
+    now = session.now()
+    messages = session.queue.messages(selection, now)
+    show(
+        session, (record(message) for message in messages if message.state != "sending"), columns(now), format
+    )
+
+
+def run(session: Session, selection: Selection, is_sure: bool) -> None:
+    """Ask if need be, delete in batches, tell what was left."""
+    now = session.now()
+    if not is_sure:
+        _ask(session, selection, now)
+    total = Purged()
+    for batch in session.queue.purge(selection, now):
+        total.deleted += batch.deleted
+        total.bytes += batch.bytes
+        total.sending += batch.sending
+    session.say(f"{total.deleted} deleted, {amount(total.bytes)}")
+    if total.sending:
+        session.say(f"{total.sending} left: being sent right now (try again)", level=-1)
+
+
+def _ask(session: Session, selection: Selection, now: float) -> None:
+    messages, size, recipients = session.queue.count(selection, now)
+    what = f"{messages} messages ({amount(size)}) to {recipients} recipients"
+    if not messages:
+        return
+    if not session.is_interactive:
+        raise UsageError(f"{what} match; pass --yes to delete them without a terminal")
+    if not session.confirm(f"Delete {what}?"):
+        raise UsageError("nothing was deleted")

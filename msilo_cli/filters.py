@@ -1,0 +1,116 @@
+"""The words of a selection: recipients, ids, durations, sizes, and what Typer is told about them."""
+
+import re
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+
+from msilo_cli.session import Session, UsageError
+from msilod.silo.stored_message import State
+from msilod.sip.uri import parse_aor
+from msilod.store.selection import Selection
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SIZES: Final = {"": 1, "k": 1000, "m": 1_000_000, "g": 1_000_000_000}
+
+Recipients = Annotated[
+    list[str] | None, typer.Argument(metavar="[USER@HOST]...", help="Recipients; '*@example.test' for many.")
+]
+From = Annotated[str, typer.Option("--from", metavar="URI", help="From this sender.")]
+Domain = Annotated[str, typer.Option("--domain", metavar="NAME", help="To this domain.")]
+StateName = Annotated[str, typer.Option("--state", metavar="STATE", help="In this state.")]
+OlderThan = Annotated[str, typer.Option("--older-than", metavar="7d", help="Stored before that long ago.")]
+NewerThan = Annotated[str, typer.Option("--newer-than", metavar="1h", help="Stored since that long ago.")]
+LargerThan = Annotated[str, typer.Option("--larger-than", metavar="4k", help="With a larger body.")]
+Type = Annotated[str, typer.Option("--type", metavar="TYPE", help="Of this content type.")]
+Error = Annotated[bool, typer.Option("--error", help="With a failed attempt.")]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most N.")]
+Format = Annotated[
+    str, typer.Option("--format", metavar="FORMAT", help="auto, table, tsv, json, jsonl or ids.")
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON Lines.")]
+Ids = Annotated[bool, typer.Option("--ids", help="Ids only.")]
+
+
+def select(
+    session: Session,
+    words: Sequence[str] = (),
+    *,
+    sender: str = "",
+    domain: str = "",
+    state: str = "",
+    older_than: str = "",
+    newer_than: str = "",
+    larger_than: str = "",
+    content_type: str = "",
+    error: bool = False,
+    limit: int | None = None,
+) -> Selection:
+    """What the words of a command select. Raises UsageError."""
+    if state and state not in [str(known) for known in State]:
+        raise UsageError(f"{state!r} is no state; choose one of {', '.join(State)}")
+    now = session.now()
+    return Selection(
+        aors=tuple(recipient(word) for word in words if not _is_id(word) and word != "-"),
+        ids=_ids(words),
+        sender=recipient(sender) if sender else "",
+        domain=domain,
+        state=state,
+        received_before=now - duration(older_than) if older_than else None,
+        received_after=now - duration(newer_than) if newer_than else None,
+        larger_than=size(larger_than) if larger_than else None,
+        content_type=content_type,
+        has_error=error,
+        limit=limit,
+    )
+
+
+def _is_id(word: str) -> bool:
+    return word.isascii() and word.isdigit()
+
+
+def _ids(words: Sequence[str]) -> tuple[int, ...]:
+    found = [word for word in words if _is_id(word)]
+    if "-" in words:
+        found += sys.stdin.read().split()
+        if not found:
+            # An empty list on standard input selects nothing, never everything.
+            return (0,)
+    return tuple(message_id(word) for word in found)
+
+
+def message_id(word: str) -> int:
+    """An id. Raises UsageError."""
+    if not _is_id(word) or len(word) > 18:
+        raise UsageError(f"{word!r} is no message id (ids are decimal numbers, see msilo list)")
+    return int(word)
+
+
+def recipient(word: str) -> str:
+    """`alice@example.test`, `sip:alice@example.test` or a pattern, canonical. Raises UsageError."""
+    if "*" in word:
+        user, at, host = word.removeprefix("sip:").rpartition("@")
+        return f"{user}{at}{host.lower()}"
+    try:
+        return parse_aor(word)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def duration(text: str) -> float:
+    """`7d`, `12h`, `30m`, `45s`, `1h30m`; a bare number is seconds. Raises UsageError."""
+    if re.fullmatch(r"[0-9]{1,10}", text):
+        return float(text)
+    if not re.fullmatch(r"([0-9]{1,9}[smhdw])+", text):
+        raise UsageError(f"{text!r} is no duration; write 7d, 12h, 30m or 45s")
+    return float(sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([smhdw])", text)))
+
+
+def size(text: str) -> int:
+    """`4k`, `1M`, `512`. Raises UsageError."""
+    found = re.fullmatch(r"([0-9]{1,12})([kmg]?)b?", text.lower())
+    if not found:
+        raise UsageError(f"{text!r} is no size; write 512, 4k or 1M")
+    return int(found[1]) * _SIZES[found[2]]

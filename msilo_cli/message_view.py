@@ -1,0 +1,76 @@
+"""A message as JSON (the members of interface.md, in its order) and as columns."""
+
+import base64
+from typing import Any, Final
+
+from msilo_cli.printer import Column, amount, rfc3339, span
+from msilod.silo.stored_message import StoredMessage
+
+PREVIEW: Final = 60
+
+
+def record(message: StoredMessage) -> dict[str, Any]:
+    """The JSON object; `body_b64` stands in for `body` where that is not UTF-8."""
+    shown: dict[str, Any] = {
+        "id": message.id,
+        "aor": f"sip:{message.aor}",
+        "request_uri": _text(message.request_uri),
+        "from": _text(message.from_header),
+        "to": _text(message.to_header),
+        "call_id": _text(message.call_id),
+        "state": str(message.state),
+        "received_at": rfc3339(message.received_at),
+        "due_at": rfc3339(message.due_at),
+        "expires_at": rfc3339(message.expires_at),
+        "attempts": message.attempts,
+        "next_attempt_at": rfc3339(message.next_attempt_at),
+        "last_status": message.last_status,
+        "content_type": _text(message.content_type),
+        "size": message.size,
+        "headers": [_text(line) for line in message.headers.split(b"\r\n") if line],
+    }
+    try:
+        shown["body"] = message.body.decode("utf-8")
+    except UnicodeDecodeError:
+        shown["body_b64"] = base64.b64encode(message.body).decode("ascii")
+    return shown
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "backslashreplace")
+
+
+def sender_uri(header: str) -> str:
+    """The URI of a From value: for eyes and TSV, where the display name would only be in the way."""
+    start, end = header.rfind("<"), header.rfind(">")
+    return header[start + 1 : end] if 0 <= start < end else header.partition(";")[0].strip()
+
+
+def columns(now: float) -> list[Column]:
+    """The columns of `list`: in TSV id, aor, from, received_at, attempts, state, size, content_type."""
+    return [
+        Column("ID", lambda r: r["id"], is_right=True),
+        Column("TO", lambda r: r["aor"], lambda r: r["aor"].removeprefix("sip:")),
+        Column("FROM", lambda r: sender_uri(r["from"]), lambda r: sender_uri(r["from"]).removeprefix("sip:")),
+        Column("AGE", lambda r: r["received_at"], lambda r: _age(r, now), is_right=True),
+        Column("TRIES", lambda r: r["attempts"], is_right=True),
+        Column("STATE", lambda r: r["state"]),
+        Column("LAST", lambda r: r["last_status"], in_tsv=False),
+        Column("SIZE", lambda r: r["size"], in_table=False),
+        Column("TYPE", lambda r: r["content_type"], in_table=False),
+        Column("BODY", preview, preview, in_tsv=False),
+    ]
+
+
+def _age(shown: dict[str, Any], now: float) -> str:
+    from datetime import datetime
+
+    return span(now - datetime.fromisoformat(shown["received_at"]).timestamp())
+
+
+def preview(shown: dict[str, Any]) -> str:
+    """The beginning of a text, or what kind of thing it is."""
+    body: str | None = shown.get("body")
+    if body is None or not shown["content_type"].lower().startswith("text/"):
+        return f"<{shown['content_type'] or 'no type'} {amount(shown['size'])}>"
+    return body if len(body) <= PREVIEW else body[:PREVIEW] + "…"

@@ -1,0 +1,127 @@
+"""One printer, five faces: rows go in, a table on a terminal, TSV, JSON, JSON Lines or ids come out.
+
+Rules: a table is for eyes and may cut; everything else is for programs and never does. TSV has no header,
+escapes tab, newline and backslash, and prints times in RFC 3339, UTC.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from msilo_cli.session import Session, UsageError
+from msilod.printable import printable
+
+FORMATS: Final = ("auto", "table", "tsv", "json", "jsonl", "ids")
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its title, its value for programs, its text for eyes; `key` is its JSON member."""
+
+    title: str
+    value: Callable[[Record], Any]
+    text: Callable[[Record], str] | None = None
+    is_right: bool = False
+    in_tsv: bool = True
+    in_table: bool = True
+
+
+def chosen_format(session: Session, wanted: str, json_lines: bool, ids: bool) -> str:
+    """From --format, --json, --ids and MSILO_FORMAT to one of the five. Raises UsageError."""
+    name = (
+        "jsonl"
+        if json_lines
+        else "ids"
+        if ids
+        else wanted or session.environment.get("MSILO_FORMAT") or "auto"
+    )
+    if name not in FORMATS:
+        raise UsageError(f"{name!r} is no format; choose one of {', '.join(FORMATS)}")
+    if name == "auto":
+        return "table" if session.out.isatty() else "tsv"
+    return name
+
+
+def show(session: Session, records: Iterable[Record], columns: Sequence[Column], format: str) -> int:
+    """Print the records; how many there were."""
+    if format == "table":
+        return _table(session, records, columns)
+    count = 0
+    if format == "json":
+        listed = list(records)
+        session.out.write(msgspec.json.format(msgspec.json.encode(listed), indent=2).decode() + "\n")
+        return len(listed)
+    for record in records:
+        session.out.write(_line(record, columns, format) + "\n")
+        count += 1
+    return count
+
+
+def _line(record: Record, columns: Sequence[Column], format: str) -> str:
+    if format == "jsonl":
+        return msgspec.json.encode(record).decode()
+    if format == "ids":
+        return str(record["id"])
+    return "\t".join(_cell(column.value(record)) for column in columns if column.in_tsv)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = str(value).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+    return printable(text)
+
+
+def _table(session: Session, records: Iterable[Record], columns: Sequence[Column]) -> int:
+    from rich import box
+    from rich.table import Table
+
+    from msilo_cli.terminal import console
+
+    shown = [column for column in columns if column.in_table]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in shown:
+        table.add_column(
+            column.title, justify="right" if column.is_right else "left", overflow="ellipsis", no_wrap=True
+        )
+    count = 0
+    for record in records:
+        count += 1
+        table.add_row(*(printable(_text(column, record)) for column in shown))
+    if count:
+        console(session.out, session.color).print(table)
+    return count
+
+
+def _text(column: Column, record: Record) -> str:
+    if column.text is not None:
+        return column.text(record)
+    value = column.value(record)
+    return "" if value is None else str(value)
+
+
+def rfc3339(at: float | None) -> str | None:
+    """`2026-11-24T11:00:00Z`; None stays None."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def span(seconds: float) -> str:
+    """`45s`, `12m`, `3h`, `9d`: for eyes."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{max(0, int(seconds))}s"
+
+
+def amount(size: float) -> str:
+    """`512 B`, `14.2 kB`: for eyes."""
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size:.0f} B"

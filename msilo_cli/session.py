@@ -1,0 +1,95 @@
+"""Session: what a command needs: configuration, the open queue, the daemon, the terminal, the clock.
+
+Rule: opened when first asked for, so that `msilo --help` touches nothing.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from msilod.config import Options, Settings, load
+from msilod.control import ControlClient
+from msilod.errors import MsilodError, UnavailableError
+from msilod.store.queue import Queue
+
+
+class UsageError(MsilodError):
+    """The words do not say enough, or a confirmation is missing."""
+
+    exit_code = 2
+
+
+class SomeFailed(MsilodError):
+    """Several were asked for and some failed."""
+
+
+@dataclass
+class Session:
+    """The global options; standard output carries data, standard error talk."""
+
+    config_file: Path | None = None
+    db_url: str | None = None
+    socket: str | None = None
+    color: str = "auto"
+    verbosity: int = 0
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    err: TextIO = field(default_factory=lambda: sys.stderr)
+    _settings: Settings | None = None
+    _queue: Queue | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration, read once."""
+        if self._settings is None:
+            options = Options(db_url=self.db_url, socket=self.socket)
+            self._settings = load(self.config_file, self.environment, options)
+        return self._settings
+
+    @property
+    def queue(self) -> Queue:
+        """The open silo."""
+        if self._queue is None:
+            self._queue = Queue(self.settings.silo, self.settings.config.db_table)
+        return self._queue
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    def ask(self, method: str, params: dict[str, Any], timeout: float = 5.0) -> Any:
+        """Call the daemon. Raises UnavailableError when there is none."""
+        with ControlClient(self.settings.socket) as client:
+            return client.call(method, params, timeout)
+
+    def wake(self, aors: list[str]) -> None:
+        """Tell a running daemon of new rows; without one, its next start finds them."""
+        try:
+            self.ask("wake", {"aors": aors})
+        except UnavailableError:
+            self.say("no daemon is running; it will be delivered after its start", level=1)
+
+    def say(self, text: str, level: int = 0) -> None:
+        """Talk: on standard error, and only if the verbosity is at least `level` (-q silences 0)."""
+        if self.verbosity >= level:
+            self.err.write(f"{text}\n")
+
+    @property
+    def is_interactive(self) -> bool:
+        """True when a person can be asked."""
+        return sys.stdin.isatty() and self.err.isatty()
+
+    def confirm(self, question: str) -> bool:
+        """y/N on standard error."""
+        self.err.write(f"{question} [y/N] ")
+        self.err.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def close(self) -> None:
+        """Let go of the silo."""
+        if self._queue is not None:
+            self._queue.close()

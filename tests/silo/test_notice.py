@@ -1,0 +1,141 @@
+"""The notice: what it says, and everybody it is not for."""
+
+import pytest
+
+from msilod.errors import MalformedMessage
+from msilod.silo.notice import NoticeMemory, build_notice, is_written_by_a_person, may_notify
+from msilod.silo.policy import SiloPolicy
+from msilod.sip.parser import parse
+from tests.silo.fake_daemon import AOR
+from tests.silo.wire import VIA, message
+
+WALL = 1_700_000_000.0
+ALICE = "alice@example.test"
+POLICY = SiloPolicy(registrar="sip:registrar@example.test")
+
+
+def asked(*lines: bytes, content_type: bytes | None = b"Content-Type: text/plain") -> bool:
+    request = message(*lines, content_type=content_type)
+    return may_notify(request, ALICE, AOR, POLICY, NoticeMemory(), WALL)
+
+
+def test_the_notice_of_ser() -> None:
+    notice = build_notice(b"sip:alice@example.test", AOR, POLICY, WALL, b"id1", b"tag1")
+    assert notice.to_bytes() == (
+        b"MESSAGE sip:alice@example.test SIP/2.0\r\n"
+        b"Max-Forwards: 70\r\n"
+        b"From: <sip:registrar@example.test>;tag=tag1\r\n"
+        b"To: <sip:alice@example.test>\r\n"
+        b"Call-ID: id1\r\n"
+        b"CSeq: 1 MESSAGE\r\n"
+        b"Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
+        b"Auto-Submitted: auto-replied\r\n"
+        b"Content-Type: text/plain\r\n"
+        b"Content-Length: 101\r\n\r\n"
+        b"User [sip:bob@example.test] is offline. "
+        b"The message will be delivered when user goes online."
+    )
+
+
+def test_the_notice_can_be_read_and_makes_no_notice_itself() -> None:
+    notice = build_notice(b"sip:alice@example.test;x=1?Route=y", AOR, POLICY, WALL, b"id1", b"tag1")
+    assert notice.uri == b"sip:alice@example.test;x=1"
+    twin = notice.copy()
+    twin.headers.prepend(b"Via", VIA[5:])
+    assert parse(twin.to_bytes())
+    assert not is_written_by_a_person(notice)
+
+
+def test_the_text_and_the_next_hop_are_the_operators() -> None:
+    policy = SiloPolicy(registrar="sip:r@h.test", notice="{recipient}? {nobody} {}", next_hop="sip:hop.test")
+    notice = build_notice(b"sip:alice@example.test", AOR, policy, WALL, b"i", b"t")
+    assert notice.body == b"sip:bob@example.test? {nobody} {}"
+    assert notice.headers.get(b"route") == b"<sip:hop.test;lr>"
+
+
+@pytest.mark.parametrize("uri", [b"tel:+4930", b"sip:example.test", b"sip:a@h>\r\nEvil: 1"])
+def test_a_sender_who_cannot_be_written_to_gets_none(uri: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        build_notice(uri, AOR, POLICY, WALL, b"i", b"t")
+
+
+def test_without_registrar_there_is_no_notice() -> None:
+    with pytest.raises(ValueError, match="registrar"):
+        build_notice(b"sip:alice@example.test", AOR, SiloPolicy(), WALL, b"i", b"t")
+    assert not may_notify(message(), ALICE, AOR, SiloPolicy(), NoticeMemory(), WALL)
+
+
+@pytest.mark.parametrize("content_type", [b"text/plain", b"TEXT/html; charset=x", b"text/x-anything"])
+def test_a_text_is_told_of(content_type: bytes) -> None:
+    assert asked(content_type=b"Content-Type: " + content_type)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        b"message/imdn+xml", b"message/cpim", b"application/im-iscomposing+xml", b"application/octet-stream",
+        b"multipart/mixed;boundary=text/plain", b"textual/plain", b"",
+    ],
+)  # fmt: skip
+def test_clients_1_receipts_and_other_types_are_not_told_of(content_type: bytes) -> None:
+    assert not asked(content_type=b"Content-Type: " + content_type)
+
+
+def test_a_message_without_content_type_is_not_told_of() -> None:
+    assert not asked(content_type=None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"Auto-Submitted: auto-replied", b"auto-submitted: auto-generated", b"List-Id: x", b"Precedence: bulk"],
+)
+def test_automata_are_not_told(line: bytes) -> None:
+    assert not asked(line)
+
+
+def test_auto_submitted_no_is_a_person() -> None:
+    assert asked(b"Auto-Submitted: no")
+
+
+@pytest.mark.parametrize(
+    ("sender", "recipient"),
+    [
+        ("registrar@example.test", AOR),
+        (ALICE, "registrar@example.test"),
+        (AOR, AOR),
+        ("tel:+4930", AOR),
+    ],
+)
+def test_nobody_is_told_for_or_by_the_registrar_or_by_himself(sender: str, recipient: str) -> None:
+    assert not may_notify(message(), sender, recipient, POLICY, NoticeMemory(), WALL)
+
+
+def test_a_pair_is_told_once_a_period() -> None:
+    memory = NoticeMemory(period=60.0)
+    assert memory.may_tell(ALICE, AOR, WALL)
+    assert not memory.may_tell(ALICE, AOR, WALL + 59)
+    assert memory.may_tell("carol@example.test", AOR, WALL + 59)
+    assert memory.may_tell(ALICE, "dave@example.test", WALL + 59)
+    assert memory.may_tell(ALICE, AOR, WALL + 60)
+
+
+def test_a_clock_set_back_does_not_silence_for_ever() -> None:
+    memory = NoticeMemory(period=60.0)
+    memory.may_tell(ALICE, AOR, WALL)
+    assert memory.may_tell(ALICE, AOR, WALL - 1000)
+
+
+def test_what_is_not_told_is_not_noted() -> None:
+    memory = NoticeMemory()
+    may_notify(message(content_type=b"Content-Type: message/imdn+xml"), ALICE, AOR, POLICY, memory, WALL)
+    assert len(memory) == 0
+    assert may_notify(message(), ALICE, AOR, POLICY, memory, WALL)
+
+
+def test_the_memory_is_bounded_and_forgets_the_oldest() -> None:
+    memory = NoticeMemory(limit=10)
+    for number in range(30):
+        memory.may_tell(f"u{number}@h", AOR, WALL)
+    assert len(memory) == 10
+    assert not memory.may_tell("u29@h", AOR, WALL)
+    assert memory.may_tell("u0@h", AOR, WALL)
