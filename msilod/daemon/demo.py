@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -35,10 +35,10 @@ class Phone:
     """A user agent in ten lines: a UDP socket that says what is put in its mouth."""
 
     name: str
-    socket: socket.socket = field(default_factory=lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     server: tuple[str, int] = ("127.0.0.1", 0)
 
     def __post_init__(self) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.settimeout(PATIENCE)
 

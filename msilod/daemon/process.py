@@ -63,7 +63,7 @@ async def _main(settings: Settings) -> None:
             control = ControlServer(settings.socket, ControlVerbs(server).handlers())
             closing.callback(control.close)
             nursery.start_soon(control.serve)
-            nursery.start_soon(_listen_to_signals, server, nursery)
+            await nursery.start(_listen_to_signals, server, nursery)
             await server.run(partial(_announce, settings, server))
             systemd.notify("STOPPING=1")
             nursery.cancel_scope.cancel()
@@ -110,8 +110,11 @@ def _announce(settings: Settings, server: Server) -> None:
     systemd.notify(f"READY=1\nSTATUS={listening}")
 
 
-async def _listen_to_signals(server: Server, nursery: trio.Nursery) -> None:
+async def _listen_to_signals(
+    server: Server, nursery: trio.Nursery, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
         async for _ in signals:
             if server.stopping.is_set():
                 nursery.cancel_scope.cancel()

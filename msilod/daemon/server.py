@@ -144,7 +144,8 @@ class Server:
         nursery = self._nursery
         nursery.start_soon(self.alarm.run)
         nursery.start_soon(self.housekeeping.run)
-        nursery.start_soon(self._fill_memory)
+        first = self._fill_page("")
+        nursery.start_soon(self._fill_memory, first)
         nursery.start_soon(self.transports.serve, self)
         ready()
         await self.stopping.wait()
@@ -162,16 +163,19 @@ class Server:
             while self.layer.open_transactions or self.silo.waiting_rows:
                 await trio.sleep(DRAIN_POLL)
 
-    async def _fill_memory(self) -> None:
-        """Who has mail, page by page beside the work; then the recipients who are here already get theirs."""
-        after = ""
-        while True:
-            page = await trio.to_thread.run_sync(self.store.recipients, after)
-            if not page:
-                break
-            self.mail.add_all(page)
-            after = page[-1]
+    def _fill_page(self, after: str) -> str:
+        """Remember a page of who has mail; where the next one begins, "" when there is none."""
+        page = self.store.recipients(after)
+        self.mail.add_all(page)
+        if page:
+            return page[-1]
         self.mail.complete()
+        return ""
+
+    async def _fill_memory(self, after: str) -> None:
+        """The pages but the first, beside the work; then the recipients who are here already get their mail."""
+        while after:
+            after = await trio.to_thread.run_sync(self._fill_page, after)
         now, wall = self.clock.now(), self.clock.wall()
         for binding in list(self.location.all()):
             if binding.expires_at > wall and self.mail.may_have(binding.aor):

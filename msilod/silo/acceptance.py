@@ -158,7 +158,7 @@ def _guard_registrar(registrar: str, aor: str, sender: str, to_header: bytes) ->
     """SER's loop guard: receipts to a notice are not mail, and nobody else speaks in its name."""
     if sender == registrar:
         raise RequestRefused(403, "Forbidden")
-    if aor == registrar or (registrar.encode() in to_header and _names(to_header, registrar)):
+    if aor == registrar or (registrar.lower().encode() in to_header.lower() and _names(to_header, registrar)):
         raise Absorbed
 
 

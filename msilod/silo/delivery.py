@@ -15,8 +15,8 @@ from msilod.silo.policy import NEW_CALL_ID, SiloPolicy
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.address import NameAddr
 from msilod.sip.dates import format_date
-from msilod.sip.grammar import WSP
-from msilod.sip.headers import Headers, canonical
+from msilod.sip.grammar import WSP, is_token
+from msilod.sip.headers import KNOWN, Headers, canonical
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
@@ -53,8 +53,9 @@ def build_delivery(
     ]
     has_date = False
     for text in _lines(message.headers):
-        name = canonical(text.partition(b":")[0].rstrip(WSP))
-        if name not in NEVER_SENT:
+        printed, colon, _ = text.partition(b":")
+        name = canonical(printed.rstrip(WSP))
+        if name not in NEVER_SENT and colon and (name in KNOWN or is_token(name)):
             fields.append((name, text))
             has_date = has_date or name == b"date"
     if not has_date:

@@ -272,12 +272,8 @@ def test_a_message_to_the_registrar_is_absorbed_with_200() -> None:
     ],
 )
 def test_w8_a_message_whose_to_is_the_registrar_is_absorbed(to: bytes) -> None:
-    policy = SiloPolicy(registrar="sip:registrar@example.test")
-    if b"EXAMPLE" in to:
-        assert accept(message(to=to), AOR, policy, WALL).aor == AOR
-        return
     with pytest.raises(Absorbed):
-        accept(message(to=to), AOR, policy, WALL)
+        accept(message(to=to), AOR, REGISTRAR, WALL)
 
 
 def test_a_display_name_is_not_the_registrar() -> None:
@@ -312,7 +308,7 @@ PARTS = (b"c1", 7, b"tag", AOR, b"text/plain", b"body")
 )
 def test_law9_a_message_that_differs_in_one_part_has_another_key(place: int, value: object) -> None:
     other = [*PARTS]
-    other[place] = value  # type: ignore[call-overload]
+    other[place] = value
     assert duplicate_hash(*PARTS) != duplicate_hash(*other)  # type: ignore[arg-type]
 
 

@@ -31,7 +31,7 @@ def test_the_notice_of_ser() -> None:
         b"Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
         b"Auto-Submitted: auto-replied\r\n"
         b"Content-Type: text/plain\r\n"
-        b"Content-Length: 101\r\n\r\n"
+        b"Content-Length: 92\r\n\r\n"
         b"User [sip:bob@example.test] is offline. "
         b"The message will be delivered when user goes online."
     )

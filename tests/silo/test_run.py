@@ -364,6 +364,13 @@ def test_482_is_tried_three_times_at_a_distance_and_then_refused() -> None:
     assert daemon.take_log() == ["reject 1 483", "finished"]
 
 
+def test_482_keeps_its_distance_from_a_register_in_mid_run_too() -> None:
+    daemon = started(A, B, rows=1)
+    daemon.answer(daemon.on_wire("a"), 482)
+    daemon.offer(binding("a", 5061, cseq=2))
+    assert daemon.take_log() == ["claim 64"]
+
+
 # --- late answers ---------------------------------------------------------------------------------
 
 
@@ -422,9 +429,60 @@ def test_a_late_answer_to_an_old_run_does_not_touch_the_new_one() -> None:
     daemon.claim()
     daemon.take_log()
     daemon.answer_late(attempt, 486)
+    daemon.offer(binding("a", 5061, cseq=3))
     assert daemon.take_log() == []
     daemon.answer(daemon.on_wire("a"), 200)
     assert daemon.take_log() == ["settle 1 delivered"]
+
+
+def test_a_row_that_an_old_run_ends_late_is_not_sent_by_the_new_one() -> None:
+    daemon = started(A, rows=1)
+    attempt = daemon.on_wire("a")
+    daemon.fail(attempt)
+    daemon.offer(B)
+    daemon.claim()
+    daemon.answer_late(attempt, 200)
+    daemon.commit()
+    daemon.answer(daemon.on_wire("b"), 486)
+    daemon.take_log()
+    daemon.offer(binding("b", 5062, cseq=2))
+    daemon.claim()
+    assert daemon.take_log() == ["claim 64", "finished"]
+
+
+def test_a_row_that_an_old_run_ended_while_the_new_one_held_it_is_released() -> None:
+    daemon = started(A, rows=1)
+    attempt = daemon.on_wire("a")
+    daemon.fail(attempt)
+    daemon.offer(B)
+    daemon.claim()
+    daemon.answer_late(attempt, 200)
+    daemon.commit()
+    daemon.take_log()
+    daemon.offer(binding("c", 5063))
+    daemon.answer(daemon.on_wire("b"), 415)
+    daemon.claim()
+    assert daemon.take_log() == ["claim 64", "release 1", "finished"]
+
+
+def test_a_row_is_rejected_once_however_many_late_6xx_come() -> None:
+    daemon = started(A, B, rows=1)
+    late = [daemon.on_wire("a"), daemon.on_wire("b")]
+    for attempt in late:
+        daemon.fail(attempt)
+    daemon.take_log()
+    for attempt in late:
+        daemon.answer_late(attempt, 603)
+    assert daemon.take_log() == ["reject 1 603"]
+
+
+def test_a_late_2xx_ends_a_row_that_another_device_had_rejected() -> None:
+    daemon = started(A, B, rows=1)
+    attempt = daemon.on_wire("a")
+    daemon.fail(attempt)
+    daemon.answer(daemon.on_wire("b"), 603)
+    daemon.answer_late(attempt, 200)
+    assert daemon.take_log() == ["reject 1 603", "finished", "settle 1 delivered"]
 
 
 # --- commits --------------------------------------------------------------------------------------
