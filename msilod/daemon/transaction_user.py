@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msilod.daemon.failure_route import FailureRoute
 from msilod.daemon.forwarder import Fork
 from msilod.daemon.log import get_log
+from msilod.daemon.myself import Named
 from msilod.errors import RequestRefused, SipError
 from msilod.proxy.route import preprocess_route
 from msilod.proxy.target_set import Target, target_set
@@ -104,32 +105,27 @@ class TransactionUserService:
         if self.server.is_draining:
             raise RequestRefused(503, "Service Unavailable", [(b"Retry-After", b"10")])
         request, myself = transaction.request, self.server.myself
-        validate(request, myself.owns)
+        validate(request, myself.owns, myself.is_own_via, myself.named(request.uri).uri)
         preprocess_route(request, myself.owns)
-        incoming = self._look_up(transaction, request)
+        incoming = self._look_up(transaction, myself.named(request.uri))
         self._act(incoming, self.policy.route(incoming.routing), now)
 
     def _act(self, incoming: Incoming, action: Action, now: float) -> None:
         self._perform[action.__class__](incoming, action, now)
 
-    def _look_up(self, transaction: ServerTransaction, request: Request) -> Incoming:
+    def _look_up(self, transaction: ServerTransaction, named: Named) -> Incoming:
         """lookup("location"), from memory, and what else the policy may ask."""
-        server = self.server
-        uri = SipUri.parse(request.uri)
-        is_myself = server.myself.owns(uri)
-        aor, bindings = "", []
-        if is_myself and uri.user is not None:
-            aor = server.myself.canonical(uri.aor())
-            bindings = server.location.bindings(aor, server.clock.wall())
+        server, aor = self.server, named.aor
+        bindings = server.location.bindings(aor, server.clock.wall()) if aor else []
         routing = RoutingRequest(
-            method=request.method,
-            uri=uri,
-            is_myself=is_myself,
-            is_registered=bool(bindings),
-            has_due_rows=server.deliverer.is_running(aor),
-            mode=server.silo.policy.mode,
+            transaction.request.method,
+            named.uri,
+            named.is_ours,
+            bool(bindings),
+            server.deliverer.is_running(aor),
+            server.silo.policy.mode,
         )
-        return Incoming(transaction, uri, aor, bindings, routing)
+        return Incoming(transaction, named.uri, aor, bindings, routing)
 
     # --- the actions ---------------------------------------------------------------------------------
 

@@ -18,12 +18,15 @@ IsMyself = Callable[[SipUri], bool]
 IsOwnVia = Callable[[bytes], bool]
 
 
-def validate(request: Request, is_myself: IsMyself, is_own_via: IsOwnVia | None = None) -> None:
+def validate(
+    request: Request, is_myself: IsMyself, is_own_via: IsOwnVia | None = None, uri: SipUri | None = None
+) -> None:
     """Raises MalformedMessage (400, 416) or RequestRefused (420, 482, 483).
 
-    `is_own_via` tells from a sent-by (`host:port`) whether a Via is ours, for loop detection.
+    `is_own_via` tells from a sent-by (`host:port`) whether a Via is ours, for loop detection. `uri` is the
+    Request-URI if it has been parsed already.
     """
-    uri = SipUri.parse(request.uri)
+    uri = uri or SipUri.parse(request.uri)
     _ = request.from_, request.to
     hops = max_forwards(request)
     if hops == 0 and not (request.method == b"OPTIONS" and is_myself(uri)):

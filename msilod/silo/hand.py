@@ -18,6 +18,8 @@ from msilod.sip.status import reason
 MAX_IN_HAND: Final = 64
 # Law 4: a head that was answered so often with a temporary failure steps behind the next row.
 STEPS_BEHIND: Final = 3
+# Pauses before an end that could not be committed is asked for again; the last repeats (seconds).
+SETTLE_AGAIN: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
 class Held:
@@ -50,6 +52,11 @@ class Held:
         """The last try ended so."""
         self.status = status
         self.reason = reason
+
+    def settle_again(self) -> float:
+        """Its end could not be committed: seconds until the next try. It is never sent again."""
+        self.failed_settles += 1
+        return SETTLE_AGAIN[min(self.failed_settles, len(SETTLE_AGAIN)) - 1]
 
     def __repr__(self) -> str:
         return f"<Held {self.row.id} flights {self.flights} {self.ending}>"
@@ -94,9 +101,11 @@ class Hand:
         return steps
 
     def live(self, row_id: int) -> Held | None:
-        """The row, if it is in hand and nothing has ended it yet."""
+        """The row, if it is in hand and nobody has ended it yet."""
         held = self.rows.get(row_id)
-        return held if held is not None and held.ending is None else None
+        if held is None or held.ending is not None or row_id in self.memory.delivered:
+            return None
+        return held
 
     def oldest_for(self, device: Hashable, now: float) -> Held | None:
         """The first row that this device may have; or one on the way that the caller has to end."""
@@ -125,11 +134,8 @@ class Hand:
 
     def release(self, held: Held) -> Release:
         """Back as it was; not taken again in this run."""
-        row = held.row
-        del self.rows[row.id]
-        self.former[row.id] = row
-        self.given_back.add(row.id)
-        return Release([row])
+        self._part_with(held.row)
+        return Release([held.row])
 
     def give_back(
         self, rows: Iterable[Held], until: float, attempts: int, known: set[Hashable]
@@ -141,27 +147,36 @@ class Hand:
         postponed: dict[tuple[float, int | None, str], list[StoredMessage]] = {}
         released = []
         for held in rows:
-            row, refused = held.row, self.memory.refused_with(held.row.id, known)
+            row = held.row
             row.attempts += held.was_answered
-            if refused:
-                steps.append(self.reject(held, refused))
-            elif held.was_answered and row.attempts >= attempts:
-                steps.append(self.reject(held, held.status or NO_ANSWER))
+            status = self._final_status(held, attempts, known)
+            if status:
+                steps.append(self.reject(held, status))
+                continue
+            self._part_with(row)
+            if row.id not in self.memory.delivered and (known or held.was_answered):
+                key = (max(until, held.not_before), held.status, held.reason)
+                postponed.setdefault(key, []).append(row)
             else:
-                del self.rows[row.id]
-                self.former[row.id] = row
-                self.given_back.add(row.id)
-                if row.id in self.memory.delivered:
-                    released.append(row)
-                elif known or held.was_answered:
-                    key = (max(until, held.not_before), held.status, held.reason)
-                    postponed.setdefault(key, []).append(row)
-                else:
-                    released.append(row)
+                released.append(row)
         steps += [Postpone(group, at, status, text) for (at, status, text), group in postponed.items()]
         if released:
             steps.append(Release(released))
         return steps, bool(postponed)
+
+    def _final_status(self, held: Held, attempts: int, known: set[Hashable]) -> int:
+        """The status to reject it with, 0 to keep it."""
+        row = held.row
+        if row.id in self.memory.delivered:
+            return 0
+        if held.was_answered and row.attempts >= attempts:
+            return held.status or NO_ANSWER
+        return self.memory.refused_with(row.id, known)
+
+    def _part_with(self, row: StoredMessage) -> None:
+        del self.rows[row.id]
+        self.former[row.id] = row
+        self.given_back.add(row.id)
 
 
 def in_order(rows: Sequence[StoredMessage]) -> Sequence[StoredMessage]:

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Set
 from typing import Final
 
 from msilod.silo.contact import OUT, Contacts
-from msilod.silo.verdicts import best_refusal, is_final
+from msilod.silo.verdicts import SPACED_TRIES, best_refusal, is_final
 
 # Rows of one recipient that somebody refused and others have not yet seen.
 MAX_REFUSED: Final = 1000
@@ -52,13 +52,13 @@ class RecipientMemory:
         everybody = bool(known) and known <= refusals.keys()
         return best_refusal(refusals.values()) if everybody or is_final(refusals.values()) else 0
 
-    def count_spaced(self, row_id: int) -> int:
-        """One more answer like 482 to this row; how many that makes."""
+    def is_spent(self, row_id: int) -> bool:
+        """One more answer like 482 to this row; True when it has had its SPACED_TRIES."""
         spaced = self.spaced
         if row_id not in spaced and len(spaced) >= MAX_REFUSED:
             del spaced[next(iter(spaced))]
-        spaced[row_id] = count = spaced.get(row_id, 0) + 1
-        return count
+        spaced[row_id] = spaced.get(row_id, 0) + 1
+        return spaced[row_id] >= SPACED_TRIES
 
     def forget_row(self, row_id: int) -> None:
         """The row has ended."""

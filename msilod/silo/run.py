@@ -19,45 +19,29 @@ All times are wall seconds (UTC).
 """
 
 from collections.abc import Sequence
-from typing import Final, Literal
 
 from msilod.registrar.binding import Binding
+from msilod.silo.claims import Claims
 from msilod.silo.contact import READY, STOPPED, Contact, ContactKey, contact_key
 from msilod.silo.hand import Hand, Held, phrase
 from msilod.silo.memory import RecipientMemory
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.steps import Claim, Finished, Postpone, Reject, Release, Send, Settle, Step
 from msilod.silo.stored_message import Ending, StoredMessage
-from msilod.silo.verdicts import (
-    NO_ANSWER,
-    NO_TRANSPORT,
-    SPACED_TRIES,
-    SPACING,
-    Outcome,
-    Pause,
-    judge_queued,
-    pause,
-    verdict_of,
-)
+from msilod.silo.verdicts import SILENCE, SPACING, Outcome, Pause, Why, judge_queued, pause, verdict_of
 
 __all__ = [
     "Claim", "Contact", "ContactKey", "DeliveryRun", "Finished", "Postpone", "Reject", "Release", "Send",
-    "Settle", "Step", "contact_key",
+    "Settle", "Step", "Why", "contact_key",
 ]  # fmt: skip
-
-# A row that was delivered and whose end could not be committed: never sent again, ended again (seconds).
-SETTLE_AGAIN: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
-
-Why = Literal["timeout", "transport"]
-_SILENCE: Final = {"timeout": (NO_ANSWER, "no answer"), "transport": (NO_TRANSPORT, "not reachable")}
 
 
 class DeliveryRun:
     """The run of one recipient. `memory` outlives it and is the same for the next run of `aor`."""
 
     __slots__ = (
-        "_after", "_busy", "_claiming", "_contacts", "_flights", "_hand", "_has_stopped", "_may_have_more",
-        "_settling", "_was_offered", "aor", "is_finished", "memory", "policy",
+        "_busy", "_claims", "_contacts", "_flights", "_hand", "_has_stopped", "_settling", "aor",
+        "is_finished", "memory", "policy",
     )  # fmt: skip
 
     def __init__(self, aor: str, policy: SiloPolicy, memory: RecipientMemory | None = None) -> None:
@@ -69,12 +53,9 @@ class DeliveryRun:
         self._contacts = self.memory.contacts
         self._hand = Hand(self.memory)
         self._busy: dict[ContactKey, int] = {}
-        self._claiming = 0
-        self._after = 0
+        self._claims = Claims()
         self._flights = 0
         self._settling = 0
-        self._may_have_more = True
-        self._was_offered = False
         self._has_stopped = False
 
     @property
@@ -99,8 +80,7 @@ class DeliveryRun:
             self._contacts.mention(binding, now)
         for key in self._busy:
             self._contacts.mark_busy(key, True)
-        self._may_have_more = self._was_offered = True
-        self._after = 0
+        self._claims.look_again()
         return self._advance([], now)
 
     def withdraw(self, key: ContactKey, now: float) -> list[Step]:
@@ -124,14 +104,8 @@ class DeliveryRun:
 
     def claimed(self, rows: Sequence[StoredMessage], now: float) -> list[Step]:
         """The answer to Claim, oldest first; fewer than asked for: there are no more."""
-        asked, self._claiming = self._claiming, 0
-        steps = self._hand.take(rows, now, self._backoff())
-        last = max([row.id for row in rows], default=0)
-        # What was given back in this run and claimed again would go round for ever.
-        self._may_have_more = self._was_offered or (len(rows) >= asked and last > self._after)
-        self._after = 0 if self._was_offered else max(last, self._after)
-        self._was_offered = False
-        return self._advance(steps, now)
+        self._claims.answered(rows)
+        return self._advance(self._hand.take(rows, now, self._backoff()), now)
 
     def settled(self, row_id: int, ok: bool, now: float) -> list[Step]:
         """The end of the row is durable; not `ok`: it is not, and is asked for again later."""
@@ -139,9 +113,7 @@ class DeliveryRun:
         if held is None or held.ending is None:
             return []
         if not ok:
-            delay = SETTLE_AGAIN[min(held.failed_settles, len(SETTLE_AGAIN) - 1)]
-            held.failed_settles += 1
-            return [Settle(held.row, held.ending, held.status, now + delay)]
+            return [Settle(held.row, held.ending, held.status, now + held.settle_again())]
         del self._hand.rows[row_id]
         if self.is_finished and self.memory.is_running:
             # Another run may hold the row.
@@ -163,8 +135,9 @@ class DeliveryRun:
 
     def ended(self, row_id: int, now: float) -> list[Step]:
         """Somebody else ends the row, after a live branch's 2xx or 6xx: it is not sent any more."""
+        steps = self.give_up(row_id, now)
         self.memory.delivered[row_id] = True
-        return self.give_up(row_id, now)
+        return steps
 
     def _settle(self, held: Held, how: Ending, status: int | None, steps: list[Step]) -> None:
         held.ending = how
@@ -197,7 +170,7 @@ class DeliveryRun:
         """The attempt ended without an answer."""
         contact = self._landed(row_id, key)
         if contact is not None:
-            status, text = _SILENCE[why]
+            status, text = SILENCE[why]
             held = self._hand.live(row_id)
             if held is not None:
                 held.note(status, text)
@@ -251,7 +224,7 @@ class DeliveryRun:
             held.note(status, phrase(status))
             if verdict.pause is Pause.SPACED:
                 held.not_before = now + SPACING
-                if self.memory.count_spaced(row_id) >= SPACED_TRIES:
+                if self.memory.is_spent(row_id):
                     outcome = Outcome.REFUSED
             held.was_answered = held.was_answered or outcome is Outcome.KEEP
         if outcome is Outcome.KEEP:
@@ -302,9 +275,9 @@ class DeliveryRun:
                 held.flights += 1
                 self._flights += 1
                 steps.append(Send(held.row, contact))
-        if wants_rows and self._may_have_more and not self._claiming:
+        if wants_rows and self._claims.may_have_more and not self._claims.asked:
             self._claim(steps, now)
-        if not (self._flights or self._claiming or self._settling or (self._busy and self._is_busy())):
+        if not (self._flights or self._claims.asked or self._settling or (self._busy and self._is_busy())):
             self._finish(steps, now)
         return steps
 
@@ -331,9 +304,7 @@ class DeliveryRun:
             idle = [held for held in self._hand.rows.values() if not held.flights and held.ending is None]
             self._give_back(idle[len(idle) // 2 :], now + self._backoff(), now, steps)
         if self._hand.room > 0:
-            self._claiming = self._hand.room
-            self._was_offered = False
-            steps.append(Claim(self._claiming, self._after))
+            steps.append(self._claims.ask(self._hand.room))
 
     def _give_back(self, rows: Sequence[Held], until: float, now: float, steps: list[Step]) -> bool:
         told, has_postponed = self._hand.give_back(
@@ -348,13 +319,13 @@ class DeliveryRun:
     def _finish(self, steps: list[Step], now: float) -> None:
         self.is_finished = True
         self.memory.is_running = False
-        if not (self._hand.rows or self._may_have_more):
+        if not (self._hand.rows or self._claims.may_have_more):
             steps.append(Finished(None))
             return
         retry_at = self._retry_at(now)
         until = retry_at if retry_at is not None else now + self.policy.retry[-1]
         has_rows = self._give_back(list(self._hand.rows.values()), until, now, steps)
-        has_rows = has_rows or (self._may_have_more and retry_at is not None)
+        has_rows = has_rows or (self._claims.may_have_more and retry_at is not None)
         self.memory.stops += has_rows and self._has_stopped
         steps.append(Finished(retry_at if has_rows else None))
 

@@ -10,10 +10,15 @@ that ended without an answer is read as RFC 3261 §8.1.3.1 says: 408 for silence
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
 NO_ANSWER: Final = 408
 NO_TRANSPORT: Final = 503
+Why = Literal["timeout", "transport"]
+SILENCE: Final[dict[Why, tuple[int, str]]] = {
+    "timeout": (NO_ANSWER, "no answer"),
+    "transport": (NO_TRANSPORT, "not reachable"),
+}
 
 # RFC 3261 §8.2.2.2: a device that may still hold the first one as an open transaction answers 482 to the
 # same request on another branch, so it is not asked again within 64*T1 twice over.

@@ -184,10 +184,13 @@ class FakeDaemon:
         self._heard(attempt, status, None)
 
     def end_elsewhere(self, row_id: int) -> None:
-        """A live branch of an online MESSAGE delivered the row; its end is under way."""
-        assert self.run is not None
+        """A live branch of an online MESSAGE delivered the row, and its end was committed."""
         self.taken.add(row_id)
-        self.perform(self.run, self.run.ended(row_id, self.wall))
+        self.ended[row_id] = Ending.DELIVERED
+        if self.run is not None:
+            self.perform(self.run, self.run.ended(row_id, self.wall))
+        self.rows.pop(row_id)
+        self.leased.discard(row_id)
 
     def _heard(self, attempt: Attempt, status: int, retry_after: int | None) -> None:
         outcome = judge_queued(status, retry_after)

@@ -24,7 +24,7 @@ def test_refusals_and_counts_are_bounded_oldest_first() -> None:
     memory = RecipientMemory()
     for row_id in range(MAX_REFUSED + 5):
         memory.refuse(row_id, "a", 415)
-        memory.count_spaced(row_id)
+        memory.is_spent(row_id)
     assert len(memory.refusals) == len(memory.spaced) == MAX_REFUSED
     assert 4 not in memory.refusals
     assert 5 in memory.spaced
@@ -33,7 +33,7 @@ def test_refusals_and_counts_are_bounded_oldest_first() -> None:
 def test_a_row_that_ended_is_forgotten() -> None:
     memory = RecipientMemory()
     memory.refuse(1, "a", 415)
-    assert [memory.count_spaced(1), memory.count_spaced(1)] == [1, 2]
+    assert [memory.is_spent(1) for _ in range(3)] == [False, False, True]
     memory.forget_row(1)
     assert not memory.refusals
     assert not memory.spaced

@@ -71,6 +71,20 @@ class Deliveries(RuleBasedStateMachine):
             self.stored.add(new.id)
         self.wake()
 
+    @precondition(lambda self: self.daemon.rows)
+    @rule(data=st.data())
+    def end_by_a_live_branch(self, data: st.DataObject) -> None:
+        row_id = data.draw(st.sampled_from(sorted(self.daemon.rows)[:5]))
+        self.daemon.end_elsewhere(row_id)
+
+    @precondition(lambda self: self.daemon.run is not None and self.daemon.run.in_hand)
+    @rule(data=st.data())
+    def give_up(self, data: st.DataObject) -> None:
+        run = self.daemon.run
+        assert run is not None
+        row_id = data.draw(st.sampled_from([held.id for held in run.in_hand]))
+        self.daemon.perform(run, run.give_up(row_id, self.daemon.wall))
+
     @precondition(lambda self: self.daemon.claims)
     @rule()
     def claim(self) -> None:
