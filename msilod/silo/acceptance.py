@@ -105,13 +105,11 @@ def accept(
     if policy.registrar_aor:
         _guard_registrar(policy.registrar_aor, aor, sender, single.get(b"to", b""))
     content_type = single.get(b"content-type", b"")
-    if _is_composing(content_type):
-        raise _unavailable()
     expires_at = wall + policy.expire_time
     if b"expires" in single:
         expires_at = min(expires_at, _end_of_life(single, wall))
-        if expires_at <= wall:
-            raise _unavailable()
+    if expires_at <= wall or _is_composing(content_type):
+        raise RequestRefused(480, "Temporarily Unavailable")
     digest = duplicate_hash(request.call_id, request.cseq, author.tag, aor, content_type, body)
     return StoredMessage(
         aor=aor,
@@ -184,10 +182,6 @@ def _end_of_life(single: dict[bytes, bytes], wall: float) -> float:
     if date is None or not wall - OLDEST_DATE <= date <= wall + NEWEST_DATE:
         date = wall
     return date + seconds
-
-
-def _unavailable() -> RequestRefused:
-    return RequestRefused(480, "Temporarily Unavailable")
 
 
 def duplicate_hash(

@@ -46,6 +46,9 @@ class UdpEndpoint:
         self.endpoint = Endpoint(UDP, spec.host, port, sent_by(UDP, spec.host, port))
         self.is_v6 = is_v6
         self.dropped = 0
+        # One buffer for all: recvfrom() would allocate 64 kB for each datagram and give most of it back.
+        self._buffer = bytearray(LARGEST)
+        self._view = memoryview(self._buffer)
         self._waiting: deque[tuple[bytes, tuple[str, int]]] = deque()
 
     async def serve(self, receiver: Receiver) -> None:
@@ -59,16 +62,18 @@ class UdpEndpoint:
 
     def drain(self, receiver: Receiver) -> None:
         """Read what has arrived, at most BATCH datagrams."""
-        receive, endpoint, recvfrom = receiver.receive, self.endpoint, self.socket.recvfrom
+        receive, endpoint, buffer, view = receiver.receive, self.endpoint, self._buffer, self._view
+        recvfrom_into = self.socket.recvfrom_into
         for _ in range(BATCH):
             try:
-                data, address = recvfrom(LARGEST)
+                length, address = recvfrom_into(buffer)
             except BlockingIOError:
                 return
             except OSError:
                 self.read_errors(receiver)
                 continue
-            if len(data) >= SHORTEST and data.strip(b"\r\n\x00 "):
+            data = bytes(view[:length])
+            if length >= SHORTEST and data.strip(b"\r\n\x00 "):
                 receive(data, Flow(endpoint, address[0], address[1]))
 
     def send(self, data: bytes, flow: Flow) -> None:
