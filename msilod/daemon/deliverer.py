@@ -23,7 +23,7 @@ from msilod.proxy.forwarding import branch_for
 from msilod.proxy.target_set import Target
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
-from msilod.silo.contact import ContactKey
+from msilod.silo.contact import ContactKey, contact_key
 from msilod.silo.delivery import build_delivery
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.run import Claim, DeliveryRun, Finished, Postpone, Reject, Release, Send, Settle, Step, Why
@@ -123,7 +123,7 @@ class Deliverer:
         self.mail.add(row.aor)
         if live:
             self.live.setdefault(row.aor, {}).update(dict.fromkeys(live, row.id))
-        fresh = [binding for binding in self._usable(row.aor) if (binding.contact, binding.flow) not in tried]
+        fresh = [binding for binding in self._usable(row.aor) if contact_key(binding) not in tried]
         if fresh:
             self.offer(row.aor, fresh, now)
         elif row.aor not in self.runs:
@@ -132,23 +132,43 @@ class Deliverer:
     def delivered_late(self, row: StoredMessage, status: int, now: float) -> None:
         """A live branch brought its 2xx after all: the row ends (law 2)."""
         self.counters.dumped_messages += 1
+        self._ended_elsewhere(row, now)
         self.writer.end(row.id, row.hash, row.aor, Ending.DELIVERED, status, self.clock.wall(), None)
 
     def rejected_late(self, row: StoredMessage, status: int, now: float) -> None:
         """A live branch brought a 6xx: reached and refused."""
         self.counters.rejected_messages += 1
+        self._ended_elsewhere(row, now)
         self.writer.reject(row.id, status, "refused")
 
-    def free(self, aor: str, key: ContactKey, now: float) -> None:
-        """A live branch has ended; the contact may have the next MESSAGE."""
+    def _ended_elsewhere(self, row: StoredMessage, now: float) -> None:
+        """A run that has the row in hand, or is just claiming it, must not send it again."""
+        run = self.runs.get(row.aor)
+        if run is not None:
+            self._perform(run, run.ended(row.id, self.clock.wall()), now)
+
+    def free(self, aor: str, key: ContactKey, is_silent: bool, now: float) -> None:
+        """A live branch has ended; the contact may have the next MESSAGE, unless it was silent."""
         live = self.live.get(aor)
-        if live is None or live.pop(key, None) is None:
+        row_id = live.pop(key, None) if live is not None else None
+        if row_id is None:
             return
         if not live:
             del self.live[aor]
         run = self.runs.get(aor)
+        if run is None:
+            return
+        wall = self.clock.wall()
+        steps = run.failed(row_id, key, "timeout", wall) if is_silent else run.free(key, wall)
+        self._perform(run, steps, now)
+
+    def gone(self, binding: Binding, now: float) -> None:
+        """The binding was removed, has expired, or lost its connection."""
+        run = self.runs.get(binding.aor)
         if run is not None:
-            self._perform(run, run.free(key, self.clock.wall()), now)
+            self._perform(run, run.withdraw(contact_key(binding), self.clock.wall()), now)
+        elif not self._usable(binding.aor):
+            self.schedule.forget(binding.aor)
 
     # --- watching, for `msilo dump --wait` -----------------------------------------------------------
 
@@ -180,16 +200,19 @@ class Deliverer:
         if self.schedule.must_yield(run.aor):
             self._perform(run, run.claimed([], self.clock.wall()), now)
             return
-        self.writer.claim(run.aor, step.limit, self.clock.wall(), partial(self._claimed, run))
+        done = partial(self._claimed, run, step.after)
+        self.writer.claim(run.aor, step.limit, step.after, self.clock.wall(), done)
 
-    def _claimed(self, run: DeliveryRun, rows: "list[StoredMessage] | StoreError") -> None:
-        now = self.clock.now()
+    def _claimed(self, run: DeliveryRun, after: int, rows: "list[StoredMessage] | StoreError") -> None:
+        now, failed = self.clock.now(), False
         if isinstance(rows, StoreError):
             get_log().error("rows could not be claimed", aor=run.aor, reason=str(rows))
-            rows = []
-        elif not rows and not run.in_hand:
+            rows, failed = [], True
+        elif not rows and not after and not run.in_hand and run.aor not in self.live:
             self.mail.discard(run.aor)
         self._perform(run, run.claimed(rows, self.clock.wall()), now)
+        if failed:
+            self.schedule.back_off(run.aor, self.clock.wall() + self.policy.backoff(0))
 
     def _send(self, run: DeliveryRun, step: Send, now: float) -> None:
         binding = step.contact.binding

@@ -67,4 +67,4 @@ class FailureRoute:
         elif status >= 600 and self.row is not None:
             deliverer.rejected_late(self.row, status, now)
         if target.binding is not None:
-            deliverer.free(self.aor, contact_key(target.binding), now)
+            deliverer.free(self.aor, contact_key(target.binding), status == 0, now)

@@ -15,6 +15,7 @@ from msilod.daemon.deliverer import Deliverer
 from msilod.daemon.forwarder import Forwarder
 from msilod.daemon.log import get_log
 from msilod.daemon.mail import MailMemory
+from msilod.daemon.registrar_service import RegistrarService
 from msilod.daemon.silo_service import SiloService
 from msilod.errors import StoreError
 from msilod.registrar.location import LocationService
@@ -36,6 +37,7 @@ class Housekeeping:
         clock: Clock,
         writer: StoreWriter,
         silo: SiloService,
+        registrar: RegistrarService,
         deliverer: Deliverer,
         forwarder: Forwarder,
         location: LocationService,
@@ -47,6 +49,7 @@ class Housekeeping:
         self.clock = clock
         self.writer = writer
         self.silo = silo
+        self.registrar = registrar
         self.deliverer = deliverer
         self.forwarder = forwarder
         self.location = location
@@ -68,6 +71,7 @@ class Housekeeping:
         now = self.clock.now()
         self._ticks += 1
         self.silo.withdraw_late(now)
+        self.registrar.write_refreshes()
         self.writer.poll_foreign(self.noticed)
         self.deliverer.wake_due(now)
         self.forwarder.check_timer_c(now)
@@ -91,6 +95,7 @@ class Housekeeping:
         expired = self.location.expire(self.clock.wall(), BINDINGS_A_SWEEP)
         for binding in expired:
             self.writer.bindings(BindingChanges(binding.aor, (), (binding,)), None)
+            self.deliverer.gone(binding, self.clock.now())
 
     def _clean(self) -> None:
         self.writer.clean(self.clock.wall(), ROWS_A_BATCH, self._cleaned)

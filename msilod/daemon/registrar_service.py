@@ -25,7 +25,7 @@ Registered = Callable[[Registration, float], None]
 
 
 class RegistrarService:
-    """Serves REGISTER; `registered` is called after each 200 that leaves the AOR with touched contacts."""
+    """Serves REGISTER; `registered` is called after each 200 that is no answer to a query."""
 
     def __init__(
         self,
@@ -42,6 +42,15 @@ class RegistrarService:
         self.myself = myself
         self.clock = clock
         self.counters = counters
+        self._refreshed: dict[str, list[Binding]] = {}
+        self._date = (0, b"")
+
+    def write_refreshes(self) -> None:
+        """Once a second: what was answered from memory goes to the disk, each AOR once (R6)."""
+        refreshed, self._refreshed = self._refreshed, {}
+        current = [binding for group in refreshed.values() for binding in group]
+        if current:
+            self.writer.refresh(current)
 
     def save(self, transaction: ServerTransaction, now: float, registered: Registered | None) -> None:
         """Serve one REGISTER; `registered` is the seed's m_dump, or None. Raises RequestRefused."""
@@ -53,11 +62,11 @@ class RegistrarService:
             self._answer(transaction, registration, now)
             return
         self.location.store(registration)
-        changes = BindingChanges(aor, registration.added + registration.refreshed, registration.removed)
         if not registration.must_commit_first:
-            self.writer.bindings(changes, None)
+            self._refreshed[aor] = registration.refreshed
             self._accept(transaction, registration, now, registered)
             return
+        changes = BindingChanges(aor, registration.added + registration.refreshed, registration.removed)
         done = partial(self._committed, transaction, registration, before, registered)
         self.writer.bindings(changes, done)
 
@@ -91,11 +100,16 @@ class RegistrarService:
     ) -> None:
         self.counters.registrations += 1
         self._answer(transaction, registration, now)
-        if registered is not None and registration.touched:
+        if registered is not None:
             registered(registration, now)
 
     def _answer(self, transaction: ServerTransaction, registration: Registration, now: float) -> None:
         headers = [(b"Contact", line) for line in registration.contact_lines]
         headers += registration.headers
-        headers.append((b"Date", format_date(self.clock.wall())))
+        headers.append((b"Date", self._now_as_date(int(registration.wall))))
         transaction.respond(200, now, headers=headers)
+
+    def _now_as_date(self, second: int) -> bytes:
+        if self._date[0] != second:
+            self._date = (second, format_date(second))
+        return self._date[1]

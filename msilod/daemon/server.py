@@ -103,7 +103,7 @@ class Server:
             registrar_policy(config), self.location, writer, self.myself, clock, self.counters
         )
         self.housekeeping = Housekeeping(
-            clock, writer, self.silo, self.deliverer, self.forwarder, self.location, self.mail, self.counters,
+            clock, writer, self.silo, self.registrar, self.deliverer, self.forwarder, self.location, self.mail, self.counters,
             config.silo.check_time, config.silo.clean_period,
         )  # fmt: skip
         self.alarm = Alarm(self.layer, self.after_batch)
@@ -174,6 +174,8 @@ class Server:
         with trio.move_on_after(self.config.drain):
             while self.layer.open_transactions or self.silo.waiting_rows:
                 await trio.sleep(DRAIN_POLL)
+        self.registrar.write_refreshes()
+        self.writer.flush()
 
     def _fill_page(self, after: str) -> str:
         """Remember a page of who has mail; where the next one begins, "" when there is none."""
@@ -203,5 +205,6 @@ class Server:
     def closed(self, flow: Flow) -> None:
         """A connection ended: its transactions fail now, its bindings lose their flow."""
         self.layer.flow_closed(flow, self.clock.now())
-        self.location.drop_flow(flow)
+        for binding in self.location.drop_flow(flow):
+            self.deliverer.gone(binding, self.clock.now())
         self.after_batch()

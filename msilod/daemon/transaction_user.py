@@ -140,6 +140,8 @@ class TransactionUserService:
         self.server.registrar.save(incoming.transaction, now, self._registered if action.dump else None)
 
     def _registered(self, registration: Registration, now: float) -> None:
+        for binding in registration.removed:
+            self.server.deliverer.gone(binding, now)
         self.server.deliverer.registered(registration.aor, registration.touched, now)
 
     def _store(self, incoming: Incoming, action: Store, now: float) -> None:

@@ -5,7 +5,6 @@ a MESSAGE (RFC 3428 §4, §9).
 """
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from typing import Final
 
 from msilod.proxy.target_set import Target
@@ -19,7 +18,7 @@ DEFAULT_MAX_FORWARDS: Final = 70
 _MAXIMUM: Final = 255
 # RFC 3261 §20.30: a Record-Route means something in requests that make or refresh a dialog.
 _DIALOG_FORMING: Final = frozenset((b"INVITE", b"SUBSCRIBE", b"REFER"))
-_HASH_LENGTH: Final = 16
+_MASK: Final = (1 << 64) - 1
 
 
 def forward_request(
@@ -76,7 +75,8 @@ def loop_hash(request: Request) -> bytes:
         request.call_id,
         b"%d" % request.cseq,
     )
-    return blake2b(b"\n".join(parts), digest_size=_HASH_LENGTH // 2).hexdigest().encode()
+    # Only we compare it, and only while we run: Python's keyed hash does, at a fifth of a digest's price.
+    return b"%016x" % (hash(parts) & _MASK)
 
 
 def branch_for(random: bytes, loop: bytes) -> bytes:

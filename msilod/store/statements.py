@@ -45,7 +45,7 @@ class Statements:
         self._ended = f"INSERT INTO {table}_ended (hash, id, aor, how, status, ended_at) VALUES "  # noqa: S608
         self._claim = (
             f"UPDATE {table} SET owner = ?, lease_until = ? WHERE id IN (SELECT id FROM {table} "  # noqa: S608
-            f"WHERE aor = ? AND state = 'waiting' AND owner = '' ORDER BY id LIMIT ?) RETURNING {', '.join(LOADED)}"
+            f"WHERE aor = ? AND state = 'waiting' AND owner = '' AND id > ? ORDER BY id LIMIT ?) RETURNING {', '.join(LOADED)}"
         )
 
     def insert(self, db: sqlite3.Connection, messages: Sequence[StoredMessage]) -> None:
@@ -95,10 +95,10 @@ class Statements:
             )
 
     def claim(
-        self, db: sqlite3.Connection, owner: str, aor: str, limit: int, wall: float
+        self, db: sqlite3.Connection, owner: str, aor: str, limit: int, after: int, wall: float
     ) -> list[StoredMessage]:
         """Lease up to `limit` waiting rows, oldest first."""
-        rows = db.execute(self._claim, (owner, wall + LEASE, aor, limit)).fetchall()
+        rows = db.execute(self._claim, (owner, wall + LEASE, aor, after, limit)).fetchall()
         rows.sort(key=lambda row: row[0])
         return [message_of(row) for row in rows]
 
@@ -168,6 +168,14 @@ class Statements:
         """The highest id ever given."""
         row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.table,)).fetchone()
         return int(row[0]) if row else 0
+
+    def refresh(self, db: sqlite3.Connection, bindings: Sequence[Binding]) -> None:
+        """Put off the end of bindings that are kept already."""
+        db.executemany(
+            f"UPDATE {self.table}_location SET cseq = ?, expires_at = ?, registered_at = ? "  # noqa: S608
+            "WHERE aor = ? AND contact = ?",
+            [(b.cseq, b.expires_at, b.registered_at, b.aor, b.contact) for b in bindings],
+        )
 
     def bindings(self, db: sqlite3.Connection, changes: BindingChanges) -> None:
         """Save and remove bindings of one AOR."""

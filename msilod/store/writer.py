@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from msilod.registrar.binding import Binding
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.jobs import (
     Added,
@@ -68,10 +69,10 @@ class StoreWriter:
         """Delete a row and keep its hash; `done` hears None, or the StoreError."""
         self._collected.append(EndJob(id, hash, aor, how, status, wall, done))
 
-    def claim(self, aor: str, limit: int, wall: float, done: Done) -> None:
-        """Lease rows of `aor`, oldest first; `done` hears the list, or the StoreError."""
+    def claim(self, aor: str, limit: int, after: int, wall: float, done: Done) -> None:
+        """Lease rows of `aor` with an id above `after`, oldest first; `done` hears the list or the StoreError."""
         statements, owner = self._statements, self._owner
-        self._call(lambda db: statements.claim(db, owner, aor, limit, wall), done, is_durable=False)
+        self._call(lambda db: statements.claim(db, owner, aor, limit, after, wall), done, is_durable=False)
 
     def release(self, ids: Sequence[int]) -> None:
         """Give leases back."""
@@ -92,6 +93,10 @@ class StoreWriter:
     def bindings(self, changes: BindingChanges, done: Done | None) -> None:
         """Save and remove bindings; `done` hears None, or the StoreError."""
         self._call(lambda db: self._statements.bindings(db, changes), done)
+
+    def refresh(self, bindings: Sequence[Binding]) -> None:
+        """Bindings that live longer now, and nothing else of them has changed; no sync needed."""
+        self._call(lambda db: self._statements.refresh(db, bindings), None, is_durable=False)
 
     def clean(self, wall: float, limit: int, done: Done) -> None:
         """Remove expired rows and forgotten hashes, `limit` of each; `done` hears how many rows."""

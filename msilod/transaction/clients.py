@@ -12,7 +12,6 @@ from msilod.errors import TransportError
 from msilod.sip.flow import Flow
 from msilod.sip.grammar import split_outside
 from msilod.sip.message import Request, Response
-from msilod.sip.via import parse_via
 from msilod.transaction import tables
 from msilod.transaction.client import ClientOwner, ClientTransaction
 from msilod.transaction.hop import ack_for, cancel_for
@@ -238,7 +237,8 @@ def _next_interval(transaction: ClientTransaction) -> float:
 
 
 def take_top_via(response: Response) -> None:
-    """Remove our Via; what is below becomes the top (§16.7 step 3)."""
+    """Remove our Via (§16.7 step 3). Nobody reads the next one again: `response.via` is None from here on."""
+    response.via = None
     fields = response.headers.fields
     position = next((place for place, (name, _) in enumerate(fields) if name == b"via"), -1)
     if position < 0:
@@ -250,5 +250,3 @@ def take_top_via(response: Response) -> None:
         fields[position] = (b"via", b"Via: " + b", ".join(rest))
     else:
         del fields[position]
-    below = response.headers.get(b"via")
-    response.via = parse_via(below) if below is not None else None

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from msilod.errors import TransportError
 from msilod.sip.flow import Flow
+from msilod.sip.grammar import is_token
 from msilod.sip.message import Request, Response, response_bytes
 from msilod.transaction import tables
 from msilod.transaction.key import server_key
@@ -158,8 +159,8 @@ class ServerTransactions:
         data = response.to_bytes()
         memory: Answer = data
         if transaction.request.method == b"MESSAGE" and response.status >= 200 and not response.body:
-            tag = response.to_tag
-            if tag and _is_plain(response):
+            tag = _plain_tag(response)
+            if tag:
                 memory = (response.status, tag)
         self._answer(transaction, response.status, data, memory, now)
 
@@ -244,9 +245,16 @@ def _server_table(transaction: ServerTransaction) -> tables.Table:
 _REBUILT: Final = frozenset((b"via", b"from", b"to", b"call-id", b"cseq", b"content-length"))
 
 
-def _is_plain(response: Response) -> bool:
-    """True when status and To tag say all that a retransmission has to be told."""
-    return all(name in _REBUILT or name in _DISPENSABLE for name, _ in response.headers.fields)
+def _plain_tag(response: Response) -> bytes:
+    """The To tag, if with the status it says all that a retransmission has to be told; else b""."""
+    to = b""
+    for name, line in response.headers.fields:
+        if name == b"to":
+            to = line
+        elif name not in _REBUILT and name not in _DISPENSABLE:
+            return b""
+    _, found, tag = to.rpartition(b";tag=")
+    return tag if found and is_token(tag) else b""
 
 
 # A retransmission may do without these: what a phone says of itself.

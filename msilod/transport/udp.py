@@ -54,27 +54,31 @@ class UdpEndpoint:
     async def serve(self, receiver: Receiver) -> None:
         """Receive until cancelled."""
         while True:
-            await trio.lowlevel.wait_readable(self.socket)
-            self.drain(receiver)
+            # Asking the poller costs more than a datagram: it is asked only when nothing has come meanwhile.
+            if not self.drain(receiver):
+                await trio.lowlevel.wait_readable(self.socket)
+                continue
             receiver.after_batch()
             if self._waiting:
                 self._send_waiting()
+            await trio.lowlevel.checkpoint()
 
-    def drain(self, receiver: Receiver) -> None:
-        """Read what has arrived, at most BATCH datagrams."""
+    def drain(self, receiver: Receiver) -> bool:
+        """Read what has arrived, at most BATCH datagrams; False when nothing had."""
         receive, endpoint, buffer, view = receiver.receive, self.endpoint, self._buffer, self._view
         recvfrom_into = self.socket.recvfrom_into
-        for _ in range(BATCH):
+        for count in range(BATCH):
             try:
                 length, address = recvfrom_into(buffer)
             except BlockingIOError:
-                return
+                return count > 0
             except OSError:
                 self.read_errors(receiver)
                 continue
             data = bytes(view[:length])
             if length >= SHORTEST and data.strip(b"\r\n\x00 "):
                 receive(data, Flow(endpoint, address[0], address[1]))
+        return True
 
     def send(self, data: bytes, flow: Flow) -> None:
         """Send now, or as soon as the kernel has room. Raises TransportError."""
