@@ -199,7 +199,8 @@ class Forwarder:
         request = server.request
         limit = self.fr_timer if request.method in _CUT_AT_FR_TIMER else None
         branch = branch_for(self.random(), loop_hash(request))
-        copy = forward_request(request, target, self.max_forwards, record_route(flow))
+        recorded = record_route(flow) if request.method == b"INVITE" else b""
+        copy = forward_request(request, target, self.max_forwards, recorded)
         return self.layer.request(copy, flow, owner, now, branch, limit)
 
     def cancel(self, invite: ServerTransaction, now: float) -> None:

@@ -7,7 +7,8 @@ former bindings back and answers 500.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
+from typing import Final
 
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
@@ -16,10 +17,13 @@ from msilod.errors import RequestRefused, StoreError
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.registrar.registration import RegistrarPolicy, Registration, process
+from msilod.sip.address import NameAddr
 from msilod.sip.dates import format_date
 from msilod.sip.uri import SipUri
 from msilod.store.writer import BindingChanges, StoreWriter
 from msilod.transaction.server import ServerTransaction
+
+CACHED_AORS: Final = 16_384
 
 Registered = Callable[[Registration, float], None]
 
@@ -44,6 +48,8 @@ class RegistrarService:
         self.counters = counters
         self._refreshed: dict[str, list[Binding]] = {}
         self._date = (0, b"")
+        # Who registers does so again and again under the same To.
+        self._aor_of: Callable[[bytes], str] = lru_cache(CACHED_AORS)(self._aor)
 
     def write_refreshes(self) -> None:
         """Once a second: what was answered from memory goes to the disk, each AOR once (R6)."""
@@ -55,7 +61,7 @@ class RegistrarService:
     def save(self, transaction: ServerTransaction, now: float, registered: Registered | None) -> None:
         """Serve one REGISTER; `registered` is the seed's m_dump, or None. Raises RequestRefused."""
         request, wall = transaction.request, self.clock.wall()
-        aor = self._aor(request.to.uri)
+        aor = self._aor_of(request.headers.get(b"to") or b"")
         before = self.location.bindings(aor, wall)
         registration = process(request, aor, before, self.policy, transaction.flow, wall)
         if registration.is_query:
@@ -70,8 +76,8 @@ class RegistrarService:
         done = partial(self._committed, transaction, registration, before, registered)
         self.writer.bindings(changes, done)
 
-    def _aor(self, raw: bytes) -> str:
-        aor = self.myself.canonical(SipUri.parse(raw).aor())
+    def _aor(self, to: bytes) -> str:
+        aor = self.myself.canonical(SipUri.parse(NameAddr.parse(to).uri).aor())
         if not self.myself.serves(aor):
             raise RequestRefused(404, "Not Found")
         return aor

@@ -84,8 +84,21 @@ def branch_for(random: bytes, loop: bytes) -> bytes:
     return b"%b%b.%b" % (COOKIE, random, loop) if loop else COOKIE + random
 
 
+def _has_second_via(headers: Headers) -> bool:
+    """True when a request has come through a proxy before, us or another; most have not."""
+    count = 0
+    for name, line in headers.fields:
+        if name == b"via":
+            count += 1
+            if count > 1 or b"," in line:
+                return True
+    return False
+
+
 def is_loop(request: Request, is_own_via: Callable[[bytes], bool]) -> bool:
     """True when a Via of ours carries the hash that we would give again; another hash is a spiral."""
+    if not _has_second_via(request.headers):
+        return False
     values = request.headers.split(b"via")[1:]
     own = [via for via in map(parse_via, values) if is_own_via(via.sent_by)] if values else []
     if not own:

@@ -16,7 +16,7 @@ class Binding:
     Contact's own parameters as sent, without q and expires (`;+sip.instance="..."`), to be listed again.
     `flow` is the path the REGISTER came by: None after a restart for a stream that is gone.
     `methods` is None when the device did not say what it takes. `way` is where daemon/paths.py found that
-    requests to it leave; never stored.
+    requests to it leave, `said` the lines of the REGISTER that made it; neither is stored.
     """
 
     aor: str
@@ -34,6 +34,7 @@ class Binding:
     user_agent: str = ""
     methods: frozenset[str] | None = None
     way: Flow | None = field(default=None, compare=False, repr=False)
+    said: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def takes_messages(self) -> bool:
