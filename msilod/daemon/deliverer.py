@@ -216,7 +216,10 @@ class Deliverer:
 
     def _send(self, run: DeliveryRun, step: Send, now: float) -> None:
         binding = step.contact.binding
-        target = Target(binding.contact, binding.flow, binding.path, binding.q, binding)
+        if self.policy.next_hop and not binding.path:
+            target = Target(binding.contact, path=(self.policy.next_hop,))
+        else:
+            target = Target(binding.contact, binding.flow, binding.path, binding.q, binding)
         try:
             flow = self.paths.flow_to(target)
         except MsilodError:

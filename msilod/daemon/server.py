@@ -20,6 +20,7 @@ from msilod.daemon.housekeeping import Housekeeping
 from msilod.daemon.log import get_log
 from msilod.daemon.mail import MailMemory
 from msilod.daemon.myself import Myself
+from msilod.daemon.notices import Notices
 from msilod.daemon.paths import Paths
 from msilod.daemon.policies import registrar_policy, silo_policy
 from msilod.daemon.registrar_service import RegistrarService
@@ -99,6 +100,8 @@ class Server:
             self.counters, random_token,
         )  # fmt: skip
         self.silo = SiloService(policy, writer, self.myself, clock, self.counters, self.deliverer.stored)
+        self.notices = Notices(self, policy, random_token)
+        self.silo.observers.append(self.notices.stored)
         self.registrar = RegistrarService(
             registrar_policy(config), self.location, writer, self.myself, clock, self.counters
         )

@@ -69,7 +69,13 @@ class Daemon:
     def msilo(self, *arguments: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "msilo_cli", *arguments]
         return subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, input=stdin, timeout=60, check=False
+            command,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            input=stdin,
+            timeout=60,
+            check=False,
         )
 
     def rows(self, *arguments: str) -> list[dict[str, Any]]:

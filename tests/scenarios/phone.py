@@ -74,7 +74,9 @@ class Phone:
             return True
         return False
 
-    def answer(self, request: Request, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    def answer(
+        self, request: Request, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
         self.send(build_response(request, status, to_tag=b"ua", headers=headers).to_bytes())
 
     # --- words ---------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def _silence(daemon: Daemon, alice: Phone, bob: Phone) -> None:
 
 def _until_silent(one: Phone) -> list[Request]:
     """What still comes: retransmissions of the request that was answered late are no new attempts."""
-    seen = []
+    seen: list[Request] = []
     while True:
         try:
             message = one.receive(0.3)
@@ -175,7 +175,7 @@ def test_an_unregister_starts_no_dump(
 def test_a_device_without_message_is_not_dumped_to(daemon: Daemon, phone: MakePhone, extra: str) -> None:
     alice, bob = phone("alice"), phone("bob")
     assert alice.text("bob").status == 202
-    methods = '' if extra else ';methods="INVITE,ACK"'
+    methods = "" if extra else ';methods="INVITE,ACK"'
     bob.register(extra=extra, contact=f"<{bob.contact}>{methods}")
     assert bob.is_silent()
     assert len(daemon.rows()) == 1
