@@ -47,6 +47,7 @@ def select(
     content_type: str = "",
     error: bool = False,
     limit: int | None = None,
+    expired: bool = False,
 ) -> Selection:
     """What the words of a command select. Raises UsageError."""
     if state and state not in [str(known) for known in State]:
@@ -63,6 +64,7 @@ def select(
         larger_than=size(larger_than) if larger_than else None,
         content_type=content_type,
         has_error=error,
+        expired_at=now if expired else None,
         limit=limit,
     )
 

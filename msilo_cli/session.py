@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from msilod.config import Options, Settings, load
 from msilod.control import ControlClient
 from msilod.errors import MsilodError, UnavailableError
+from msilod.settings import Options, Settings, load
 from msilod.store.queue import Queue
 
 

@@ -60,9 +60,9 @@ def start(
     ] = "info",
 ) -> None:
     """Serve in the foreground until TERM or INT; log to standard error."""
-    from msilod.config import Options, load
     from msilod.daemon import log
     from msilod.daemon.process import serve
+    from msilod.settings import Options, load
 
     if log_level not in log.LEVELS:
         raise typer.BadParameter(
@@ -77,7 +77,7 @@ def start(
 @app.command()
 def check(config: ConfigFile = None) -> None:
     """Read the configuration and say what is wrong with it, in one line; exit 0 or 78."""
-    from msilod.config import load, summary
+    from msilod.settings import load, summary
 
     settings = load(config, os.environ)
     typer.echo(f"msilod: {summary(settings)}")

@@ -37,29 +37,19 @@ def purge(
     json: filters.Json = False,
     ids: filters.Ids = False,
 ) -> None:
-    """Delete messages; needs a selection. From cron: msilo -q purge --expired
-
-    msilo purge alice@example.test --older-than 30d
-    """
+    """Delete messages; needs a selection. From cron: msilo -q purge --expired."""
     session: Session = context.obj
     selection = filters.select(
         session, words or [], sender=sender, domain=domain, state=state, older_than=older_than,
         newer_than=newer_than, larger_than=larger_than, content_type=content_type, error=error, limit=limit,
+        expired=expired,
     )  # fmt: skip
-    if expired:
-        selection = _expired(selection, session.now())
     if selection.is_empty and not all_:
         raise UsageError("purge needs a selection: recipients, ids, a filter, --expired or --all")
     if dry_run:
         _dry_run(session, selection, chosen_format(session, format, json, ids))
-        return
-    run(session, selection, is_sure=yes or expired)
-
-
-def _expired(selection: Selection, now: float) -> Selection:
-    from dataclasses import replace
-
-    return replace(selection, expired_at=now)
+    else:
+        run(session, selection, is_sure=yes or expired)
 
 
 def _dry_run(session: Session, selection: Selection, format: str) -> None:

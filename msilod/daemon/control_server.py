@@ -1,4 +1,4 @@
-"""The control socket: a Unix stream that answers JSON-RPC lines (interface.md; the protocol is in control.py).
+"""The control socket: a Unix stream that answers JSON-RPC lines (the protocol is in control.py).
 
 Rules: 0660, so that the group msilod may use it; a stale socket file is replaced, a live one never; garbage
 gets an error and the daemon serves on.

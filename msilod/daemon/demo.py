@@ -128,8 +128,10 @@ class Daemon:
             if not key.startswith(("MSILO_", "XDG_", "JOURNAL"))
         }
         self.environment |= {
-            "STATE_DIRECTORY": str(folder), "RUNTIME_DIRECTORY": str(folder), "MSILO_CONFIG": str(folder / "msilod.toml"),
-        }  # fmt: skip
+            "STATE_DIRECTORY": str(folder),
+            "RUNTIME_DIRECTORY": str(folder),
+            "MSILO_CONFIG": str(folder / "msilod.toml"),
+        }
         (folder / "msilod.toml").write_text("# the demo runs on defaults\n")
         command = [sys.executable, "-m", "msilod", "start", "--domain", self.domain]
         command += ["--listen", "udp:127.0.0.1:0", "--log-level", "error"]

@@ -38,7 +38,8 @@ Late = Callable[["Fork", Target, int, float], None]
 class Fork:
     """The response context of one forwarded non-INVITE request; owns its client transactions.
 
-    `live` are the branches that were cut at fr_timer and still run; `ends` the (status, Retry-After) of those that ended.
+    `live` are the branches that were cut at fr_timer and still run; `ends` the (status, Retry-After) of
+    those that ended.
     `on_failure(fork, status, now)` is called once when no branch took the request; `on_late(fork, target,
     status, now)` for each final answer that comes after that (0: the branch ended without one).
     """

@@ -16,7 +16,6 @@ from typing import Any, Final
 import trio
 
 from msilod import __version__
-from msilod.config import Settings
 from msilod.daemon import systemd
 from msilod.daemon.clock import Clock
 from msilod.daemon.control_server import ControlServer
@@ -24,6 +23,7 @@ from msilod.daemon.control_verbs import ControlVerbs
 from msilod.daemon.log import get_log
 from msilod.daemon.server import Server
 from msilod.errors import MsilodError
+from msilod.settings import Settings
 from msilod.store.silo import Silo
 from msilod.transport.transports import Transports
 

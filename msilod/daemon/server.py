@@ -106,8 +106,8 @@ class Server:
             registrar_policy(config), self.location, writer, self.myself, clock, self.counters
         )
         self.housekeeping = Housekeeping(
-            clock, writer, self.silo, self.registrar, self.deliverer, self.forwarder, self.location, self.mail, self.counters,
-            config.silo.check_time, config.silo.clean_period,
+            clock, writer, self.silo, self.registrar, self.deliverer, self.forwarder, self.location,
+            self.mail, self.counters, config.silo.check_time, config.silo.clean_period,
         )  # fmt: skip
         self.alarm = Alarm(self.layer, self.after_batch)
 

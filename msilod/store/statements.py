@@ -45,7 +45,8 @@ class Statements:
         self._ended = f"INSERT INTO {table}_ended (hash, id, aor, how, status, ended_at) VALUES "  # noqa: S608
         self._claim = (
             f"UPDATE {table} SET owner = ?, lease_until = ? WHERE id IN (SELECT id FROM {table} "  # noqa: S608
-            f"WHERE aor = ? AND state = 'waiting' AND owner = '' AND id > ? ORDER BY id LIMIT ?) RETURNING {', '.join(LOADED)}"
+            f"WHERE aor = ? AND state = 'waiting' AND owner = '' AND id > ? ORDER BY id LIMIT ?) "
+            f"RETURNING {', '.join(LOADED)}"
         )
 
     def insert(self, db: sqlite3.Connection, messages: Sequence[StoredMessage]) -> None:

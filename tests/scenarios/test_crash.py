@@ -1,4 +1,4 @@
-"""kill -9 in mid-load: every 202 has its row or its delivery, and none is delivered twice but those in flight.
+"""kill -9 in mid-load: every 202 has its row or its delivery; only what was in flight may come twice.
 
 Five rounds here; `MSILOD_CRASHES=50 pytest tests/scenarios/test_crash.py` before a release.
 """
@@ -24,7 +24,7 @@ WINDOW = 32
 
 @dataclass
 class Sender:
-    """Texts users in turn, WINDOW outstanding, and retransmits what was not answered, also across a restart."""
+    """Texts users in turn, WINDOW outstanding; retransmits what was not answered, also across a restart."""
 
     phone: Phone
     accepted: set[bytes] = field(default_factory=set)

@@ -1,0 +1,208 @@
+"""Settings: finding and reading the configuration, and where silo, socket and listeners are.
+
+One search order for daemon and command line: --config, MSILO_CONFIG, XDG, /etc, the defaults. Options win over
+the environment, that over the file, that over the defaults. Every error is one line that names file and line.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from msilod.config import Config, keys, problems
+from msilod.errors import ConfigError
+from msilod.transport.listen import ListenSpec, parse_address, parse_spec
+
+ETC: Final = Path("/etc/msilod/msilod.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line of `msilod start` or `msilo` says; None: nothing."""
+
+    domains: Sequence[str] | None = None
+    listen: Sequence[str] | None = None
+    db_url: str | None = None
+    socket: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The configuration with all its places resolved."""
+
+    config: Config
+    file: Path | None
+    silo: Path
+    socket: Path
+    listeners: tuple[ListenSpec, ...]
+
+
+def load(path: Path | None, environment: Mapping[str, str], options: Options | None = None) -> Settings:
+    """Find, read and check the configuration. Raises ConfigError with its one line."""
+    options = options or Options()
+    file = find_file(path, environment)
+    config = read(file) if file is not None else Config()
+    listeners = _listeners(config, options, file)
+    if options.domains:
+        config = msgspec.structs.replace(config, domains=list(options.domains))
+    db_url = options.db_url or environment.get("MSILO_DB_URL") or config.db_url
+    config = msgspec.structs.replace(config, db_url=db_url)
+    state = state_directory(file, environment)
+    silo = _sqlite_path(db_url, state)
+    return Settings(config, file, silo, _socket(config, options, file, environment, state), listeners)
+
+
+def find_file(path: Path | None, environment: Mapping[str, str]) -> Path | None:
+    """--config, MSILO_CONFIG, XDG, /etc; None: the defaults. Raises ConfigError for a named one that is not there."""
+    named = path or (Path(environment["MSILO_CONFIG"]) if environment.get("MSILO_CONFIG") else None)
+    if named is not None:
+        if not named.is_file():
+            raise ConfigError(f"{named}: there is no such file (see --config and MSILO_CONFIG)")
+        return named
+    for candidate in (_xdg(environment, "XDG_CONFIG_HOME", ".config") / "msilod.toml", ETC):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _xdg(environment: Mapping[str, str], name: str, fallback: str) -> Path:
+    base = environment.get(name)
+    return (Path(base) if base else Path(environment.get("HOME") or Path.home()) / fallback) / "msilod"
+
+
+def _is_system(file: Path | None) -> bool:
+    return file == ETC or os.geteuid() == 0
+
+
+def state_directory(file: Path | None, environment: Mapping[str, str]) -> Path:
+    """Where a relative silo lies (interface: $STATE_DIRECTORY, /var/lib/msilod, $XDG_STATE_HOME)."""
+    if environment.get("STATE_DIRECTORY"):
+        return Path(environment["STATE_DIRECTORY"].split(":")[0])
+    return (
+        Path("/var/lib/msilod") if _is_system(file) else _xdg(environment, "XDG_STATE_HOME", ".local/state")
+    )
+
+
+def _socket(
+    config: Config, options: Options, file: Path | None, environment: Mapping[str, str], state: Path
+) -> Path:
+    named = options.socket or environment.get("MSILO_SOCKET") or config.control.socket
+    if named:
+        return Path(named)
+    if environment.get("RUNTIME_DIRECTORY"):
+        return Path(environment["RUNTIME_DIRECTORY"].split(":")[0]) / "control.sock"
+    if _is_system(file):
+        return Path("/run/msilod/control.sock")
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    return (Path(runtime) / "msilod" if runtime else state) / "control.sock"
+
+
+def _sqlite_path(url: str, state: Path) -> Path:
+    scheme, _, rest = url.partition("://")
+    if scheme != "sqlite":
+        raise ConfigError(f"db_url: {scheme or url}: not supported by this version; write sqlite:///PATH")
+    path = Path(rest[1:] if rest.startswith("/") else rest)
+    if not path.name:
+        raise ConfigError(
+            "db_url: names no file; write sqlite:///silo.db or sqlite:////var/lib/msilod/silo.db"
+        )
+    return path if path.is_absolute() else state / path
+
+
+def read(file: Path) -> Config:
+    """Read and check one file. Raises ConfigError."""
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error}") from error
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: {_toml_error(str(error), text)}") from error
+    try:
+        config = msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(file, text, str(error))) from error
+    for key, problem in problems(config):
+        raise ConfigError(f"{file}: {_where(text, key)}{key}: {problem}")
+    return config
+
+
+def _toml_error(message: str, text: str) -> str:
+    last = text.rstrip("\n").count("\n") + 1
+    message = message.replace("(at end of document)", f"(at line {last}, column 1)")
+    found = re.search(r"^(.*) \(at line (\d+), column (\d+)\)$", message)
+    return f"line {found[2]}: {found[1]}; it is not TOML" if found else f"{message}; it is not TOML"
+
+
+def _explain(file: Path, text: str, message: str) -> str:
+    found = re.search(r"^(.*?)(?: - at `\$\.?(.*)`)?$", message)
+    what, place = (found[1], found[2] or "") if found else (message, "")
+    unknown = re.search(r"unknown field `(.*)`", what)
+    if unknown:
+        key = f"{place}.{unknown[1]}".lstrip(".")
+        close = difflib.get_close_matches(key, [name for name, _ in keys()], 1, 0.6)
+        hint = f"did you mean {close[0]}?" if close else "see msilod.toml(5)"
+        return f"{file}: {_where(text, key)}{key}: there is no such key; {hint}"
+    key = re.sub(r"\[.*?\]", "", place)
+    return f"{file}: {_where(text, key)}{key}: {what[:1].lower()}{what[1:]}; {_wanted(key)}"
+
+
+def _wanted(key: str) -> str:
+    defaults = dict(keys())
+    return f"the default is {defaults[key]!r}" if key in defaults else "see msilod.toml(5)"
+
+
+def _where(text: str, key: str) -> str:
+    """`line N: ` of a key, as well as can be told without a parser that keeps positions."""
+    section, _, name = key.rpartition(".")
+    current = ""
+    for number, line in enumerate(text.split("\n"), 1):
+        heading = re.match(r"\s*\[\s*([\w.]+)\s*\]", line)
+        if heading:
+            current = heading[1]
+            if current == key:
+                return f"line {number}: "
+        found = re.match(r"\s*([\w.]+)\s*=", line)
+        if found and (
+            f"{current}.{found[1]}".lstrip(".") == key or (current == section and found[1] == name)
+        ):
+            return f"line {number}: "
+    return ""
+
+
+def _listeners(config: Config, options: Options, file: Path | None) -> tuple[ListenSpec, ...]:
+    try:
+        if options.listen:
+            specs = [parse_spec(text) for text in options.listen]
+        else:
+            specs = [parse_address("udp", text) for text in config.listen.udp]
+            specs += [parse_address("tcp", text) for text in config.listen.tcp]
+    except ValueError as error:
+        raise ConfigError(f"--listen: {error}") from error
+    where = f"{file}: listen" if file is not None and not options.listen else "--listen"
+    if not specs:
+        raise ConfigError(f"{where}: nothing to listen on; name at least one udp or tcp address")
+    for spec in specs:
+        if spec.transport not in ("udp", "tcp"):
+            raise ConfigError(f"{where}: {spec}: not supported by this version; use udp or tcp")
+        if not spec.is_loopback and config.auth.mode == "auto":
+            raise ConfigError(
+                f"{where}: {spec}: there are no users, so only loopback is served; "
+                'listen on 127.0.0.1, or say [auth] mode = "off" to serve everybody who reaches it'
+            )
+    return tuple(specs)
+
+
+def summary(settings: Settings) -> str:
+    """What `msilod check` says when nothing is wrong."""
+    source = settings.file or "the defaults"
+    listening = " ".join(map(str, settings.listeners))
+    domains = ", ".join(settings.config.domains) or "the addresses it listens on"
+    return f"{source}: ok; listens on {listening}; serves {domains}; silo {settings.silo}"
