@@ -3,13 +3,14 @@
 Rule: opened when first asked for, so that `msilo --help` touches nothing.
 """
 
+import io
 import os
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from msilod.control import ControlClient
 from msilod.errors import MsilodError, UnavailableError
@@ -27,6 +28,36 @@ class SomeFailed(MsilodError):
     """Several were asked for and some failed."""
 
 
+class Output(io.TextIOBase):
+    """Standard output; a reader that has seen enough ends the command, quietly and with 0."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """As the stream's."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._leave()
+
+    def flush(self) -> None:
+        """As the stream's."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._leave()
+
+    def isatty(self) -> bool:
+        """As the stream's."""
+        return self._stream.isatty()
+
+    def _leave(self) -> NoReturn:
+        # What is still buffered would fail again when the interpreter flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0)
+
+
 @dataclass
 class Session:
     """The global options; standard output carries data, standard error talk."""
@@ -37,7 +68,7 @@ class Session:
     color: str = "auto"
     verbosity: int = 0
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    out: TextIO = field(default_factory=lambda: sys.stdout)
+    out: Output = field(default_factory=lambda: Output(sys.stdout))
     err: TextIO = field(default_factory=lambda: sys.stderr)
     _settings: Settings | None = None
     _queue: Queue | None = None
@@ -90,6 +121,7 @@ class Session:
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def close(self) -> None:
-        """Let go of the silo."""
+        """Let go of the silo, and of what was printed."""
+        self.out.flush()
         if self._queue is not None:
             self._queue.close()

@@ -5,16 +5,17 @@ and turn `:smile:` into a picture, so markup, emoji and highlighting are off.
 """
 
 import os
-from typing import TextIO
+from io import TextIOBase
+from typing import IO, cast
 
 from rich.console import Console
 
 
-def console(out: TextIO, color: str) -> Console:
+def console(out: TextIOBase, color: str) -> Console:
     """A console on `out`; `color` is auto, always or never, NO_COLOR and TERM=dumb as usual."""
     plain = color == "never" or (color == "auto" and bool(os.environ.get("NO_COLOR")))
     return Console(
-        file=out,
+        file=cast("IO[str]", out),
         markup=False,
         emoji=False,
         highlight=False,

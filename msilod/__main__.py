@@ -71,7 +71,7 @@ def start(
     options = Options(domains=domain or None, listen=listen or None, db_url=db_url)
     settings = load(config, os.environ, options)
     log.configure(log_level)
-    raise typer.Exit(serve(settings))
+    raise typer.Exit(serve(settings, lambda: load(config, os.environ, options)))
 
 
 @app.command()

@@ -32,8 +32,9 @@ class DumpRefused(MsilodError):
 class ControlVerbs:
     """The handlers. Each takes the params object and returns the result object."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, reload: Callable[[], Params]) -> None:
         self.server = server
+        self._reload = reload
 
     def handlers(self) -> dict[str, Callable[[Params], Any]]:
         """Method name to handler."""
@@ -42,6 +43,7 @@ class ControlVerbs:
             "bindings": self.bindings,
             "dump": self.dump,
             "wake": self.wake,
+            "reload": self.reload,
             "stop": self.stop,
         }
 
@@ -79,6 +81,10 @@ class ControlVerbs:
         self.server.writer.flush()
         return {}
 
+    def reload(self, params: Params) -> Params:
+        """As HUP: read the configuration again, and say what only a restart would change."""
+        return self._reload()
+
     def stop(self, params: Params) -> Params:
         """As TERM: drain and end."""
         self.server.stop()
@@ -88,13 +94,19 @@ class ControlVerbs:
         """m_dump: deliver now, to the registered contacts, or to one contact that is named."""
         to = params.get("to")
         aors = [self._aor(aor) for aor in params.get("aors") or []] or [self._aor_of_contact(to)]
-        results: list[Params] = []
-        for aor in aors:
+        ids = frozenset(params.get("ids") or ())
+        found: dict[str, list[Params]] = {}
+
+        async def one(aor: str) -> None:
             if params.get("dry_run"):
-                results += await self._dry_run(aor, to)
+                found[aor] = await self._dry_run(aor, to, ids)
             else:
-                results += await self._dump_one(aor, to, bool(params.get("wait")))
-        return {"results": results}
+                found[aor] = await self._dump_one(aor, to, ids, bool(params.get("wait")))
+
+        async with trio.open_nursery() as nursery:
+            for aor in aors:
+                nursery.start_soon(one, aor)
+        return {"results": [result for aor in aors for result in found[aor]]}
 
     def _aor(self, text: str) -> str:
         try:
@@ -124,11 +136,11 @@ class ControlVerbs:
         wall = self.server.clock.wall()
         return [Binding(aor, to, "msilo-dump", 0, wall + DUMP_DEADLINE, wall)]
 
-    async def _dump_one(self, aor: str, to: str | None, wait: bool) -> list[Params]:
+    async def _dump_one(self, aor: str, to: str | None, ids: frozenset[int], wait: bool) -> list[Params]:
         server, results = self.server, []
         contacts = self._contacts(aor, to)
         if not contacts:
-            return [{"aor": aor, "outcome": "skipped", "reason": "not registered"}]
+            return [{"aor": f"sip:{aor}", "outcome": "skipped", "reason": "not registered"}]
         ended = trio.Event()
 
         def watch(row: StoredMessage | None, outcome: str, status: int | None, until: float | None) -> None:
@@ -139,21 +151,22 @@ class ControlVerbs:
 
         if wait:
             server.deliverer.watch(aor, watch)
-        server.deliverer.offer(aor, contacts, server.clock.now())
+        server.deliverer.offer(aor, contacts, server.clock.now(), only=ids)
         server.writer.flush()
         if not wait:
-            return [{"aor": aor, "outcome": "sent"}]
+            return [{"aor": f"sip:{aor}", "outcome": "sent"}]
         with trio.move_on_after(DUMP_DEADLINE):
             await ended.wait()
         server.deliverer.unwatch(aor, watch)
         return results
 
-    async def _dry_run(self, aor: str, to: str | None) -> list[Params]:
+    async def _dry_run(self, aor: str, to: str | None, ids: frozenset[int]) -> list[Params]:
         contacts = self._contacts(aor, to)
         rows = await trio.to_thread.run_sync(self.server.store.waiting, aor)
         return [
             {**_outcome(row, "would send", None, contact.contact, None), "request": _text(self, row, contact)}
             for row in rows
+            if not ids or row.id in ids
             for contact in contacts[:1]
         ]
 
@@ -179,7 +192,7 @@ def _outcome(
 
 def _binding(binding: Binding) -> Params:
     return {
-        "aor": binding.aor,
+        "aor": f"sip:{binding.aor}",
         "contact": binding.contact,
         "expires_at": binding.expires_at,
         "q": binding.q,

@@ -66,6 +66,7 @@ class Deliverer:
         self.random = random
         self.runs: dict[str, DeliveryRun] = {}
         self.live: dict[str, dict[ContactKey, int]] = {}
+        self.only: dict[str, frozenset[int]] = {}
         self.watchers: dict[str, list[Watcher]] = {}
 
     # --- what begins a run ---------------------------------------------------------------------------
@@ -93,14 +94,24 @@ class Deliverer:
         return [binding for binding in found if binding.takes_messages]
 
     def offer(
-        self, aor: str, contacts: Sequence[Binding], now: float, others: Sequence[Binding] = ()
+        self,
+        aor: str,
+        contacts: Sequence[Binding],
+        now: float,
+        others: Sequence[Binding] = (),
+        only: frozenset[int] = frozenset(),
     ) -> None:
-        """Begin a run of `aor` to `contacts`, or give them to the run that is under way."""
+        """Begin a run of `aor` to `contacts`, or give them to the run that is under way.
+
+        `only` these rows are delivered by a run that begins; none named: all.
+        """
         run = self.runs.get(aor)
         if run is None:
             if not self.schedule.begin(aor):
                 return
             run = self.runs[aor] = DeliveryRun(aor, self.policy, self.schedule.memory(aor))
+            if only:
+                self.only[aor] = only
             for key, row_id in self.live.get(aor, {}).items():
                 run.busy(key, row_id)
         self._perform(run, run.offer(contacts, self.clock.wall(), others), now)
@@ -201,14 +212,21 @@ class Deliverer:
             self._perform(run, run.claimed([], self.clock.wall()), now)
             return
         done = partial(self._claimed, run, step.after)
-        self.writer.claim(run.aor, step.limit, step.after, self.clock.wall(), done)
+        ids = self.only.get(run.aor, frozenset())
+        self.writer.claim(run.aor, step.limit, step.after, ids, self.clock.wall(), done)
 
     def _claimed(self, run: DeliveryRun, after: int, rows: "list[StoredMessage] | StoreError") -> None:
         now, failed = self.clock.now(), False
         if isinstance(rows, StoreError):
             get_log().error("rows could not be claimed", aor=run.aor, reason=str(rows))
             rows, failed = [], True
-        elif not rows and not after and not run.in_hand and run.aor not in self.live:
+        elif (
+            not rows
+            and not after
+            and not run.in_hand
+            and run.aor not in self.live
+            and run.aor not in self.only
+        ):
             self.mail.discard(run.aor)
         self._perform(run, run.claimed(rows, self.clock.wall()), now)
         if failed:
@@ -287,6 +305,7 @@ class Deliverer:
     def _finished(self, run: DeliveryRun, step: Finished, now: float) -> None:
         if self.runs.get(run.aor) is run:
             del self.runs[run.aor]
+            self.only.pop(run.aor, None)
         self._tell(run.aor, None, "finished", None, step.retry_at)
         for aor in self.schedule.finished(run.aor, step.retry_at, self.clock.wall()):
             self.wake(aor, now)

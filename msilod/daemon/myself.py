@@ -39,12 +39,15 @@ class Myself:
         ends = list(endpoints)
         self.ports = frozenset(end.port for end in ends)
         self.addresses = frozenset(address.lower() for address in addresses)
+        self._first = tuple(_bracketed(end.host) for end in ends[:1])
+        self.configure(domains)
+
+    def configure(self, domains: Sequence[str]) -> None:
+        """Serve these domains from now on."""
         names = set(self.addresses)
         if any(address.startswith("127.") or address == "::1" for address in self.addresses):
             names.update(_LOOPBACK_NAMES)
-        self.domains = tuple(domain.lower() for domain in domains) or tuple(
-            _bracketed(end.host) for end in ends[:1]
-        )
+        self.domains = tuple(domain.lower() for domain in domains) or self._first
         self._aliases = frozenset(_bracketed(name) for name in names) - frozenset(self.domains)
         self._hosts = self._aliases | frozenset(self.domains)
         self._sent_by = frozenset(f"{host}:{port}".encode() for host in self._aliases for port in self.ports)

@@ -31,13 +31,16 @@ STOPPED: Final = 0
 GC_THRESHOLD: Final = (50_000, 50, 50)
 
 
-def serve(settings: Settings) -> int:
-    """Run the daemon until it is told to stop; returns the exit code. Raises MsilodError for a failed start."""
+def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
+    """Run the daemon until it is told to stop; returns the exit code.
+
+    `read_again` reads the configuration anew, for HUP. Raises MsilodError for a failed start.
+    """
     # What we make is freed by reference count: the collector finds nothing, and walks over all that lives.
     # With Python's 700 it cost a quarter of the stores.
     gc.set_threshold(*GC_THRESHOLD)
     try:
-        trio.run(_main, settings)
+        trio.run(_main, settings, read_again)
     except BaseExceptionGroup as group:
         # A failed start is one error of ours, wherever a nursery stood around it.
         ours = group.subgroup(MsilodError)
@@ -52,7 +55,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-async def _main(settings: Settings) -> None:
+async def _main(settings: Settings, read_again: Callable[[], Settings]) -> None:
     with ExitStack() as closing:
         transports = Transports(settings.listeners)
         closing.callback(transports.close)
@@ -65,10 +68,11 @@ async def _main(settings: Settings) -> None:
         async with trio.open_nursery() as nursery:
             server = Server(settings.config, Clock(), transports, silo, nursery)
             deliver.after = server.after_batch
-            control = ControlServer(settings.socket, ControlVerbs(server).handlers())
+            reload = partial(_reload, server, settings, read_again)
+            control = ControlServer(settings.socket, ControlVerbs(server, reload).handlers())
             closing.callback(control.close)
             nursery.start_soon(control.serve)
-            await nursery.start(_listen_to_signals, server, nursery)
+            await nursery.start(_listen_to_signals, server, nursery, reload)
             await server.run(partial(_announce, settings, server))
             systemd.notify("STOPPING=1")
             nursery.cancel_scope.cancel()
@@ -99,6 +103,30 @@ class Delivery:
         self.after()
 
 
+def _reload(server: Server, started_with: Settings, read_again: Callable[[], Settings]) -> dict[str, Any]:
+    """Read the configuration again; a bad one is refused and the old one stays. Raises ConfigError."""
+    settings = read_again()
+    server.reload(settings.config)
+    later = [
+        name
+        for name, is_same in (
+            ("listen", settings.listeners == started_with.listeners),
+            ("db_url", settings.silo == started_with.silo),
+            ("control.socket", settings.socket == started_with.socket),
+        )
+        if not is_same
+    ]
+    get_log().info("reloaded", file=settings.file or "defaults", wants_a_restart=" ".join(later) or "nothing")
+    return {"wants_restart": later}
+
+
+def _reload_or_tell(reload: Callable[[], object]) -> None:
+    try:
+        reload()
+    except MsilodError as error:
+        get_log().error("not reloaded, the old configuration stays", reason=str(error))
+
+
 def _nothing() -> None:
     """Before the server is there."""
 
@@ -116,11 +144,17 @@ def _announce(settings: Settings, server: Server) -> None:
 
 
 async def _listen_to_signals(
-    server: Server, nursery: trio.Nursery, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    server: Server,
+    nursery: trio.Nursery,
+    reload: Callable[[], object],
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         task_status.started()
-        async for _ in signals:
+        async for received in signals:
+            if received == signal.SIGHUP:
+                _reload_or_tell(reload)
+                continue
             if server.stopping.is_set():
                 nursery.cancel_scope.cancel()
             get_log().info("stopping", open_transactions=server.layer.open_transactions)

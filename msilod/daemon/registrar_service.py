@@ -40,7 +40,7 @@ class RegistrarService:
         clock: Clock,
         counters: Counters,
     ) -> None:
-        self.policy = policy
+        self.configure(policy)
         self.location = location
         self.writer = writer
         self.myself = myself
@@ -48,6 +48,10 @@ class RegistrarService:
         self.counters = counters
         self._refreshed: dict[str, list[Binding]] = {}
         self._date = (0, b"")
+
+    def configure(self, policy: RegistrarPolicy) -> None:
+        """Serve by this policy from now on; the domains may be others, too."""
+        self.policy = policy
         # Who registers does so again and again under the same To.
         self._aor_of: Callable[[bytes], str] = lru_cache(CACHED_AORS)(self._aor)
 

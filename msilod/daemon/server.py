@@ -166,6 +166,20 @@ class Server:
         await self.stopping.wait()
         await self._drain()
 
+    def reload(self, config: Config) -> None:
+        """Take over everything that needs no other socket or database."""
+        self.config = config
+        self.myself.configure(config.domains)
+        policy = silo_policy(config)
+        self.silo.policy = self.deliverer.policy = self.notices.policy = policy
+        self.registrar.configure(registrar_policy(config))
+        self.store.set_limits(config.silo.max_messages, config.silo.max_bytes)
+        self.forwarder.fr_timer = config.proxy.fr_timer
+        self.forwarder.fr_inv_timer = config.proxy.fr_inv_timer
+        self.forwarder.max_forwards = config.proxy.max_forwards
+        self.housekeeping.check_time = config.silo.check_time
+        self.housekeeping.clean_period = config.silo.clean_period
+
     def stop(self) -> None:
         """Begin to drain; a second call changes nothing."""
         self.stopping.set()

@@ -46,10 +46,15 @@ class Silo:
         connection = raw(self._database)
         with translated(self.path):
             self._statements.free_all(connection)
-        transactions = Transactions(connection, self._statements, Holdings(self._statements, *self._limits))
+        self._holdings = Holdings(self._statements, *self._limits)
+        transactions = Transactions(connection, self._statements, self._holdings)
         self.writer = (
             InlineWriter(transactions, owner) if deliver is None else Writer(transactions, owner, deliver)
         )
+
+    def set_limits(self, max_messages: int, max_bytes: int) -> None:
+        """Other quotas from the next transaction on."""
+        self._holdings.max_messages, self._holdings.max_bytes = max_messages, max_bytes
 
     def load_bindings(self, find_flow: FindFlow) -> list[Binding]:
         """Every binding that is remembered; its flow is what `find_flow` makes of its name."""

@@ -5,7 +5,7 @@ two, so that a dozen prepared statements serve every batch.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -96,10 +96,21 @@ class Statements:
             )
 
     def claim(
-        self, db: sqlite3.Connection, owner: str, aor: str, limit: int, after: int, wall: float
+        self,
+        db: sqlite3.Connection,
+        owner: str,
+        aor: str,
+        limit: int,
+        after: int,
+        ids: Collection[int],
+        wall: float,
     ) -> list[StoredMessage]:
-        """Lease up to `limit` waiting rows, oldest first."""
-        rows = db.execute(self._claim, (owner, wall + LEASE, aor, after, limit)).fetchall()
+        """Lease up to `limit` waiting rows with an id above `after`, oldest first; only `ids` if any are named."""
+        sql = self._claim
+        if ids:
+            # Numbers of ours, and too many to bind.
+            sql = sql.replace("AND id > ?", f"AND id IN ({', '.join(str(int(id)) for id in ids)}) AND id > ?")
+        rows = db.execute(sql, (owner, wall + LEASE, aor, after, limit)).fetchall()
         rows.sort(key=lambda row: row[0])
         return [message_of(row) for row in rows]
 

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from msilod.registrar.binding import Binding
@@ -69,10 +69,15 @@ class StoreWriter:
         """Delete a row and keep its hash; `done` hears None, or the StoreError."""
         self._collected.append(EndJob(id, hash, aor, how, status, wall, done))
 
-    def claim(self, aor: str, limit: int, after: int, wall: float, done: Done) -> None:
-        """Lease rows of `aor` with an id above `after`, oldest first; `done` hears the list or the StoreError."""
+    def claim(self, aor: str, limit: int, after: int, ids: Collection[int], wall: float, done: Done) -> None:
+        """Lease rows of `aor` with an id above `after`, only `ids` if any are named, oldest first.
+
+        `done` hears the list or the StoreError.
+        """
         statements, owner = self._statements, self._owner
-        self._call(lambda db: statements.claim(db, owner, aor, limit, after, wall), done, is_durable=False)
+        self._call(
+            lambda db: statements.claim(db, owner, aor, limit, after, ids, wall), done, is_durable=False
+        )
 
     def release(self, ids: Sequence[int]) -> None:
         """Give leases back."""
