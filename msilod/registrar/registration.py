@@ -207,7 +207,7 @@ def _apply(
         raise RequestRefused(400, "Bad Request", detail="too many Path values")
     allow = _method_set(b",".join(request.headers.get_all(b"allow")))
     left = {id(binding): binding for binding in registration.bindings}
-    for contact in contacts:
+    for contact in _last_of_each(contacts):
         former = _matching(contact, left.values())
         if former is not None:
             _check_order(request, former)
@@ -226,6 +226,17 @@ def _apply(
         raise RequestRefused(403, "Too Many Contacts")
     registration.bindings = sorted(left.values(), key=lambda binding: -binding.q)
     _announce(registration, path)
+
+
+def _last_of_each(contacts: list[_Contact]) -> list[_Contact]:
+    """A contact that is named twice in one REGISTER is one contact; the last word counts."""
+    if len(contacts) == 1:
+        return contacts
+    return [
+        contact
+        for place, contact in enumerate(contacts)
+        if not any(later.uri.equals(contact.uri) for later in contacts[place + 1 :])
+    ]
 
 
 def _announce(registration: Registration, path: tuple[str, ...]) -> None:
