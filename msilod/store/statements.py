@@ -173,8 +173,9 @@ class Statements:
         ).rowcount
 
     def new_since(self, db: sqlite3.Connection, id: int) -> list[str]:
-        """AORs of rows with a higher id."""
-        return [row[0] for row in db.execute(f"SELECT DISTINCT aor FROM {self.table} WHERE id > ?", (id,))]  # noqa: S608
+        """AORs of rows with a higher id; by the rowid, since DISTINCT would walk the whole index of AORs."""
+        sql = f"SELECT DISTINCT aor FROM {self.table} NOT INDEXED WHERE id > ?"  # noqa: S608
+        return [row[0] for row in db.execute(sql, (id,))]
 
     def last_id(self, db: sqlite3.Connection) -> int:
         """The highest id ever given."""

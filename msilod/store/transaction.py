@@ -35,7 +35,8 @@ class Transactions:
         """Commit the jobs and return whom to tell what."""
         try:
             return self._commit(jobs)
-        except (sqlite3.Error, StoreError) as error:
+        except Exception as error:
+            # Whatever a job raises: the thread that runs this must outlive it, and so must its batch-mates.
             self._rollback()
             if len(jobs) == 1:
                 return _failed(jobs[0], error)

@@ -1,0 +1,65 @@
+"""Rows and an in-line writer for the store's tests."""
+
+import sqlite3
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from msilod.silo.stored_message import StoredMessage
+from msilod.store.jobs import AddResult
+from msilod.store.silo import Silo
+
+WALL = 1_800_000_000.0
+
+
+def row(number: int, aor: str = "bob@example.test", **changes: Any) -> StoredMessage:
+    """A message whose hash and Call-ID follow from its number."""
+    values: dict[str, Any] = {
+        "aor": aor, "sender": "alice@example.test", "hash": blake2b(b"%d" % number, digest_size=16).digest(),
+        "request_uri": f"sip:{aor}".encode(), "from_header": b'"Alice" <sip:alice@example.test>;tag=1',
+        "to_header": f"<sip:{aor}>".encode(), "call_id": b"call-%d" % number, "cseq": 1,
+        "content_type": b"text/plain", "headers": b"Subject: x\r\n", "body": b"body %d" % number,
+        "received_at": WALL, "expires_at": WALL + 1000,
+    }  # fmt: skip
+    return StoredMessage(**values | changes)
+
+
+def open_silo(folder: Path, max_messages: int = 1000, max_bytes: int = 1_000_000) -> Silo:
+    """A silo with the in-line twin."""
+    silo = Silo(folder / "silo.db", "silo", max_messages, max_bytes)
+    silo.start("test", None)
+    return silo
+
+
+def add(silo: Silo, *messages: StoredMessage) -> list[AddResult]:
+    """Add in one batch; the results in order."""
+    results: list[AddResult] = []
+    for message in messages:
+        silo.writer.add(message, results.append)
+    silo.writer.flush()
+    return results
+
+
+def ask(silo: Silo, call: Callable[[Callable[[Any], None]], None]) -> Any:
+    """What a job's `done` hears."""
+    heard: list[Any] = []
+    call(heard.append)
+    silo.writer.flush()
+    return heard[0]
+
+
+def claim(
+    silo: Silo, aor: str = "bob@example.test", limit: int = 64, wall: float = WALL
+) -> list[StoredMessage]:
+    found: list[StoredMessage] = ask(silo, lambda done: silo.writer.claim(aor, limit, 0, (), wall, done))
+    return found
+
+
+def query(folder: Path, sql: str) -> list[Any]:
+    """Look into the file past everything of ours."""
+    connection = sqlite3.connect(folder / "silo.db")
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()

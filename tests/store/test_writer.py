@@ -1,0 +1,359 @@
+"""The writer: group commit, duplicates, quotas, leases; the thread and its in-line twin."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from msilod.errors import StoreError
+from msilod.registrar.binding import Binding
+from msilod.sip.flow import UDP, Endpoint, Flow
+from msilod.store.database import raw
+from msilod.store.jobs import Added, BindingChanges, Duplicate, Failed, OverQuota
+from msilod.store.silo import Silo
+from msilod.store.writer import Writer
+from tests.store.rows import WALL, add, ask, claim, open_silo, query, row
+
+
+@pytest.fixture
+def silo(tmp_path: Path) -> Iterator[Silo]:
+    one = open_silo(tmp_path)
+    yield one
+    one.close()
+
+
+def test_every_column_comes_back_as_it_went_in(silo: Silo) -> None:
+    body = bytes(range(256))
+    message = row(
+        1, body=body, headers=b"X: \xff\r\n", content_type=b"a/b; c=\xe9", next_hop="sip:p", due_at=WALL + 5
+    )
+    assert add(silo, message) == [Added(1)]
+    found = claim(silo)[0]
+    for name in message.__slots__:
+        assert getattr(found, name) == getattr(message, name), name
+
+
+def test_ids_are_in_order_and_never_reused(silo: Silo) -> None:
+    assert add(silo, *(row(n) for n in range(700))) == [Added(n + 1) for n in range(700)]
+    silo.writer.end(700, row(699).hash, "bob@example.test", "delivered", 200, WALL, None)
+    assert add(silo, row(1000)) == [Added(701)]
+
+
+def test_a_copy_is_known_in_the_batch_in_the_silo_and_after_its_end(silo: Silo) -> None:
+    assert add(silo, row(1), row(2), row(1)) == [Added(1), Added(2), Duplicate(1, False)]
+    assert add(silo, row(2)) == [Duplicate(2, False)]
+    silo.writer.end(1, row(1).hash, "bob@example.test", "delivered", 200, WALL, None)
+    assert add(silo, row(1)) == [Duplicate(1, True)]
+
+
+def test_a_different_message_under_a_used_call_id_gets_one_of_its_own(silo: Silo) -> None:
+    add(
+        silo,
+        row(1, call_id=b"same"),
+        row(2, call_id=b"same"),
+        row(3, call_id=b"same", aor="carol@example.test"),
+    )
+    first, second = claim(silo)
+    assert first.delivery_call_id == b""
+    assert second.delivery_call_id not in (b"", b"same")
+    assert claim(silo, "carol@example.test")[0].delivery_call_id == b""
+
+
+def test_the_quota_holds_to_the_message_and_to_the_byte(tmp_path: Path) -> None:
+    silo = open_silo(tmp_path, max_messages=3, max_bytes=30)
+    assert add(silo, *(row(n, body=b"x") for n in range(4))) == [
+        Added(1),
+        Added(2),
+        Added(3),
+        OverQuota(3, 3),
+    ]
+    assert add(silo, row(9, "carol@example.test", body=b"x" * 30)) == [Added(4)]
+    assert add(silo, row(10, "carol@example.test", body=b"x")) == [OverQuota(1, 30)]
+    silo.writer.end(1, row(0).hash, "bob@example.test", "delivered", 200, WALL, None)
+    assert add(silo, row(11, body=b"x")) == [Added(5)]
+    silo.writer.reject(2, 603, "Decline")
+    silo.writer.flush()
+    assert add(silo, row(12, body=b"x")) == [Added(6)], "a rejected row counts in no quota"
+    silo.close()
+
+
+def test_the_quota_counts_what_others_put_in(tmp_path: Path) -> None:
+    silo = open_silo(tmp_path, max_messages=2)
+    add(silo, row(1))
+    with sqlite3.connect(tmp_path / "silo.db") as other:
+        other.execute("UPDATE silo SET aor = aor")
+        columns = (
+            "aor, sender, received_at, expires_at, request_uri, from_header, to_header, call_id, cseq, "
+            "content_type, headers, size"
+        )
+        other.execute(f"INSERT INTO silo ({columns}, hash, body) SELECT {columns}, x'00', body FROM silo")
+    other.close()
+    assert add(silo, row(2)) == [OverQuota(2, 12)]
+    assert ask(silo, silo.writer.poll_foreign) == ["bob@example.test"]
+    assert ask(silo, silo.writer.poll_foreign) == []
+    silo.close()
+
+
+def test_one_bad_row_does_not_fail_its_batch_mates(silo: Silo) -> None:
+    bad = row(2)
+    bad.aor = None  # type: ignore[assignment]
+    first, second, third = add(silo, row(1), bad, row(3))
+    assert (first, third) == (Added(1), Added(2))
+    assert isinstance(second, Failed)
+
+
+def test_a_job_that_raises_is_told_and_the_others_are_done(silo: Silo) -> None:
+    heard: list[Any] = []
+
+    def broken(_: sqlite3.Connection) -> None:
+        raise RuntimeError("broken")
+
+    silo.writer._call(broken, heard.append)
+    assert add(silo, row(1)) == [Added(1)]
+    assert isinstance(heard[0], StoreError)
+
+
+def test_ends_are_idempotent_and_keep_the_hash(silo: Silo, tmp_path: Path) -> None:
+    add(silo, row(1))
+    for _ in range(2):
+        result = ask(
+            silo,
+            lambda done: silo.writer.end(1, row(1).hash, "bob@example.test", "delivered", 200, WALL, done),
+        )
+        assert result is None
+    assert query(tmp_path, "SELECT id, aor, how, status FROM silo_ended") == [
+        (1, "bob@example.test", "delivered", 200)
+    ]
+
+
+def test_claims_are_leases_oldest_first(silo: Silo) -> None:
+    add(silo, *(row(n) for n in range(5)))
+    assert [m.id for m in claim(silo, limit=3)] == [1, 2, 3]
+    assert [m.id for m in claim(silo)] == [4, 5]
+    assert claim(silo) == []
+    silo.writer.release([2])
+    assert [m.id for m in claim(silo)] == [2]
+
+
+def test_claims_come_back_at_the_next_start(tmp_path: Path) -> None:
+    silo = open_silo(tmp_path)
+    add(silo, row(1))
+    assert len(claim(silo)) == 1
+    silo.close()
+    silo = open_silo(tmp_path)
+    assert len(claim(silo)) == 1
+    silo.close()
+
+
+def test_postponed_and_rejected_rows_say_why(silo: Silo, tmp_path: Path) -> None:
+    add(silo, row(1), row(2))
+    first, second = claim(silo)
+    first.attempts = 2
+    silo.writer.postpone([first], WALL + 60, 486, "Busy Here")
+    silo.writer.reject(second.id, 603, "Decline")
+    silo.writer.flush()
+    columns = "SELECT state, attempts, last_status, last_reason, next_attempt_at, owner FROM silo ORDER BY id"
+    assert query(tmp_path, columns) == [
+        ("waiting", 2, 486, "Busy Here", WALL + 60, ""),
+        ("rejected", 0, 603, "Decline", None, ""),
+    ]
+    assert [m.id for m in claim(silo)] == [1], "a rejected row is never sent again"
+
+
+def test_cleaning_takes_what_has_expired_and_nobody_is_sending(silo: Silo) -> None:
+    add(
+        silo,
+        row(1, expires_at=WALL),
+        row(2, expires_at=WALL + 10),
+        row(3, "x@y", expires_at=WALL),
+        row(4, "h@y", expires_at=WALL, state="held"),
+    )
+    claim(silo, "x@y")
+    assert ask(silo, lambda done: silo.writer.clean(WALL, 100, done)) == 1
+    assert ask(silo, lambda done: silo.writer.clean(WALL + 61, 100, done)) == 2
+    assert silo.counts() == {"waiting": 0, "held": 1}
+
+
+def test_bindings_survive_a_restart(tmp_path: Path) -> None:
+    silo = open_silo(tmp_path)
+    flow = Flow(Endpoint(UDP, "127.0.0.1", 5060, b""), "192.0.2.1", 5062)
+    binding = Binding(
+        "bob@example.test", "sip:bob@192.0.2.1", "c1", 7, WALL + 60, WALL, 0.5, ';+sip.instance="<urn:x>"',
+        ("<sip:p;lr>",), flow, "<urn:x>", 1, "phone/1", frozenset({"MESSAGE", "INVITE"}),
+    )  # fmt: skip
+    gone = Binding("bob@example.test", "sip:old@192.0.2.1", "c0", 1, WALL, WALL)
+    changes = BindingChanges("bob@example.test", [binding, gone], [])
+    assert ask(silo, lambda done: silo.writer.bindings(changes, done)) is None
+    silo.writer.bindings(BindingChanges("bob@example.test", [], [gone]), None)
+    binding.cseq, binding.expires_at = 8, WALL + 120
+    silo.writer.refresh([binding])
+    silo.writer.flush()
+    names: list[str] = []
+    loaded = silo.load_bindings(lambda text: names.append(text) or flow)  # type: ignore[func-returns-value]
+    assert loaded == [binding]
+    assert names == [repr(flow)]
+    silo.close()
+
+
+def test_recipients_are_listed_once_in_order(silo: Silo) -> None:
+    add(silo, row(1, "b@y"), row(2, "a@y"), row(3, "b@y"))
+    assert silo.recipients("") == ["a@y", "b@y"]
+    assert silo.recipients("a@y") == ["b@y"]
+    assert silo.recipients("b@y") == []
+
+
+# Indexes of the few rows that are not waiting, or under lease: walking these is the point of them.
+_PARTIAL = ("silo_by_state", "silo_by_owner")
+
+
+def test_no_hot_query_walks_the_table(silo: Silo, tmp_path: Path) -> None:
+    add(silo, *(row(n) for n in range(50)))
+    plans: list[str] = []
+    hot = [
+        silo._statements._claim.partition(" WHERE id IN (")[2].partition(") RETURNING")[0],
+        "SELECT size, call_id FROM silo WHERE aor = ?",
+        "SELECT hash, id FROM silo WHERE hash IN (?, ?)",
+        "SELECT hash, id FROM silo_ended WHERE hash IN (?, ?)",
+        "SELECT id FROM silo WHERE expires_at <= ? AND state <> 'held' ORDER BY expires_at LIMIT ?",
+        "SELECT hash FROM silo_ended WHERE ended_at < ? ORDER BY ended_at LIMIT ?",
+        "UPDATE silo SET owner = '' WHERE owner <> ''",
+        "SELECT min(aor) FROM silo WHERE aor > ?",
+        "SELECT state, count(*) FROM silo WHERE state <> 'waiting' GROUP BY state",
+        "SELECT DISTINCT aor FROM silo NOT INDEXED WHERE id > ?",
+    ]
+    for sql in hot:
+        text = sql
+        for number in range(sql.count("?")):
+            text = text.replace("?", str(number), 1)
+        plans += [line[3] for line in query(tmp_path, f"EXPLAIN QUERY PLAN {text}")]
+    scans = [plan for plan in plans if plan.startswith("SCAN") and not plan.endswith(_PARTIAL)]
+    assert not scans, plans
+
+
+# --- the thread --------------------------------------------------------------------------------------
+
+
+class Mailbox:
+    """Takes results from the writer's thread."""
+
+    def __init__(self) -> None:
+        self.results: list[Any] = []
+        self.changed = threading.Condition()
+
+    def deliver(self, results: Sequence[tuple[Any, Any]]) -> None:
+        with self.changed:
+            for done, result in results:
+                done(result)
+            self.changed.notify_all()
+
+    def wait(self, count: int) -> list[Any]:
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.results) >= count, 20)
+        return self.results
+
+
+def test_the_thread_does_what_the_twin_does(tmp_path: Path) -> None:
+    ends: list[list[Any]] = []
+    for name in ("thread", "twin"):
+        folder = tmp_path / name
+        folder.mkdir()
+        box = Mailbox()
+        silo = Silo(folder / "silo.db", "silo", 10, 1_000_000)
+        silo.start("test", box.deliver if name == "thread" else None)
+        for number in (1, 2, 1, 3):
+            silo.writer.add(row(number), box.results.append)
+        silo.writer.flush()
+        box.wait(4)
+        silo.writer.end(2, row(2).hash, "bob@example.test", "delivered", 200, WALL, box.results.append)
+        silo.writer.flush()
+        assert box.wait(5) == [Added(1), Added(2), Duplicate(1, False), Added(3), None]
+        silo.close()
+        ends.append(query(folder, "SELECT id, aor, hash, body FROM silo ORDER BY id"))
+    assert ends[0] == ends[1]
+
+
+def test_a_job_is_taken_or_withdrawn_never_both(tmp_path: Path) -> None:
+    box = Mailbox()
+    silo = Silo(tmp_path / "silo.db", "silo", 10, 1000)
+    silo.start("test", box.deliver)
+    assert isinstance(silo.writer, Writer)
+    entered, leave = threading.Event(), threading.Event()
+
+    def block(_: sqlite3.Connection) -> None:
+        entered.set()
+        assert leave.wait(20)
+
+    silo.writer._call(block, box.results.append)
+    silo.writer.flush()
+    assert entered.wait(20)
+    job = silo.writer.add(row(1), box.results.append)
+    silo.writer.flush()
+    assert silo.writer.withdraw(job)
+    other = silo.writer.add(row(2), box.results.append)
+    silo.writer.flush()
+    leave.set()
+    assert box.wait(2) == [None, Added(1)]
+    assert not silo.writer.withdraw(other)
+    silo.close()
+    assert query(tmp_path, "SELECT call_id FROM silo") == [(b"call-2",)]
+
+
+def test_close_commits_what_waits(tmp_path: Path) -> None:
+    silo = Silo(tmp_path / "silo.db", "silo", 10_000, 10**9)
+    silo.start("test", lambda results: None)
+    for number in range(1500):
+        silo.writer.add(row(number), lambda result: None)
+    silo.close()
+    assert query(tmp_path, "SELECT count(*) FROM silo") == [(1500,)]
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from msilod.store.silo import Silo
+from tests.store.rows import row
+silo = Silo(Path(sys.argv[1]), "silo", 10**9, 10**12)
+def tell(results):
+    for done, result in results:
+        sys.stdout.write(f"{result.id}\\n")
+    sys.stdout.flush()
+silo.start("child", tell)
+for number in range(10**6):
+    silo.writer.add(row(number), print)
+    if number % 40 == 0:
+        silo.writer.flush()
+"""
+
+
+def test_what_was_told_survives_kill_9(tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(tmp_path / "silo.db")],
+        stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2], env=os.environ | {"PYTHONPATH": "."},
+    )  # fmt: skip
+    assert child.stdout is not None
+    told = {int(child.stdout.readline()) for _ in range(2000)}
+    child.send_signal(signal.SIGKILL)
+    told |= {int(line) for line in child.stdout.read().split("\n")[:-1] if line}
+    child.wait()
+    child.stdout.close()
+    assert told <= {id for (id,) in query(tmp_path, "SELECT id FROM silo")}
+
+
+def test_a_full_disk_fails_the_row_and_keeps_what_was_told(tmp_path: Path) -> None:
+    silo = open_silo(tmp_path)
+    add(silo, row(1))
+    raw(silo._database).execute("PRAGMA max_page_count = 30")
+    results = add(silo, *(row(n, body=b"x" * 4000) for n in range(2, 60)))
+    failed = [result for result in results if isinstance(result, Failed)]
+    kept = [result.id for result in results if isinstance(result, Added)]
+    assert failed
+    assert "no space" in str(failed[0].error)
+    assert sorted([1, *kept]) == [id for (id,) in query(tmp_path, "SELECT id FROM silo ORDER BY id")]
+    silo.close()
