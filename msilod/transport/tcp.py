@@ -23,6 +23,7 @@ MESSAGE_TIMEOUT: Final = 30.0
 # Ten transactions' lives (64*T1): §18 wants connections kept at least one after their last use.
 IDLE_TIMEOUT: Final = 320.0
 WRITE_TIMEOUT: Final = 30.0
+LAST_WORDS: Final = 1.0
 MAX_UNSENT: Final = 512 * 1024
 MAX_CONNECTIONS: Final = 20_000
 MAX_PER_PEER: Final = 2_000
@@ -42,6 +43,7 @@ class Connection:
         self._unsent: list[bytes] = []
         self._unsent_bytes = 0
         self._has_unsent = trio.Event()
+        self._is_ending = False
         self._scope = trio.CancelScope()
 
     def send(self, data: bytes) -> None:
@@ -61,22 +63,17 @@ class Connection:
 
     async def serve(self, receiver: Receiver) -> None:
         """Read and write until either side has had enough."""
-        with self._scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write)
-                await self._read(receiver)
-                nursery.cancel_scope.cancel()
-        with trio.CancelScope(shield=True), trio.move_on_after(1):
-            await self._last_words()
-        await trio.aclose_forcefully(self.stream)
-
-    async def _last_words(self) -> None:
-        """What was answered before the end, e.g. the 400 for what could not be framed."""
-        if self._unsent:
-            try:
-                await self.stream.send_all(b"".join(self._unsent))
-            except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
-                self._unsent.clear()
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write)
+                    await self._read(receiver)
+                    # What was answered before the end, e.g. the 400 for what could not be framed.
+                    self._is_ending = True
+                    self._has_unsent.set()
+                    nursery.cancel_scope.deadline = trio.current_time() + LAST_WORDS
+        finally:
+            self.stream.socket.close()
 
     async def _read(self, receiver: Receiver) -> None:
         while True:
@@ -110,7 +107,7 @@ class Connection:
         return lost is None
 
     async def _write(self) -> None:
-        while True:
+        while self._unsent or not self._is_ending:
             await self._has_unsent.wait()
             self._has_unsent = trio.Event()
             data, self._unsent, self._unsent_bytes = b"".join(self._unsent), [], 0

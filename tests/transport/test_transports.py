@@ -1,0 +1,254 @@
+"""UDP and TCP on real loopback sockets: batches, framing, bounds, ICMP (rows T1 to T10, T18)."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import trio
+
+from msilod.errors import MalformedMessage, TransportError, UnavailableError
+from msilod.sip.flow import Flow
+from msilod.sip.message import Request, build_response
+from msilod.transport.listen import parse_address, parse_spec
+from msilod.transport.transports import Transports
+from msilod.transport.udp import top_branch
+
+MESSAGE = (
+    b"MESSAGE sip:bob@example.test SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK1\r\n"
+    b"From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\nContent-Length: 2\r\n\r\nhi"
+)
+
+
+@dataclass
+class Ear:
+    """A receiver that notes what it hears and can be waited for."""
+
+    received: list[tuple[bytes, Flow]] = field(default_factory=list)
+    batches: int = 0
+    errors: list[MalformedMessage] = field(default_factory=list)
+    lost: list[tuple[bytes, str, int]] = field(default_factory=list)
+    gone: list[Flow] = field(default_factory=list)
+    transports: Transports | None = None
+    changed: trio.Event = field(default_factory=trio.Event)
+
+    def _change(self) -> None:
+        self.changed.set()
+        self.changed = trio.Event()
+
+    def receive(self, data: bytes, flow: Flow) -> None:
+        self.received.append((data, flow))
+        self._change()
+
+    def after_batch(self) -> None:
+        self.batches += 1
+
+    def malformed(self, error: MalformedMessage, flow: Flow) -> None:
+        self.errors.append(error)
+        if isinstance(error.request, Request) and self.transports is not None:
+            self.transports.send(build_response(error.request, error.status).to_bytes(), flow)
+        self._change()
+
+    def unreachable(self, branch: bytes, host: str, port: int) -> None:
+        self.lost.append((branch, host, port))
+        self._change()
+
+    def closed(self, flow: Flow) -> None:
+        self.gone.append(flow)
+        self._change()
+
+    async def until(self, count: int, what: str = "received") -> None:
+        with trio.fail_after(10):
+            while len(getattr(self, what)) < count:
+                await self.changed.wait()
+
+
+@asynccontextmanager
+async def serving(*specs: str) -> AsyncIterator[tuple[Transports, Ear]]:
+    transports, ear = Transports([parse_spec(spec) for spec in specs]), Ear()
+    ear.transports = transports
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(transports.serve, ear)
+        await trio.testing.wait_all_tasks_blocked()
+        yield transports, ear
+        nursery.cancel_scope.cancel()
+    transports.close()
+
+
+@asynccontextmanager
+async def dialled(transports: Transports) -> AsyncIterator[trio.SocketStream]:
+    async with await trio.open_tcp_stream("127.0.0.1", transports.listening()[0].port) as stream:
+        yield stream
+
+
+def phone() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.settimeout(10)
+    return sock
+
+
+@pytest.mark.parametrize(
+    "spec", ["udp:127.0.0.1", "xmpp:127.0.0.1:1", "udp:host:5060", "udp:127.0.0.1:70000", "udp:::1:5060", ""]
+)
+def test_a_bad_spec_says_what_would_be_right(spec: str) -> None:
+    with pytest.raises(ValueError, match=r"ADDR:PORT|IP address|brackets"):
+        parse_spec(spec)
+
+
+def test_specs_print_as_they_are_written() -> None:
+    assert str(parse_spec("udp:[::1]:5060")) == "udp:[::1]:5060"
+    assert parse_address("tcp", "127.0.0.1:0").is_loopback
+    assert not parse_spec("udp:0.0.0.0:5060").is_loopback
+
+
+async def test_t1_port_0_gives_tcp_the_number_of_udp() -> None:
+    async with serving("udp:127.0.0.1:0", "tcp:127.0.0.1:0") as (transports, _):
+        udp, tcp = transports.listening()
+        assert udp.port == tcp.port != 0
+        with pytest.raises(UnavailableError, match=f"udp:127.0.0.1:{udp.port}.*taken"):
+            Transports([parse_spec("tcp:127.0.0.1:0"), parse_spec(f"udp:127.0.0.1:{udp.port}")])
+
+
+async def test_t3_datagrams_come_in_batches_and_noise_is_ignored() -> None:
+    async with serving("udp:127.0.0.1:0") as (transports, ear):
+        with phone() as one:
+            address = ("127.0.0.1", transports.listening()[0].port)
+            for data in (b"", b"\r\n\r\n", b"\x00\x00", b"ab", b"first", b"x" * 60000, b"last!"):
+                one.sendto(data, address)
+            await ear.until(3)
+            assert [data[:5] for data, _ in ear.received] == [b"first", b"xxxxx", b"last!"]
+            assert len(ear.received[1][0]) == 60000
+            assert ear.batches < 7
+            transports.send(b"answer", ear.received[0][1])
+            assert one.recv(100) == b"answer"
+
+
+async def test_t9_icmp_names_the_branch_and_no_datagram_is_lost() -> None:
+    async with serving("udp:127.0.0.1:0") as (transports, ear):
+        with phone() as closed:
+            port = closed.getsockname()[1]
+        data = b"MESSAGE sip:x SIP/2.0\r\nVia: SIP/2.0/UDP h;rport;branch=z9hG4bKgone\r\n\r\n"
+        transports.send(data, transports.udp_flow("127.0.0.1", port))
+        await ear.until(1, "lost")
+        assert ear.lost == [(b"z9hG4bKgone", "127.0.0.1", port)]
+        with phone() as other:
+            transports.send(data, transports.udp_flow("127.0.0.1", port))
+            transports.send(b"to another", transports.udp_flow("127.0.0.1", other.getsockname()[1]))
+            assert other.recv(100) == b"to another"
+
+
+def test_a_branch_is_read_off_what_the_kernel_kept() -> None:
+    assert top_branch(b"MESSAGE x SIP/2.0\r\nVia: y;branch=z9hG4bK1\r\nFrom: z") == b"z9hG4bK1"
+    assert top_branch(b"MESSAGE x SIP/2.0\r\nVia: y;branch=z9hG4") == b""
+    assert top_branch(b"SIP/2.0 200 OK\r\nVia: y;branch=z9hG4bK1\r\n") == b""
+    assert top_branch(b"") == b""
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+async def test_t7_a_stream_however_it_is_cut(step: int) -> None:
+    async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
+        data = MESSAGE * 2
+        for start in range(0, len(data), step):
+            await stream.send_all(data[start : start + step])
+        await ear.until(2)
+        assert [received for received, _ in ear.received] == [MESSAGE, MESSAGE]
+        assert ear.received[0][1].is_reliable
+        transports.send(b"answer", ear.received[0][1])
+        assert await stream.receive_some() == b"answer"
+        await stream.aclose()
+        await ear.until(1, "gone")
+        assert not transports.is_open(ear.gone[0])
+        with pytest.raises(TransportError):
+            transports.send(b"late", ear.gone[0])
+
+
+async def test_t18_a_double_crlf_gets_one() -> None:
+    async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
+        await stream.send_all(b"\r\n\r\n")
+        assert await stream.receive_some() == b"\r\n"
+        assert ear.received == []
+
+
+async def test_t8_a_stream_that_cannot_be_framed_is_answered_and_closed() -> None:
+    async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
+        await stream.send_all(MESSAGE + MESSAGE.replace(b"Content-Length", b"Content-Width"))
+        seen = b""
+        with trio.fail_after(10):
+            while data := await stream.receive_some():
+                seen += data
+        assert seen.startswith(b"SIP/2.0 400 ")
+        assert len(ear.received) == 1, "what came whole before it is served"
+        await ear.until(1, "gone")
+
+
+async def test_half_a_message_and_the_end_is_dropped() -> None:
+    async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
+        await stream.send_all(MESSAGE[:50])
+        await stream.aclose()
+        await ear.until(1, "gone")
+        assert (ear.received, ear.errors) == ([], [])
+
+
+async def test_a_reader_that_does_not_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("msilod.transport.tcp.MAX_UNSENT", 1000)
+    async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
+        await stream.send_all(MESSAGE)
+        await ear.until(1)
+        for _ in range(5):
+            transports.send(b"x" * 200, ear.received[0][1])
+        with pytest.raises(TransportError, match="does not read"):
+            transports.send(b"x", ear.received[0][1])
+        await ear.until(1, "gone")
+
+
+async def test_slow_and_idle_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("msilod.transport.tcp.MESSAGE_TIMEOUT", 0.05)
+    monkeypatch.setattr("msilod.transport.tcp.IDLE_TIMEOUT", 0.1)
+    async with serving("tcp:127.0.0.1:0") as (transports, ear):
+        port = transports.listening()[0].port
+        slow, idle = (
+            await trio.open_tcp_stream("127.0.0.1", port),
+            await trio.open_tcp_stream("127.0.0.1", port),
+        )
+        await slow.send_all(MESSAGE[:20])
+        await ear.until(2, "gone")
+        assert ear.received == []
+        await slow.aclose()
+        await idle.aclose()
+
+
+async def test_connections_are_counted_per_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("msilod.transport.tcp.MAX_PER_PEER", 1)
+    async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as first:
+        await first.send_all(MESSAGE)
+        await ear.until(1)
+        async with dialled(transports) as second:
+            with trio.fail_after(10):
+                assert await second.receive_some() == b""
+        assert transports.tcp[0].refused == 1
+
+
+async def test_connecting_reuses_what_is_open_and_fails_at_once_when_refused() -> None:
+    async with serving("tcp:127.0.0.1:0") as (transports, _), serving("tcp:127.0.0.1:0") as (peer, ear):
+        port = peer.listening()[0].port
+        flow = await transports.connect_tcp("127.0.0.1", port, 5)
+        assert await transports.connect_tcp("127.0.0.1", port, 5) == flow
+        transports.send(MESSAGE, flow)
+        await ear.until(1)
+        with phone() as closed:
+            unused = closed.getsockname()[1]
+        with pytest.raises(TransportError):
+            await transports.connect_tcp("127.0.0.1", unused, 5)
+
+
+async def test_a_udp_flow_is_found_again_after_a_restart() -> None:
+    async with serving("udp:127.0.0.1:0", "udp:[::1]:0") as (transports, _):
+        for host in ("127.0.0.1", "::1"):
+            flow = transports.udp_flow(host, 5070)
+            assert transports.find_flow(repr(flow)) == flow
+        assert transports.find_flow("udp:127.0.0.1:1>1.2.3.4:5") is None
+        assert transports.find_flow("tcp:127.0.0.1:1>1.2.3.4:5#7") is None
+        assert transports.find_flow("") is None
+        assert transports.local_addresses() == ["127.0.0.1", "::1"]
