@@ -129,6 +129,9 @@ def _bind(path: Path) -> socket.socket:
         raise UnavailableError(
             f"cannot have the control socket {path}: {reason} (see [control] socket)"
         ) from error
+    except UnavailableError:
+        sock.close()
+        raise
     sock.setblocking(False)
     return sock
 
