@@ -126,6 +126,12 @@ def _address(headers: Headers, name: bytes) -> NameAddr:
 def _assemble(start: bytes, headers: Headers, body: bytes) -> bytes:
     lines = [start]
     length = b"%d" % len(body)
+    fields = headers.fields
+    if fields and fields[-1][0] == b"content-length" and fields[-1][1] == b"Content-Length: " + length:
+        # Where nearly everybody puts it, and right already: what is forwarded is joined as it is.
+        lines += [text for _, text in fields]
+        lines += (b"", body)
+        return b"\r\n".join(lines)
     missing = True
     for name, text in headers.fields:
         if name == b"content-length":

@@ -240,9 +240,11 @@ def take_top_via(response: Response) -> None:
     """Remove our Via (§16.7 step 3). Nobody reads the next one again: `response.via` is None from here on."""
     response.via = None
     fields = response.headers.fields
-    position = next((place for place, (name, _) in enumerate(fields) if name == b"via"), -1)
-    if position < 0:
-        return
+    position = 0
+    if not fields or fields[0][0] != b"via":
+        position = next((place for place, (name, _) in enumerate(fields) if name == b"via"), -1)
+        if position < 0:
+            return
     line = fields[position][1]
     value = line.partition(b":")[2].strip(b" \t")
     rest = split_outside(value, b",")[1:] if b"," in value else []
