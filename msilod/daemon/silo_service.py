@@ -138,6 +138,8 @@ class SiloService:
 
     def _close(self, waiting: _Waiting) -> None:
         waiting.is_open = False
+        # The job knows us by its `done`: a ring that only the collector would find.
+        waiting.job = None
         self._open -= 1
         queue = self._waiting
         while queue and not queue[0].is_open:

@@ -7,8 +7,11 @@ a MESSAGE (RFC 3428 §4, §9).
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from msilod.errors import MalformedMessage
+from msilod.proxy.route import IsMyself, preprocess_route
 from msilod.proxy.target_set import Target
-from msilod.sip.grammar import number
+from msilod.sip.address import NameAddr
+from msilod.sip.grammar import WSP, number
 from msilod.sip.headers import Headers
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
@@ -33,6 +36,8 @@ def forward_request(
     _count_hop(copy.headers, max_forwards)
     if target.path:
         _push_routes(copy, target.path)
+    if b"route" in copy.headers:
+        _satisfy_strict_router(copy)
     if record_route and request.method in _DIALOG_FORMING:
         copy.headers.prepend(b"Record-Route", b"<%b>" % record_route)
     return copy
@@ -40,19 +45,33 @@ def forward_request(
 
 def target_uri(contact: str) -> bytes:
     """A contact as Request-URI: without headers and method parameter (§16.6 step 2, §19.1.1 table 1)."""
-    if "?" not in contact and "method" not in contact.lower():
+    # An escape may hide a letter of "method" (RFC 4475 §3.1.1.3).
+    if "?" not in contact and "%" not in contact and "method" not in contact.lower():
         return contact.encode("utf-8", "replace")
     uri = SipUri.parse(contact)
+    if not uri.headers and "method" not in uri.params:
+        return contact.encode("ascii")
     uri.headers = ""
     uri.params = {name: value for name, value in uri.params.items() if name != "method"}
     return str(uri).encode("utf-8", "replace")
+
+
+def next_hop(request: Request, target: Target) -> SipUri:
+    """Where the copy for `target` is sent (§16.6 step 7): its Path, else the request's first Route, else itself.
+
+    `request` is what came, behind `preprocess_route`. Raises MalformedMessage.
+    """
+    if target.path:
+        return SipUri.parse(NameAddr.parse(target.path[0].encode("utf-8", "replace")).uri)
+    routes = request.headers.split(b"route")
+    return SipUri.parse(NameAddr.parse(routes[0]).uri if routes else target.uri)
 
 
 def _count_hop(headers: Headers, default: int) -> None:
     fields = headers.fields
     for position, (name, line) in enumerate(fields):
         if name == b"max-forwards":
-            hops = number(line.partition(b":")[2].strip(b" \t"), _MAXIMUM) or 1
+            hops = number(line.partition(b":")[2].strip(WSP), _MAXIMUM) or 1
             fields[position] = (name, b"Max-Forwards: %d" % (hops - 1))
             return
     fields.append((b"max-forwards", b"Max-Forwards: %d" % default))
@@ -64,19 +83,51 @@ def _push_routes(request: Request, path: Sequence[str]) -> None:
         request.headers.prepend(b"Route", value.encode("utf-8", "replace"))
 
 
+def _satisfy_strict_router(request: Request) -> None:
+    """§16.6 step 6: a first Route without lr becomes the Request-URI, which waits as the last Route.
+
+    A Route that is no SIP URI is for whoever put it there to understand.
+    """
+    first, *rest = request.headers.split(b"route") or [b""]
+    try:
+        address = NameAddr.parse(first)
+        is_strict = "lr" not in SipUri.parse(address.uri).params
+    except MalformedMessage:
+        return
+    if is_strict:
+        rest.append(b"<%b>" % request.uri)
+        request.headers.remove(b"route")
+        for value in rest:
+            request.headers.add(b"Route", value)
+        request.uri = address.uri
+
+
 def loop_hash(request: Request) -> bytes:
-    """What a request that comes back unchanged has the same again (RFC 5393 §4.2.1): not the method."""
-    headers = request.headers
-    parts = (
-        request.uri,
-        headers.get(b"route") or b"",
-        headers.get(b"from") or b"",
-        headers.get(b"to") or b"",
-        request.call_id,
-        b"%d" % request.cseq,
-    )
+    """What a request that comes back unchanged has the same again (RFC 5393 §4.2.1): not the method.
+
+    It is taken behind `preprocess_route`: the Request-URI and the Route that decide where it goes.
+    """
+    route = from_ = to = b""
+    for name, line in request.headers.fields:
+        if name == b"from":
+            from_ = line
+        elif name == b"to":
+            to = line
+        elif name == b"route" and not route:
+            route = line
     # Only we compare it, and only while we run: Python's keyed hash does, at a fifth of a digest's price.
+    parts = (request.uri, _first(route) if route else b"", request.call_id, request.cseq, _tag(from_), _tag(to))
     return b"%016x" % (hash(parts) & _MASK)
+
+
+def _first(line: bytes) -> bytes:
+    """The URI's part of the first value of a Route line, whoever has joined or cut the list since."""
+    return line.partition(b":")[2].partition(b">")[0].strip(WSP)
+
+
+def _tag(line: bytes) -> bytes:
+    """What stands behind the URI's bracket: all that identifies a dialog, and cheaper than parsing it."""
+    return line.rpartition(b">")[2].strip(WSP)
 
 
 def branch_for(random: bytes, loop: bytes) -> bytes:
@@ -84,24 +135,23 @@ def branch_for(random: bytes, loop: bytes) -> bytes:
     return b"%b%b.%b" % (COOKIE, random, loop) if loop else COOKIE + random
 
 
-def _has_second_via(headers: Headers) -> bool:
-    """True when a request has come through a proxy before, us or another; most have not."""
-    count = 0
-    for name, line in headers.fields:
-        if name == b"via":
-            count += 1
-            if count > 1 or b"," in line:
-                return True
-    return False
+def is_loop(request: Request, is_own_via: Callable[[bytes], bool], is_myself: IsMyself) -> bool:
+    """True when a Via of ours carries the hash that we would give again; another hash is a spiral.
+
+    `request` is as it came, before `preprocess_route`. A Via that cannot be read is no Via of ours (P6).
+    """
+    hashes = [_own_hash(value, is_own_via) for value in request.headers.split(b"via")]
+    if not any(hashes):
+        return False
+    twin = request.copy()
+    preprocess_route(twin, is_myself)
+    return loop_hash(twin) in hashes
 
 
-def is_loop(request: Request, is_own_via: Callable[[bytes], bool]) -> bool:
-    """True when a Via of ours carries the hash that we would give again; another hash is a spiral."""
-    if not _has_second_via(request.headers):
-        return False
-    values = request.headers.split(b"via")[1:]
-    own = [via for via in map(parse_via, values) if is_own_via(via.sent_by)] if values else []
-    if not own:
-        return False
-    loop = loop_hash(request)
-    return any(via.branch.rpartition(b".")[2] == loop for via in own)
+def _own_hash(value: bytes, is_own_via: Callable[[bytes], bool]) -> bytes:
+    """The loop part of a branch of ours, else b""."""
+    try:
+        via = parse_via(value)
+    except MalformedMessage:
+        return b""
+    return via.branch.rpartition(b".")[2] if is_own_via(via.sent_by) else b""

@@ -3,27 +3,41 @@
 Real clients preload `Route: <sip:server;lr>` (baresip, PJSIP, linphone): a first Route that names us goes.
 """
 
+from collections.abc import Callable
+
 from msilod.errors import MalformedMessage
-from msilod.proxy.validation import IsMyself
 from msilod.sip.address import NameAddr
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
+IsMyself = Callable[[SipUri], bool]
+
 
 def preprocess_route(request: Request, is_myself: IsMyself) -> None:
-    """Undo what a strict router did, and remove the first Route if it names us. Raises MalformedMessage."""
-    if b"route" not in request.headers:
-        return
+    """Undo what a strict router did, drop a maddr that is ours, and remove the Routes at the top that name us.
+
+    Two values of ours stand there when a dialog changes its transport here (RFC 5658 §3.1). Other Routes stay
+    as they are. Raises MalformedMessage.
+    """
+    if b"route" in request.headers:
+        _use_routes(request, is_myself)
+    if b"maddr" in request.uri.lower():
+        _drop_maddr(request, is_myself)
+
+
+def _use_routes(request: Request, is_myself: IsMyself) -> None:
     routes = request.headers.split(b"route")
+    left = routes.copy()
     uri = SipUri.parse(request.uri)
-    if uri.user is None and "lr" in uri.params and is_myself(uri) and routes:
+    if left and uri.user is None and "lr" in uri.params and is_myself(uri):
         # A strict router put our Record-Route value into the Request-URI; the real one is the last Route.
-        request.uri = NameAddr.parse(routes.pop()).uri
-    if routes and _names_us(routes[0], is_myself):
-        del routes[0]
-    request.headers.remove(b"route")
-    for value in routes:
-        request.headers.add(b"Route", value)
+        request.uri = NameAddr.parse(left.pop()).uri
+    while left and _names_us(left[0], is_myself):
+        del left[0]
+    if left != routes:
+        request.headers.remove(b"route")
+        for value in left:
+            request.headers.add(b"Route", value)
 
 
 def _names_us(value: bytes, is_myself: IsMyself) -> bool:
@@ -33,3 +47,14 @@ def _names_us(value: bytes, is_myself: IsMyself) -> bool:
         if error.status == 416:
             return False
         raise
+
+
+def _drop_maddr(request: Request, is_myself: IsMyself) -> None:
+    """§16.4: a maddr that names us has done its work, with the port and the transport that led here."""
+    uri = SipUri.parse(request.uri)
+    maddr = uri.params.get("maddr")
+    if not maddr or not is_myself(SipUri("sip", None, maddr.lower(), uri.port)):
+        return
+    uri.port = None
+    uri.params = {name: value for name, value in uri.params.items() if name not in ("maddr", "transport")}
+    request.uri = str(uri).encode("ascii")

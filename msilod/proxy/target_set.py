@@ -1,6 +1,7 @@
 """The target set, RFC 3261 §16.5: where one request is to go."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from msilod.registrar.binding import Binding
 from msilod.sip.flow import Flow
@@ -31,10 +32,6 @@ class Target:
 
 def target_set(bindings: Iterable[Binding]) -> list[Target]:
     """The bindings as targets, in their order (best q first), never the same one twice (§16.5)."""
-    bindings = list(bindings)
-    if len(bindings) == 1:
-        only = bindings[0]
-        return [Target(only.contact, only.flow, only.path, only.q, only)]
     targets: list[Target] = []
     seen: set[tuple[str, Flow | None]] = set()
     for binding in bindings:
@@ -43,3 +40,9 @@ def target_set(bindings: Iterable[Binding]) -> list[Target]:
             seen.add(key)
             targets.append(Target(binding.contact, binding.flow, binding.path, binding.q, binding))
     return targets
+
+
+def q_groups(targets: Sequence[Target]) -> list[list[Target]]:
+    """Targets in groups of one q, best first: each group in parallel, one group after the other (§16.6)."""
+    ordered = sorted(targets, key=lambda target: -target.q)
+    return [list(group) for _, group in groupby(ordered, key=lambda target: target.q)]

@@ -1,29 +1,48 @@
 """LocationService: all bindings in memory (RFC 3261 §10.2's "location service"), asked for every request.
 
-Rules: an expired binding is never returned, swept or not; nothing here walks over all bindings but `all`.
+Rules: an expired binding is never returned by a look-up, swept or not, and is forgotten only through `expire`,
+so that whoever keeps a copy (the database) hears of every one. Nothing here walks over all bindings but `all`.
 The database holds the same and is read at the start.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
-from itertools import count
+from itertools import islice
+from math import ceil
+from typing import Final, TypeVar
 
 from msilod.registrar.binding import Binding
 from msilod.registrar.registration import Registration
 from msilod.sip.flow import Flow
 from msilod.sip.uri import SipUri, canonical_user
 
+ContactKey = tuple[str, str, int | None]
+Key = TypeVar("Key")
+
+# A look at a recipient who has refreshed costs 1 us; an expired binding costs its row in the database, too.
+LOOKS_PER_BINDING: Final = 8
+# One contact in more mailboxes than this is no phone; who asks whose it is need not wait for the whole list.
+MAX_SHARED: Final = 64
+_NOTHING: Final[list[Binding]] = []
+
 
 class LocationService:
-    """Bindings by AOR. One per daemon."""
+    """Bindings by AOR. One per daemon.
+
+    Expiry: an AOR lies in the bucket of the second in which the first of its bindings ends, as it stood when
+    that was written; a refresh does not move it, the sweep looks again and puts it further down. So every AOR
+    is in one bucket at most, and there are no more buckets than seconds in max_expires.
+    """
 
     def __init__(self) -> None:
         self._bindings: dict[str, list[Binding]] = {}
-        self._contacts: defaultdict[tuple[str, str, int | None], set[str]] = defaultdict(set)
-        self._due: dict[str, float] = {}
-        self._expiry: list[tuple[float, int, str]] = []
-        self._serial = count()
+        self._contacts: defaultdict[ContactKey, set[str]] = defaultdict(set)
+        self._streams: defaultdict[int, set[str]] = defaultdict(set)
+        self._due: dict[str, int] = {}
+        self._buckets: dict[int, set[str]] = {}
+        self._seconds: list[int] = []
+        self._wall = 0.0
         self._size = 0
 
     def bindings(self, aor: str, wall: float) -> list[Binding]:
@@ -35,33 +54,30 @@ class LocationService:
 
     def store(self, registration: Registration) -> None:
         """Take over what a REGISTER came to."""
+        self._wall = registration.wall
         self.restore(registration.aor, registration.bindings)
 
     def restore(self, aor: str, bindings: Sequence[Binding]) -> None:
-        """Exactly these are the bindings of `aor`."""
-        former = self._bindings.pop(aor, [])
-        self._size += len(bindings) - len(former)
-        if bindings:
-            self._bindings[aor] = list(bindings)
-            self._schedule(aor, min(binding.expires_at for binding in bindings))
-        if [binding.contact for binding in former] != [binding.contact for binding in bindings]:
-            self._index(aor, former, bindings)
-
-    def _index(self, aor: str, former: Sequence[Binding], bindings: Sequence[Binding]) -> None:
+        """Exactly these are the bindings of `aor`, beside those that have expired and wait for the sweep."""
+        former = self._bindings.get(aor, _NOTHING)
+        kept = list(bindings)
         for binding in former:
-            self._contacts[_contact_key(SipUri.parse(binding.contact))].discard(aor)
-        for binding in bindings:
-            self._contacts[_contact_key(SipUri.parse(binding.contact))].add(aor)
-        for binding in former:
-            key = _contact_key(SipUri.parse(binding.contact))
-            if not self._contacts[key]:
-                del self._contacts[key]
+            if binding.expires_at <= self._wall and all(binding.contact != other.contact for other in kept):
+                kept.append(binding)
+        self._replace(aor, former, kept)
 
-    def _schedule(self, aor: str, earliest: float) -> None:
-        """One entry per AOR waits in the queue; a later one is made when that comes up (see `expire`)."""
-        if self._due.get(aor, float("inf")) > earliest:
-            self._due[aor] = earliest
-            heappush(self._expiry, (earliest, next(self._serial), aor))
+    def undo(self, registration: Registration, before: Sequence[Binding]) -> None:
+        """The commit of `registration` was refused: take back what it changed of `before`, and only that.
+
+        Another REGISTER of the AOR may have come since (R1), and what that one changed stays.
+        """
+        ours = {id(binding) for binding in registration.touched}
+        current = self._bindings.get(registration.aor, _NOTHING)
+        left = [binding for binding in current if id(binding) not in ours]
+        taken = {binding.contact for binding in left}
+        changed = {id(binding) for binding in registration.bindings}
+        left += [old for old in before if id(old) not in changed and old.contact not in taken]
+        self._replace(registration.aor, current, sorted(left, key=lambda binding: -binding.q))
 
     def load(self, bindings: Iterable[Binding]) -> None:
         """What the database remembers, at the start."""
@@ -71,39 +87,98 @@ class LocationService:
         for aor, group in grouped.items():
             self.restore(aor, sorted(group, key=lambda binding: -binding.q))
 
+    def _replace(self, aor: str, former: Sequence[Binding], bindings: list[Binding]) -> None:
+        self._size += len(bindings) - len(former)
+        if bindings:
+            self._bindings[aor] = bindings
+            self._schedule(aor, min([binding.expires_at for binding in bindings]))
+        else:
+            self._bindings.pop(aor, None)
+            self._forget_due(aor)
+        if [(b.contact, b.flow) for b in former] != [(b.contact, b.flow) for b in bindings]:
+            self._index(aor, former, bindings)
+
+    def _index(self, aor: str, former: Sequence[Binding], bindings: Sequence[Binding]) -> None:
+        for binding in former:
+            _drop(self._contacts, _contact_key(binding.contact), aor)
+            _drop(self._streams, _stream(binding), aor)
+        for binding in bindings:
+            self._contacts[_contact_key(binding.contact)].add(aor)
+            if _stream(binding):
+                self._streams[_stream(binding)].add(aor)
+
     def drop_flow(self, flow: Flow) -> list[Binding]:
-        """A connection has closed: the bindings that came by it have no flow any more. Returns them."""
-        orphans = [binding for binding in self.all() if binding.flow == flow]
+        """A connection has closed: the bindings that came by it have no way any more. Returns them.
+
+        Nothing closes on UDP: such a flow has none.
+        """
+        orphans = [
+            binding
+            for aor in self._streams.get(flow.connection, ())
+            for binding in self._bindings[aor]
+            if binding.flow == flow
+        ]
         for binding in orphans:
             binding.way = None
         return orphans
 
+    def _schedule(self, aor: str, earliest: float) -> None:
+        due = self._due.get(aor)
+        if due is not None and due <= earliest:
+            return
+        self._forget_due(aor)
+        second = ceil(earliest)
+        bucket = self._buckets.get(second)
+        if bucket is None:
+            # An emptied bucket stays until its second comes, so that no second is pushed twice.
+            bucket = self._buckets[second] = set()
+            heappush(self._seconds, second)
+        bucket.add(aor)
+        self._due[aor] = second
+
+    def _forget_due(self, aor: str) -> None:
+        due = self._due.pop(aor, None)
+        if due is not None:
+            self._buckets[due].discard(aor)
+
     def expire(self, wall: float, limit: int) -> list[Binding]:
-        """Take out at most about `limit` bindings that have expired and return them."""
+        """Take out bindings that have expired and return them, about `limit` at most.
+
+        It may be called as often as one likes; what is left over waits for the next call.
+        """
         gone: list[Binding] = []
-        while self._expiry and self._expiry[0][0] <= wall and len(gone) < limit:
-            at, _, aor = heappop(self._expiry)
-            if self._due.get(aor) != at:
-                continue
-            del self._due[aor]
-            found = self._bindings.get(aor, [])
-            expired = [binding for binding in found if binding.expires_at <= wall]
-            gone += expired
-            if found:
-                self.restore(aor, [binding for binding in found if binding.expires_at > wall])
+        looks = LOOKS_PER_BINDING * limit
+        while self._seconds and self._seconds[0] <= wall:
+            bucket = self._buckets[self._seconds[0]]
+            while bucket:
+                if len(gone) >= limit or looks <= 0:
+                    return gone
+                looks -= 1
+                gone += self._expire_one(bucket.pop(), wall)
+            del self._buckets[heappop(self._seconds)]
         return gone
 
+    def _expire_one(self, aor: str, wall: float) -> list[Binding]:
+        del self._due[aor]
+        found = self._bindings[aor]
+        expired = [binding for binding in found if binding.expires_at <= wall]
+        if expired:
+            self._replace(aor, found, [binding for binding in found if binding.expires_at > wall])
+        else:
+            self._schedule(aor, min([binding.expires_at for binding in found]))
+        return expired
+
     def aors_for_contact(self, contact: str) -> list[str]:
-        """The AORs that have `contact` among their bindings, expired ones included."""
+        """The AORs that have `contact` among their bindings, expired ones included; MAX_SHARED are looked at.
+
+        Raises MalformedMessage for what is no SIP URI.
+        """
         uri = SipUri.parse(contact)
-        found = []
-        for aor in self._contacts.get(_contact_key(uri), ()):
-            if any(SipUri.parse(binding.contact).equals(uri) for binding in self._bindings.get(aor, ())):
-                found.append(aor)
-        return sorted(found)
+        candidates = islice(self._contacts.get(_key_of(uri), ()), MAX_SHARED)
+        return sorted(aor for aor in candidates if any(_is_at(b, contact, uri) for b in self._bindings[aor]))
 
     def all(self) -> Iterator[Binding]:
-        """Every binding."""
+        """Every binding there was when asked for the first one, expired ones included."""
         for group in list(self._bindings.values()):
             yield from group
 
@@ -116,6 +191,27 @@ class LocationService:
         return self._size
 
 
-def _contact_key(uri: SipUri) -> tuple[str, str, int | None]:
+def _drop(index: dict[Key, set[str]], key: Key, aor: str) -> None:
+    found = index.get(key)
+    if found is not None:
+        found.discard(aor)
+        if not found:
+            del index[key]
+
+
+def _stream(binding: Binding) -> int:
+    """The serial number of the connection that a binding came by; 0 on UDP and after a restart."""
+    return binding.flow.connection if binding.flow is not None else 0
+
+
+def _contact_key(contact: str) -> ContactKey:
+    return _key_of(SipUri.parse(contact))
+
+
+def _key_of(uri: SipUri) -> ContactKey:
     """What URIs that are equal by RFC 3261 §19.1.4 always share."""
     return canonical_user(uri.user or ""), uri.host, uri.port
+
+
+def _is_at(binding: Binding, contact: str, uri: SipUri) -> bool:
+    return binding.contact == contact or SipUri.parse(binding.contact).equals(uri)

@@ -1,6 +1,6 @@
 """ClientTransaction: one request that went out on one branch (RFC 3261 §17.1)."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response
@@ -21,6 +21,25 @@ class ClientOwner(Protocol):
 
     def on_transport_error(self, transaction: "ClientTransaction", now: float) -> None:
         """It could not be sent, or ICMP came back, or the connection closed."""
+
+
+class _Nobody:
+    """Owner of the CANCELs that the layer sends itself, and of what has ended."""
+
+    def on_response(self, transaction: "ClientTransaction", response: Response, now: float) -> None:
+        """The INVITE's own response says what became of it."""
+
+    def on_limit(self, transaction: "ClientTransaction", now: float) -> None:
+        """None was set."""
+
+    def on_timeout(self, transaction: "ClientTransaction", now: float) -> None:
+        """The INVITE's timers go on."""
+
+    def on_transport_error(self, transaction: "ClientTransaction", now: float) -> None:
+        """Likewise."""
+
+
+NOBODY: Final = _Nobody()
 
 
 class ClientTransaction:
@@ -45,6 +64,13 @@ class ClientTransaction:
         self.due = 0.0
         self.limit_at = 0.0
         self.cancel_wanted = False
+
+    def leave_owner(self) -> ClientOwner:
+        """The owner, one last time. Owners know their transactions: what has ended must not make a ring of them,
+        or the collector would have to find each (it cost half the relays).
+        """
+        owner, self.owner = self.owner, NOBODY
+        return owner
 
     def __repr__(self) -> str:
         return f"<ClientTransaction {self.branch!r} {self.state.name}>"

@@ -13,31 +13,13 @@ from msilod.sip.flow import Flow
 from msilod.sip.grammar import split_outside
 from msilod.sip.message import Request, Response
 from msilod.transaction import tables
-from msilod.transaction.client import ClientOwner, ClientTransaction
+from msilod.transaction.client import NOBODY, ClientOwner, ClientTransaction
 from msilod.transaction.hop import ack_for, cancel_for
 from msilod.transaction.key import client_key
 from msilod.transaction.servers import Send
 from msilod.transaction.tables import Action, Input, State
 from msilod.transaction.timers import T1, T2, TIMER_D, TIMER_F, TIMER_M, TimerQueues
 
-
-class _Nobody:
-    """Owner of the CANCELs that the layer sends itself."""
-
-    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        """The INVITE's own response says what became of it."""
-
-    def on_limit(self, transaction: ClientTransaction, now: float) -> None:
-        """None was set."""
-
-    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
-        """The INVITE's timers go on."""
-
-    def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
-        """Likewise."""
-
-
-NOBODY: Final = _Nobody()
 # Timers fire a little early or late by rounding; a sixteenth of a second is what queues are kept for.
 _EPSILON: Final = 1e-6
 _GRAINS: Final = 16
@@ -119,7 +101,7 @@ class ClientTransactions:
             # The table's (TRYING or PROCEEDING, final) -> (COMPLETED, TELL), without Timer K.
             del self._clients[key]
             transaction.state = State.COMPLETED
-            transaction.owner.on_response(transaction, response, now)
+            transaction.leave_owner().on_response(transaction, response, now)
         else:
             transaction.state = State.PROCEEDING
             transaction.owner.on_response(transaction, response, now)
@@ -200,7 +182,7 @@ class ClientTransactions:
         """Timer B or F."""
         del self._clients[key]
         transaction.state = State.TERMINATED
-        transaction.owner.on_timeout(transaction, now)
+        transaction.leave_owner().on_timeout(transaction, now)
 
     def fail(self, key: bytes, now: float) -> None:
         """The transport failed; what has its final answer does not mind."""
@@ -209,7 +191,7 @@ class ClientTransactions:
             return
         del self._clients[key]
         transaction.state = State.TERMINATED
-        transaction.owner.on_transport_error(transaction, now)
+        transaction.leave_owner().on_transport_error(transaction, now)
 
     def fail_flow(self, flow: Flow, now: float) -> None:
         """All that went out on a flow that has closed."""

@@ -74,8 +74,8 @@ class TransactionLayer:
         self.clients.fail_late(now)
         for key in self.clients.timers.due(now):
             self.clients.fire(key, now)
-        for name, transaction in self.servers.timers.due(now):
-            self.servers.fire(name, transaction, now)
+        for name, key in self.servers.timers.due(now):
+            self.servers.fire(name, key, now)
 
     @property
     def open_transactions(self) -> int:

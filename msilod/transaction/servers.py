@@ -46,7 +46,7 @@ class ServerTransactions:
         self._max = max_transactions
         self._servers: dict[bytes, ServerTransaction] = {}
         self._remembered = Remembered()
-        self.timers: TimerQueues[tuple[bytes, ServerTransaction]] = TimerQueues()
+        self.timers: TimerQueues[tuple[bytes, bytes]] = TimerQueues()
         self.retransmissions_in = 0
         self.retransmissions_out = 0
         self.refused = 0
@@ -84,7 +84,7 @@ class ServerTransactions:
             # §17.2.1: at once, since we cannot know that the user answers within 200 ms.
             self.respond(transaction, 100, now, b"", ())
         else:
-            self.timers.add(TRYING_AT, (b"100", transaction), now)
+            self.timers.add(TRYING_AT, (b"100", key), now)
         self._user.on_request(transaction, now)
 
     def _again(self, transaction: ServerTransaction) -> None:
@@ -190,22 +190,26 @@ class ServerTransactions:
             return
         transaction.last = data
         if transaction.state is State.COMPLETED:
-            self.timers.add(TIMER_H, (b"H", transaction), now)
+            self.timers.add(TIMER_H, (b"H", transaction.key), now)
             if not transaction.flow.is_reliable:
                 transaction.interval = T1
-                self.timers.add(T1, (b"G", transaction), now)
+                self.timers.add(T1, (b"G", transaction.key), now)
 
     def _forget_after(self, delay: float, transaction: ServerTransaction, now: float) -> None:
         if delay:
-            self.timers.add(delay, (b"forget", transaction), now)
+            self.timers.add(delay, (b"forget", transaction.key), now)
         else:
             self._servers.pop(transaction.key, None)
 
     # --- timers --------------------------------------------------------------------------------------
 
-    def fire(self, name: bytes, transaction: ServerTransaction, now: float) -> None:
-        """A timer of a transaction that may have ended meanwhile."""
-        if self._servers.get(transaction.key) is not transaction:
+    def fire(self, name: bytes, key: bytes, now: float) -> None:
+        """A timer of a transaction that may have ended meanwhile.
+
+        Queues hold keys: holding transactions would keep 3.5 s of traffic alive, and the collector busy.
+        """
+        transaction = self._servers.get(key)
+        if transaction is None:
             return
         if name == b"100":
             if transaction.state is State.TRYING and not transaction.flow.is_reliable:
@@ -216,7 +220,7 @@ class ServerTransactions:
             self.retransmissions_out += 1
             self._put(transaction.last, transaction.flow)
             transaction.interval = min(2 * transaction.interval, T2)
-            self.timers.add(transaction.interval, (b"G", transaction), now)
+            self.timers.add(transaction.interval, (b"G", transaction.key), now)
 
     @property
     def open(self) -> int:

@@ -1,0 +1,131 @@
+"""Contact: one Contact value of a REGISTER, checked (RFC 3261 §10.3 steps 6 and 7, §20.10).
+
+Rules: what cannot be told again in a 200, or never be sent to, is refused here. That includes a contact that
+is no SIP URI, with 400, and one that names this server, with 403: its requests would come back to us, as many
+times as there are such contacts (RFC 5393 §3).
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from msilod.errors import MalformedMessage, RequestRefused
+from msilod.registrar.policy import RegistrarPolicy
+from msilod.sip.address import NameAddr
+from msilod.sip.grammar import CONTROLS, is_token, number
+from msilod.sip.message import Request
+from msilod.sip.uri import SipUri
+
+IsMyself = Callable[[SipUri], bool]
+
+MAX_CONTACT: Final = 2048
+# There are a few dozen methods in all; more names are somebody's game with our memory.
+MAX_METHODS: Final = 64
+_MAXIMUM: Final = 2**32 - 1
+# RFC 3261 §10.3 step 7: a registrar may refuse an interval only if it is below an hour.
+_HOUR: Final = 3600
+_OWN_PARAMETERS: Final = frozenset((b"q", b"expires"))
+
+
+class Contact:
+    """`uri_text` is the URI as sent; `expires` what the binding gets, in seconds, 0 to remove it.
+
+    `params` are the other parameters as sent, `methods` what `methods=` names.
+    """
+
+    __slots__ = ("expires", "instance", "methods", "params", "q", "reg_id", "uri", "uri_text")
+
+    def __init__(self, address: NameAddr, uri: SipUri, expires: int, q: float) -> None:
+        self.uri = uri
+        self.uri_text = address.uri.decode("ascii")
+        self.expires = expires
+        self.q = q
+        self.instance = text(address.get(b"+sip.instance") or b"")
+        self.reg_id = number(address.get(b"reg-id") or b"", _MAXIMUM) or 0
+        self.methods = method_set((address.get(b"methods") or b"").strip(b'"'))
+        self.params = text(
+            b"".join(
+                b";" + name if value is None else b";%b=%b" % (name, value)
+                for name, value in address.params
+                if name.lower() not in _OWN_PARAMETERS
+            )
+        )
+
+
+def read_contact(
+    request: Request, aor: str, value: bytes, policy: RegistrarPolicy, is_myself: IsMyself | None = None
+) -> Contact:
+    """One value of the Contact list. Raises MalformedMessage (400) and RequestRefused (400, 403, 423)."""
+    refuse_controls(value)
+    address = NameAddr.parse(value)
+    if len(address.uri) > MAX_CONTACT:
+        raise RequestRefused(403, "Contact Too Long")
+    uri = _sip_uri(address)
+    if _names_the_registrar(uri, aor, is_myself):
+        raise RequestRefused(403, "Contact Is the Address of Record")
+    return Contact(address, uri, _expires(request, address, policy), _q(address))
+
+
+def refuse_controls(value: bytes) -> None:
+    """Raise MalformedMessage (400) for what a quoted string may hold and no line of ours (F13).
+
+    TAB is no control here: it is white space in a header (RFC 3261 §25.1).
+    """
+    if value.translate(None, _UNSAYABLE) != value:
+        raise MalformedMessage("Control Character")
+
+
+_UNSAYABLE: Final = CONTROLS.replace(b"\t", b"")
+
+
+def text(value: bytes) -> str:
+    """Header bytes as the text of a Binding; what is no UTF-8 is told by its bytes."""
+    return value.decode("utf-8", "backslashreplace")
+
+
+def _sip_uri(address: NameAddr) -> SipUri:
+    try:
+        return SipUri.parse(address.uri)
+    except MalformedMessage as error:
+        # The 416 of another scheme speaks of Request-URIs (RFC 3261 §21.4.14).
+        raise RequestRefused(400, "Contact Is No SIP URI", detail=error.phrase) from error
+
+
+def _names_the_registrar(uri: SipUri, aor: str, is_myself: IsMyself | None) -> bool:
+    if is_myself is not None and is_myself(uri):
+        return True
+    return uri.user is not None and uri.port is None and uri.aor() == aor
+
+
+def _expires(request: Request, address: NameAddr, policy: RegistrarPolicy) -> int:
+    """The contact's own, else the header's, else the default; garbage is as the default (F9)."""
+    own = address.get(b"expires")
+    value = own if own is not None else request.headers.get(b"expires")
+    seconds = number(value, _MAXIMUM) if value is not None else None
+    if seconds is None:
+        seconds = policy.default_expires
+    elif 0 < seconds < min(policy.min_expires, _HOUR):
+        raise RequestRefused(423, "Interval Too Brief", [(b"Min-Expires", b"%d" % policy.min_expires)])
+    return min(seconds, policy.max_expires)
+
+
+def _q(address: NameAddr) -> float:
+    """qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )."""
+    value = address.get(b"q")
+    if value is None:
+        return 1.0
+    whole, _, part = value.partition(b".")
+    thousandths = number((part + b"000")[:3], 999) if len(part) <= 3 else None
+    if whole not in (b"0", b"1") or thousandths is None or (whole == b"1" and thousandths):
+        raise MalformedMessage("Bad q")
+    return int(whole) + thousandths / 1000
+
+
+# Phones of one make say the same: one set for all of them. 512 keys of at most 16 kB.
+@lru_cache(512)
+def method_set(value: bytes) -> frozenset[str] | None:
+    """`INVITE, MESSAGE` as a set; None when nothing is named. Raises MalformedMessage (400) past MAX_METHODS."""
+    names = [name.strip(b" \t") for name in value.split(b",", MAX_METHODS)]
+    if len(names) > MAX_METHODS:
+        raise MalformedMessage("Too Many Methods")
+    return frozenset(name.decode("ascii").upper() for name in names if is_token(name)) or None
