@@ -13,7 +13,7 @@ from msilod.sip.flow import Endpoint
 from msilod.sip.uri import SipUri
 
 _LOOPBACK_NAMES: Final = ("localhost",)
-CACHED_URIS: Final = 16_384
+CACHED_URIS: Final = 32_768
 
 
 class Named:
@@ -51,7 +51,7 @@ class Myself:
         self._aliases = frozenset(_bracketed(name) for name in names) - frozenset(self.domains)
         self._hosts = self._aliases | frozenset(self.domains)
         self._sent_by = frozenset(f"{host}:{port}".encode() for host in self._aliases for port in self.ports)
-        # Recipients recur: 5 us a request become 0.1. Some 10 MB when full; a hostile crowd only evicts.
+        # Recipients recur: 5 us a request become 0.1. Some 20 MB when full; a hostile crowd only evicts.
         self.named: Callable[[bytes], Named] = lru_cache(CACHED_URIS)(self._named)
 
     def _named(self, raw: bytes) -> Named:

@@ -88,18 +88,20 @@ def _satisfy_strict_router(request: Request) -> None:
 
     A Route that is no SIP URI is for whoever put it there to understand.
     """
-    first, *rest = request.headers.split(b"route") or [b""]
+    values = request.headers.split(b"route")
+    if not values or values[0].partition(b">")[0].endswith(b";lr"):
+        return
     try:
-        address = NameAddr.parse(first)
-        is_strict = "lr" not in SipUri.parse(address.uri).params
+        address = NameAddr.parse(values[0])
+        is_loose = "lr" in SipUri.parse(address.uri).params
     except MalformedMessage:
         return
-    if is_strict:
-        rest.append(b"<%b>" % request.uri)
-        request.headers.remove(b"route")
-        for value in rest:
-            request.headers.add(b"Route", value)
+    if not is_loose:
+        own = b"<%b>" % request.uri
         request.uri = address.uri
+        request.headers.remove(b"route")
+        for value in (*values[1:], own):
+            request.headers.add(b"Route", value)
 
 
 def loop_hash(request: Request) -> bytes:
@@ -116,7 +118,14 @@ def loop_hash(request: Request) -> bytes:
         elif name == b"route" and not route:
             route = line
     # Only we compare it, and only while we run: Python's keyed hash does, at a fifth of a digest's price.
-    parts = (request.uri, _first(route) if route else b"", request.call_id, request.cseq, _tag(from_), _tag(to))
+    parts = (
+        request.uri,
+        _first(route) if route else b"",
+        request.call_id,
+        request.cseq,
+        _tag(from_),
+        _tag(to),
+    )
     return b"%016x" % (hash(parts) & _MASK)
 
 

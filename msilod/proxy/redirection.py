@@ -20,11 +20,12 @@ def redirection(
 ) -> tuple[tuple[str, ...], Response | None]:
     """The URIs to try, best q first, and what is left of `response` for upstream; None when nothing is.
 
-    `tried` are the URIs that have had a branch; `room` is how many more there may be.
+    `tried` are the URIs that have had a branch; `room` is how many more there may be. Raises MalformedMessage
+    for a Request-URI or a tried one that is no SIP URI.
     """
     if response.status not in _RECURSIBLE or room <= 0:
         return (), response
-    known = [SipUri.parse(uri) for uri in tried]
+    known = [SipUri.parse(request.uri), *map(SipUri.parse, tried)]
     is_sips = request.uri[:5].lower() == b"sips:"
     used: list[tuple[float, str]] = []
     left: list[bytes] = []
@@ -67,6 +68,6 @@ def _without(response: Response, left: list[bytes]) -> Response | None:
         return None
     rest = response.copy()
     rest.headers.remove(b"contact")
-    for value in left:
-        rest.headers.add(b"Contact", value)
+    # As they were received: `add` would raise for a NUL in somebody's display name.
+    rest.headers.fields += [(b"contact", b"Contact: " + value) for value in left]
     return rest

@@ -9,7 +9,6 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from msilod.errors import MalformedMessage
 from msilod.proxy.redirection import redirection
 from msilod.sip.message import Request, Response
 from msilod.sip.status import reason
@@ -30,7 +29,7 @@ _CHALLENGES: Final = (b"www-authenticate", b"proxy-authenticate")
 
 
 @dataclass(frozen=True, slots=True)
-class Final_(Generic[Branch]):
+class BranchEnd(Generic[Branch]):
     """How a branch ended; `response` None for a 408 or 503 that nobody sent (§16.7 step 1, §16.9)."""
 
     branch: Branch
@@ -41,7 +40,7 @@ class Final_(Generic[Branch]):
 @dataclass(frozen=True, slots=True)
 class Step(Generic[Branch]):
     """What to do now, in this order: `forward` upstream, or answer with a status of our own; CANCEL branches;
-    begin branches to the URIs of `recurse`. `is_over`: the last branch has ended, or a 2xx has settled it.
+    begin branches to the URIs of `recurse`. `is_over`: no branch is left. No field set: wait.
     """
 
     forward: Response | None = None
@@ -59,7 +58,7 @@ class ResponseContext(Generic[Branch]):
     """
 
     __slots__ = (
-        "_finals", "_may_use", "_max_targets", "_pending", "_tried", "is_answered", "is_cancelled", "is_closed",
+        "_finals", "_max_targets", "_may_use", "_pending", "_tried", "is_answered", "is_cancelled", "is_closed",
         "request",
     )  # fmt: skip
 
@@ -74,7 +73,7 @@ class ResponseContext(Generic[Branch]):
         self._max_targets = max_targets
         self._tried: list[str] = []
         self._pending: dict[Branch, bool] = {}
-        self._finals: dict[Branch, Final_[Branch]] = {}
+        self._finals: dict[Branch, BranchEnd[Branch]] = {}
 
     # --- what is known -------------------------------------------------------------------------------
 
@@ -84,7 +83,7 @@ class ResponseContext(Generic[Branch]):
         return list(self._pending)
 
     @property
-    def finals(self) -> list[Final_[Branch]]:
+    def finals(self) -> list[BranchEnd[Branch]]:
         """How the others ended, in order; a late answer stands in place of its silence."""
         return list(self._finals.values())
 
@@ -116,15 +115,15 @@ class ResponseContext(Generic[Branch]):
             return self._succeeded(branch, response)
         if 300 <= response.status < 400:
             return self._redirected(branch, response)
-        return self._failed(Final_(branch, response.status, response))
+        return self._failed(BranchEnd(branch, response.status, response))
 
     def timed_out(self, branch: Branch) -> Step[Branch]:
         """Timer B or F, or the owner's limit: counts as 408 (§16.7 step 1); the branch may still live."""
-        return self._failed(Final_(branch, NO_ANSWER, None))
+        return self._failed(BranchEnd(branch, NO_ANSWER, None))
 
     def transport_failed(self, branch: Branch) -> Step[Branch]:
         """Nothing could be sent: counts as 503 (§16.9)."""
-        return self._failed(Final_(branch, NO_TRANSPORT, None))
+        return self._failed(BranchEnd(branch, NO_TRANSPORT, None))
 
     def timer_c(self, branch: Branch) -> Step[Branch]:
         """§16.8: a branch that rings is cancelled, and its 487 ends it; a silent one counts as 408."""
@@ -140,7 +139,7 @@ class ResponseContext(Generic[Branch]):
     # --- §16.7 ---------------------------------------------------------------------------------------
 
     def _succeeded(self, branch: Branch, response: Response) -> Step[Branch]:
-        self._end(Final_(branch, response.status, response))
+        self._end(BranchEnd(branch, response.status, response))
         forward = response if self._is_invite or not self.is_answered else None
         self.is_answered = self.is_closed = True
         return Step(forward=forward, cancel=self._to_cancel(), is_over=not self._pending)
@@ -152,14 +151,14 @@ class ResponseContext(Generic[Branch]):
             room = self._max_targets - len(self._tried)
             recurse, left = redirection(self.request, response, self._tried, self._may_use, room)
         if not recurse:
-            return self._failed(Final_(branch, response.status, response))
+            return self._failed(BranchEnd(branch, response.status, response))
         self._pending.pop(branch, None)
         self._finals.pop(branch, None)
         if left is not None:
-            self._finals[branch] = Final_(branch, left.status, left)
+            self._finals[branch] = BranchEnd(branch, left.status, left)
         return Step(recurse=recurse)
 
-    def _failed(self, final: Final_[Branch]) -> Step[Branch]:
+    def _failed(self, final: BranchEnd[Branch]) -> Step[Branch]:
         if not self._end(final):
             return Step()
         cancel: tuple[Branch, ...] = ()
@@ -171,7 +170,7 @@ class ResponseContext(Generic[Branch]):
             return Step(cancel=cancel, is_over=not self._pending)
         return self._decide()
 
-    def _end(self, final: Final_[Branch]) -> bool:
+    def _end(self, final: BranchEnd[Branch]) -> bool:
         """False for what ends nothing: a branch that was never begun, or has ended for good."""
         known = self._finals.get(final.branch)
         is_pending = self._pending.pop(final.branch, None) is not None

@@ -32,6 +32,10 @@ class Target:
 
 def target_set(bindings: Iterable[Binding]) -> list[Target]:
     """The bindings as targets, in their order (best q first), never the same one twice (§16.5)."""
+    bindings = list(bindings)
+    if len(bindings) == 1:
+        only = bindings[0]
+        return [Target(only.contact, only.flow, only.path, only.q, only)]
     targets: list[Target] = []
     seen: set[tuple[str, Flow | None]] = set()
     for binding in bindings:

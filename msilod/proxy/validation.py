@@ -77,7 +77,7 @@ def _check(line: bytes) -> None:
     value = line.partition(b":")[2].strip(WSP)
     if value[:1] == b'"' and b"\\" not in value:
         # Half of all phones send a display name: past its quotes the address is of the usual form.
-        display, quote, rest = value[1:].partition(b'"')
+        _, quote, rest = value[1:].partition(b'"')
         if quote and rest[:2] == b" <":
             value = rest[1:]
     check_address(value)

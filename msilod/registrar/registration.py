@@ -225,7 +225,9 @@ def _binding(
         flow=flow,
         instance=contact.instance,
         reg_id=contact.reg_id,
-        user_agent=text((request.headers.get(b"user-agent") or b"")[:MAX_USER_AGENT].translate(None, CONTROLS)),
+        user_agent=text(
+            (request.headers.get(b"user-agent") or b"")[:MAX_USER_AGENT].translate(None, CONTROLS)
+        ),
         methods=contact.methods or allow,
     )
 

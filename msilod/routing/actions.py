@@ -42,4 +42,12 @@ class Drop:
     """drop(): no answer at all."""
 
 
-Action = Reply | Save | Relay | Store | Drop
+@dataclass(frozen=True, slots=True)
+class Break:
+    """break, in failure_route: the best answer of the branches goes to the sender as it came.
+
+    With its headers, since a 401 is worth nothing without its challenge; silence stays silence (RFC 4320 §4.2).
+    """
+
+
+Action = Reply | Save | Relay | Store | Drop | Break

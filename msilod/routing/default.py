@@ -11,6 +11,11 @@
     }
     t_relay();
 
+    failure_route[1] {
+        if (!method=="MESSAGE") break;
+        if (m_store("1")) t_reply("202", "Accepted"); else t_reply("503", "Service Unavailable");
+    }
+
 >>> from msilod.sip.uri import SipUri
 >>> bob = SipUri.parse("sip:bob@example.test")
 >>> route(RoutingRequest(b"MESSAGE", bob))
@@ -21,11 +26,13 @@ Relay(on_failure=True)
 Reply(status=404, phrase='Not Found')
 >>> failure_route(RoutingRequest(b"MESSAGE", bob, is_registered=True), 405)
 Store(mode=1, next_hop='')
+>>> failure_route(RoutingRequest(b"INFO", bob, is_registered=True), 401)
+Break()
 """
 
 from typing import Final
 
-from msilod.routing.actions import Action, Relay, Reply, Save, Store
+from msilod.routing.actions import Action, Break, Relay, Reply, Save, Store
 from msilod.routing.request import RoutingRequest
 
 # Made once: the policy is asked for every request.
@@ -36,6 +43,7 @@ STORE: Final = (Store(0), Store(1), Store(2))
 NOT_FOUND: Final = Reply(404, "Not Found")
 OK: Final = Reply(200, "OK")
 NOT_ALLOWED: Final = Reply(405, "Method Not Allowed")
+BREAK: Final = Break()
 
 
 def route(request: RoutingRequest) -> Action:
@@ -60,5 +68,5 @@ def failure_route(request: RoutingRequest, status: int) -> Action:
     The Request-URI has become the contact's by then, so mode 0 would store under it: mode 1.
     """
     if request.method != b"MESSAGE":
-        return Reply(status)
+        return BREAK
     return STORE[max(request.mode, 1)]

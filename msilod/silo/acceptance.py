@@ -43,8 +43,8 @@ NEVER_SENT: Final = _NOT_KEPT - {b"p-asserted-identity", b"p-preferred-identity"
 _NOT_KEPT_OF_TRUSTED: Final = _NOT_KEPT - {b"p-asserted-identity"}
 
 _IS_COMPOSING: Final = b"application/im-iscomposing+xml"
-# Senders and recipients recur; 4,096 URIs of at most 2 kB.
-_CACHED_URIS: Final = 4096
+# Senders and recipients recur; some 10 MB when full, and a hostile crowd only evicts.
+_CACHED_URIS: Final = 32_768
 
 
 class Absorbed(RequestRefused):
