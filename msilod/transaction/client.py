@@ -1,76 +1,61 @@
 """ClientTransaction: one request that went out on one branch (RFC 3261 §17.1)."""
 
-from typing import Final, Protocol
+from typing import Protocol
 
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response
-from msilod.transaction.tables import State
+from msilod.transaction.tables import ICT, NICT, Machine
+from msilod.transaction.timers import T1
 
 
 class ClientOwner(Protocol):
-    """Who hears of the end."""
+    """Who hears what became of a request. One of the last two calls, or a final response, is the end."""
 
     def on_response(self, transaction: "ClientTransaction", response: Response, now: float) -> None:
-        """A provisional or final response, our Via taken off."""
+        """A provisional or final response, ready to be forwarded: our Via is taken off.
+
+        Of an INVITE each 2xx, its copies included (RFC 6026 §7.2).
+        """
 
     def on_limit(self, transaction: "ClientTransaction", now: float) -> None:
-        """The branch limit passed without a final answer (INVITE: without any); it lives on."""
+        """The branch limit has passed without a final answer (INVITE: without any). It goes on living."""
 
     def on_timeout(self, transaction: "ClientTransaction", now: float) -> None:
-        """Timer B or F."""
+        """Timer B or F: to be treated as a 408 (RFC 3261 §8.1.3.1)."""
 
     def on_transport_error(self, transaction: "ClientTransaction", now: float) -> None:
-        """It could not be sent, or ICMP came back, or the connection closed."""
-
-
-class _Nobody:
-    """Owner of the CANCELs that the layer sends itself, and of what has ended."""
-
-    def on_response(self, transaction: "ClientTransaction", response: Response, now: float) -> None:
-        """The INVITE's own response says what became of it."""
-
-    def on_limit(self, transaction: "ClientTransaction", now: float) -> None:
-        """None was set."""
-
-    def on_timeout(self, transaction: "ClientTransaction", now: float) -> None:
-        """The INVITE's timers go on."""
-
-    def on_transport_error(self, transaction: "ClientTransaction", now: float) -> None:
-        """Likewise."""
-
-
-NOBODY: Final = _Nobody()
+        """It could not be sent, ICMP came back, or the connection closed: to be treated as a 503."""
 
 
 class ClientTransaction:
-    """`data` is the request as sent; `limit_at` 0.0 when there is no branch limit, or it has fired."""
+    """`started` in monotonic seconds; `request` has our Via on top.
+
+    `branch` names it among the living; a CANCEL of ours, which shares that of its INVITE, has a word before.
+    `data` is what Timer A or E sends again, on streams nothing. `alarm` is the one deadline that counts, of
+    all that wait for this branch; `resend_at` and `interval` belong to Timer A or E. `limit_at` is 0.0
+    without a branch limit and when it has passed.
+    """
 
     __slots__ = (
-        "branch", "cancel_wanted", "data", "due", "flow", "interval", "limit_at", "owner", "request", "started",
-        "state",
+        "alarm", "branch", "data", "flow", "interval", "limit_at", "machine", "owner", "request", "resend_at",
+        "started", "state", "wants_cancel",
     )  # fmt: skip
 
     def __init__(
-        self, request: Request, flow: Flow, owner: ClientOwner, branch: bytes, started: float, state: State
+        self, request: Request, flow: Flow, owner: ClientOwner, branch: bytes, started: float
     ) -> None:
         self.request = request
         self.flow = flow
         self.owner = owner
         self.branch = branch
         self.started = started
-        self.state = state
+        self.machine: Machine = ICT if request.method == b"INVITE" else NICT
+        self.state = self.machine.initial
         self.data = b""
-        self.interval = 0.0
-        self.due = 0.0
+        self.interval = T1
+        self.alarm = self.resend_at = started + T1
         self.limit_at = 0.0
-        self.cancel_wanted = False
-
-    def leave_owner(self) -> ClientOwner:
-        """The owner, one last time. Owners know their transactions: what has ended must not make a ring of them,
-        or the collector would have to find each (it cost half the relays).
-        """
-        owner, self.owner = self.owner, NOBODY
-        return owner
+        self.wants_cancel = False
 
     def __repr__(self) -> str:
-        return f"<ClientTransaction {self.branch!r} {self.state.name}>"
+        return f"<{self.machine!r} {self.request.method!r} {self.branch!r} {self.state.name} {self.flow!r}>"

@@ -1,8 +1,8 @@
-"""TransactionLayer: matches messages to transactions, runs the tables, answers retransmissions.
+"""TransactionLayer: matches messages to transactions, runs their tables, answers copies.
 
-The contract: call `receive_request`, `receive_response` and `request` with their `now`, and `handle_timeout`
-when `next_deadline` has come. Users are called directly; bytes leave through `send`, which may raise
-TransportError. `now` is monotonic seconds and never decreases.
+The contract: `receive_request`, `receive_response` and `request` get their `now` (monotonic seconds, never
+decreasing); `handle_timeout` is called when `next_deadline` has come. Users and owners are called directly,
+bytes leave through `send`, which may raise TransportError.
 """
 
 from typing import Final
@@ -11,28 +11,34 @@ from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response
 from msilod.transaction.client import ClientOwner, ClientTransaction
 from msilod.transaction.clients import ClientTransactions
-from msilod.transaction.servers import Send, ServerTransactions, TransactionUser
+from msilod.transaction.server import Send, TransactionUser
+from msilod.transaction.servers import ServerTransactions
 
-__all__ = ["TransactionLayer", "TransactionUser"]
+__all__ = ["MAX_TRANSACTIONS", "Send", "TransactionLayer", "TransactionUser"]
 
-# Beyond it new requests get a stateless 503 with Retry-After (law 8). Some 2 kB each.
+# Live server transactions, some 2 kB each with their requests.
 MAX_TRANSACTIONS: Final = 200_000
 
 
 class TransactionLayer:
-    """Both halves. `secret` keys the stateless To tags."""
+    """Both halves. Beyond `max_transactions` new requests get a stateless 503 with Retry-After.
+
+    `secret`: 1 to 64 bytes, keys the stateless To tags.
+    """
 
     def __init__(
         self, user: TransactionUser, send: Send, secret: bytes, max_transactions: int = MAX_TRANSACTIONS
     ) -> None:
-        self.servers = ServerTransactions(user, send, secret, max_transactions)
-        self.clients = ClientTransactions(send)
-        self.receive_request = self.servers.receive
-        self.stateless_tag = self.servers.stateless_tag
+        self._servers = ServerTransactions(user, send, secret, max_transactions)
+        self._clients = ClientTransactions(send)
+
+    def receive_request(self, request: Request, flow: Flow, now: float) -> None:
+        """A request from the wire, its top Via stamped already. Copies never reach the user (§17.2.3)."""
+        self._servers.receive(request, flow, now)
 
     def receive_response(self, response: Response, flow: Flow, now: float) -> None:
-        """A response from the wire; a stray one is dropped and counted."""
-        self.clients.receive(response, now)
+        """A response from the wire. One that matches nothing is dropped and counted (RFC 6026 §8)."""
+        self._clients.receive(response, now)
 
     def request(
         self,
@@ -43,46 +49,81 @@ class TransactionLayer:
         branch: bytes,
         limit: float | None = None,
     ) -> ClientTransaction:
-        """Put our Via with `branch` on top of `request` and send it on `flow`.
+        """Put our Via with `branch` on top of `request` and send it on `flow`; keep the request.
 
-        `limit`, seconds: `owner.on_limit` when there is no final answer by then (INVITE: no answer at all).
-        A transport error reaches `owner` from the next `handle_timeout`, never from in here.
+        `branch` is unique, with the magic cookie (§8.1.1.7). `limit`, seconds: `owner.on_limit` is called
+        once when there is no final answer by then (INVITE: no answer at all). A transport error reaches
+        `owner` from the next `handle_timeout`, never from in here.
         """
-        return self.clients.request(request, flow, owner, now, branch, limit)
+        return self._clients.request(request, flow, owner, now, branch, limit)
 
     def cancel(self, transaction: ClientTransaction, now: float) -> None:
-        """CANCEL a pending INVITE, as soon as it has had a provisional answer (RFC 3261 §9.1)."""
-        self.clients.cancel(transaction, now)
+        """CANCEL a pending INVITE, but not before its first provisional answer (§9.1).
+
+        Its end comes as of any other: a 487, a 2xx that was faster, or `on_timeout` 64*T1 later.
+        """
+        self._clients.cancel(transaction, now)
 
     def transport_failed(self, branch: bytes, now: float) -> None:
-        """ICMP told that this branch did not arrive (RFC 3261 §18.4)."""
-        self.clients.fail(branch, now)
+        """ICMP told that what went out on this branch did not arrive (§18.4)."""
+        self._clients.fail(branch, now)
 
     def flow_closed(self, flow: Flow, now: float) -> None:
         """A connection is gone: what waits for an answer on it fails now."""
-        self.clients.fail_flow(flow, now)
+        self._clients.fail_flow(flow, now)
+
+    def stateless_tag(self, request: Request) -> bytes:
+        """The To tag for an answer outside of any transaction, the same for each copy (§8.2.7)."""
+        return self._servers.stateless_tag(request)
 
     def next_deadline(self) -> float | None:
-        """When `handle_timeout` is due; None when no timer runs."""
-        if self.clients.failed:
-            return float("-inf")
-        deadlines = (self.servers.timers.next_deadline(), self.clients.timers.next_deadline())
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        """When `handle_timeout` is due, perhaps in the past; None when nothing waits."""
+        first, second = self._servers.next_deadline(), self._clients.next_deadline()
+        if first is None or second is None:
+            return second if first is None else first
+        return min(first, second)
 
     def handle_timeout(self, now: float) -> None:
-        """Let everything happen that is due."""
-        self.clients.fail_late(now)
-        for key in self.clients.timers.due(now):
-            self.clients.fire(key, now)
-        for name, key in self.servers.timers.due(now):
-            self.servers.fire(name, key, now)
+        """Let everything happen that is due. Early calls do no harm."""
+        self._clients.handle_timeout(now)
+        self._servers.handle_timeout(now)
 
     @property
     def open_transactions(self) -> int:
-        """Those without a final answer, in and out: what draining waits for."""
-        return self.servers.open + self.clients.open
+        """Those without a final answer, in and out: what draining waits for. A scan, 60 ns for each."""
+        return self._servers.open + self._clients.open
 
     @property
     def remembered(self) -> int:
-        """Answers kept for retransmissions."""
-        return self.servers.remembered
+        """Answers kept for copies of their requests."""
+        return len(self._servers.memory)
+
+    @property
+    def stray_responses(self) -> int:
+        """Responses that matched nothing, copies of final ones among them."""
+        return self._clients.stray_responses
+
+    @property
+    def retransmissions_in(self) -> int:
+        """Copies of requests."""
+        return self._servers.retransmissions_in
+
+    @property
+    def retransmissions_out(self) -> int:
+        """Requests and responses that timers sent again."""
+        return self._servers.retransmissions_out + self._clients.retransmissions_out
+
+    @property
+    def refused(self) -> int:
+        """Requests turned away with 503 because of `max_transactions`."""
+        return self._servers.refused
+
+    @property
+    def unsent(self) -> int:
+        """Answers that the transport could not send."""
+        return self._servers.unsent
+
+    @property
+    def forgotten(self) -> int:
+        """Answers that had to be forgotten before their Timer J, because there were too many."""
+        return self._servers.memory.forgotten

@@ -1,46 +1,88 @@
-"""ServerTransaction: one request that came in, and the answers to it (RFC 3261 §17.2)."""
+"""ServerTransaction: one request that came in, and the answers to it; who serves it (RFC 3261 §17.2)."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response
-from msilod.transaction.tables import State
+from msilod.transaction.tables import IST, NIST, Machine, State
 
 if TYPE_CHECKING:
     from msilod.transaction.servers import ServerTransactions
 
 
+# Raises TransportError.
+Send = Callable[[bytes, Flow], None]
+
+
 class ServerTransaction:
-    """`last` is the last response as sent. The user answers with `respond` or `forward`, once finally."""
+    """A request other than INVITE. `last` is the response that a copy of the request is answered with."""
 
-    __slots__ = ("flow", "interval", "key", "last", "layer", "request", "state")
+    __slots__ = ("_home", "flow", "key", "last", "request", "state")
 
-    def __init__(
-        self, layer: "ServerTransactions", request: Request, flow: Flow, key: bytes, state: State
-    ) -> None:
-        self.layer = layer
+    machine: ClassVar[Machine] = NIST
+
+    def __init__(self, home: "ServerTransactions", request: Request, flow: Flow, key: bytes) -> None:
+        self._home = home
         self.request = request
         self.flow = flow
         self.key = key
-        self.state = state
+        self.state = self.machine.initial
         self.last = b""
-        self.interval = 0.0
 
     @property
     def is_answered(self) -> bool:
-        """True from the final response on."""
-        return self.state is not State.TRYING and self.state is not State.PROCEEDING
+        """True from the final response on, and when it is too late for one: further answers are dropped."""
+        return self.state > State.PROCEEDING
 
     def respond(
         self, status: int, now: float, to_tag: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()
     ) -> None:
-        """An answer of our own; without `to_tag` it gets the stateless tag (RFC 3261 §8.2.6.2, §8.2.7)."""
-        self.layer.respond(self, status, now, to_tag, headers)
+        """An answer of our own; `headers` are (printed name, value).
+
+        Without `to_tag` it gets the stateless one, the same for each copy (RFC 3261 §8.2.6.2, §8.2.7).
+        Dropped: what RFC 4320 forbids to a non-INVITE (1xx but 100, an early 100, 408), and what comes after
+        a final response. Raises ValueError for a value with CR, LF or NUL.
+        """
+        self._home.respond(self, status, now, to_tag, headers)
 
     def forward(self, response: Response, now: float) -> None:
-        """A response from downstream, its top Via the request's own (§16.7 step 9)."""
-        self.layer.forward(self, response, now)
+        """A response from downstream; its top Via is the request's own (§16.7 step 9). Dropped: as above.
+
+        Of an answered INVITE every further 2xx goes out as well (RFC 6026 §7.1).
+        """
+        self._home.forward(self, response, now)
 
     def __repr__(self) -> str:
-        return f"<ServerTransaction {self.request.method!r} {self.state.name}>"
+        return f"<{self.machine!r} {self.request.method!r} {self.state.name} {self.flow!r}>"
+
+
+class InviteServerTransaction(ServerTransaction):
+    """`tag` is the To tag of the final response, which an ACK without the magic cookie is matched by.
+
+    `resend_at` and `ends_at` are the deadlines of Timer G, and of Timer H, I or L; `interval` is Timer G's.
+    """
+
+    __slots__ = ("ends_at", "interval", "resend_at", "tag")
+
+    machine: ClassVar[Machine] = IST
+
+    def __init__(self, home: "ServerTransactions", request: Request, flow: Flow, key: bytes) -> None:
+        super().__init__(home, request, flow, key)
+        self.tag = b""
+        self.interval = 0.0
+        self.resend_at = 0.0
+        self.ends_at = 0.0
+
+
+class TransactionUser(Protocol):
+    """Who serves requests."""
+
+    def on_request(self, transaction: ServerTransaction, now: float) -> None:
+        """A new request, never an ACK or a CANCEL. An INVITE that gets no answer in here gets a 100."""
+
+    def on_cancel(self, invite: ServerTransaction, now: float) -> None:
+        """A CANCEL for this INVITE, not finally answered yet, came and has had its 200 (§9.2)."""
+
+    def on_ack(self, request: Request, flow: Flow, now: float) -> None:
+        """An ACK for a 2xx, or for nothing known: to be routed, never answered (§13.2.2.4, §16.11)."""

@@ -1,0 +1,132 @@
+"""Request forwarding, RFC 3261 §16.6 (rows P4, P5, R11) and the parts of a branch (P6)."""
+
+import pytest
+
+from msilod.errors import MalformedMessage
+from msilod.proxy.forwarding import branch_for, forward_request, loop_hash, next_hop, target_uri
+from msilod.proxy.target_set import Target
+from tests.proxy.wire import request
+
+
+def test_p4_only_uri_hops_and_route_change() -> None:
+    made = request(extra="Subject: s\r\nX-Odd:  kept  \r\nContact: <sip:foreign@x>\r\nv: SIP/2.0/UDP q\r\n")
+    before = list(made.headers.fields)
+    out = forward_request(made, Target("sip:bob@192.0.2.9;ob?Subject=x", path=("<sip:p1;lr>", "<sip:p2;lr>")))
+    assert out.uri == b"sip:bob@192.0.2.9;ob"
+    assert out.headers.get(b"max-forwards") == b"69"
+    assert out.headers.split(b"route") == [b"<sip:p1;lr>", b"<sip:p2;lr>"]
+    changed = (b"max-forwards", b"route")
+    assert [f for f in out.headers.fields if f[0] not in changed] == [
+        f for f in before if f[0] not in changed
+    ]
+    assert made.headers.fields == before, "the original is not touched"
+    assert made.uri == b"sip:bob@example.test"
+
+
+@pytest.mark.parametrize(
+    ("hops", "out"), [("70", b"69"), ("1", b"0"), ("255", b"254"), ("", b"33"), ("007", b"6")]
+)
+def test_p4_a_hop_less_or_a_fresh_count(hops: str, out: bytes) -> None:
+    assert forward_request(request(hops=hops), Target("sip:x@y"), 33).headers.get_all(b"max-forwards") == [
+        out
+    ]
+
+
+@pytest.mark.parametrize(
+    ("contact", "uri"),
+    [
+        ("sip:a@b;method=INVITE", b"sip:a@b"),
+        ("sip:a@b;%6dethod=INVITE;ob", b"sip:a@b;ob"),
+        ("sip:a@b;METHOD=INVITE;x=1", b"sip:a@b;x=1"),
+        ("sip:a@b?x=y", b"sip:a@b"),
+        ("sip:a@b;transport=tcp?Route=%3Csip:evil%3E", b"sip:a@b;transport=tcp"),
+        ("sip:a@b;ob", b"sip:a@b;ob"),
+        ("sip:method@B.test;x=%41", b"sip:method@B.test;x=%41"),
+        ("sip:a?b@c", b"sip:a?b@c"),
+        ("sip:a@[2001:db8::9]:5070;transport=ws", b"sip:a@[2001:db8::9]:5070;transport=ws"),
+    ],
+)
+def test_p4_a_contact_as_request_uri(contact: str, uri: bytes) -> None:
+    assert target_uri(contact) == uri
+
+
+def test_p4_r11_the_path_stands_before_routes_of_the_request() -> None:
+    made = request(extra="Route: <sip:far.test;lr>\r\n")
+    out = forward_request(made, Target("sip:x@y", path=("<sip:p1;lr>", "<sip:p2;lr>")))
+    assert out.headers.split(b"route") == [b"<sip:p1;lr>", b"<sip:p2;lr>", b"<sip:far.test;lr>"]
+
+
+@pytest.mark.parametrize(
+    "first", ["<sip:p1;lr>", "<sip:p1;lr;x>", "<sip:p1;lr=on>", "<sip:p1;%6C%72>", "<tel:1>"]
+)
+def test_p4_a_loose_router_keeps_its_route(first: str) -> None:
+    out = forward_request(request(), Target("sip:x@y", path=(first,)))
+    assert (out.uri, out.headers.split(b"route")) == (b"sip:x@y", [first.encode()])
+
+
+@pytest.mark.parametrize(
+    "strict", ["<sip:p1>", "<sip:lr@p1>", "<sip:p1;lrx>", '"x;lr" <sip:p1;transport=tcp>']
+)
+def test_p4_a_strict_router_gets_the_request_uri(strict: str) -> None:
+    out = forward_request(request(), Target("sip:x@y?a=b", path=(strict, "<sip:p2;lr>")))
+    assert b"<%b>" % out.uri == strict.encode()[strict.index("<") :]
+    assert out.headers.split(b"route") == [b"<sip:p2;lr>", b"<sip:x@y>"]
+
+
+def test_p4_the_next_hop_is_path_then_route_then_the_target() -> None:
+    plain, routed = request(), request(extra="Route: <sip:far.test;lr>, <sip:further.test;lr>\r\n")
+    assert str(next_hop(plain, Target("sip:x@y:5070;transport=tcp"))) == "sip:x@y:5070;transport=tcp"
+    assert str(next_hop(routed, Target("sip:x@y"))) == "sip:far.test;lr"
+    assert str(next_hop(routed, Target("sip:x@y", path=('"P" <sip:p1:5080;lr>;x=1',)))) == "sip:p1:5080;lr"
+    with pytest.raises(MalformedMessage):
+        next_hop(plain, Target("sip:x@y", path=("garbage",)))
+
+
+@pytest.mark.parametrize("method", ["MESSAGE", "REGISTER", "OPTIONS", "BYE", "ACK", "PUBLISH", "INFO"])
+def test_p5_no_record_route_outside_dialog_forming_requests(method: str) -> None:
+    assert (
+        b"record-route" not in forward_request(request(method), Target("sip:x@y"), 70, b"sip:me;lr").headers
+    )
+
+
+@pytest.mark.parametrize("method", ["INVITE", "SUBSCRIBE", "REFER"])
+def test_p5_record_route_goes_before_those_of_others(method: str) -> None:
+    made = request(method, extra="Record-Route: <sip:before.test;lr>\r\n")
+    out = forward_request(made, Target("sip:x@y"), 70, b"sip:me;lr")
+    assert out.headers.split(b"record-route") == [b"<sip:me;lr>", b"<sip:before.test;lr>"]
+    assert b"record-route" not in forward_request(request(method), Target("sip:x@y")).headers
+
+
+def test_p5_no_contact_is_added_and_a_foreign_one_passes() -> None:
+    assert b"contact" not in forward_request(request(), Target("sip:x@y")).headers
+    out = forward_request(request(extra="Contact: <sip:a@b>\r\n"), Target("sip:x@y"))
+    assert out.headers.get_all(b"contact") == [b"<sip:a@b>"]
+
+
+def test_p6_a_branch_has_the_cookie_the_random_and_the_loop_part() -> None:
+    assert branch_for(b"aa55", b"00ff") == b"z9hG4bKaa55.00ff"
+    assert branch_for(b"aa55", b"") == b"z9hG4bKaa55"
+
+
+def test_p6_the_loop_hash_depends_on_what_decides_and_names_the_request() -> None:
+    same = loop_hash(request())
+    assert len(same) == 16
+    assert loop_hash(request("INFO", hops="3", extra="Subject: x\r\n")) == same, "not on method or hops"
+    other_call, other_cseq = request(), request()
+    other_call.call_id, other_cseq.cseq = b"d", 2
+    others = [
+        request(uri="sip:carol@example.test"),
+        request(extra="Route: <sip:p;lr>\r\n"),
+        request(extra="Route: <sip:q;lr>\r\n"),
+        request(from_="<sip:a@example.test>;tag=b"),
+        request(to="<sip:bob@example.test>;tag=b"),
+        other_call,
+        other_cseq,
+    ]
+    assert len({same, *map(loop_hash, others)}) == 1 + len(others)
+
+
+def test_p6_the_loop_hash_sees_only_the_topmost_route() -> None:
+    one_line = loop_hash(request(extra="Route: <sip:p;lr>, <sip:q;lr>\r\n"))
+    assert loop_hash(request(extra="Route: <sip:p;lr>\r\nRoute: <sip:q;lr>\r\n")) == one_line
+    assert loop_hash(request(extra="Route: <sip:p;lr>\r\n")) == one_line
