@@ -70,8 +70,10 @@ class Fork:
         status = response.status
         if status < 200:
             return
+        # An ended branch is let go of at once: it knows us as its owner, and a ring would be the collector's.
+        target = self.branches.pop(transaction, None)
         if self.decided:
-            self._late(transaction, status, now)
+            self._late(transaction, target, status, now)
         if status < 300:
             self.decided = True
             if not self.server.is_answered:
@@ -84,7 +86,7 @@ class Fork:
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:
         """fr_timer: the branch counts as failed and lives on."""
         if not self.decided:
-            self.live[transaction] = self.branches[transaction]
+            self.live[transaction] = self.branches.pop(transaction)
             self._branch_failed(transaction, NO_ANSWER, now)
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
@@ -96,13 +98,14 @@ class Fork:
         self._ended(transaction, NO_TRANSPORT, now)
 
     def _ended(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        target = self.branches.pop(transaction, None)
         if self.decided or transaction in self.live:
-            self._late(transaction, 0, now)
+            self._late(transaction, target, 0, now)
         else:
             self._branch_failed(transaction, status, now)
 
-    def _late(self, transaction: ClientTransaction, status: int, now: float) -> None:
-        target = self.live.pop(transaction, None) or self.branches.get(transaction)
+    def _late(self, transaction: ClientTransaction, target: Target | None, status: int, now: float) -> None:
+        target = self.live.pop(transaction, None) or target
         if self.on_late is not None and target is not None:
             self.on_late(self, target, status, now)
 

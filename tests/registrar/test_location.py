@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msilod.registrar.binding import Binding
@@ -267,6 +267,7 @@ STEPS = st.lists(
 
 
 @pytest.mark.parametrize("limit", [1, 3, 100])
+@settings(deadline=None)
 @given(steps=STEPS)
 def test_every_binding_is_either_bound_or_told_to_the_sweep_once(
     limit: int, steps: list[tuple[str, list[tuple[str, int]], int]]
