@@ -1,6 +1,8 @@
 """The response context, RFC 3261 §16.7 to §16.10 (rows P8, P9, P10, P11, X5)."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from msilod.proxy.response_context import MAX_CHALLENGES, ResponseContext, Step, best_response
 from msilod.sip.uri import SipUri
@@ -280,6 +282,16 @@ def test_p8_a_3xx_begins_new_branches_and_is_forgotten_when_used_up() -> None:
     assert status_of(made.final("b", response(486))) == 486
 
 
+def test_p8_contacts_that_may_not_be_followed_go_upstream_with_the_best() -> None:
+    made: ResponseContext[str] = ResponseContext(request("INVITE"), lambda uri: uri.host == "192.0.2.9")
+    made.add_branch("a", "sip:a@192.0.2.9")
+    step = made.final("a", response(302, contact="<sip:new@192.0.2.9>, <sip:far@far.test>"))
+    made.add_branch("b", step.recurse[0])
+    best = made.final("b", response(486)).forward
+    assert best is not None
+    assert (best.status, best.headers.get_all(b"contact")) == (302, [b"<sip:far@far.test>"])
+
+
 def test_p8_redirections_that_lead_in_a_circle_end() -> None:
     made: ResponseContext[int] = ResponseContext(request("INVITE"), anybody, max_targets=4)
     made.add_branch(0, "sip:u0@192.0.2.9")
@@ -302,3 +314,53 @@ def test_p8_no_recursion_once_somebody_has_decided() -> None:
     made.add_branch("b", "sip:b@192.0.2.9")
     made.final("a", response(603))
     assert status_of(made.final("b", response(302, contact="<sip:new@192.0.2.9>"))) == 603
+
+
+# --- laws --------------------------------------------------------------------------------------------
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from("abc"),
+        st.sampled_from(
+            ["silent", "dead", "timer c", "cancel", 100, 180, 200, 302, 401, 404, 408, 480, 487, 503, 603]
+        ),
+    ),
+    max_size=12,
+)
+
+
+def happen(made: ResponseContext[str], method: str, branch: str, event: str | int) -> Step[str]:
+    if isinstance(event, int):
+        answer = response(event, method)
+        return made.provisional(branch, answer) if event < 200 else made.final(branch, answer)
+    if event == "cancel":
+        return made.cancelled()
+    return {"silent": made.timed_out, "dead": made.transport_failed, "timer c": made.timer_c}[event](branch)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "INFO"])
+@settings(deadline=None)
+@given(events=EVENTS)
+def test_p8_x5_whatever_the_branches_do_one_answer_goes_back(
+    method: str, events: list[tuple[str, str | int]]
+) -> None:
+    made = context("a", "b", "c", method=method)
+    upstream: list[int] = []
+    for branch, event in [*events, ("a", "silent"), ("b", "dead"), ("c", 404)]:
+        waiting = made.pending
+        step = happen(made, method, branch, event)
+        upstream += [status_of(step)] if status_of(step) else []
+        assert set(step.cancel) <= set(waiting)
+        assert not step.cancel or method == "INVITE"
+        assert not step.is_over or not made.pending
+    assert made.pending == []
+    finals = [status for status in upstream if status >= 200]
+    refusals = [status for status in finals if status >= 300]
+    if method == "INVITE":
+        assert finals, "an INVITE always has an answer"
+        assert len(refusals) <= 1
+        assert not refusals or finals[0] < 300 or finals[0] == refusals[0]
+    else:
+        assert finals == upstream, "no provisional answers"
+        assert len(finals) <= 1
+        assert 408 not in finals

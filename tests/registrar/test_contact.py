@@ -1,10 +1,13 @@
 """One Contact value: expiry, q, what is refused (rows R4, R7, R9, F9, F11, F13)."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from msilod.errors import MalformedMessage, RequestRefused, SipError
 from msilod.registrar.contact import MAX_METHODS, Contact, method_set, read_contact
 from msilod.registrar.policy import RegistrarPolicy
+from msilod.registrar.registration import Registration
 from msilod.sip.message import build_response
 from msilod.sip.uri import SipUri
 from tests.registrar.wire import AOR, DESK, POLICY, apply, register
@@ -179,3 +182,36 @@ def test_methods_are_bounded() -> None:
     assert len(method_set(b",".join(b"M%d" % n for n in range(MAX_METHODS))) or ()) == MAX_METHODS
     with pytest.raises(MalformedMessage):
         method_set(b",".join(b"M%d" % n for n in range(MAX_METHODS + 1)))
+
+
+PIECES = st.sampled_from(
+    ["<", ">", ";", ",", '"', "=", "\\", "*", "?", "@", ":", "%", "%00", "\0", "\xff", "\t", " ", "sip:", "sips:",
+     "bob", "192.0.2.9", "[::1]", "q", "0.5", "expires", "60", "methods", "+sip.instance", "<sip:bob@192.0.2.9>", "lr"]
+)  # fmt: skip
+LINE = st.lists(PIECES, max_size=12).map("".join)
+
+
+def outcome(contact: str, extra: str) -> Registration | int:
+    """What a REGISTER comes to, or the status that refuses it."""
+    try:
+        return apply(register(contact, extra=extra))
+    except SipError as error:
+        return error.status
+
+
+@settings(deadline=None, max_examples=300)
+@given(contact=LINE, path=LINE, expires=LINE, allow=LINE, agent=LINE)
+def test_f13_whatever_comes_is_refused_or_can_be_told_again(
+    contact: str, path: str, expires: str, allow: str, agent: str
+) -> None:
+    """A 200 that cannot be built would be a client without an answer, behind a commit."""
+    extra = f"Path: {path}\r\nExpires: {expires}\r\nAllow: {allow}\r\nUser-Agent: {agent}\r\n"
+    registration = outcome(contact, extra)
+    if isinstance(registration, int):
+        assert registration in (400, 403, 416, 423)
+        return
+    headers = [(b"Contact", line) for line in registration.contact_lines] + registration.headers
+    answer = build_response(register(DESK), 200, headers=headers)
+    assert len(answer.headers.split(b"contact")) == len(registration.bindings)
+    again = apply(register(contact, extra=extra, cseq=2), registration.bindings)
+    assert again.added == []
