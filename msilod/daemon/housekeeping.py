@@ -77,8 +77,7 @@ class Housekeeping:
         self.forwarder.check_timer_c(now)
         if self._ticks % RENEWAL == 0:
             self.writer.renew(self.clock.wall())
-        if self._ticks % self.check_time == 0:
-            self._sweep()
+        self._sweep()
         if self._ticks % (self.check_time * self.clean_period) == 0:
             self._clean()
 

@@ -13,6 +13,7 @@ import trio
 
 from msilod.errors import MsilodError, TransportError
 from msilod.proxy.target_set import Target
+from msilod.sip.address import NameAddr
 from msilod.sip.flow import TCP, Flow
 from msilod.sip.uri import SipUri
 from msilod.transport.transports import Transports
@@ -47,7 +48,7 @@ class Paths:
 
     def _find(self, target: Target) -> Flow | None:
         if target.path:
-            return self._by_uri(SipUri.parse(target.path[0]))
+            return self._by_uri(_first_hop(target))
         flow = target.flow
         if flow is None:
             return self._by_uri(SipUri.parse(target.uri))
@@ -74,7 +75,7 @@ class Paths:
 
     def dial(self, target: Target, then: Dialled) -> None:
         """Connect by TCP to where the target is and call `then(flow, now)`, the flow None when that fails."""
-        uri = SipUri.parse(target.path[0] if target.path else target.uri)
+        uri = _first_hop(target)
         self.nursery.start_soon(self._dial, _bare(uri.host), uri.port or DEFAULT_PORT, then)
 
     async def _dial(self, host: str, port: int, then: Dialled) -> None:
@@ -85,6 +86,13 @@ class Paths:
             flow = None
         then(flow, trio.current_time())
         self.after()
+
+
+def _first_hop(target: Target) -> SipUri:
+    """The stored Path's first URI (RFC 3327 §5.3) or a configured next hop; else the target itself."""
+    if not target.path:
+        return SipUri.parse(target.uri)
+    return SipUri.parse(NameAddr.parse(target.path[0].encode("utf-8", "replace")).uri)
 
 
 def _bare(host: str) -> str:

@@ -46,7 +46,7 @@ class RegistrarService:
         self.myself = myself
         self.clock = clock
         self.counters = counters
-        self._refreshed: dict[str, list[Binding]] = {}
+        self._refreshed: dict[str, dict[str, Binding]] = {}
         self._date = (0, b"")
 
     def configure(self, policy: RegistrarPolicy) -> None:
@@ -58,7 +58,7 @@ class RegistrarService:
     def write_refreshes(self) -> None:
         """Once a second: what was answered from memory goes to the disk, each AOR once (R6)."""
         refreshed, self._refreshed = self._refreshed, {}
-        current = [binding for group in refreshed.values() for binding in group]
+        current = [binding for group in refreshed.values() for binding in group.values()]
         if current:
             self.writer.refresh(current)
 
@@ -67,13 +67,13 @@ class RegistrarService:
         request, wall = transaction.request, self.clock.wall()
         aor = self._aor_of(request.headers.get(b"to") or b"")
         before = self.location.bindings(aor, wall)
-        registration = process(request, aor, before, self.policy, transaction.flow, wall)
+        registration = process(request, aor, before, self.policy, transaction.flow, wall, self.myself.owns)
         if registration.is_query:
             self._answer(transaction, registration, now)
             return
         self.location.store(registration)
         if not registration.must_commit_first:
-            self._refreshed[aor] = registration.refreshed
+            self._refreshed.setdefault(aor, {}).update((b.contact, b) for b in registration.refreshed)
             self._accept(transaction, registration, now, registered)
             return
         changes = BindingChanges(aor, registration.added + registration.refreshed, registration.removed)
@@ -98,7 +98,7 @@ class RegistrarService:
         if error is None:
             self._accept(transaction, registration, now, registered)
             return
-        self.location.restore(registration.aor, before)
+        self.location.undo(registration, before)
         transaction.respond(500, now)
 
     def _accept(

@@ -103,9 +103,9 @@ class ResponseContext(Generic[Branch]):
 
     def provisional(self, branch: Branch, response: Response) -> Step[Branch]:
         """101 to 199 go back at once, of an INVITE only (step 5, RFC 4320 §4.1)."""
-        if branch in self._pending and response.status > 100:
+        if self._is_invite and branch in self._pending and response.status > 100:
             self._pending[branch] = True
-            if self._is_invite and not self.is_answered:
+            if not self.is_answered:
                 return Step(forward=response)
         return Step()
 
@@ -134,6 +134,9 @@ class ResponseContext(Generic[Branch]):
     def cancelled(self) -> Step[Branch]:
         """A CANCEL came from upstream (§16.10)."""
         self.is_cancelled = self.is_closed = True
+        if not self._pending and not self.is_answered:
+            # It came before the first branch could be begun.
+            return self._decide()
         return Step(cancel=self._to_cancel())
 
     # --- §16.7 ---------------------------------------------------------------------------------------

@@ -244,6 +244,13 @@ def test_p12_a_cancelled_invite_without_any_answer_is_487() -> None:
     assert made.timed_out("a") == Step(answer=487, is_over=True)
 
 
+def test_p12_a_cancel_before_the_first_branch_is_487_and_nothing_is_begun() -> None:
+    made = context()
+    assert made.cancelled() == Step(answer=487, is_over=True)
+    assert not made.add_branch("a", "sip:a@192.0.2.9")
+    assert made.cancelled() == Step()
+
+
 def test_p10_timer_c_cancels_what_rings_and_ends_what_is_silent() -> None:
     made = context("a", "b")
     made.provisional("a", response(180))
@@ -258,6 +265,12 @@ def test_p10_a_100_is_no_sign_that_it_rings() -> None:
     made = context("a")
     made.provisional("a", response(100))
     assert made.timer_c("a") == Step(answer=408, is_over=True)
+
+
+def test_p10_timer_c_is_an_invites_and_cancels_nothing_else() -> None:
+    made = context("a", method="INFO")
+    made.provisional("a", response(180, "INFO"))
+    assert made.timer_c("a") == Step(is_over=True)
 
 
 # --- redirections ------------------------------------------------------------------------------------
