@@ -78,7 +78,7 @@ class ControlVerbs:
     def wake(self, params: Params) -> Params:
         """The command line has committed rows for these AORs."""
         self.server.housekeeping.noticed([self._aor(aor) for aor in params.get("aors", [])])
-        self.server.writer.flush()
+        self.server.after_batch()
         return {}
 
     def reload(self, params: Params) -> Params:
@@ -152,7 +152,7 @@ class ControlVerbs:
         if wait:
             server.deliverer.watch(aor, watch)
         server.deliverer.offer(aor, contacts, server.clock.now(), only=ids)
-        server.writer.flush()
+        server.after_batch()
         if not wait:
             return [{"aor": f"sip:{aor}", "outcome": "sent"}]
         with trio.move_on_after(DUMP_DEADLINE):

@@ -5,6 +5,7 @@ made good within that second), retries. Every check_time: leases and expired bin
 check_time: expired rows, in small batches (msilo's parameters and their meaning).
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -45,6 +46,7 @@ class Housekeeping:
         counters: Counters,
         check_time: int,
         clean_period: int,
+        after: Callable[[], None],
     ) -> None:
         self.clock = clock
         self.writer = writer
@@ -57,6 +59,7 @@ class Housekeeping:
         self.counters = counters
         self.check_time = check_time
         self.clean_period = clean_period
+        self.after = after
         self._ticks = 0
 
     async def run(self) -> None:
@@ -64,7 +67,7 @@ class Housekeeping:
         while True:
             await trio.sleep(TICK)
             self.tick()
-            self.writer.flush()
+            self.after()
 
     def tick(self) -> None:
         """One second's work."""

@@ -107,7 +107,7 @@ class Server:
         )
         self.housekeeping = Housekeeping(
             clock, writer, self.silo, self.registrar, self.deliverer, self.forwarder, self.location,
-            self.mail, self.counters, config.silo.check_time, config.silo.clean_period,
+            self.mail, self.counters, config.silo.check_time, config.silo.clean_period, self.after_batch,
         )  # fmt: skip
         self.alarm = Alarm(self.layer, self.after_batch)
 
@@ -144,8 +144,9 @@ class Server:
             get_log().debug("an answer could not be sent", reason=str(failure))
 
     def after_batch(self) -> None:
-        """Hand over what the batch collected, and wake the alarm earlier if need be."""
+        """Hand over what the batch collected and send its answers, and wake the alarm earlier if need be."""
         self.writer.flush()
+        self.transports.flush()
         self.alarm.rearm()
 
     # --- life ----------------------------------------------------------------------------------------
@@ -192,7 +193,7 @@ class Server:
             while self.layer.open_transactions or self.silo.waiting_rows:
                 await trio.sleep(DRAIN_POLL)
         self.registrar.write_refreshes()
-        self.writer.flush()
+        self.after_batch()
 
     def _fill_page(self, after: str) -> str:
         """Remember a page of who has mail; where the next one begins, "" when there is none."""

@@ -14,8 +14,9 @@ from msilod.daemon.counters import Counters
 from msilod.daemon.log import get_log
 from msilod.daemon.myself import Myself
 from msilod.errors import RequestRefused, SipError
-from msilod.silo.acceptance import SiloPolicy, accept, recipient
+from msilod.silo.acceptance import TO_ONLY, SiloPolicy, accept, recipient
 from msilod.silo.stored_message import StoredMessage
+from msilod.sip.message import Request
 from msilod.store.writer import Added, AddResult, Duplicate, Job, OverQuota, StoreWriter
 from msilod.transaction.server import ServerTransaction
 
@@ -86,15 +87,22 @@ class SiloService:
         if self._open >= MAX_WAITING_ROWS:
             raise RequestRefused(503, "Service Unavailable", [RETRY_AFTER])
         request = transaction.request
-        aor = self.myself.canonical(recipient(request, new_uri, mode, self.myself.is_own_address))
-        if not self.myself.serves(aor):
-            raise RequestRefused(404, "Not Found")
+        aor = self.myself.named(request.uri).aor if mode < TO_ONLY and new_uri is None else ""
+        if not aor:
+            aor = self._recipient(request, new_uri, mode)
         message = accept(request, aor, self.policy, self.clock.wall())
         message.next_hop = next_hop
         waiting = _Waiting(transaction, now + COMMIT_DEADLINE)
         self._open += 1
         self._waiting.append(waiting)
         waiting.job = self.writer.add(message, partial(self._added, waiting, message, origin))
+
+    def _recipient(self, request: Request, new_uri: bytes | None, mode: int) -> str:
+        """m_store's search, where the Request-URI names nobody of ours."""
+        aor = self.myself.canonical(recipient(request, new_uri, mode, self.myself.is_own_address))
+        if not self.myself.serves(aor):
+            raise RequestRefused(404, "Not Found")
+        return aor
 
     def keep(
         self, transaction: ServerTransaction, mode: int, next_hop: str, now: float, origin: Origin

@@ -19,7 +19,7 @@ def preprocess_route(request: Request, is_myself: IsMyself) -> None:
     Two values of ours stand there when a dialog changes its transport here (RFC 5658 §3.1). Other Routes stay
     as they are. Raises MalformedMessage.
     """
-    if b"route" in request.headers:
+    if b"route" in request.received:
         _use_routes(request, is_myself)
     if b"maddr" in request.uri.lower():
         _drop_maddr(request, is_myself)

@@ -9,18 +9,20 @@ from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
+from zlib import crc32
 
 from msilod.errors import MalformedMessage, RequestRefused
 from msilod.silo.policy import SiloPolicy
-from msilod.silo.stored_message import StoredMessage
+from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
 from msilod.sip.dates import parse_date
 from msilod.sip.grammar import WSP, number
-from msilod.sip.headers import value_of
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
 __all__ = ["NEVER_SENT", "Absorbed", "SiloPolicy", "accept", "duplicate_hash", "recipient"]
 
+# m_store's mode that looks at To and nothing else.
+TO_ONLY: Final = 2
 MAX_KEPT_HEADERS: Final = 16_384
 HASH_BYTES: Final = 16
 
@@ -63,7 +65,7 @@ def recipient(
     Request-URI, else To. 2: To. An address of record has a user and no IP literal as host, but for addresses
     of ours. Raises RequestRefused 404 when none of them names anybody, MalformedMessage for a bad To.
     """
-    candidates = [] if mode >= 2 else [request.uri]
+    candidates = [] if mode >= TO_ONLY else [request.uri]
     if mode == 0 and new_uri:
         candidates.insert(0, new_uri)
     for uri in candidates:
@@ -96,28 +98,28 @@ def accept(
     over or 0, is-composing (RFC 3994 §3.3). Raises Absorbed for a MESSAGE to the notice's sender, and
     MalformedMessage for an unreadable From or To.
     """
-    body = request.body
-    if len(body) > policy.max_body:
+    if len(request.body) > policy.max_body:
         raise RequestRefused(413, "Request Entity Too Large")
-    headers, single = _sort_out(request, is_trusted)
+    received, body = request.received, request.body
+    headers = _kept(request, is_trusted)
     author = request.from_
     sender = _named(author.uri)[0] or author.uri.decode("ascii", "backslashreplace")
+    to_header = received[b"to"].strip(WSP)
     if policy.registrar_aor:
-        _guard_registrar(policy.registrar_aor, aor, sender, single.get(b"to", b""))
-    content_type = single.get(b"content-type", b"")
+        _guard_registrar(policy.registrar_aor, aor, sender, to_header)
+    content_type = received.get(b"content-type", b"").strip(WSP)
     expires_at = wall + policy.expire_time
-    if b"expires" in single:
-        expires_at = min(expires_at, _end_of_life(single, wall))
+    if b"expires" in received:
+        expires_at = min(expires_at, _end_of_life(received, wall))
     if expires_at <= wall or _is_composing(content_type):
         raise RequestRefused(480, "Temporarily Unavailable")
-    digest = duplicate_hash(request.call_id, request.cseq, author.tag, aor, content_type, body)
     return StoredMessage(
         aor=aor,
         sender=sender,
-        hash=digest,
+        hash=duplicate_hash(request.call_id, request.cseq, author.tag, aor, content_type, body),
         request_uri=request.uri,
-        from_header=single.get(b"from", b""),
-        to_header=single.get(b"to", b""),
+        from_header=received[b"from"].strip(WSP),
+        to_header=to_header,
         call_id=request.call_id,
         cseq=request.cseq,
         content_type=content_type,
@@ -128,28 +130,20 @@ def accept(
     )
 
 
-_READ: Final = frozenset((b"from", b"to", b"content-type", b"date", b"expires", b"require"))
-
-
-def _sort_out(request: Request, is_trusted: bool) -> tuple[bytes, dict[bytes, bytes]]:
-    """The lines to keep, and the values that are read here."""
+def _kept(request: Request, is_trusted: bool) -> bytes:
+    """The lines to keep, as they came."""
+    if b"require" in request.received:
+        unsupported = request.received[b"require"].strip(WSP)
+        raise RequestRefused(420, "Bad Extension", [(b"Unsupported", unsupported)])
     not_kept = _NOT_KEPT_OF_TRUSTED if is_trusted else _NOT_KEPT
-    kept = []
-    single: dict[bytes, bytes] = {}
-    for name, text in request.headers.fields:
-        if name in _READ and name not in single:
-            single[name] = value_of(text)
-        if name not in not_kept:
-            kept.append(text)
-    if b"require" in single:
-        raise RequestRefused(420, "Bad Extension", [(b"Unsupported", single[b"require"])])
+    kept = [text for name, text in request.headers.fields if name not in not_kept]
     if not kept:
-        return b"", single
+        return b""
     kept.append(b"")
     headers = b"\r\n".join(kept)
     if len(headers) > MAX_KEPT_HEADERS:
         raise RequestRefused(513, "Message Too Large")
-    return headers, single
+    return headers
 
 
 def _guard_registrar(registrar: str, aor: str, sender: str, to_header: bytes) -> None:
@@ -171,14 +165,14 @@ def _is_composing(content_type: bytes) -> bool:
     return media.startswith(_IS_COMPOSING) and media[len(_IS_COMPOSING) :].lstrip(WSP)[:1] in (b"", b";")
 
 
-def _end_of_life(single: dict[bytes, bytes], wall: float) -> float:
+def _end_of_life(received: dict[bytes, bytes], wall: float) -> float:
     """Date, if it is sane, else now, plus Expires; an unreadable Expires is none (RFC 3261 §20.19)."""
-    seconds = number(single[b"expires"], _MAX_EXPIRES)
+    seconds = number(received[b"expires"].strip(WSP), _MAX_EXPIRES)
     if seconds is None:
         return float("inf")
     if seconds == 0:
         return wall
-    date = parse_date(single[b"date"]) if b"date" in single else None
+    date = parse_date(received[b"date"].strip(WSP)) if b"date" in received else None
     if date is None or not wall - OLDEST_DATE <= date <= wall + NEWEST_DATE:
         date = wall
     return date + seconds
@@ -189,14 +183,15 @@ def duplicate_hash(
 ) -> bytes:
     """The 16-byte key of law 9: equal for a copy, different for a message that differs in any of these.
 
-    Each part is preceded by its length, so that no two lists of parts make the same input.
+    Each part is preceded by its length, so that no two lists of parts make the same input. The first bytes are
+    of the Call-ID alone: nobody gains by two Call-IDs that share them, it only costs him a look at the index.
     """
     name = aor.encode()
-    return blake2b(
+    return crc32(call_id).to_bytes(CALL_KEY_BYTES, "big") + blake2b(
         b"%d:%b%d:%d:%b%d:%b%d:%b%d:%b"
         % (
             len(call_id), call_id, cseq, len(from_tag), from_tag, len(name), name,
             len(content_type), content_type, len(body), body,
         ),
-        digest_size=HASH_BYTES,
+        digest_size=HASH_BYTES - CALL_KEY_BYTES,
     ).digest()  # fmt: skip

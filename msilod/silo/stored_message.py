@@ -7,6 +7,9 @@ Bytes that came from the wire stay bytes: nothing is decoded on the way in or ou
 from dataclasses import dataclass
 from enum import StrEnum
 
+# A duplicate key begins with a key of the Call-ID alone.
+CALL_KEY_BYTES = 4
+
 
 class State(StrEnum):
     """Where a row stands; interface.md lists them."""
@@ -33,7 +36,8 @@ class StoredMessage:
     """One row of the silo.
 
     `aor` canonical `user@host` of the recipient; `sender` canonical `user@host` of From, or its URI when it
-    is no SIP URI; `hash` the 16-byte duplicate key (law 9); `request_uri`, `from_header`, `to_header`,
+    is no SIP URI; `hash` the 16-byte duplicate key (law 9), its first
+    CALL_KEY_BYTES of the Call-ID alone; `request_uri`, `from_header`, `to_header`,
     `call_id`, `content_type` the values as received; `cseq` the number; `headers` the other header lines
     that are kept, CRLF between and after them; `delivery_call_id` is set only when a different message was
     already kept under the same Call-ID. `size` is the body's length in bytes, -1: take it from `body`.

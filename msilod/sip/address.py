@@ -10,6 +10,7 @@ from msilod.errors import MalformedMessage
 from msilod.sip.grammar import (
     COMMA,
     CONTROLS,
+    TOKEN_ONLY,
     URI_ONLY,
     WSP,
     is_param_value,
@@ -42,6 +43,9 @@ class NameAddr:
         """One value of a From, To, Contact, Route ... field. Raises MalformedMessage (400)."""
         if len(value) > MAX_ADDRESS:
             raise MalformedMessage("Address Too Long")
+        usual = _usual(value)
+        if usual is not None:
+            return usual
         display, uri, tail = _cut(value.strip(WSP))
         if not uri or uri.translate(URI_ONLY) != uri or uri.find(b":") < 1:
             raise MalformedMessage("Bad Address")
@@ -69,21 +73,24 @@ class NameAddr:
         return f"<NameAddr {self.to_bytes()!r}>"
 
 
-def check_address(value: bytes) -> None:
-    """Raise MalformedMessage (400) for what NameAddr.parse refuses; a fifth of its cost for the usual form.
-
-    The usual form is `<uri>` or `<uri>;tag=token`: most From and To fields are never looked at more closely.
-    """
-    end = value.find(b">")
-    if value[:1] == b"<" and end > 0 and len(value) <= MAX_ADDRESS:
-        uri, tail = value[1:end], value[end + 1 :]
-        if uri.translate(URI_ONLY) == uri and uri.find(b":") > 0 and (not tail or _is_tag(tail)):
-            return
-    NameAddr.parse(value)
-
-
-def _is_tag(tail: bytes) -> bool:
-    return tail[:5] == b";tag=" and is_token(tail[5:])
+def _usual(value: bytes) -> NameAddr | None:
+    """What nearly all phones send, `"Display" <uri>;tag=token` or less, at a third of the price; None for others."""
+    value = value.strip(WSP)
+    start = 0
+    if value[:1] == b'"':
+        start = value.find(b'" <') + 2
+        if value.find(b'"', 1) != start - 2 or b"\\" in value:
+            return None
+    end = value.find(b">", start)
+    uri, tail = value[start + 1 : end], value[end + 1 :]
+    if value[start : start + 1] != b"<" or end < 0 or uri.translate(URI_ONLY) != uri or uri.find(b":") < 1:
+        return None
+    if not tail:
+        return NameAddr(value[: start - 1] if start else b"", uri)
+    tag = tail[5:]
+    if tail[:5] != b";tag=" or not tag or tag.translate(TOKEN_ONLY) != tag:
+        return None
+    return NameAddr(value[: start - 1] if start else b"", uri, [(b"tag", tag)])
 
 
 def _cut(value: bytes) -> tuple[bytes, bytes, bytes]:

@@ -23,9 +23,13 @@ _EMPTY_END: Final = b"Content-Length: 0\r\n\r\n"
 
 
 class Request:
-    """One request. `via` is the top Via as it came, parsed; `cseq` the number; `call_id` the value."""
+    """One request. `via` is the top Via as it came, parsed; `cseq` the number; `call_id` the value.
 
-    __slots__ = ("_from", "_to", "body", "call_id", "cseq", "headers", "method", "uri", "via")
+    `received`, of a parsed one: what stood behind the colon of the first field of each name when it came. A
+    look-up there costs a tenth of a walk through `headers`; but what is changed later is changed only there.
+    """
+
+    __slots__ = ("_from", "_to", "body", "call_id", "cseq", "headers", "method", "received", "uri", "via")
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class Request:
         via: Via = NO_VIA,
         cseq: int = 0,
         call_id: bytes = b"",
+        received: dict[bytes, bytes] | None = None,
     ) -> None:
         self.method = method
         self.uri = uri
@@ -44,6 +49,7 @@ class Request:
         self.via = via
         self.cseq = cseq
         self.call_id = call_id
+        self.received = {} if received is None else received
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None
 
@@ -51,14 +57,16 @@ class Request:
     def from_(self) -> NameAddr:
         """The From field. Raises MalformedMessage (400)."""
         if self._from is None:
-            self._from = _address(self.headers, b"from")
+            value = self.received.get(b"from")
+            self._from = NameAddr.parse(value) if value else _address(self.headers, b"from")
         return self._from
 
     @property
     def to(self) -> NameAddr:
         """The To field. Raises MalformedMessage (400)."""
         if self._to is None:
-            self._to = _address(self.headers, b"to")
+            value = self.received.get(b"to")
+            self._to = NameAddr.parse(value) if value else _address(self.headers, b"to")
         return self._to
 
     def to_bytes(self) -> bytes:
@@ -67,8 +75,8 @@ class Request:
 
     def copy(self) -> "Request":
         """A request with header fields of its own; the body and the parsed Via are shared."""
-        headers = self.headers.copy()
-        return Request(self.method, self.uri, headers, self.body, self.via, self.cseq, self.call_id)
+        headers, received = self.headers.copy(), self.received
+        return Request(self.method, self.uri, headers, self.body, self.via, self.cseq, self.call_id, received)
 
     def __repr__(self) -> str:
         return f"<Request {self.method!r} {self.uri!r} {self.call_id!r} {self.cseq}>"

@@ -69,7 +69,7 @@ def _parse(data: bytes, stream: bool) -> Request | Response:
     via, call_id, cseq, cseq_method = _identity(first)
     if cseq_method != method:
         raise MalformedMessage("CSeq Method Mismatch")
-    return Request(method, uri, Headers(fields), _body(first, body, stream), via, cseq, call_id)
+    return Request(method, uri, Headers(fields), _body(first, body, stream), via, cseq, call_id, first)
 
 
 def _response(lines: list[bytes], body: bytes, stream: bool) -> Response:

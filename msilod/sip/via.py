@@ -103,15 +103,20 @@ def parse_via(value: bytes) -> Via:
     """One Via value, trimmed. Raises MalformedMessage (400)."""
     head, _, tail = value.partition(b";branch=")
     sent, more, before = head.partition(b";")
-    branch, still_more, _ = tail.partition(b";")
+    branch, still_more, rest = tail.partition(b";")
     if (
         not branch
         or branch.translate(TOKEN_ONLY) != branch
-        or ((more or still_more) and (before != b"rport" or still_more) and not _are_plain(head, tail))
+        or ((more or still_more) and not _is_usual(before, rest) and not _are_plain(head, tail))
     ):
         return _parse_spaced(value)
     transport, host, port = _sender(sent) if len(sent) < MAX_REMEMBERED else _protocol_and_sent_by(sent)
     return Via(transport, host, port, branch, value)
+
+
+def _is_usual(before: bytes, behind: bytes) -> bool:
+    """Nothing beside the branch but an `rport` on one side of it, as nearly all phones have it."""
+    return (before == b"rport" and not behind) or (behind == b"rport" and not before)
 
 
 def _are_plain(head: bytes, tail: bytes) -> bool:

@@ -22,6 +22,8 @@ FILE_MODE: Final = 0o660
 # once at a checkpoint that 16 MB would copy five times. A start after a crash reads it in a third of a second.
 CHECKPOINT_PAGES: Final = 20_000
 CACHE_KB: Final = 32_000
+# Prepared statements that a connection keeps; each size of a batch has its own.
+STATEMENTS: Final = 512
 
 
 def open_sqlite(path: Path, create: bool = False) -> peewee.SqliteDatabase:
@@ -43,6 +45,7 @@ def open_sqlite(path: Path, create: bool = False) -> peewee.SqliteDatabase:
                 "foreign_keys": 0,
             },
             check_same_thread=False,
+            cached_statements=STATEMENTS,
         )
         database.connect()
         return database

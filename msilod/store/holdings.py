@@ -1,15 +1,20 @@
 """Holdings: how much each recipient has in the silo, for quotas, and which Call-IDs are in use (law 9).
 
+A copy has the Call-ID of its first, and a hash begins with a key of the Call-ID: so only a message whose key is
+in use costs a look for its copy.
+
 Remembered per AOR while nobody else commits; read from the index when not. So a quota holds against the
 command line as well: its insert counts inside its own transaction.
 """
 
 import sqlite3
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Final
 
-from msilod.silo.stored_message import StoredMessage
-from msilod.store.jobs import OverQuota
+from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
+from msilod.store.jobs import Duplicate, OverQuota
+from msilod.store.models import is_fresh
 from msilod.store.statements import Statements
 
 # Recipients and Call-IDs remembered; some 100 bytes each.
@@ -18,12 +23,12 @@ MAX_CALL_IDS: Final = 500_000
 
 
 class _Holding:
-    __slots__ = ("bytes", "call_ids", "messages")
+    __slots__ = ("bytes", "calls", "messages")
 
-    def __init__(self, rows: list[tuple[int, bytes]]) -> None:
-        self.messages = len(rows)
-        self.bytes = sum(size for size, _ in rows)
-        self.call_ids = {hash(call_id) for _, call_id in rows}
+    def __init__(self) -> None:
+        self.messages = 0
+        self.bytes = 0
+        self.calls: set[bytes] = set()
 
 
 class Holdings:
@@ -34,42 +39,69 @@ class Holdings:
         self.max_messages = max_messages
         self.max_bytes = max_bytes
         self._known: OrderedDict[str, _Holding] = OrderedDict()
-        self._call_ids = 0
+        self._calls = 0
 
-    def admit(self, db: sqlite3.Connection, message: StoredMessage) -> OverQuota | None:
-        """Count the row in, or say why not; a used Call-ID makes it one of its own (law 9)."""
-        holding = self._holding(db, message.aor)
+    def learn(self, db: sqlite3.Connection, aors: Iterable[str]) -> None:
+        """Read what these have, all in one go; to be called before `admit`."""
+        fresh = {aor: _Holding() for aor in aors if aor not in self._known}
+        if not fresh:
+            return
+        for aor, size, hash in self.statements.holdings(db, list(fresh)):
+            holding = fresh[aor]
+            holding.messages += 1
+            holding.bytes += size
+            holding.calls.add(hash[:CALL_KEY_BYTES])
+            self._calls += 1
+        self._known.update(fresh)
+        while (len(self._known) > MAX_AORS or self._calls > MAX_CALL_IDS) and len(self._known) > len(fresh):
+            self._calls -= self._known.popitem(last=False)[1].messages
+
+    def admit_new(self, message: StoredMessage) -> bool:
+        """Count the row in if that takes no question: fresh, its Call-ID not in use, and within the quota."""
+        holding = self._known[message.aor]
+        key = message.hash[:CALL_KEY_BYTES]
+        messages, size = holding.messages + 1, holding.bytes + message.size
+        if (
+            key in holding.calls
+            or messages > self.max_messages
+            or size > self.max_bytes
+            or not is_fresh(message)
+        ):
+            return False
+        holding.messages, holding.bytes = messages, size
+        holding.calls.add(key)
+        self._calls += 1
+        return True
+
+    def admit(self, db: sqlite3.Connection, message: StoredMessage) -> Duplicate | OverQuota | None:
+        """Count the row in; or say whose copy it is, or why it is too many.
+
+        Another message under a used Call-ID is made one of its own (law 9).
+        """
+        holding = self._known[message.aor]
+        key = message.hash[:CALL_KEY_BYTES]
+        if key in holding.calls:
+            id = self.statements.kept(db, message.aor, message.hash)
+            if id:
+                return Duplicate(id, False)
+            message.delivery_call_id = message.hash.hex().encode() + b"@msilo"
         messages, size = holding.messages + 1, holding.bytes + message.size
         if messages > self.max_messages or size > self.max_bytes:
             spared, spared_bytes = self.statements.exempt(db, message.aor)
             if messages - spared > self.max_messages or size - spared_bytes > self.max_bytes:
                 return OverQuota(holding.messages - spared, holding.bytes - spared_bytes)
         holding.messages, holding.bytes = messages, size
-        key = hash(message.call_id)
-        if key in holding.call_ids:
-            message.delivery_call_id = message.hash.hex().encode() + b"@msilo"
-        holding.call_ids.add(key)
+        holding.calls.add(key)
+        self._calls += 1
         return None
-
-    def _holding(self, db: sqlite3.Connection, aor: str) -> _Holding:
-        holding = self._known.get(aor)
-        if holding is not None:
-            return holding
-        holding = self._known[aor] = _Holding(self.statements.holdings(db, aor))
-        self._call_ids += holding.messages
-        while len(self._known) > MAX_AORS or self._call_ids > MAX_CALL_IDS:
-            if len(self._known) == 1:
-                break
-            self._call_ids -= self._known.popitem(last=False)[1].messages
-        return holding
 
     def forget(self, aor: str) -> None:
         """A row of `aor` has left."""
         holding = self._known.pop(aor, None)
         if holding is not None:
-            self._call_ids -= holding.messages
+            self._calls -= holding.messages
 
     def forget_all(self) -> None:
         """Somebody else has written, or we have rolled back."""
         self._known.clear()
-        self._call_ids = 0
+        self._calls = 0

@@ -9,7 +9,7 @@ from msilod.registrar.binding import Binding
 from msilod.silo.stored_message import StoredMessage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Added:
     """The row is durable under this id."""
 
@@ -68,6 +68,8 @@ class AddJob(Job):
     """Insert a row."""
 
     __slots__ = ("message",)
+
+    done: Done
 
     def __init__(self, message: StoredMessage, done: Done) -> None:
         super().__init__(done, True)

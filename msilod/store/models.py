@@ -85,14 +85,33 @@ def columns_of(model: type[peewee.Model]) -> list[str]:
 _UNSET: Final = frozenset(("id", "owner", "lease_until"))
 STORED: Final = tuple(name for name in columns_of(RowColumns) if name not in _UNSET)
 LOADED: Final = ("id", *STORED)
+# What has happened to a row that is new: nothing, and the table's defaults say so.
+_HAPPENED: Final = {
+    "state": "waiting", "due_at": None, "attempts": 0, "next_attempt_at": None, "last_status": None,
+    "last_reason": "",
+}  # fmt: skip
+FRESH: Final = tuple(name for name in STORED if name not in _HAPPENED)
 # One C call a row; reading 22 attributes in Python costs three times as much.
 _GET: Final = attrgetter(*STORED)
+_GET_FRESH: Final = attrgetter(*FRESH)
+_GET_HAPPENED: Final = attrgetter(*_HAPPENED)
+_NOTHING: Final = tuple(_HAPPENED.values())
 TABLES: Final = {"": RowColumns, "_ended": EndedColumns, "_location": LocationColumns}
 
 
-def values_of(message: StoredMessage) -> list[Any]:
+def values_of(message: StoredMessage) -> Any:
     """The row's values in the order of STORED."""
-    return list(_GET(message))
+    return _GET(message)
+
+
+def is_fresh(message: StoredMessage) -> bool:
+    """Nothing has happened to it yet."""
+    return bool(_GET_HAPPENED(message) == _NOTHING)
+
+
+def fresh_values(message: StoredMessage) -> Any:
+    """The values of a row that is fresh, in the order of FRESH."""
+    return _GET_FRESH(message)
 
 
 def message_of(values: Any) -> StoredMessage:

@@ -86,7 +86,7 @@ class Transports:
     # --- flows ---------------------------------------------------------------------------------------
 
     def send(self, data: bytes, flow: Flow) -> None:
-        """Raises TransportError when the flow is gone or its queue full."""
+        """Send at the next `flush` (UDP) or now. Raises TransportError when the flow is gone or its queue full."""
         endpoint = flow.endpoint
         for udp in self.udp:
             if udp.endpoint is endpoint:
@@ -97,6 +97,11 @@ class Transports:
                 tcp.send(data, flow)
                 return
         raise TransportError(f"{flow} is not ours")
+
+    def flush(self) -> None:
+        """Let go of what was sent since the last time; once per batch."""
+        for udp in self.udp:
+            udp.flush()
 
     def is_open(self, flow: Flow) -> bool:
         """True when `send` has a chance."""

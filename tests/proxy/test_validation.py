@@ -8,7 +8,7 @@ from msilod.proxy.route import preprocess_route
 from msilod.proxy.validation import validate
 from msilod.sip.message import Request, build_response
 from msilod.sip.uri import SipUri
-from tests.proxy.wire import OWN_SENT_BY, is_myself, is_own_via, request
+from tests.proxy.wire import OWN_SENT_BY, is_myself, is_own_via, parsed, request
 
 RANDOM = b"0123456789abcdef"
 
@@ -26,7 +26,7 @@ def came_back(sent: Request, **changes: str) -> Request:
     branch = branch_for(RANDOM, loop_hash(behind))
     again = request(**changes)
     again.headers.fields.insert(0, (b"via", b"Via: SIP/2.0/UDP %b;branch=%b" % (OWN_SENT_BY, branch)))
-    return again
+    return parsed(again.to_bytes())
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_p1_an_unreadable_from_or_to_is_400(address: str) -> None:
         made = request()
         line = b"%b: %b" % (field.title(), address.encode())
         made.headers.fields = [(n, line if n == field else text) for n, text in made.headers.fields]
-        assert refusal(made).status == 400
+        assert refusal(parsed(made.to_bytes())).status == 400
 
 
 def test_p1_unknown_scheme_is_416() -> None:
@@ -74,7 +74,7 @@ def test_p1_a_bad_max_forwards_is_400(hops: str) -> None:
     made = request()
     line = b"Max-Forwards: " + hops.encode()
     made.headers.fields = [(n, line if n == b"max-forwards" else text) for n, text in made.headers.fields]
-    assert refusal(made).status == 400
+    assert refusal(parsed(made.to_bytes())).status == 400
 
 
 def test_p1_proxy_require_is_420_and_says_what() -> None:

@@ -34,7 +34,12 @@ def request(
         f"From: {from_}\r\nTo: {to}\r\n"
         f"Call-ID: c\r\nCSeq: 1 {method}\r\n{extra}Content-Length: 0\r\n\r\n"
     )
-    made = parse(data.encode("latin-1"))
+    return parsed(data.encode("latin-1"))
+
+
+def parsed(data: bytes) -> Request:
+    """As it comes from the parser."""
+    made = parse(data)
     assert isinstance(made, Request)
     return made
 

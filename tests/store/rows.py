@@ -6,7 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from msilod.silo.stored_message import StoredMessage
+from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
 from msilod.store.jobs import AddResult
 from msilod.store.silo import Silo
 
@@ -15,10 +15,13 @@ WALL = 1_800_000_000.0
 
 def row(number: int, aor: str = "bob@example.test", **changes: Any) -> StoredMessage:
     """A message whose hash and Call-ID follow from its number."""
+    call_id = changes.get("call_id", b"call-%d" % number)
+    rest = blake2b(b"%d" % number, digest_size=16 - CALL_KEY_BYTES).digest()
     values: dict[str, Any] = {
-        "aor": aor, "sender": "alice@example.test", "hash": blake2b(b"%d" % number, digest_size=16).digest(),
+        "aor": aor, "sender": "alice@example.test",
+        "hash": blake2b(call_id, digest_size=CALL_KEY_BYTES).digest() + rest,
         "request_uri": f"sip:{aor}".encode(), "from_header": b'"Alice" <sip:alice@example.test>;tag=1',
-        "to_header": f"<sip:{aor}>".encode(), "call_id": b"call-%d" % number, "cseq": 1,
+        "to_header": f"<sip:{aor}>".encode(), "call_id": call_id, "cseq": 1,
         "content_type": b"text/plain", "headers": b"Subject: x\r\n", "body": b"body %d" % number,
         "received_at": WALL, "expires_at": WALL + 1000,
     }  # fmt: skip

@@ -17,6 +17,7 @@ from msilod.registrar.binding import Binding
 from msilod.sip.flow import UDP, Endpoint, Flow
 from msilod.store.database import raw
 from msilod.store.jobs import Added, BindingChanges, Duplicate, Failed, OverQuota
+from msilod.store.queue import Queue
 from msilod.store.silo import Silo
 from msilod.store.writer import Writer
 from tests.store.rows import WALL, add, ask, claim, open_silo, query, row
@@ -81,6 +82,31 @@ def test_the_quota_holds_to_the_message_and_to_the_byte(tmp_path: Path) -> None:
     silo.writer.reject(2, 603, "Decline")
     silo.writer.flush()
     assert add(silo, row(12, body=b"x")) == [Added(6)], "a rejected row counts in no quota"
+    silo.close()
+
+
+@pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 64, 65, 200, 512])
+def test_a_batch_of_any_size_is_one_transaction(silo: Silo, tmp_path: Path, count: int) -> None:
+    """Whatever is padded to the size of a prepared statement leaves no trace."""
+    assert add(silo, *(row(n) for n in range(count))) == [Added(id) for id in range(1, count + 1)]
+    ((rows, last),) = query(tmp_path, "SELECT count(*), max(id) FROM silo")
+    assert (rows, last) == (count, count)
+    assert add(silo, row(count)) == [Added(count + 1)]
+
+
+def test_an_ended_copy_in_a_batch_is_told_and_its_mates_are_kept(silo: Silo) -> None:
+    add(silo, row(1))
+    silo.writer.end(1, row(1).hash, "bob@example.test", "delivered", 200, WALL, None)
+    assert add(silo, row(2), row(1), row(3)) == [Added(2), Duplicate(1, True), Added(3)]
+
+
+def test_a_copy_of_what_another_has_just_committed_is_seen(tmp_path: Path) -> None:
+    silo = open_silo(tmp_path)
+    add(silo, row(1))
+    other = Queue(tmp_path / "silo.db", "silo")
+    assert other.insert(row(2), 10, 1000) == Added(2)
+    assert add(silo, row(2), row(3)) == [Duplicate(2, False), Added(3)]
+    other.close()
     silo.close()
 
 
@@ -218,8 +244,8 @@ def test_no_hot_query_walks_the_table(silo: Silo, tmp_path: Path) -> None:
     plans: list[str] = []
     hot = [
         silo._statements._claim.partition(" WHERE id IN (")[2].partition(") RETURNING")[0],
-        "SELECT size, call_id FROM silo WHERE aor = ?",
-        "SELECT hash, id FROM silo WHERE hash IN (?, ?)",
+        "SELECT aor, size, hash FROM silo WHERE aor IN (?, ?)",
+        "SELECT id FROM silo WHERE aor = ? AND hash = ?",
         "SELECT hash, id FROM silo_ended WHERE hash IN (?, ?)",
         "SELECT id FROM silo WHERE expires_at <= ? AND state <> 'held' ORDER BY expires_at LIMIT ?",
         "SELECT hash FROM silo_ended WHERE ended_at < ? ORDER BY ended_at LIMIT ?",
@@ -317,6 +343,7 @@ def test_close_commits_what_waits(tmp_path: Path) -> None:
 CHILD = """
 import sys
 from pathlib import Path
+from msilod.store.queue import Queue
 from msilod.store.silo import Silo
 from tests.store.rows import row
 silo = Silo(Path(sys.argv[1]), "silo", 10**9, 10**12)

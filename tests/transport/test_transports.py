@@ -122,6 +122,7 @@ async def test_t3_datagrams_come_in_batches_and_noise_is_ignored() -> None:
             assert len(ear.received[1][0]) == 60000
             assert ear.batches < 7
             transports.send(b"answer", ear.received[0][1])
+            transports.flush()
             assert one.recv(100) == b"answer"
 
 
@@ -131,11 +132,13 @@ async def test_t9_icmp_names_the_branch_and_no_datagram_is_lost() -> None:
             port = closed.getsockname()[1]
         data = b"MESSAGE sip:x SIP/2.0\r\nVia: SIP/2.0/UDP h;rport;branch=z9hG4bKgone\r\n\r\n"
         transports.send(data, transports.udp_flow("127.0.0.1", port))
+        transports.flush()
         await ear.until(1, "lost")
         assert ear.lost == [(b"z9hG4bKgone", "127.0.0.1", port)]
         with phone() as other:
             transports.send(data, transports.udp_flow("127.0.0.1", port))
             transports.send(b"to another", transports.udp_flow("127.0.0.1", other.getsockname()[1]))
+            transports.flush()
             assert other.recv(100) == b"to another"
 
 
