@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "msilod.proxy": {"msilod.sip", "msilod.registrar.binding"},
     "msilod.silo": {"msilod.sip", "msilod.registrar.binding"},
     "msilod.routing": {"msilod.sip", "msilod.registrar.binding"},
+    "msilod.dns": {"msilod.sip"},
     "msilod.store": {"msilod.registrar.binding", "msilod.silo.stored_message", "msilod.sip.flow", "msilod.config"},
     "msilod.transport": {"msilod.sip.framing", "msilod.sip.flow", "msilod.config"},
     "msilod.config": {"msilod.sip.uri", "msilod.transport.listen"},

@@ -1,0 +1,121 @@
+"""DNS records as plain data, and what of an answer belongs to the question (RFC 1035 §3.3, RFC 2782, RFC 3403).
+
+Rules: names are in lower case without the last dot; at most MAX_RECORDS records of an answer are looked at; a
+record counts only when its name is the one asked for or the end of the CNAMEs from there, so that an answer
+cannot speak for other names; a chain of more than MAX_ALIASES CNAMEs or a loop is a TransportError.
+"""
+
+from typing import Final, NamedTuple
+
+from msilod.errors import TransportError
+from msilod.sip.grammar import HOST_ONLY
+
+MAX_RECORDS: Final = 16
+MAX_ALIASES: Final = 4
+# RFC 1035 §2.3.4; 253 is what 255 octets on the wire leave to the text.
+_MAX_NAME: Final = 253
+_MAX_LABEL: Final = 63
+
+
+class Question(NamedTuple):
+    """`kind` is A, AAAA, SRV or NAPTR."""
+
+    name: str
+    kind: str
+
+
+class Address(NamedTuple):
+    """A or AAAA; `host` as an IP literal without brackets."""
+
+    name: str
+    kind: str
+    host: str
+
+
+class Alias(NamedTuple):
+    """CNAME."""
+
+    name: str
+    target: str
+    kind: str = "CNAME"
+
+
+class Srv(NamedTuple):
+    """RFC 2782; a `target` of "" is its ".": the service is decidedly not there."""
+
+    name: str
+    priority: int
+    weight: int
+    port: int
+    target: str
+    kind: str = "SRV"
+
+
+class Naptr(NamedTuple):
+    """RFC 3403 without the regexp, which RFC 3263 §4.1 does not use."""
+
+    name: str
+    order: int
+    preference: int
+    flags: str
+    service: str
+    replacement: str
+    kind: str = "NAPTR"
+
+
+Record = Address | Alias | Srv | Naptr
+
+
+class Answer(NamedTuple):
+    """What came back for one question, unjudged; `ttl` in seconds. Without records: no such name, or none of it."""
+
+    records: tuple[Record, ...]
+    ttl: int
+
+
+class Found(NamedTuple):
+    """What of an answer counts: `records` of the kind asked for, at the end of the CNAME targets `aliases`."""
+
+    records: tuple[Record, ...]
+    aliases: tuple[str, ...]
+
+
+# What a question came to: its records (none is an answer too), or why there are none.
+Outcome = tuple[Record, ...] | TransportError
+
+
+def host_name(text: str) -> str | None:
+    """`text` as a name that can be asked for and logged: lower case, no last dot. None when it is no host name.
+
+    The underscore of SRV names passes (RFC 2782); what needs an escape in a zone file does not.
+    """
+    name = text.removesuffix(".").lower()
+    if not name or len(name) > _MAX_NAME or not name.isascii():
+        return None
+    raw = name.encode()
+    if raw.translate(HOST_ONLY) != raw:
+        return None
+    return name if all(0 < len(label) <= _MAX_LABEL for label in name.split(".")) else None
+
+
+def read_answer(question: Question, answer: Answer) -> Found:
+    """The records that answer `question`. Raises TransportError for a CNAME loop or too many of them."""
+    considered = answer.records[:MAX_RECORDS]
+    targets = {record.name: record.target for record in considered if isinstance(record, Alias)}
+    name = question.name
+    chain: tuple[str, ...] = ()
+    while name in targets:
+        name = targets[name]
+        chain = lengthened(question.name, chain, (name,))
+    kind = question.kind
+    return Found(tuple([r for r in considered if r.name == name and r.kind == kind]), chain)
+
+
+def lengthened(start: str, chain: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    """The CNAME targets from `start`, one stretch longer. Raises TransportError as `read_answer` does."""
+    chain = chain + more
+    if len({start, *chain}) <= len(chain):
+        raise TransportError(f"DNS: the CNAMEs of {start} are a loop")
+    if len(chain) > MAX_ALIASES:
+        raise TransportError(f"DNS: {start} has more than {MAX_ALIASES} CNAMEs in a row")
+    return chain
