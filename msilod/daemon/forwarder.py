@@ -14,10 +14,11 @@ from functools import partial
 from typing import Final
 
 from msilod.daemon.counters import Counters
-from msilod.daemon.invite_fork import InviteFork
+from msilod.daemon.invite_fork import InviteFork, Reach
 from msilod.daemon.paths import Paths
 from msilod.errors import MsilodError
-from msilod.proxy.forwarding import branch_for, forward_request, loop_hash
+from msilod.proxy.forwarding import branch_for, forward_request, loop_hash, share_of_breadth
+from msilod.proxy.record_route import RecordRoute
 from msilod.proxy.response_context import best_response
 from msilod.proxy.target_set import Target
 from msilod.silo.verdicts import NO_ANSWER, NO_TRANSPORT
@@ -45,13 +46,19 @@ class Fork:
     """
 
     __slots__ = (
-        "aor", "branches", "decided", "ends", "finals", "forwarder", "live", "on_failure", "on_late", "open",
+        "aor", "branches", "breadth", "decided", "ends", "finals", "forwarder", "live", "on_failure", "on_late", "open",
         "server", "targets",
     )  # fmt: skip
 
     def __init__(
-        self, forwarder: "Forwarder", server: ServerTransaction, targets: Sequence[Target], aor: str
+        self,
+        forwarder: "Forwarder",
+        server: ServerTransaction,
+        targets: Sequence[Target],
+        aor: str,
+        breadth: int,
     ) -> None:
+        self.breadth = breadth
         self.forwarder = forwarder
         self.server = server
         self.targets = targets
@@ -137,8 +144,10 @@ class Fork:
 
         Silence stays silence: RFC 4320 §4.2 forbids the 408.
         """
-        if self.finals:
-            self.server.forward(best_response(self.finals), now)
+        # A device's own 408 is as good as silence: nobody waits for it any more.
+        finals = [response for response in self.finals if response.status != NO_ANSWER]
+        if finals:
+            self.server.forward(best_response(finals), now)
         elif (NO_TRANSPORT, None) in self.ends:
             self.server.respond(500, now)
 
@@ -163,7 +172,8 @@ class Fork:
         if flow is None:
             self._branch_failed(None, NO_TRANSPORT, now)
         else:
-            self.branches[self.forwarder.send(self, self.server, target, flow, now)] = target
+            branch = self.forwarder.send(self, self.server, target, flow, now, self.breadth)
+            self.branches[branch] = target
 
 
 class Forwarder:
@@ -175,6 +185,7 @@ class Forwarder:
         paths: Paths,
         counters: Counters,
         random: Callable[[], bytes],
+        record_route: RecordRoute,
         fr_timer: float,
         fr_inv_timer: float,
         max_forwards: int,
@@ -183,28 +194,41 @@ class Forwarder:
         self.paths = paths
         self.counters = counters
         self.random = random
+        self.record_route = record_route
         self.fr_timer = fr_timer
         self.fr_inv_timer = fr_inv_timer
         self.invites: dict[ServerTransaction, InviteFork] = {}
         self.max_forwards = max_forwards
 
-    def relay(self, server: ServerTransaction, targets: Sequence[Target], aor: str) -> "Fork | InviteFork":
-        """t_relay(): a fork to all of `targets` in parallel; the caller sets its routes and calls `begin`."""
+    def relay(
+        self, server: ServerTransaction, targets: Sequence[Target], aor: str, reach: Reach
+    ) -> "Fork | InviteFork":
+        """t_relay(): a fork to all of `targets` in parallel; the caller sets its routes and calls `begin`.
+
+        Raises RequestRefused 440, MalformedMessage.
+        """
+        breadth = share_of_breadth(server.request, len(targets))
         self.counters.relayed_requests += 1
         if server.request.method != b"INVITE":
-            return Fork(self, server, targets, aor)
-        fork = self.invites[server] = InviteFork(self, server, targets)
+            return Fork(self, server, targets, aor, breadth)
+        fork = self.invites[server] = InviteFork(self, server, targets, breadth, reach)
         return fork
 
     def send(
-        self, owner: ClientOwner, server: ServerTransaction, target: Target, flow: Flow, now: float
+        self,
+        owner: ClientOwner,
+        server: ServerTransaction,
+        target: Target,
+        flow: Flow,
+        now: float,
+        breadth: int,
     ) -> ClientTransaction:
         """One branch: the request as §16.6 forwards it, in a client transaction of its own."""
         request = server.request
         limit = self.fr_timer if request.method in _CUT_AT_FR_TIMER else None
         branch = branch_for(self.random(), loop_hash(request))
-        recorded = record_route(flow) if request.method == b"INVITE" else b""
-        copy = forward_request(request, target, self.max_forwards, recorded)
+        recorded = self.record_route.values(request.method, request.call_id, server.flow, flow)
+        copy = forward_request(request, target, self.max_forwards, recorded, breadth)
         return self.layer.request(copy, flow, owner, now, branch, limit)
 
     def cancel(self, invite: ServerTransaction, now: float) -> None:
@@ -230,10 +254,3 @@ class Forwarder:
             self.paths.transports.send(copy.to_bytes(), flow)
         except MsilodError:
             self.counters.dropped += 1
-
-
-def record_route(flow: Flow) -> bytes:
-    """Our URI on the side that `flow` leaves from (§16.6 step 4)."""
-    sent_by = flow.endpoint.via.rpartition(b" ")[2]
-    transport = b"" if flow.endpoint.transport == "udp" else b";transport=tcp"
-    return b"sip:%b%b;lr" % (sent_by, transport)

@@ -1,47 +1,70 @@
-"""InviteFork: the response context of a forwarded INVITE (RFC 3261 §16.7, §16.8, §16.10).
+"""InviteFork: carries out for one INVITE what its response context says (RFC 3261 §16.6 to §16.10).
 
-Rules: 101 to 199 and every 2xx go back at once; the first 2xx or a 6xx cancels the branches that still ring;
-when all branches have ended the best response goes back. Timer C cancels a branch that rings for too long.
+Rules: proxy/response_context.py decides, and knows a branch by its `Target`; here are the flows, the client
+transactions and Timer C. A contact of a 3xx is tried when `Server` may reach it (§16.7 step 4).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from msilod.errors import MsilodError
-from msilod.proxy.response_context import best_response
+from msilod.proxy.response_context import ResponseContext, Step
 from msilod.proxy.target_set import Target
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
+from msilod.sip.uri import SipUri
 from msilod.transaction.client import ClientTransaction
 from msilod.transaction.server import ServerTransaction
 
 if TYPE_CHECKING:
     from msilod.daemon.forwarder import Forwarder
 
+Reach = Callable[[SipUri], Sequence[Target]]
+
 
 class InviteFork:
-    """One INVITE on its way to `targets`; `rings_until` is Timer C by branch."""
+    """One INVITE on its way to `targets`; `rings_until` is Timer C by branch.
 
-    __slots__ = ("finals", "forwarder", "is_cancelled", "open", "rings_until", "server", "silent", "targets")
+    `reach` gives the targets of a URI from a redirection, none for what may not be reached from here.
+    """
 
-    def __init__(self, forwarder: "Forwarder", server: ServerTransaction, targets: Sequence[Target]) -> None:
+    __slots__ = (
+        "_branches", "_reach", "_rings_until", "_targets", "_transactions", "breadth", "context", "forwarder",
+        "server",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        forwarder: "Forwarder",
+        server: ServerTransaction,
+        targets: Sequence[Target],
+        breadth: int,
+        reach: Reach,
+    ) -> None:
+        self.breadth = breadth
         self.forwarder = forwarder
         self.server = server
-        self.targets = targets
-        self.open = len(targets)
-        self.finals: list[Response] = []
-        self.silent = 0
-        self.is_cancelled = False
-        self.rings_until: dict[ClientTransaction, float] = {}
+        self.context: ResponseContext[Target] = ResponseContext(server.request, lambda uri: bool(reach(uri)))
+        self._targets = targets
+        self._reach = reach
+        self._branches: dict[ClientTransaction, Target] = {}
+        self._transactions: dict[Target, ClientTransaction] = {}
+        self._rings_until: dict[Target, float] = {}
+
+    # --- branches ------------------------------------------------------------------------------------
 
     def begin(self, now: float) -> None:
         """Send all branches."""
-        for target in self.targets:
+        self._begin_all(self._targets, now)
+
+    def _begin_all(self, targets: Sequence[Target], now: float) -> None:
+        # All are known before the first can fail, or its failure would be the end.
+        for target in [target for target in targets if self.context.add_branch(target, target.uri)]:
             try:
                 flow = self.forwarder.paths.flow_to(target)
             except MsilodError:
-                self._ended(now)
+                self._do(self.context.transport_failed(target), now)
                 continue
             if flow is not None:
                 self._start(target, flow, now)
@@ -49,73 +72,81 @@ class InviteFork:
                 self.forwarder.paths.dial(target, partial(self._start, target))
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
-        if flow is None or self.is_cancelled:
-            self._ended(now)
-            return
-        branch = self.forwarder.send(self, self.server, target, flow, now)
-        self.rings_until[branch] = now + self.forwarder.fr_inv_timer
+        if self.context.is_closed:
+            # A CANCEL, a 2xx or a 6xx came while we dialled: this branch is never begun.
+            self._do(self.context.timed_out(target), now)
+        elif flow is None:
+            self._do(self.context.transport_failed(target), now)
+        else:
+            branch = self.forwarder.send(self, self.server, target, flow, now, self.breadth)
+            self._branches[branch] = target
+            self._transactions[target] = branch
+            self._rings_until[target] = now + self.forwarder.fr_inv_timer
+
+    # --- what happens to them --------------------------------------------------------------------------
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        """§16.7 steps 4 to 10."""
-        status = response.status
-        if status < 200:
-            # Each 101 to 199 resets Timer C (§16.7 step 2); a 100 goes no further.
-            if status > 100:
-                self.rings_until[transaction] = now + self.forwarder.fr_inv_timer
+        """§16.7."""
+        target = self._branches.get(transaction)
+        if target is None:
+            # All is over but the 2xx that a device goes on sending until it has its ACK (RFC 6026 §7.2).
+            if 200 <= response.status < 300:
                 self.server.forward(response, now)
             return
-        if status < 300:
-            self.server.forward(response, now)
-            self._end_branch(transaction, now)
-            self.cancel(now)
+        if response.status >= 200:
+            self._ended(target)
+            self._do(self.context.final(target, response), now)
             return
-        self.finals.append(response)
-        if status >= 600:
-            self.cancel(now)
-        self._end_branch(transaction, now)
+        if response.status > 100 and target in self._rings_until:
+            # Each 101 to 199 resets Timer C (§16.7 step 2).
+            self._rings_until[target] = now + self.forwarder.fr_inv_timer
+        self._do(self.context.provisional(target, response), now)
 
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:
         """fr_timer: not even a 100 came; as 408, and whatever comes later is cancelled (§16.8)."""
-        self.silent += 1
         self.forwarder.layer.cancel(transaction, now)
-        self._end_branch(transaction, now)
+        self.on_timeout(transaction, now)
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
         """Timer B."""
-        self.silent += 1
-        self._end_branch(transaction, now)
+        target = self._branches.get(transaction)
+        if target is not None:
+            self._ended(target)
+            self._do(self.context.timed_out(target), now)
 
     def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
         """§16.9: as 503."""
-        self._end_branch(transaction, now)
+        target = self._branches.get(transaction)
+        if target is not None:
+            self._ended(target)
+            self._do(self.context.transport_failed(target), now)
 
     def cancel(self, now: float) -> None:
-        """CANCEL the branches that have no final answer (§16.10, §16.7 step 10)."""
-        self.is_cancelled = True
-        for transaction in list(self.rings_until):
-            self.forwarder.layer.cancel(transaction, now)
+        """A CANCEL came from upstream (§16.10)."""
+        self._do(self.context.cancelled(), now)
 
     def check_timer_c(self, now: float) -> None:
         """§16.8: a branch that rings too long is cancelled; the device answers 487, or Timer B's time ends it."""
-        for transaction, until in list(self.rings_until.items()):
+        for target, until in list(self._rings_until.items()):
             if until <= now:
-                self.rings_until[transaction] = now + self.forwarder.fr_inv_timer
-                self.forwarder.layer.cancel(transaction, now)
+                self._rings_until[target] = now + self.forwarder.fr_inv_timer
+                self._do(self.context.timer_c(target), now)
 
-    def _end_branch(self, transaction: ClientTransaction, now: float) -> None:
-        if self.rings_until.pop(transaction, None) is not None:
-            self._ended(now)
+    def _ended(self, target: Target) -> None:
+        self._rings_until.pop(target, None)
 
-    def _ended(self, now: float) -> None:
-        self.open -= 1
-        if self.open > 0:
-            return
-        self.forwarder.invites.pop(self.server, None)
-        if self.server.is_answered:
-            return
-        if self.finals:
-            self.server.forward(best_response(self.finals), now)
-        elif self.silent:
-            self.server.respond(487 if self.is_cancelled else 408, now)
-        else:
-            self.server.respond(500, now)
+    def _do(self, step: Step[Target], now: float) -> None:
+        if step.forward is not None:
+            self.server.forward(step.forward, now)
+        if step.answer:
+            self.server.respond(step.answer, now)
+        for target in step.cancel:
+            if target in self._transactions:
+                self.forwarder.layer.cancel(self._transactions[target], now)
+        for uri in step.recurse:
+            self._begin_all(self._reach(SipUri.parse(uri)), now)
+        if step.is_over:
+            self.forwarder.invites.pop(self.server, None)
+            # Transactions know us as their owner: a ring would be the collector's.
+            self._branches.clear()
+            self._transactions.clear()

@@ -47,7 +47,7 @@ class Paths:
         return flow
 
     def _find(self, target: Target) -> Flow | None:
-        if target.path:
+        if target.path or target.route:
             return self._by_uri(_first_hop(target))
         flow = target.flow
         if flow is None:
@@ -89,9 +89,9 @@ class Paths:
 
 
 def _first_hop(target: Target) -> SipUri:
-    """The stored Path's first URI (RFC 3327 §5.3) or a configured next hop; else the target itself."""
+    """The stored Path's first URI (RFC 3327 §5.3) or a configured next hop; else a Route; else the target itself."""
     if not target.path:
-        return SipUri.parse(target.uri)
+        return SipUri.parse(target.route or target.uri)
     return SipUri.parse(NameAddr.parse(target.path[0].encode("utf-8", "replace")).uri)
 
 

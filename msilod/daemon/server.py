@@ -25,8 +25,10 @@ from msilod.daemon.paths import Paths
 from msilod.daemon.policies import registrar_policy, silo_policy
 from msilod.daemon.registrar_service import RegistrarService
 from msilod.daemon.silo_service import SiloService
+from msilod.daemon.targets import Targets
 from msilod.daemon.transaction_user import TransactionUserService
 from msilod.errors import MalformedMessage
+from msilod.proxy.record_route import RecordRoute
 from msilod.registrar.location import LocationService
 from msilod.routing import default
 from msilod.sip.flow import Flow
@@ -84,12 +86,15 @@ class Server:
         self.writer = writer
         self.user = TransactionUserService(self, default)
         self.layer = TransactionLayer(self.user, self.transports.send, secrets.token_bytes(16))
+        self.record_route = RecordRoute(self.store.secret("record-route"))
+        self.targets = Targets(self)
         self.paths = Paths(self.transports, self._nursery, self.after_batch)
         self.forwarder = Forwarder(
             self.layer,
             self.paths,
             self.counters,
             random_token,
+            self.record_route,
             config.proxy.fr_timer,
             config.proxy.fr_inv_timer,
             config.proxy.max_forwards,

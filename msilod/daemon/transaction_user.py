@@ -4,7 +4,7 @@ Order: validation (§16.3), the top Route (§16.4), then the policy in routing/ 
 per action does it. An error raised on the way carries the status to answer with.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,6 @@ from msilod.daemon.log import get_log
 from msilod.daemon.myself import Named
 from msilod.errors import RequestRefused, SipError
 from msilod.proxy.route import preprocess_route
-from msilod.proxy.target_set import Target, target_set
 from msilod.proxy.validation import validate
 from msilod.registrar.binding import Binding
 from msilod.registrar.registration import Registration
@@ -40,7 +39,7 @@ CAPABILITIES: Final = (
 class Incoming:
     """A request on its way through the policy: what is known of it, and what the actions need again."""
 
-    __slots__ = ("aor", "bindings", "routing", "transaction", "uri")
+    __slots__ = ("aor", "bindings", "own_routes", "routing", "transaction", "uri")
 
     def __init__(
         self,
@@ -55,6 +54,7 @@ class Incoming:
         self.aor = aor
         self.bindings = bindings
         self.routing = routing
+        self.own_routes: Sequence[SipUri] = ()
 
 
 class TransactionUserService:
@@ -78,13 +78,20 @@ class TransactionUserService:
         try:
             self._serve(transaction, now)
         except SipError as error:
-            transaction.respond(error.status, now, headers=error.headers)
+            self._refuse(transaction, error, now)
         except Exception as error:
             self.server.counters.internal_errors += 1
             get_log().error(
                 "a request could not be served", exc_info=error, method=transaction.request.method
             )
             transaction.respond(500, now)
+
+    def _refuse(self, transaction: ServerTransaction, error: SipError, now: float) -> None:
+        try:
+            transaction.respond(error.status, now, headers=error.headers)
+        except ValueError:
+            # What the sender wrote cannot stand in a header of ours; the status says enough.
+            transaction.respond(error.status, now)
 
     def on_cancel(self, invite: ServerTransaction, now: float) -> None:
         """A CANCEL that matches: the branches are cancelled (RFC 3261 §16.10)."""
@@ -93,9 +100,9 @@ class TransactionUserService:
     def on_ack(self, request: Request, flow: Flow, now: float) -> None:
         """An ACK for a 2xx is routed like any request and never answered (RFC 3261 §16.11)."""
         try:
-            preprocess_route(request, self.server.myself.owns)
-            uri = SipUri.parse(request.uri)
-            self.server.forwarder.forward_ack(request, self._elsewhere(uri), now)
+            own_routes = preprocess_route(request, self.server.myself.owns)
+            for target in self.server.targets.of(request, SipUri.parse(request.uri), [], own_routes)[:1]:
+                self.server.forwarder.forward_ack(request, target, now)
         except SipError:
             self.server.counters.dropped += 1
 
@@ -106,8 +113,9 @@ class TransactionUserService:
             raise RequestRefused(503, "Service Unavailable", [(b"Retry-After", b"10")])
         request, myself = transaction.request, self.server.myself
         validate(request, myself.owns, myself.is_own_via, myself.named(request.uri).uri)
-        preprocess_route(request, myself.owns)
+        own_routes = preprocess_route(request, myself.owns)
         incoming = self._look_up(transaction, myself.named(request.uri))
+        incoming.own_routes = own_routes
         self._act(incoming, self.policy.route(incoming.routing), now)
 
     def _act(self, incoming: Incoming, action: Action, now: float) -> None:
@@ -130,7 +138,12 @@ class TransactionUserService:
     # --- the actions ---------------------------------------------------------------------------------
 
     def _reply(self, incoming: Incoming, action: Reply, now: float) -> None:
-        headers = CAPABILITIES if incoming.routing.method == b"OPTIONS" and action.status == 200 else ()
+        headers: Sequence[tuple[bytes, bytes]] = ()
+        if action.status == 200 and incoming.routing.method == b"OPTIONS":
+            headers = CAPABILITIES
+        elif action.status == 405:
+            # RFC 3261 §21.4.6: it must say what is allowed.
+            headers = CAPABILITIES[:1]
         incoming.transaction.respond(action.status, now, headers=headers)
 
     def _drop(self, incoming: Incoming, action: Drop, now: float) -> None:
@@ -150,21 +163,13 @@ class TransactionUserService:
     def _relay(self, incoming: Incoming, action: Relay, now: float) -> None:
         """t_relay(), with t_on_failure() when the action says so."""
         server = self.server
-        targets = target_set(incoming.bindings) if incoming.bindings else [self._elsewhere(incoming.uri)]
+        transaction = incoming.transaction
+        targets = server.targets.of(transaction.request, incoming.uri, incoming.bindings, incoming.own_routes)
+        if not targets:
+            raise RequestRefused(404, "Not Found")
         binding = targets[0].binding
-        fork = server.forwarder.relay(incoming.transaction, targets, incoming.aor)
+        fork = server.forwarder.relay(transaction, targets, incoming.aor, server.targets.reach)
         if isinstance(fork, Fork) and action.on_failure and binding is not None:
             failure = FailureRoute(server, self.policy, incoming, binding.aor)
             fork.on_failure, fork.on_late = failure.failed, failure.late
         fork.begin(now)
-
-    def _elsewhere(self, uri: SipUri) -> Target:
-        """The target of a URI that is no AOR of ours: a contact bound here, or a foreign domain (§16.5)."""
-        server, text = self.server, str(uri)
-        for aor in server.location.aors_for_contact(text):
-            for binding in server.location.bindings(aor, server.clock.wall()):
-                if SipUri.parse(binding.contact).equals(uri):
-                    return Target(text, binding.flow, binding.path, binding.q, binding)
-        if server.config.proxy.relay != "anybody":
-            raise RequestRefused(403, "Forbidden")
-        return Target(text)

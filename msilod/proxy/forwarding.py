@@ -7,7 +7,7 @@ a MESSAGE (RFC 3428 §4, §9).
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from msilod.errors import MalformedMessage
+from msilod.errors import MalformedMessage, RequestRefused
 from msilod.proxy.route import IsMyself, preprocess_route
 from msilod.proxy.target_set import Target
 from msilod.sip.address import NameAddr
@@ -19,28 +19,54 @@ from msilod.sip.via import COOKIE, parse_via
 
 DEFAULT_MAX_FORWARDS: Final = 70
 _MAXIMUM: Final = 255
-# RFC 3261 §20.30: a Record-Route means something in requests that make or refresh a dialog.
-_DIALOG_FORMING: Final = frozenset((b"INVITE", b"SUBSCRIBE", b"REFER"))
+_LARGEST_BREADTH: Final = 2**31
+# RFC 5393 §5.3.3.
+MAX_BREADTH: Final = 60
 _MASK: Final = (1 << 64) - 1
 
 
 def forward_request(
-    request: Request, target: Target, max_forwards: int = DEFAULT_MAX_FORWARDS, record_route: bytes = b""
+    request: Request,
+    target: Target,
+    max_forwards: int = DEFAULT_MAX_FORWARDS,
+    record_routes: Sequence[bytes] = (),
+    breadth: int = MAX_BREADTH,
 ) -> Request:
     """The copy that goes to `target`: Request-URI, Max-Forwards, Route from Path (§16.6 steps 1 to 6).
 
-    `record_route` is the URI to record in a dialog-forming request; empty: none.
+    `record_routes` are the URIs to record, the one that faces the target first; `breadth` is this branch's share
+    of the Max-Breadth (RFC 5393 §5.3).
     """
     copy = request.copy()
     copy.uri = target_uri(target.uri)
     _count_hop(copy.headers, max_forwards)
+    if b"max-breadth" in request.received:
+        copy.headers.remove(b"max-breadth")
+    copy.headers.fields.insert(0, (b"max-breadth", b"Max-Breadth: %d" % breadth))
     if target.path:
         _push_routes(copy, target.path)
     if b"route" in copy.headers:
         _satisfy_strict_router(copy)
-    if record_route and request.method in _DIALOG_FORMING:
-        copy.headers.prepend(b"Record-Route", b"<%b>" % record_route)
+    for uri in reversed(record_routes):
+        copy.headers.prepend(b"Record-Route", b"<%b>" % uri)
     return copy
+
+
+def share_of_breadth(request: Request, branches: int) -> int:
+    """What each of so many parallel branches gets of the request's Max-Breadth (RFC 5393 §5.3.3).
+
+    Raises RequestRefused 440 when there is not enough for all, MalformedMessage for what is no number.
+    """
+    breadth = MAX_BREADTH
+    value = request.received.get(b"max-breadth")
+    if value is not None:
+        asked = number(value.strip(WSP), _LARGEST_BREADTH)
+        if asked is None:
+            raise MalformedMessage("Bad Max-Breadth")
+        breadth = min(asked, MAX_BREADTH)
+    if branches > breadth:
+        raise RequestRefused(440, "Max-Breadth Exceeded")
+    return breadth // max(branches, 1)
 
 
 def target_uri(contact: str) -> bytes:

@@ -3,7 +3,7 @@
 Real clients preload `Route: <sip:server;lr>` (baresip, PJSIP, linphone): a first Route that names us goes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msilod.errors import MalformedMessage
 from msilod.sip.address import NameAddr
@@ -13,39 +13,47 @@ from msilod.sip.uri import SipUri
 IsMyself = Callable[[SipUri], bool]
 
 
-def preprocess_route(request: Request, is_myself: IsMyself) -> None:
+def preprocess_route(request: Request, is_myself: IsMyself) -> Sequence[SipUri]:
     """Undo what a strict router did, drop a maddr that is ours, and remove the Routes at the top that name us.
 
-    Two values of ours stand there when a dialog changes its transport here (RFC 5658 §3.1). Other Routes stay
-    as they are. Raises MalformedMessage.
+    Returns these: two when a dialog changes its transport here (RFC 5658 §3.1). Other Routes stay as they are.
+    Raises MalformedMessage.
     """
-    if b"route" in request.received:
-        _use_routes(request, is_myself)
+    ours = _use_routes(request, is_myself) if b"route" in request.received else ()
     if b"maddr" in request.uri.lower():
         _drop_maddr(request, is_myself)
+    return ours
 
 
-def _use_routes(request: Request, is_myself: IsMyself) -> None:
+def _use_routes(request: Request, is_myself: IsMyself) -> list[SipUri]:
     routes = request.headers.split(b"route")
     left = routes.copy()
+    ours = []
     uri = SipUri.parse(request.uri)
     if left and uri.user is None and "lr" in uri.params and is_myself(uri):
         # A strict router put our Record-Route value into the Request-URI; the real one is the last Route.
         request.uri = NameAddr.parse(left.pop()).uri
-    while left and _names_us(left[0], is_myself):
+        ours.append(uri)
+    while left:
+        first = _read(left[0])
+        if first is None or not is_myself(first):
+            break
+        ours.append(first)
         del left[0]
     if left != routes:
         request.headers.remove(b"route")
         for value in left:
             request.headers.add(b"Route", value)
+    return ours
 
 
-def _names_us(value: bytes, is_myself: IsMyself) -> bool:
+def _read(value: bytes) -> SipUri | None:
+    """None for what is no SIP URI, and so not ours."""
     try:
-        return is_myself(SipUri.parse(NameAddr.parse(value).uri))
+        return SipUri.parse(NameAddr.parse(value).uri)
     except MalformedMessage as error:
         if error.status == 416:
-            return False
+            return None
         raise
 
 

@@ -8,9 +8,12 @@ from msilod.sip.flow import Flow
 
 
 class Target:
-    """One place to send to. `binding` is None for a URI that is nobody's contact here."""
+    """One place to send to. `binding` is None for a URI that is nobody's contact here.
 
-    __slots__ = ("binding", "flow", "path", "q", "uri")
+    `route` is the first Route that the request still has: the bytes go there (§16.6 step 7).
+    """
+
+    __slots__ = ("binding", "flow", "path", "q", "route", "uri")
 
     def __init__(
         self,
@@ -25,6 +28,7 @@ class Target:
         self.path = path
         self.q = q
         self.binding = binding
+        self.route = ""
 
     def __repr__(self) -> str:
         return f"<Target {self.uri} {self.flow!r}>"

@@ -104,7 +104,7 @@ def accept(
     headers = _kept(request, is_trusted)
     author = request.from_
     sender = _named(author.uri)[0] or author.uri.decode("ascii", "backslashreplace")
-    to_header = received[b"to"].strip(WSP)
+    to_header = received.get(b"to", b"").strip(WSP)
     if policy.registrar_aor:
         _guard_registrar(policy.registrar_aor, aor, sender, to_header)
     content_type = received.get(b"content-type", b"").strip(WSP)

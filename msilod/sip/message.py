@@ -23,13 +23,9 @@ _EMPTY_END: Final = b"Content-Length: 0\r\n\r\n"
 
 
 class Request:
-    """One request. `via` is the top Via as it came, parsed; `cseq` the number; `call_id` the value.
+    """One request. `via` is the top Via as it came, parsed; `cseq` the number; `call_id` the value."""
 
-    `received`, of a parsed one: what stood behind the colon of the first field of each name when it came. A
-    look-up there costs a tenth of a walk through `headers`; but what is changed later is changed only there.
-    """
-
-    __slots__ = ("_from", "_to", "body", "call_id", "cseq", "headers", "method", "received", "uri", "via")
+    __slots__ = ("_first", "_from", "_to", "body", "call_id", "cseq", "headers", "method", "uri", "via")
 
     def __init__(
         self,
@@ -40,7 +36,7 @@ class Request:
         via: Via = NO_VIA,
         cseq: int = 0,
         call_id: bytes = b"",
-        received: dict[bytes, bytes] | None = None,
+        first: dict[bytes, bytes] | None = None,
     ) -> None:
         self.method = method
         self.uri = uri
@@ -49,24 +45,32 @@ class Request:
         self.via = via
         self.cseq = cseq
         self.call_id = call_id
-        self.received = {} if received is None else received
+        self._first = first
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None
+
+    @property
+    def received(self) -> dict[bytes, bytes]:
+        """What stands behind the colon of the first field of each name, not trimmed, as it came.
+
+        A look-up here costs a tenth of a walk through `headers`; a field that is changed later changes only there.
+        """
+        if self._first is None:
+            self._first = {name: text.partition(b":")[2] for name, text in reversed(self.headers.fields)}
+        return self._first
 
     @property
     def from_(self) -> NameAddr:
         """The From field. Raises MalformedMessage (400)."""
         if self._from is None:
-            value = self.received.get(b"from")
-            self._from = NameAddr.parse(value) if value else _address(self.headers, b"from")
+            self._from = _address(self.received.get(b"from"), "From")
         return self._from
 
     @property
     def to(self) -> NameAddr:
         """The To field. Raises MalformedMessage (400)."""
         if self._to is None:
-            value = self.received.get(b"to")
-            self._to = NameAddr.parse(value) if value else _address(self.headers, b"to")
+            self._to = _address(self.received.get(b"to"), "To")
         return self._to
 
     def to_bytes(self) -> bytes:
@@ -75,8 +79,10 @@ class Request:
 
     def copy(self) -> "Request":
         """A request with header fields of its own; the body and the parsed Via are shared."""
-        headers, received = self.headers.copy(), self.received
-        return Request(self.method, self.uri, headers, self.body, self.via, self.cseq, self.call_id, received)
+        headers = self.headers.copy()
+        return Request(
+            self.method, self.uri, headers, self.body, self.via, self.cseq, self.call_id, self._first
+        )
 
     def __repr__(self) -> str:
         return f"<Request {self.method!r} {self.uri!r} {self.call_id!r} {self.cseq}>"
@@ -108,7 +114,7 @@ class Response:
     @property
     def to_tag(self) -> bytes:
         """The tag of To, b"" when there is none. Raises MalformedMessage (400)."""
-        return _address(self.headers, b"to").tag
+        return _address(self.headers.get(b"to"), "To").tag
 
     def to_bytes(self) -> bytes:
         """The message for the wire."""
@@ -124,10 +130,9 @@ class Response:
         return f"<Response {self.status} {self.reason!r} {self.cseq_method!r} {self.cseq}>"
 
 
-def _address(headers: Headers, name: bytes) -> NameAddr:
-    value = headers.get(name)
-    if value is None:
-        raise MalformedMessage(f"Missing {name.decode().title()}")
+def _address(value: bytes | None, name: str) -> NameAddr:
+    if not value:
+        raise MalformedMessage(f"Missing {name}")
     return NameAddr.parse(value)
 
 

@@ -76,6 +76,13 @@ class LocationColumns(peewee.Model):
         primary_key = peewee.CompositeKey("aor", "contact")
 
 
+class SecretColumns(peewee.Model):
+    """A key of ours (silo_secret)."""
+
+    name = peewee.TextField(primary_key=True)
+    value = peewee.BlobField()
+
+
 def columns_of(model: type[peewee.Model]) -> list[str]:
     """The names of a model's columns, in the order of the table."""
     return [field.column_name for field in model._meta.sorted_fields]
@@ -96,7 +103,12 @@ _GET: Final = attrgetter(*STORED)
 _GET_FRESH: Final = attrgetter(*FRESH)
 _GET_HAPPENED: Final = attrgetter(*_HAPPENED)
 _NOTHING: Final = tuple(_HAPPENED.values())
-TABLES: Final = {"": RowColumns, "_ended": EndedColumns, "_location": LocationColumns}
+TABLES: Final = {
+    "": RowColumns,
+    "_ended": EndedColumns,
+    "_location": LocationColumns,
+    "_secret": SecretColumns,
+}
 
 
 def values_of(message: StoredMessage) -> Any:

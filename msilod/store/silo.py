@@ -52,6 +52,15 @@ class Silo:
             InlineWriter(transactions, owner) if deliver is None else Writer(transactions, owner, deliver)
         )
 
+    def secret(self, name: str) -> bytes:
+        """A key of 32 random bytes, the same after every restart."""
+        with translated(self.path):
+            self._read(
+                f"INSERT INTO {self.table}_secret VALUES (?, randomblob(32)) ON CONFLICT DO NOTHING", (name,)  # noqa: S608
+            )
+            ((value,),) = self._read(f"SELECT value FROM {self.table}_secret WHERE name = ?", (name,))  # noqa: S608
+        return bytes(value)
+
     def set_limits(self, max_messages: int, max_bytes: int) -> None:
         """Other quotas from the next transaction on."""
         self._holdings.max_messages, self._holdings.max_bytes = max_messages, max_bytes

@@ -72,6 +72,12 @@ CREATE TABLE silo_location (
   PRIMARY KEY (aor, contact)
 ) WITHOUT ROWID;
 
+-- Keys that must outlive a restart, each made at random when it is first asked for. Not what a user ever types.
+CREATE TABLE silo_secret (
+  name  TEXT NOT NULL PRIMARY KEY,
+  value BLOB NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE silo_schema_version (
   version    INTEGER NOT NULL PRIMARY KEY,
   name       TEXT    NOT NULL,

@@ -2,8 +2,15 @@
 
 import pytest
 
-from msilod.errors import MalformedMessage
-from msilod.proxy.forwarding import branch_for, forward_request, loop_hash, next_hop, target_uri
+from msilod.errors import MalformedMessage, SipError
+from msilod.proxy.forwarding import (
+    branch_for,
+    forward_request,
+    loop_hash,
+    next_hop,
+    share_of_breadth,
+    target_uri,
+)
 from msilod.proxy.target_set import Target
 from tests.proxy.wire import request
 
@@ -15,7 +22,7 @@ def test_p4_only_uri_hops_and_route_change() -> None:
     assert out.uri == b"sip:bob@192.0.2.9;ob"
     assert out.headers.get(b"max-forwards") == b"69"
     assert out.headers.split(b"route") == [b"<sip:p1;lr>", b"<sip:p2;lr>"]
-    changed = (b"max-forwards", b"route")
+    changed = (b"max-forwards", b"route", b"max-breadth")
     assert [f for f in out.headers.fields if f[0] not in changed] == [
         f for f in before if f[0] not in changed
     ]
@@ -82,19 +89,31 @@ def test_p4_the_next_hop_is_path_then_route_then_the_target() -> None:
         next_hop(plain, Target("sip:x@y", path=("garbage",)))
 
 
-@pytest.mark.parametrize("method", ["MESSAGE", "REGISTER", "OPTIONS", "BYE", "ACK", "PUBLISH", "INFO"])
-def test_p5_no_record_route_outside_dialog_forming_requests(method: str) -> None:
-    assert (
-        b"record-route" not in forward_request(request(method), Target("sip:x@y"), 70, b"sip:me;lr").headers
-    )
+def test_p5_what_is_recorded_goes_before_those_of_others() -> None:
+    made = request("INVITE", extra="Record-Route: <sip:before.test;lr>\r\n")
+    out = forward_request(made, Target("sip:x@y"), 70, (b"sip:out;lr", b"sip:in;lr"))
+    assert out.headers.split(b"record-route") == [b"<sip:out;lr>", b"<sip:in;lr>", b"<sip:before.test;lr>"]
+    assert b"record-route" not in forward_request(request("INVITE"), Target("sip:x@y")).headers
 
 
-@pytest.mark.parametrize("method", ["INVITE", "SUBSCRIBE", "REFER"])
-def test_p5_record_route_goes_before_those_of_others(method: str) -> None:
-    made = request(method, extra="Record-Route: <sip:before.test;lr>\r\n")
-    out = forward_request(made, Target("sip:x@y"), 70, b"sip:me;lr")
-    assert out.headers.split(b"record-route") == [b"<sip:me;lr>", b"<sip:before.test;lr>"]
-    assert b"record-route" not in forward_request(request(method), Target("sip:x@y")).headers
+@pytest.mark.parametrize(
+    ("asked", "branches", "share"),
+    [(None, 1, 60), (None, 7, 8), ("60", 2, 30), ("4", 3, 1), ("1", 1, 1), ("9999", 2, 30), ("0", 0, 0)],
+)
+def test_p7_parallel_branches_share_the_breadth(asked: str | None, branches: int, share: int) -> None:
+    made = request(extra="" if asked is None else f"Max-Breadth: {asked}\r\n")
+    assert share_of_breadth(made, branches) == share
+    out = forward_request(made, Target("sip:x@y"), breadth=share)
+    assert out.headers.get_all(b"max-breadth") == [b"%d" % share]
+
+
+@pytest.mark.parametrize(
+    ("asked", "branches", "status"), [("1", 2, 440), ("0", 1, 440), ("x", 1, 400), ("-1", 1, 400)]
+)
+def test_p7_too_little_breadth_is_440(asked: str, branches: int, status: int) -> None:
+    with pytest.raises(SipError) as caught:
+        share_of_breadth(request(extra=f"Max-Breadth: {asked}\r\n"), branches)
+    assert caught.value.status == status
 
 
 def test_p5_no_contact_is_added_and_a_foreign_one_passes() -> None:

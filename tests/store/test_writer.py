@@ -228,6 +228,17 @@ def test_bindings_survive_a_restart(tmp_path: Path) -> None:
     silo.close()
 
 
+def test_a_secret_outlives_a_restart(tmp_path: Path) -> None:
+    silo = open_silo(tmp_path)
+    first = silo.secret("record-route")
+    assert len(first) == 32
+    assert silo.secret("other") != first
+    silo.close()
+    again = open_silo(tmp_path)
+    assert again.secret("record-route") == first
+    again.close()
+
+
 def test_recipients_are_listed_once_in_order(silo: Silo) -> None:
     add(silo, row(1, "b@y"), row(2, "a@y"), row(3, "b@y"))
     assert silo.recipients("") == ["a@y", "b@y"]

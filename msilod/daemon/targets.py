@@ -1,0 +1,67 @@
+"""Targets: where a request goes that is not simply for an AOR's contacts (RFC 3261 §16.5, §16.6 step 7).
+
+Rules: a contact that is bound here, or an AOR of ours, may always be reached. Everything else is relaying: for
+a dialog that we let through, or when `[proxy] relay` says so; never for strangers by default (checklist P17).
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msilod.errors import MalformedMessage, RequestRefused
+from msilod.proxy.target_set import Target, target_set
+from msilod.registrar.binding import Binding
+from msilod.sip.address import NameAddr
+from msilod.sip.message import Request
+from msilod.sip.uri import SipUri
+
+if TYPE_CHECKING:
+    from msilod.daemon.server import Server
+
+
+class Targets:
+    """The target set of a request."""
+
+    def __init__(self, server: "Server") -> None:
+        self.server = server
+
+    def of(
+        self, request: Request, uri: SipUri, bindings: list[Binding], own_routes: Sequence[SipUri] = ()
+    ) -> list[Target]:
+        """Where `request` for `uri` goes: to these bindings, else elsewhere; by its next Route if it has one.
+
+        Raises RequestRefused 403 for what may not be relayed, MalformedMessage.
+        """
+        if bindings and b"route" not in request.received:
+            return target_set(bindings)
+        is_in_dialog = self.server.record_route.is_in_dialog(own_routes, request.call_id)
+        routes = request.headers.split(b"route")
+        if routes:
+            self._may_relay(is_in_dialog)
+        targets = target_set(bindings) if bindings else self._elsewhere(uri, is_in_dialog or bool(routes))
+        if routes:
+            for target in targets:
+                target.route = NameAddr.parse(routes[0]).uri.decode("ascii", "replace")
+        return targets
+
+    def reach(self, uri: SipUri) -> list[Target]:
+        """Where a redirection to `uri` leads; empty for what may not be reached (§16.7 step 4)."""
+        try:
+            return self._elsewhere(uri, False)
+        except (RequestRefused, MalformedMessage):
+            return []
+
+    def _elsewhere(self, uri: SipUri, is_allowed: bool) -> list[Target]:
+        server, text = self.server, str(uri)
+        wall = server.clock.wall()
+        for aor in server.location.aors_for_contact(text):
+            for binding in server.location.bindings(aor, wall):
+                if SipUri.parse(binding.contact).equals(uri):
+                    return [Target(text, binding.flow, binding.path, binding.q, binding)]
+        if server.myself.owns(uri) and uri.user is not None:
+            return target_set(server.location.bindings(server.myself.canonical(uri.aor()), wall))
+        self._may_relay(is_allowed)
+        return [Target(text)]
+
+    def _may_relay(self, is_in_dialog: bool) -> None:
+        if not is_in_dialog and self.server.config.proxy.relay != "anybody":
+            raise RequestRefused(403, "Forbidden")

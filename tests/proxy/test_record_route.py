@@ -1,0 +1,47 @@
+"""Record-Route and the token of a dialog (rows P5, P17)."""
+
+import pytest
+
+from msilod.proxy.record_route import RecordRoute
+from msilod.sip.flow import TCP, UDP, Endpoint, Flow
+from msilod.sip.uri import SipUri
+
+OURS = RecordRoute(b"k" * 32)
+UDP_FLOW = Flow(Endpoint(UDP, "127.0.0.1", 5060, b"SIP/2.0/UDP 127.0.0.1:5060"), "192.0.2.9", 5062)
+TCP_FLOW = Flow(Endpoint(TCP, "127.0.0.1", 5070, b"SIP/2.0/TCP 127.0.0.1:5070"), "192.0.2.8", 40000, 3)
+
+
+def recorded(method: bytes = b"INVITE", came: Flow = UDP_FLOW, leaves: Flow = UDP_FLOW) -> list[SipUri]:
+    return [SipUri.parse(value) for value in OURS.values(method, b"call", came, leaves)]
+
+
+@pytest.mark.parametrize("method", [b"MESSAGE", b"REGISTER", b"OPTIONS", b"BYE", b"ACK", b"PUBLISH", b"INFO"])
+def test_p5_no_record_route_outside_dialog_forming_requests(method: bytes) -> None:
+    assert recorded(method) == []
+
+
+@pytest.mark.parametrize("method", [b"INVITE", b"SUBSCRIBE", b"REFER"])
+def test_p5_one_value_for_one_listener(method: bytes) -> None:
+    (uri,) = recorded(method)
+    assert (uri.host, uri.port, uri.params["lr"], uri.transport) == ("127.0.0.1", 5060, None, None)
+
+
+def test_p5_two_values_where_the_transport_changes_the_outer_first() -> None:
+    outer, inner = recorded(leaves=TCP_FLOW)
+    assert (outer.port, outer.params.get("transport")) == (5070, "tcp")
+    assert (inner.port, inner.params.get("transport")) == (5060, None)
+
+
+def test_p17_a_dialog_proves_itself_by_the_token_of_its_call_id() -> None:
+    routes = recorded(leaves=TCP_FLOW)
+    assert OURS.is_in_dialog(routes, b"call")
+    assert OURS.is_in_dialog(routes[1:], b"call")
+    assert not OURS.is_in_dialog(routes, b"another call")
+    assert not OURS.is_in_dialog((), b"call")
+    assert not RecordRoute(b"x" * 32).is_in_dialog(routes, b"call")
+
+
+@pytest.mark.parametrize("token", ["", "00", "\u00e9", "x" * 24])
+def test_p17_a_forged_token_is_none(token: str) -> None:
+    uri = SipUri("sip", None, "127.0.0.1", 5060, {"lr": None, "dlg": token})
+    assert not OURS.is_in_dialog([uri], b"call")
