@@ -6,6 +6,7 @@ and never silently ignored.
 
 import re
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -118,7 +119,6 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 # Keys that must keep their defaults until the part that serves them is here: key, and what serves meanwhile.
 UNSUPPORTED: Final = {
     "routing": "the built-in policy routes",
-    "trusted": "nobody is challenged yet",
     "listen.tls": "use udp or tcp",
     "listen.ws": "use udp or tcp",
     "listen.wss": "use udp or tcp",
@@ -155,6 +155,7 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
     if config.registrar.min_expires > config.registrar.max_expires:
         yield "registrar.min_expires", "is more than max_expires; make it less"
     yield from _name_problems(config)
+    yield from _network_problems(config)
 
 
 def _name_problems(config: Config) -> Iterator[tuple[str, str]]:
@@ -167,6 +168,14 @@ def _name_problems(config: Config) -> Iterator[tuple[str, str]]:
                 parse_address(transport, address)
             except ValueError as error:
                 yield f"listen.{transport}", str(error)
+
+
+def _network_problems(config: Config) -> Iterator[tuple[str, str]]:
+    for network in config.trusted:
+        try:
+            ip_network(network, strict=False)
+        except ValueError:
+            yield "trusted", f"{network!r} is no network; write 192.0.2.0/24, 2001:db8::/32 or one address"
 
 
 def _uri_problem(value: str, needs_user: bool) -> Iterator[str]:

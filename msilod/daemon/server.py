@@ -27,6 +27,7 @@ from msilod.daemon.registrar_service import RegistrarService
 from msilod.daemon.silo_service import SiloService
 from msilod.daemon.targets import Targets
 from msilod.daemon.transaction_user import TransactionUserService
+from msilod.daemon.trust import Trust
 from msilod.errors import MalformedMessage
 from msilod.proxy.record_route import RecordRoute
 from msilod.registrar.location import LocationService
@@ -75,6 +76,7 @@ class Server:
         self.location = LocationService()
         self.mail = MailMemory()
         self.myself = Myself(config.domains, transports.listening(), transports.local_addresses())
+        self.trust = Trust(config.trusted)
         self.is_draining = False
         self.stopping = trio.Event()
         self._nursery = nursery
@@ -104,7 +106,9 @@ class Server:
             policy, self.layer, self.paths, writer, self.location, clock, self.mail,
             self.counters, random_token,
         )  # fmt: skip
-        self.silo = SiloService(policy, writer, self.myself, clock, self.counters, self.deliverer.stored)
+        self.silo = SiloService(
+            policy, writer, self.myself, self.trust, clock, self.counters, self.deliverer.stored
+        )
         self.notices = Notices(self, policy, random_token)
         self.silo.observers.append(self.notices.stored)
         self.registrar = RegistrarService(
@@ -176,6 +180,7 @@ class Server:
         """Take over everything that needs no other socket or database."""
         self.config = config
         self.myself.configure(config.domains)
+        self.trust.configure(config.trusted)
         policy = silo_policy(config)
         self.silo.policy = self.deliverer.policy = self.notices.policy = policy
         self.registrar.configure(registrar_policy(config))

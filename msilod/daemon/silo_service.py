@@ -13,6 +13,7 @@ from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
 from msilod.daemon.log import get_log
 from msilod.daemon.myself import Myself
+from msilod.daemon.trust import Trust
 from msilod.errors import RequestRefused, SipError
 from msilod.silo.acceptance import TO_ONLY, SiloPolicy, accept, recipient
 from msilod.silo.stored_message import StoredMessage
@@ -57,6 +58,7 @@ class SiloService:
         policy: SiloPolicy,
         writer: StoreWriter,
         myself: Myself,
+        trust: Trust,
         clock: Clock,
         counters: Counters,
         on_stored: Callable[[StoredMessage, float], None],
@@ -64,6 +66,7 @@ class SiloService:
         self.policy = policy
         self.writer = writer
         self.myself = myself
+        self.trust = trust
         self.clock = clock
         self.counters = counters
         self.on_stored = on_stored
@@ -90,7 +93,8 @@ class SiloService:
         aor = self.myself.named(request.uri).aor if mode < TO_ONLY and new_uri is None else ""
         if not aor:
             aor = self._recipient(request, new_uri, mode)
-        message = accept(request, aor, self.policy, self.clock.wall())
+        is_trusted = self.trust.trusts(transaction.flow)
+        message = accept(request, aor, self.policy, self.clock.wall(), is_trusted)
         message.next_hop = next_hop
         waiting = _Waiting(transaction, now + COMMIT_DEADLINE)
         self._open += 1

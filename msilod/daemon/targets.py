@@ -1,7 +1,7 @@
 """Targets: where a request goes that is not simply for an AOR's contacts (RFC 3261 §16.5, §16.6 step 7).
 
 Rules: a contact that is bound here, or an AOR of ours, may always be reached. Everything else is relaying: for
-a dialog that we let through, or when `[proxy] relay` says so; never for strangers by default (checklist P17).
+a dialog that we let through, or for whom `[proxy] relay` says so; never for strangers by default (checklist P17).
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,12 @@ class Targets:
         self.server = server
 
     def of(
-        self, request: Request, uri: SipUri, bindings: list[Binding], own_routes: Sequence[SipUri] = ()
+        self,
+        request: Request,
+        uri: SipUri,
+        bindings: list[Binding],
+        own_routes: Sequence[SipUri] = (),
+        may_relay: bool = False,
     ) -> list[Target]:
         """Where `request` for `uri` goes: to these bindings, else elsewhere; by its next Route if it has one.
 
@@ -33,11 +38,11 @@ class Targets:
         """
         if bindings and b"route" not in request.received:
             return target_set(bindings)
-        is_in_dialog = self.server.record_route.is_in_dialog(own_routes, request.call_id)
+        is_allowed = may_relay or self.server.record_route.is_in_dialog(own_routes, request.call_id)
         routes = request.headers.split(b"route")
-        if routes:
-            self._may_relay(is_in_dialog)
-        targets = target_set(bindings) if bindings else self._elsewhere(uri, is_in_dialog or bool(routes))
+        if routes and not is_allowed:
+            raise RequestRefused(403, "Forbidden")
+        targets = target_set(bindings) if bindings else self._elsewhere(uri, is_allowed)
         if routes:
             for target in targets:
                 target.route = NameAddr.parse(routes[0]).uri.decode("ascii", "replace")
@@ -46,7 +51,7 @@ class Targets:
     def reach(self, uri: SipUri) -> list[Target]:
         """Where a redirection to `uri` leads; empty for what may not be reached (§16.7 step 4)."""
         try:
-            return self._elsewhere(uri, False)
+            return self._elsewhere(uri, self.server.config.proxy.relay == "anybody")
         except (RequestRefused, MalformedMessage):
             return []
 
@@ -59,9 +64,6 @@ class Targets:
                     return [Target(text, binding.flow, binding.path, binding.q, binding)]
         if server.myself.owns(uri) and uri.user is not None:
             return target_set(server.location.bindings(server.myself.canonical(uri.aor()), wall))
-        self._may_relay(is_allowed)
-        return [Target(text)]
-
-    def _may_relay(self, is_in_dialog: bool) -> None:
-        if not is_in_dialog and self.server.config.proxy.relay != "anybody":
+        if not is_allowed:
             raise RequestRefused(403, "Forbidden")
+        return [Target(text)]

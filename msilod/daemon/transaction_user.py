@@ -37,9 +37,12 @@ CAPABILITIES: Final = (
 
 
 class Incoming:
-    """A request on its way through the policy: what is known of it, and what the actions need again."""
+    """A request on its way through the policy: what is known of it, and what the actions need again.
 
-    __slots__ = ("aor", "bindings", "own_routes", "routing", "transaction", "uri")
+    `user` is the AOR of who has proved to have sent it, None when nobody has.
+    """
+
+    __slots__ = ("aor", "bindings", "own_routes", "routing", "transaction", "uri", "user")
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Incoming:
         self.bindings = bindings
         self.routing = routing
         self.own_routes: Sequence[SipUri] = ()
+        self.user: str | None = None
 
 
 class TransactionUserService:
@@ -160,11 +164,24 @@ class TransactionUserService:
     def _store(self, incoming: Incoming, action: Store, now: float) -> None:
         self.server.silo.store(incoming.transaction, action.mode, action.next_hop, now)
 
+    def _may_relay(self, incoming: Incoming) -> bool:
+        """[proxy] relay: whose requests may leave for foreign domains (checklist P17)."""
+        relay = self.server.config.proxy.relay
+        if relay == "users":
+            return incoming.user is not None or self.server.trust.trusts(incoming.transaction.flow)
+        return relay == "anybody"
+
     def _relay(self, incoming: Incoming, action: Relay, now: float) -> None:
         """t_relay(), with t_on_failure() when the action says so."""
         server = self.server
         transaction = incoming.transaction
-        targets = server.targets.of(transaction.request, incoming.uri, incoming.bindings, incoming.own_routes)
+        targets = server.targets.of(
+            transaction.request,
+            incoming.uri,
+            incoming.bindings,
+            incoming.own_routes,
+            self._may_relay(incoming),
+        )
         if not targets:
             raise RequestRefused(404, "Not Found")
         binding = targets[0].binding

@@ -56,7 +56,8 @@ class Silo:
         """A key of 32 random bytes, the same after every restart."""
         with translated(self.path):
             self._read(
-                f"INSERT INTO {self.table}_secret VALUES (?, randomblob(32)) ON CONFLICT DO NOTHING", (name,)  # noqa: S608
+                f"INSERT INTO {self.table}_secret VALUES (?, randomblob(32)) ON CONFLICT DO NOTHING",
+                (name,),  # noqa: S608
             )
             ((value,),) = self._read(f"SELECT value FROM {self.table}_secret WHERE name = ?", (name,))  # noqa: S608
         return bytes(value)
