@@ -54,12 +54,11 @@ class Silo:
 
     def secret(self, name: str) -> bytes:
         """A key of 32 random bytes, the same after every restart."""
+        made = f"INSERT INTO {self.table}_secret VALUES (?, randomblob(32)) ON CONFLICT DO NOTHING"  # noqa: S608
+        kept = f"SELECT value FROM {self.table}_secret WHERE name = ?"  # noqa: S608
         with translated(self.path):
-            self._read(
-                f"INSERT INTO {self.table}_secret VALUES (?, randomblob(32)) ON CONFLICT DO NOTHING",
-                (name,),  # noqa: S608
-            )
-            ((value,),) = self._read(f"SELECT value FROM {self.table}_secret WHERE name = ?", (name,))  # noqa: S608
+            self._read(made, (name,))
+            ((value,),) = self._read(kept, (name,))
         return bytes(value)
 
     def set_limits(self, max_messages: int, max_bytes: int) -> None:
