@@ -127,7 +127,6 @@ UNSUPPORTED: Final = {
     "tls.private_key": "use udp or tcp",
     "auth.realm": "there are no users yet",
     "auth.algorithms": "there are no users yet",
-    "silo.next_hop_kind": "a 2xx counts as the device's",
     "metrics.listen": "ask msilo status --json",
 }
 

@@ -63,7 +63,7 @@ def _dump(session: Session, params: dict[str, Any], format: str) -> None:
                 session.out.write(printable(result["request"].replace("\r\n", "\n"), keep_lines=True) + "\n")
         return
     show(session, results, _OUTCOME, format)
-    if params["wait"] and any(result["outcome"] != "delivered" for result in results):
+    if params["wait"] and any(result["outcome"] not in ("delivered", "handed") for result in results):
         raise SomeFailed("not everything was delivered (see msilo list --error)")
 
 

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from msilod.silo.run import Contact, DeliveryRun, Why
-from msilod.silo.stored_message import StoredMessage
+from msilod.silo.stored_message import Ending, StoredMessage
 from msilod.sip.message import Response
 from msilod.transaction.client import ClientTransaction
 
@@ -19,17 +19,21 @@ class AttemptEnds(Protocol):
 
 
 class Attempt:
-    """Deliveries run to Timer F (32 s), inside the 40 s that one attempt may take; no branch limit."""
+    """Deliveries run to Timer F (32 s), inside the 40 s that one attempt may take; no branch limit.
 
-    __slots__ = ("contact", "deliverer", "row", "run")
+    `how` is what a 2xx to it is worth.
+    """
+
+    __slots__ = ("contact", "deliverer", "how", "row", "run")
 
     def __init__(
-        self, deliverer: AttemptEnds, run: DeliveryRun, row: StoredMessage, contact: Contact
+        self, deliverer: AttemptEnds, run: DeliveryRun, row: StoredMessage, contact: Contact, how: Ending
     ) -> None:
         self.deliverer = deliverer
         self.run = run
         self.row = row
         self.contact = contact
+        self.how = how
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """Provisional answers say nothing; a final one ends the attempt."""

@@ -13,7 +13,7 @@ from msilod import __version__
 from msilod.daemon.server import Server
 from msilod.errors import MsilodError
 from msilod.registrar.binding import Binding
-from msilod.silo.delivery import build_delivery
+from msilod.silo.delivery import build_delivery, next_hop_of
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.uri import SipUri, parse_aor
 
@@ -173,7 +173,9 @@ class ControlVerbs:
 
 def _text(verbs: ControlVerbs, row: StoredMessage, contact: Binding) -> str:
     server = verbs.server
-    request = build_delivery(row, contact.contact, contact.path, server.silo.policy, server.clock.wall())
+    policy = server.silo.policy
+    hop = next_hop_of(row, contact, policy)
+    request = build_delivery(row, contact.contact, contact.path, policy, server.clock.wall(), next_hop=hop)
     return request.to_bytes().decode("utf-8", "backslashreplace")
 
 

@@ -24,8 +24,9 @@ from msilod.proxy.target_set import Target
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.silo.contact import ContactKey, contact_key
-from msilod.silo.delivery import build_delivery
-from msilod.silo.policy import SiloPolicy
+from msilod.silo.delivery import build_delivery, next_hop_of
+from msilod.silo.hand import phrase
+from msilod.silo.policy import B2BUA, SiloPolicy
 from msilod.silo.run import Claim, DeliveryRun, Finished, Postpone, Reject, Release, Send, Settle, Step, Why
 from msilod.silo.schedule import DeliverySchedule
 from msilod.silo.stored_message import Ending, StoredMessage
@@ -234,8 +235,9 @@ class Deliverer:
 
     def _send(self, run: DeliveryRun, step: Send, now: float) -> None:
         binding = step.contact.binding
-        if self.policy.next_hop and not binding.path:
-            target = Target(binding.contact, path=(self.policy.next_hop,))
+        hop = next_hop_of(step.row, binding, self.policy)
+        if hop:
+            target = Target(binding.contact, path=(hop,))
         else:
             target = Target(binding.contact, binding.flow, binding.path, binding.q, binding)
         try:
@@ -253,10 +255,13 @@ class Deliverer:
             self._unreachable(run, step, now)
             return
         binding = step.contact.binding
-        request = build_delivery(step.row, binding.contact, binding.path, self.policy, self.clock.wall())
-        self.layer.request(
-            request, flow, Attempt(self, run, step.row, step.contact), now, branch_for(self.random(), b"")
+        hop = next_hop_of(step.row, binding, self.policy)
+        how = Ending.HANDED if hop and self.policy.next_hop_kind == B2BUA else Ending.DELIVERED
+        request = build_delivery(
+            step.row, binding.contact, binding.path, self.policy, self.clock.wall(), next_hop=hop
         )
+        attempt = Attempt(self, run, step.row, step.contact, how)
+        self.layer.request(request, flow, attempt, now, branch_for(self.random(), b""))
 
     def _unreachable(self, run: DeliveryRun, step: Send, now: float) -> None:
         steps = run.failed(step.row.id, step.contact.key, "transport", self.clock.wall())
@@ -267,12 +272,16 @@ class Deliverer:
             self.paths.nursery.start_soon(self._settle_later, run, step)
             return
         row = step.row
-        if step.how == Ending.DELIVERED:
-            self.counters.dumped_messages += 1
-        else:
+        if step.how == Ending.EXPIRED:
             self.counters.expired_messages += 1
+        else:
+            self.counters.dumped_messages += 1
         self._tell(run.aor, row, str(step.how), step.status, None)
         done = partial(self._settled, run, row.id)
+        if step.how == Ending.HANDED:
+            status = step.status or 0
+            self.writer.hand(row.id, status, phrase(status), done)
+            return
         self.writer.end(row.id, row.hash, row.aor, step.how, step.status, self.clock.wall(), done)
 
     async def _settle_later(self, run: DeliveryRun, step: Settle) -> None:
@@ -319,7 +328,12 @@ class Deliverer:
             retry_after = parse_retry_after(response.headers.get(b"retry-after"))
         run = attempt.run
         steps = run.answered(
-            attempt.row.id, attempt.contact.key, response.status, retry_after, self.clock.wall()
+            attempt.row.id,
+            attempt.contact.key,
+            response.status,
+            retry_after,
+            self.clock.wall(),
+            attempt.how,
         )
         self._perform(run, steps, now)
 

@@ -26,4 +26,5 @@ def silo_policy(config: Config) -> SiloPolicy:
         registrar=section.registrar,
         notice=section.notice,
         next_hop=section.next_hop,
+        next_hop_kind=section.next_hop_kind,
     )

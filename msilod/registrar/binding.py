@@ -15,8 +15,10 @@ class Binding:
     `aor` is canonical `user@host`; `contact` is the Contact's URI as it was sent (ASCII); `params` are the
     Contact's own parameters as sent, without q and expires (`;+sip.instance="..."`), to be listed again.
     `flow` is the path the REGISTER came by: None after a restart for a stream that is gone.
-    `methods` is None when the device did not say what it takes. `way` is where daemon/paths.py found that
-    requests to it leave, `said` the lines of the REGISTER that made it; neither is stored.
+    `methods` is None when the device did not say what it takes. `next_hop` is the outbound proxy for what is
+    dumped to it, "" for none: m_dump's, as the routing policy had it at the last REGISTER. `way` is where
+    daemon/paths.py found that requests to it leave, `said` the lines of the REGISTER that made it. None of
+    these three is stored.
     """
 
     aor: str
@@ -33,6 +35,7 @@ class Binding:
     reg_id: int = 0
     user_agent: str = ""
     methods: frozenset[str] | None = None
+    next_hop: str = field(default="", compare=False)
     way: Flow | None = field(default=None, compare=False, repr=False)
     said: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
+from msilod.registrar.binding import Binding
 from msilod.silo.acceptance import NEVER_SENT
 from msilod.silo.policy import NEW_CALL_ID, SiloPolicy
 from msilod.silo.stored_message import StoredMessage
@@ -34,13 +35,14 @@ def build_delivery(
     policy: SiloPolicy,
     wall: float,
     call_id: bytes = b"",
+    next_hop: str = "",
 ) -> Request:
-    """The MESSAGE for the contact `target_uri`, by way of `path`, else of the row's or the policy's next hop.
+    """The MESSAGE for the contact `target_uri`, by way of `path`, else of `next_hop` (see `next_hop_of`).
 
     `call_id` is a fresh one and is used where the policy says "new". `wall` is not sent: a message without
     a Date gets that of its receipt. Raises MalformedMessage for a contact or a next hop that is no SIP URI.
     """
-    uri, route = _way(target_uri, tuple(path), message.next_hop or policy.next_hop)
+    uri, route = _way(target_uri, tuple(path), next_hop)
     sent_id = call_id if call_id and policy.call_id == NEW_CALL_ID else message.delivery_call_id
     sent_id = sent_id or message.call_id
     fields = [
@@ -63,6 +65,14 @@ def build_delivery(
     if message.content_type:
         fields.append((b"content-type", b"Content-Type: " + message.content_type))
     return Request(b"MESSAGE", uri, Headers(fields), message.body, cseq=message.cseq, call_id=sent_id)
+
+
+def next_hop_of(message: StoredMessage, binding: Binding, policy: SiloPolicy) -> str:
+    """The outbound proxy for this message to this contact: m_store's, else m_dump's, else the configured one.
+
+    "" for none. A Path leads to its contact, and there is no other way (RFC 3327 §5.3).
+    """
+    return "" if binding.path else message.next_hop or binding.next_hop or policy.next_hop
 
 
 def _lines(headers: bytes) -> list[bytes]:

@@ -10,6 +10,8 @@ from msilod.sip.uri import parse_aor
 
 KEEP_CALL_ID: Final = "keep"
 NEW_CALL_ID: Final = "new"
+PROXY: Final = "proxy"
+B2BUA: Final = "b2bua"
 NOTICE: Final = "User [{recipient}] is offline. The message will be delivered when user goes online."
 
 
@@ -19,7 +21,8 @@ class SiloPolicy:
 
     `mode` is m_store's (0, 1, 2); `attempts` counts answered failures; `retry` is the back-off of a recipient
     who stays registered, its last step repeats; `registrar` the notice's sender, empty for no notices;
-    `next_hop` an outbound proxy for deliveries and notices. `registrar_aor` follows from `registrar`.
+    `next_hop` an outbound proxy for deliveries and notices, `next_hop_kind` what a 2xx through any next hop is
+    worth: PROXY, the device's own; B2BUA, the hop's. `registrar_aor` follows from `registrar`.
     Raises ValueError for an empty or not positive `retry` and a `registrar` without user and host.
     """
 
@@ -32,6 +35,7 @@ class SiloPolicy:
     registrar: str = ""
     notice: str = NOTICE
     next_hop: str = ""
+    next_hop_kind: str = PROXY
     registrar_aor: str = field(init=False, default="")
 
     def __post_init__(self) -> None:

@@ -144,20 +144,29 @@ class DeliveryRun:
         held.status = status
         self._settling += 1
         self.memory.forget_row(held.row.id)
-        if how is Ending.DELIVERED:
+        if how is not Ending.EXPIRED:
             self.memory.delivered[held.row.id] = False
         steps.append(Settle(held.row, how, status))
 
     # --- answers -------------------------------------------------------------------------------------
 
     def answered(
-        self, row_id: int, key: ContactKey, status: int, retry_after: int | None, now: float
+        self,
+        row_id: int,
+        key: ContactKey,
+        status: int,
+        retry_after: int | None,
+        now: float,
+        how: Ending = Ending.DELIVERED,
     ) -> list[Step]:
-        """A contact's final answer to a row, perhaps long after the run went on or ended."""
+        """A contact's final answer to a row, perhaps long after the run went on or ended.
+
+        `how` is what a 2xx is worth: HANDED when a next hop says it that may not have asked the device.
+        """
         steps: list[Step] = []
         contact = self._landed(row_id, key)
         if 200 <= status < 300:
-            self._delivered(row_id, key, status, steps)
+            self._delivered(row_id, key, status, how, steps)
         elif contact is not None:
             self._not_taken(row_id, contact, status, retry_after, now, steps)
         elif verdict_of(status).opinions == 1:
@@ -197,7 +206,7 @@ class DeliveryRun:
             return contact
         return None
 
-    def _delivered(self, row_id: int, key: ContactKey, status: int, steps: list[Step]) -> None:
+    def _delivered(self, row_id: int, key: ContactKey, status: int, how: Ending, steps: list[Step]) -> None:
         self.memory.stops = 0
         held = self._hand.rows.get(row_id)
         if held is None:
@@ -211,7 +220,7 @@ class DeliveryRun:
             contact.waits_for += 1
             held.takers.append(contact)
         if held.ending is None:
-            self._settle(held, Ending.DELIVERED, status, steps)
+            self._settle(held, how, status, steps)
 
     def _not_taken(
         self, row_id: int, contact: Contact, status: int, wait: int | None, now: float, steps: list[Step]

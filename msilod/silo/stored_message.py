@@ -23,9 +23,13 @@ class State(StrEnum):
 
 
 class Ending(StrEnum):
-    """How a row left the silo; kept with its hash in the table of the ended (law 9)."""
+    """How a row left the silo; kept with its hash in the table of the ended (law 9).
+
+    HANDED ends only its delivery: the row stays, in the state of that name.
+    """
 
     DELIVERED = "delivered"
+    HANDED = "handed"
     REJECTED = "rejected"
     EXPIRED = "expired"
     PURGED = "purged"

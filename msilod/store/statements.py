@@ -213,6 +213,14 @@ class Statements:
             (status, reason, id),
         )
 
+    def hand(self, db: sqlite3.Connection, id: int, status: int, reason: str) -> None:
+        """The row was given to a next hop that answers for itself: it stays to its expiry, not sent again."""
+        db.execute(
+            f"UPDATE {self.table} SET state = 'handed', owner = '', lease_until = NULL, next_attempt_at = NULL, "  # noqa: S608
+            "last_status = ?, last_reason = ? WHERE id = ?",
+            (status, reason, id),
+        )
+
     def renew(self, db: sqlite3.Connection, owner: str, wall: float) -> None:
         """The leases of `owner` last longer."""
         db.execute(f"UPDATE {self.table} SET lease_until = ? WHERE owner = ?", (wall + LEASE, owner))  # noqa: S608

@@ -91,6 +91,10 @@ class StoreWriter:
         """The row is never sent again."""
         self._call(lambda db: self._statements.reject(db, id, status, reason), None)
 
+    def hand(self, id: int, status: int, reason: str, done: Done | None) -> None:
+        """The row is handed over; as `end`, no sync needed."""
+        self._call(lambda db: self._statements.hand(db, id, status, reason), done, is_durable=False)
+
     def renew(self, wall: float) -> None:
         """Our leases last longer."""
         self._call(lambda db: self._statements.renew(db, self._owner, wall), None, is_durable=False)

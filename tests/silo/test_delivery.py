@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msilod.errors import MalformedMessage
+from msilod.registrar.binding import Binding
 from msilod.silo.acceptance import accept
-from msilod.silo.delivery import build_delivery, outbound_route, request_uri
+from msilod.silo.delivery import build_delivery, next_hop_of, outbound_route, request_uri
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.message import Request
@@ -24,7 +25,11 @@ def stored(*lines: bytes, **parts: bytes) -> StoredMessage:
 
 
 def delivered(row: StoredMessage, uri: str = CONTACT, policy: SiloPolicy = POLICY) -> Request:
-    return build_delivery(row, uri, (), policy, WALL + 500)
+    return build_delivery(row, uri, (), policy, WALL + 500, next_hop=next_hop_of(row, contact_of(), policy))
+
+
+def contact_of(path: tuple[str, ...] = (), next_hop: str = "") -> Binding:
+    return Binding(AOR, CONTACT, "c", 1, WALL + 600, WALL, path=path, next_hop=next_hop)
 
 
 def reparsed(request: Request) -> Request:
@@ -125,11 +130,23 @@ def test_a_request_uri_is_made_of_a_parsed_contact_as_well() -> None:
 
 def test_path_becomes_route_in_order() -> None:
     path = ("<sip:p1.test;lr>", "sip:p2.test;lr")
-    request = build_delivery(stored(), CONTACT, path, SiloPolicy(next_hop="sip:hop.test"), WALL)
+    policy = SiloPolicy(next_hop="sip:hop.test")
+    hop = next_hop_of(stored(), contact_of(path), policy)
+    request = build_delivery(stored(), CONTACT, path, policy, WALL, next_hop=hop)
     assert request.headers.get_all(b"route") == [b"<sip:p1.test;lr>", b"<sip:p2.test;lr>"]
 
 
-def test_next_hop_of_the_row_goes_before_that_of_the_policy() -> None:
+def test_the_messages_next_hop_goes_before_the_dumps_and_that_before_the_configured_one() -> None:
+    policy, row = SiloPolicy(next_hop="sip:config.test"), stored()
+    assert next_hop_of(row, contact_of(), SiloPolicy()) == ""
+    assert next_hop_of(row, contact_of(), policy) == "sip:config.test"
+    assert next_hop_of(row, contact_of(next_hop="sip:dump.test"), policy) == "sip:dump.test"
+    row.next_hop = "sip:message.test"
+    assert next_hop_of(row, contact_of(next_hop="sip:dump.test"), policy) == "sip:message.test"
+    assert next_hop_of(row, contact_of(("<sip:edge.test;lr>",)), policy) == "", "RFC 3327 §5.3"
+
+
+def test_a_next_hop_is_a_loose_router_written_so_or_not() -> None:
     policy, row = SiloPolicy(next_hop="sip:127.0.0.1:5060"), stored()
     assert delivered(row, policy=policy).headers.get_all(b"route") == [b"<sip:127.0.0.1:5060;lr>"]
     row.next_hop = "sip:edge.test;transport=tcp;lr"

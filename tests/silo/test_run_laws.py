@@ -14,7 +14,7 @@ from msilod.registrar.binding import Binding
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.run import Why, contact_key
 from msilod.silo.stored_message import Ending, State
-from tests.silo.fake_daemon import FakeDaemon, binding, row
+from tests.silo.fake_daemon import FakeDaemon, binding, describe, row
 
 STATUSES = (200, 202, 300, 400, 403, 404, 405, 413, 415, 430, 480, 481, 482, 486, 500, 503, 600, 603)
 NAMES = ("a", "b", "c")
@@ -195,3 +195,15 @@ Deliveries.TestCase.settings = settings(
     max_examples=200, stateful_step_count=40, deadline=None, report_multiple_bugs=False
 )
 TestDeliveries = Deliveries.TestCase
+
+
+def test_what_a_next_hop_takes_upon_itself_is_settled_as_handed() -> None:
+    daemon = FakeDaemon()
+    daemon.store(row(1), row(2))
+    daemon.offer(binding())
+    daemon.claim()
+    assert daemon.run is not None
+    first = daemon.wire.pop()
+    steps = daemon.run.answered(1, first.key, 202, None, daemon.wall, Ending.HANDED)
+    assert [describe(step) for step in steps] == ["settle 1 handed"]
+    assert [describe(step) for step in daemon.run.settled(1, True, daemon.wall)] == ["send 2 a"]

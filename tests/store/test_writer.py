@@ -193,6 +193,19 @@ def test_postponed_and_rejected_rows_say_why(silo: Silo, tmp_path: Path) -> None
     assert [m.id for m in claim(silo)] == [1], "a rejected row is never sent again"
 
 
+def test_a_handed_row_stays_to_its_end_is_not_sent_again_and_counts_in_no_quota(tmp_path: Path) -> None:
+    silo = open_silo(tmp_path, max_messages=1)
+    add(silo, row(1))
+    claim(silo)
+    assert ask(silo, lambda done: silo.writer.hand(1, 202, "Accepted", done)) is None
+    columns = "SELECT state, last_status, last_reason, owner, lease_until FROM silo"
+    assert query(tmp_path, columns) == [("handed", 202, "Accepted", "", None)]
+    assert claim(silo) == []
+    assert add(silo, row(2)) == [Added(2)]
+    assert ask(silo, lambda done: silo.writer.clean(WALL + 1000, 100, done)) == 2
+    silo.close()
+
+
 def test_cleaning_takes_what_has_expired_and_nobody_is_sending(silo: Silo) -> None:
     add(
         silo,

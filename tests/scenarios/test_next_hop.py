@@ -1,0 +1,48 @@
+"""Deliveries by an outbound proxy: a second socket stands for it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.scenarios.conftest import Daemon
+from tests.scenarios.phone import Phone
+
+StartDaemon = Callable[..., Daemon]
+
+
+def test_a_delivery_goes_by_the_next_hop_to_the_registered_contact(start_daemon: StartDaemon) -> None:
+    with Phone("hop", ("127.0.0.1", 9)) as hop:
+        daemon = start_daemon(f'[silo]\nnext_hop = "sip:127.0.0.1:{hop.port}"\n')
+        hop.server = daemon.address
+        with Phone("alice", daemon.address) as alice, Phone("bob", daemon.address) as bob:
+            assert alice.text("bob", "by the hop").status == 202
+            bob.register()
+            request = hop.take()
+            assert request.uri == bob.contact.encode()
+            assert request.headers.get(b"route") == b"<sip:127.0.0.1:%d;lr>" % hop.port
+            assert request.body == b"by the hop"
+            assert bob.is_silent()
+        assert daemon.rows() == []
+
+
+@pytest.mark.parametrize("status", [200, 202])
+def test_what_a_b2bua_takes_is_handed_and_not_sent_again(start_daemon: StartDaemon, status: int) -> None:
+    with Phone("hop", ("127.0.0.1", 9)) as hop:
+        daemon = start_daemon(
+            f'[silo]\nnext_hop = "sip:127.0.0.1:{hop.port}"\nnext_hop_kind = "b2bua"\nmax_messages = 2\n'
+        )
+        hop.server = daemon.address
+        with Phone("alice", daemon.address) as alice, Phone("bob", daemon.address) as bob:
+            for text in ("one", "two"):
+                assert alice.text("bob", text).status == 202
+            bob.register()
+            assert [hop.take(status).body, hop.take(status).body] == [b"one", b"two"]
+            bob.register()
+            assert hop.is_silent(), "a handed message is not sent again"
+            rows = daemon.rows("--state", "handed")
+            assert [(row["body"], row["last_status"]) for row in rows] == [("one", status), ("two", status)]
+            alice.send(alice.message("bob", "three"))
+            assert bob.take().body == b"three", "who is registered gets it at once, not by the hop"
+            assert alice.response().status == 200
+            bob.register(expires=0)
+            assert alice.text("bob", "four").status == 202, "handed ones count in no quota"
