@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from msilo_cli.commands import daemon_cmds, inject_cmd, list_cmd, purge_cmd, show_cmd
+from msilo_cli.commands import daemon_cmds, db_cmds, inject_cmd, list_cmd, purge_cmd, show_cmd
 from msilo_cli.session import Session, UsageError
 from msilod import __version__
 
@@ -57,3 +57,4 @@ app.command("dump")(daemon_cmds.dump)
 app.command("purge")(purge_cmd.purge)
 app.command("bindings")(daemon_cmds.bindings)
 app.command("status")(daemon_cmds.status)
+app.add_typer(db_cmds.app, name="db")

@@ -83,6 +83,71 @@ class SecretColumns(peewee.Model):
     value = peewee.BlobField()
 
 
+class HistoryColumns(peewee.Model):
+    """What happened to a message (silo_history)."""
+
+    id = peewee.AutoField()
+    message = peewee.IntegerField()
+    aor = peewee.TextField()
+    at = peewee.DoubleField()
+    event = peewee.TextField()
+    status = peewee.IntegerField(null=True)
+    reason = peewee.TextField(default="")
+    contact = peewee.TextField(default="")
+    actor = peewee.TextField(default="")
+
+
+class PausedColumns(peewee.Model):
+    """A domain whose deliveries are paused (silo_paused)."""
+
+    domain = peewee.TextField(primary_key=True)
+    since = peewee.DoubleField()
+    actor = peewee.TextField(default="")
+
+
+class SenderHourColumns(peewee.Model):
+    """What a sender has stored in an hour (silo_sender_hour)."""
+
+    hour = peewee.IntegerField()
+    sender = peewee.TextField()
+    messages = peewee.IntegerField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("hour", "sender")
+
+
+class DeviceColumns(peewee.Model):
+    """A device that was registered (silo_device)."""
+
+    aor = peewee.TextField()
+    device = peewee.TextField()
+    contact = peewee.TextField()
+    seen_at = peewee.DoubleField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("aor", "device")
+
+
+class ServedColumns(peewee.Model):
+    """A device that has taken a message (silo_served)."""
+
+    message = peewee.IntegerField()
+    device = peewee.TextField()
+    status = peewee.IntegerField()
+    at = peewee.DoubleField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("message", "device")
+
+
+class TotalColumns(peewee.Model):
+    """What the whole silo holds (silo_total)."""
+
+    id = peewee.AutoField()
+    messages = peewee.IntegerField()
+    bytes = peewee.IntegerField()
+
+
 def columns_of(model: type[peewee.Model]) -> list[str]:
     """The names of a model's columns, in the order of the table."""
     return [field.column_name for field in model._meta.sorted_fields]
@@ -108,6 +173,12 @@ TABLES: Final = {
     "_ended": EndedColumns,
     "_location": LocationColumns,
     "_secret": SecretColumns,
+    "_history": HistoryColumns,
+    "_paused": PausedColumns,
+    "_sender_hour": SenderHourColumns,
+    "_device": DeviceColumns,
+    "_served": ServedColumns,
+    "_total": TotalColumns,
 }
 
 

@@ -44,9 +44,10 @@ def test_the_tables_are_named_after_db_table() -> None:
 def test_a_newer_an_older_and_a_foreign_database_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "silo.db"
     open_silo(tmp_path).close()
-    for version, word in ((99, "newer"), (0, "msilo db upgrade")):
+    for version, word in ((99, "newer"), (1, "msilo db upgrade")):
         with sqlite3.connect(path) as other:
-            other.execute("UPDATE silo_schema_version SET version = ?", (version,))
+            other.execute("DELETE FROM silo_schema_version")
+            other.execute("INSERT INTO silo_schema_version VALUES (?, 'x', 'x', 0)", (version,))
         other.close()
         database = open_sqlite(path)
         with pytest.raises(SchemaError, match=word):

@@ -1,0 +1,154 @@
+"""Maintenance: a silo's file as a whole, whatever its schema: what it is, upgrade, check, backup.
+
+Rules: an upgrade is one transaction under the daemon's lock; a check and a backup read one snapshot and hold
+nobody up; a backup is complete under its name or not there at all.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import peewee
+
+from msilod.errors import BusyError, StoreError, UnavailableError
+from msilod.store.database import FILE_MODE, open_sqlite, raw, translated
+from msilod.store.lock import DaemonLock
+from msilod.store.migrate import changed, migrations, prepare, upgrade, version_of
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What `msilo db status` tells. Sizes in bytes; `wanted` is the schema of this program."""
+
+    path: Path
+    schema: int
+    wanted: int
+    messages: int
+    bytes: int
+    file_bytes: int
+
+
+class Maintenance:
+    """Opened per command. Raises UnavailableError when there is no silo, unless it is to be made."""
+
+    def __init__(self, path: Path, table: str) -> None:
+        self.path = path
+        self.table = table
+
+    def condition(self) -> Condition:
+        """Raises SchemaError when it is no silo of ours."""
+        with self._opened() as database, translated(self.path):
+            connection = raw(database)
+            schema = self._version(database, connection)
+            row = connection.execute(f"SELECT count(*), coalesce(sum(size), 0) FROM {self.table}")  # noqa: S608
+            messages, size = row.fetchone()
+        file_bytes = sum(part.stat().st_size for part in self._files())
+        return Condition(self.path, schema, migrations()[-1][0], messages, size, file_bytes)
+
+    def upgrade(self) -> list[str]:
+        """The names of the files that were applied. Raises BusyError while a daemon has the silo."""
+        database = open_sqlite(self.path, create=True)
+        try:
+            lock = self._lock()
+            try:
+                return upgrade(database, self.path, self.table)
+            finally:
+                lock.release()
+        finally:
+            database.close()
+
+    def check(self) -> list[str]:
+        """What is wrong, one line each. Raises SchemaError when the version alone forbids to look further."""
+        with self._opened() as database, translated(self.path):
+            prepare(database, self.path, self.table, create=False)
+            connection = raw(database)
+            found = [
+                f"{name} was applied in another form than ours" for name in changed(connection, self.table)
+            ]
+            connection.execute("BEGIN")
+            found += [
+                f"SQLite: {row[0]}"
+                for row in connection.execute("PRAGMA integrity_check(20)")
+                if row[0] != "ok"
+            ]
+            found += self._miscounts(connection)
+            connection.execute("COMMIT")
+        return found
+
+    def _miscounts(self, connection: sqlite3.Connection) -> Iterator[str]:
+        """Sizes, totals and hashes that do not fit each other."""
+        table = self.table
+        kept = connection.execute(f"SELECT messages, bytes FROM {table}_total").fetchone()  # noqa: S608
+        real = connection.execute(f"SELECT count(*), coalesce(sum(size), 0) FROM {table}").fetchone()  # noqa: S608
+        if kept != real:
+            yield f"the totals say {kept}, the messages are {real}"
+        for what, condition in (
+            ("sizes that are not their body's", "size <> length(body)"),
+            ("states that are none", "state NOT IN ('waiting', 'scheduled', 'held', 'rejected', 'handed')"),
+            ("no due time though scheduled", "state = 'scheduled' AND due_at IS NULL"),
+        ):
+            count = connection.execute(f"SELECT count(*) FROM {table} WHERE {condition}").fetchone()[0]  # noqa: S608
+            if count:
+                yield f"{count} messages with {what}"
+        doubles = connection.execute(
+            f"SELECT count(*) FROM (SELECT 1 FROM {table} GROUP BY aor, hash HAVING count(*) > 1)"  # noqa: S608
+        ).fetchone()[0]
+        if doubles:
+            yield f"{doubles} messages are there twice"
+
+    def backup(self, target: Path) -> int:
+        """Copy the silo, whole and compact, while it is in use; the size of the copy in bytes.
+
+        Raises StoreError when something has that name already.
+        """
+        if target.exists():
+            raise StoreError(f"{target} exists already (name another file)")
+        part = target.with_name(target.name + ".part")
+        with self._opened() as database, translated(target):
+            part.unlink(missing_ok=True)
+            connection = raw(database)
+            self._version(database, connection)
+            connection.execute("VACUUM INTO ?", (str(part),))
+            part.chmod(FILE_MODE)
+            _sync(part)
+            part.rename(target)
+            _sync(target.parent)
+            return target.stat().st_size
+
+    @contextmanager
+    def _opened(self) -> Iterator[peewee.SqliteDatabase]:
+        database = open_sqlite(self.path)
+        try:
+            yield database
+        finally:
+            database.close()
+
+    def _version(self, database: peewee.SqliteDatabase, connection: sqlite3.Connection) -> int:
+        try:
+            return version_of(connection, self.table)
+        except sqlite3.OperationalError:
+            # No table of versions: the words for what it is instead are those of every other command.
+            prepare(database, self.path, self.table, create=False)
+            raise
+
+    def _files(self) -> list[Path]:
+        beside = [self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))]
+        return [path for path in beside if path.exists()]
+
+    def _lock(self) -> DaemonLock:
+        try:
+            return DaemonLock(self.path)
+        except UnavailableError as error:
+            raise BusyError(str(error)) from error
+
+
+def _sync(path: Path) -> None:
+    """To the disk, or the copy would be worth less than it says."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
