@@ -20,7 +20,7 @@ from msilod.errors import MsilodError
 from msilod.proxy.forwarding import branch_for, forward_request, loop_hash, share_of_breadth
 from msilod.proxy.record_route import RecordRoute
 from msilod.proxy.response_context import best_response
-from msilod.proxy.target_set import Target
+from msilod.proxy.target_set import Target, q_groups
 from msilod.silo.verdicts import NO_ANSWER, NO_TRANSPORT
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response
@@ -203,15 +203,16 @@ class Forwarder:
     def relay(
         self, server: ServerTransaction, targets: Sequence[Target], aor: str, reach: Reach
     ) -> "Fork | InviteFork":
-        """t_relay(): a fork to all of `targets` in parallel; the caller sets its routes and calls `begin`.
+        """t_relay(): a fork to all of `targets`; the caller sets its routes and calls `begin`.
 
         Raises RequestRefused 440, MalformedMessage.
         """
-        breadth = share_of_breadth(server.request, len(targets))
         self.counters.relayed_requests += 1
         if server.request.method != b"INVITE":
-            return Fork(self, server, targets, aor, breadth)
-        fork = self.invites[server] = InviteFork(self, server, targets, breadth, reach)
+            return Fork(self, server, targets, aor, share_of_breadth(server.request, len(targets)))
+        groups = q_groups(targets)
+        breadth = share_of_breadth(server.request, max(map(len, groups)))
+        fork = self.invites[server] = InviteFork(self, server, groups, breadth, reach)
         return fork
 
     def send(

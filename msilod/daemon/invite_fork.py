@@ -1,7 +1,9 @@
 """InviteFork: carries out for one INVITE what its response context says (RFC 3261 §16.6 to §16.10).
 
 Rules: proxy/response_context.py decides, and knows a branch by its `Target`; here are the flows, the client
-transactions and Timer C. A contact of a 3xx is tried when `Server` may reach it (§16.7 step 4).
+transactions and Timer C. A contact of a 3xx is tried when `Server` may reach it (§16.7 step 4). Targets of the
+best q ring first, all at once; those of the next when every branch has failed (§16.6). Only an INVITE has the
+time for that: the sender of any other request has begun his 32 s before we do (RFC 4321 §1.2).
 """
 
 from collections.abc import Callable, Sequence
@@ -24,13 +26,13 @@ Reach = Callable[[SipUri], Sequence[Target]]
 
 
 class InviteFork:
-    """One INVITE on its way to `targets`; `rings_until` is Timer C by branch.
+    """One INVITE on its way to the targets of `groups`; `rings_until` is Timer C by branch.
 
     `reach` gives the targets of a URI from a redirection, none for what may not be reached from here.
     """
 
     __slots__ = (
-        "_branches", "_reach", "_rings_until", "_targets", "_transactions", "breadth", "context", "forwarder",
+        "_branches", "_groups", "_reach", "_rings_until", "_transactions", "breadth", "context", "forwarder",
         "server",
     )  # fmt: skip
 
@@ -38,15 +40,17 @@ class InviteFork:
         self,
         forwarder: "Forwarder",
         server: ServerTransaction,
-        targets: Sequence[Target],
+        groups: Sequence[Sequence[Target]],
         breadth: int,
         reach: Reach,
     ) -> None:
         self.breadth = breadth
         self.forwarder = forwarder
         self.server = server
-        self.context: ResponseContext[Target] = ResponseContext(server.request, lambda uri: bool(reach(uri)))
-        self._targets = targets
+        self.context: ResponseContext[Target] = ResponseContext(
+            server.request, lambda uri: bool(reach(uri)), later=len(groups) - 1
+        )
+        self._groups = iter(groups)
         self._reach = reach
         self._branches: dict[ClientTransaction, Target] = {}
         self._transactions: dict[Target, ClientTransaction] = {}
@@ -55,8 +59,8 @@ class InviteFork:
     # --- branches ------------------------------------------------------------------------------------
 
     def begin(self, now: float) -> None:
-        """Send all branches."""
-        self._begin_all(self._targets, now)
+        """Send the branches of the first group."""
+        self._begin_all(next(self._groups), now)
 
     def _begin_all(self, targets: Sequence[Target], now: float) -> None:
         # All are known before the first can fail, or its failure would be the end.
@@ -145,6 +149,8 @@ class InviteFork:
                 self.forwarder.layer.cancel(self._transactions[target], now)
         for uri in step.recurse:
             self._begin_all(self._reach(SipUri.parse(uri)), now)
+        if step.begins_next:
+            self._begin_all(next(self._groups), now)
         if step.is_over:
             self.forwarder.invites.pop(self.server, None)
             # Transactions know us as their owner: a ring would be the collector's.

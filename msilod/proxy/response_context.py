@@ -40,13 +40,15 @@ class BranchEnd(Generic[Branch]):
 @dataclass(frozen=True, slots=True)
 class Step(Generic[Branch]):
     """What to do now, in this order: `forward` upstream, or answer with a status of our own; CANCEL branches;
-    begin branches to the URIs of `recurse`. `is_over`: no branch is left. No field set: wait.
+    begin branches to the URIs of `recurse`, or those of the next group. `is_over`: no branch is left. No field
+    set: wait.
     """
 
     forward: Response | None = None
     answer: int = 0
     cancel: tuple[Branch, ...] = ()
     recurse: tuple[str, ...] = ()
+    begins_next: bool = False
     is_over: bool = False
 
 
@@ -54,18 +56,24 @@ class ResponseContext(Generic[Branch]):
     """One forwarded request. A branch is named by whatever hashable its owner likes.
 
     `may_use` tells which contacts of a 3xx may be tried here (§16.7 step 4); None: no recursion.
-    `max_targets` bounds the branches that redirections may add up to.
+    `max_targets` bounds the branches that redirections may add up to; `later` is how many groups of targets
+    wait for all branches before them to fail (§16.6: serial by q).
     """
 
     __slots__ = (
-        "_finals", "_max_targets", "_may_use", "_pending", "_tried", "is_answered", "is_cancelled", "is_closed",
-        "request",
+        "_finals", "_later", "_max_targets", "_may_use", "_pending", "_tried", "is_answered", "is_cancelled",
+        "is_closed", "request",
     )  # fmt: skip
 
     def __init__(
-        self, request: Request, may_use: MayUse | None = None, max_targets: int = MAX_TARGETS
+        self,
+        request: Request,
+        may_use: MayUse | None = None,
+        max_targets: int = MAX_TARGETS,
+        later: int = 0,
     ) -> None:
         self.request = request
+        self._later = later
         self.is_answered = False
         self.is_cancelled = False
         self.is_closed = False
@@ -171,6 +179,9 @@ class ResponseContext(Generic[Branch]):
             cancel = self._to_cancel()
         if self._pending or self.is_answered:
             return Step(cancel=cancel, is_over=not self._pending)
+        if self._later and not self.is_closed:
+            self._later -= 1
+            return Step(begins_next=True)
         return self._decide()
 
     def _end(self, final: BranchEnd[Branch]) -> bool:
