@@ -13,7 +13,7 @@ from typing import Final
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
 from msilod.daemon.myself import Myself
-from msilod.errors import RequestRefused, StoreError
+from msilod.errors import MalformedMessage, RequestRefused, StoreError
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.registrar.registration import RegistrarPolicy, Registration, process
@@ -81,7 +81,11 @@ class RegistrarService:
         self.writer.bindings(changes, done)
 
     def _aor(self, to: bytes) -> str:
-        aor = self.myself.canonical(SipUri.parse(NameAddr.parse(to).uri).aor())
+        try:
+            aor = self.myself.canonical(SipUri.parse(NameAddr.parse(to).uri).aor())
+        except MalformedMessage as error:
+            # 416 is a word about the Request-URI; a To that names no AOR is a bad request (RFC 4475 §3.3.4).
+            raise MalformedMessage("Bad To") from error
         if not self.myself.serves(aor):
             raise RequestRefused(404, "Not Found")
         return aor

@@ -33,7 +33,8 @@ def validate(
     hops = _hops(request.received.get(b"max-forwards"))
     if uri is None:
         uri = SipUri.parse(request.uri)
-    if hops == 0 and not (request.method == b"OPTIONS" and is_myself(uri)):
+    # An OPTIONS to the server itself goes no further; one to a user of it would (RFC 4475 §3.3.11).
+    if hops == 0 and not (request.method == b"OPTIONS" and uri.user is None and is_myself(uri)):
         raise RequestRefused(483, "Too Many Hops")
     # One Via is the client's own: what we have forwarded before has two at least.
     if is_own_via is not None and _count_vias(request) > 1 and is_loop(request, is_own_via, is_myself):

@@ -64,7 +64,8 @@ def test_p1_unknown_scheme_is_416() -> None:
 def test_p1_max_forwards_0_is_483_but_an_options_for_us_may_be_answered() -> None:
     assert refusal(request(hops="0")).status == 483
     assert refusal(request("OPTIONS", "sip:x@elsewhere.test", hops="0")).status == 483
-    validate(request("OPTIONS", hops="0"), is_myself)
+    assert refusal(request("OPTIONS", "sip:x@example.test", hops="0")).status == 483
+    validate(request("OPTIONS", "sip:example.test", hops="0"), is_myself)
     validate(request(hops="1"), is_myself)
     validate(request(hops=""), is_myself)
 

@@ -26,6 +26,7 @@ class Daemon:
             "STATE_DIRECTORY": str(folder), "RUNTIME_DIRECTORY": str(folder), "MSILO_CONFIG": str(self.config),
         }  # fmt: skip
         self.port = 0
+        self.domains = ["example.test"]
         self.process: subprocess.Popen[str] | None = None
 
     @property
@@ -37,7 +38,9 @@ class Daemon:
         return self.folder / "silo.db"
 
     def start(self) -> "Daemon":
-        command = [sys.executable, "-m", "msilod", "start", "--domain", "example.test"]
+        command = [sys.executable, "-m", "msilod", "start"]
+        for domain in self.domains:
+            command += ["--domain", domain]
         command += ["--listen", f"udp:127.0.0.1:{self.port}", "--listen", f"tcp:127.0.0.1:{self.port}"]
         log = (self.folder / "log").open("a")
         self.process = subprocess.Popen(

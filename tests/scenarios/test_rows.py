@@ -56,3 +56,9 @@ def test_r2_an_aor_of_another_domain_is_not_registered_here(phone: MakePhone) ->
     bob = phone("bob")
     bob.send(bob.registration().replace(b"To: <sip:bob@example.test>", b"To: <sip:bob@elsewhere.test>"))
     assert bob.response().status == 404
+
+
+def test_r2_an_aor_of_a_strange_scheme_is_400(phone: MakePhone) -> None:
+    bob = phone("bob")
+    bob.send(bob.registration().replace(b"To: <sip:bob@example.test>", b"To: <isbn:2983792873>"))
+    assert bob.response().status == 400
