@@ -26,6 +26,7 @@ from msilod.registrar.location import LocationService
 from msilod.silo.contact import ContactKey, contact_key
 from msilod.silo.delivery import build_delivery, next_hop_of
 from msilod.silo.hand import phrase
+from msilod.silo.online import BranchEnd, mark, next_attempt, note_contacts, remember
 from msilod.silo.policy import B2BUA, SiloPolicy
 from msilod.silo.run import Claim, DeliveryRun, Finished, Postpone, Reject, Release, Send, Settle, Step, Why
 from msilod.silo.schedule import DeliverySchedule
@@ -75,7 +76,7 @@ class Deliverer:
     def registered(self, aor: str, contacts: Iterable[Binding], now: float) -> None:
         """m_dump(): the rows go to the contacts of that REGISTER, if they take MESSAGEs."""
         if self.mail.may_have(aor):
-            usable = [binding for binding in contacts if binding.takes_messages]
+            usable = self._not_out(aor, contacts)
             if usable:
                 self.offer(aor, usable, now, self._usable(aor))
 
@@ -91,8 +92,17 @@ class Deliverer:
             self.wake(aor, now)
 
     def _usable(self, aor: str) -> list[Binding]:
-        found = self.location.bindings(aor, self.clock.wall())
-        return [binding for binding in found if binding.takes_messages]
+        return self._not_out(aor, self.location.bindings(aor, self.clock.wall()))
+
+    def _not_out(self, aor: str, contacts: Iterable[Binding]) -> list[Binding]:
+        return self.without_out(aor, [binding for binding in contacts if binding.takes_messages])
+
+    def without_out(self, aor: str, contacts: list[Binding]) -> list[Binding]:
+        """Those that have not said that they take no MESSAGE."""
+        memory = self.schedule.known(aor)
+        if memory is None:
+            return contacts
+        return [binding for binding in contacts if not memory.contacts.is_out(binding)]
 
     def offer(
         self,
@@ -128,18 +138,33 @@ class Deliverer:
         self.mail.add(row.aor)
         self.wake(row.aor, now)
 
+    def mark_failed(self, row: StoredMessage, ends: Sequence[BranchEnd]) -> None:
+        """Before the row is stored: what its online attempt came to, and when the next one is."""
+        memory = self.schedule.known(row.aor)
+        stops = memory.stops if memory is not None else 0
+        mark(row, ends, next_attempt(ends, stops, self.policy.retry, self.clock.wall()))
+
     def stored_after_failure(
-        self, row: StoredMessage, tried: set[ContactKey], live: set[ContactKey], now: float
+        self, row: StoredMessage, ends: Sequence[BranchEnd], live: set[ContactKey], now: float
     ) -> None:
         """As `stored`, but these contacts have just failed; the live ones are the row's attempt."""
         self.mail.add(row.aor)
         if live:
             self.live.setdefault(row.aor, {}).update(dict.fromkeys(live, row.id))
+        memory = self.schedule.memory(row.aor)
+        remember(memory, row.id, ends, self.policy.retry, self.clock.wall())
+        tried = {contact_key(end.binding) for end in ends if end.binding is not None}
         fresh = [binding for binding in self._usable(row.aor) if contact_key(binding) not in tried]
         if fresh:
             self.offer(row.aor, fresh, now)
-        elif row.aor not in self.runs:
-            self.schedule.back_off(row.aor, self.clock.wall() + self.policy.backoff(0))
+        elif row.aor not in self.runs and row.next_attempt_at is not None:
+            self.schedule.back_off(row.aor, row.next_attempt_at)
+
+    def heard(self, aor: str, ends: Sequence[BranchEnd]) -> None:
+        """What contacts of `aor` said of themselves to an online MESSAGE holds for those to come."""
+        telling = [end for end in ends if end.tells_of_contact]
+        if telling:
+            note_contacts(self.schedule.memory(aor), telling, self.policy.retry, self.clock.wall())
 
     def delivered_late(self, row: StoredMessage, status: int, now: float) -> None:
         """A live branch brought its 2xx after all: the row ends (law 2)."""
@@ -151,7 +176,7 @@ class Deliverer:
         """A live branch brought a 6xx: reached and refused."""
         self.counters.rejected_messages += 1
         self._ended_elsewhere(row, now)
-        self.writer.reject(row.id, status, "refused")
+        self.writer.reject(row.id, status, "refused", row.attempts)
 
     def _ended_elsewhere(self, row: StoredMessage, now: float) -> None:
         """A run that has the row in hand, or is just claiming it, must not send it again."""
@@ -298,7 +323,7 @@ class Deliverer:
     def _reject(self, run: DeliveryRun, step: Reject, now: float) -> None:
         self.counters.rejected_messages += 1
         self._tell(run.aor, step.row, "rejected", step.status, None)
-        self.writer.reject(step.row.id, step.status, step.reason)
+        self.writer.reject(step.row.id, step.status, step.reason, step.row.attempts)
 
     def _postpone(self, run: DeliveryRun, step: Postpone, now: float) -> None:
         self.counters.failed_messages += sum(1 for row in step.rows if step.status is not None)

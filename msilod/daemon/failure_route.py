@@ -12,6 +12,7 @@ from msilod.daemon.forwarder import Fork
 from msilod.proxy.target_set import Target
 from msilod.routing.actions import Reply, Store
 from msilod.silo.contact import contact_key
+from msilod.silo.online import BranchEnd
 from msilod.silo.stored_message import StoredMessage
 from msilod.silo.verdicts import Outcome, combine
 
@@ -40,10 +41,19 @@ class FailureRoute:
         action = self.policy.failure_route(self.incoming.routing, status)
         if isinstance(action, Reply):
             fork.server.respond(action.status, now)
-        elif isinstance(action, Store) and combine(fork.ends)[0] is Outcome.KEEP:
+        elif isinstance(action, Store) and self._is_kept(fork):
             self.server.silo.keep(fork.server, action.mode, action.next_hop, now, self)
         else:
             fork.give_best(now)
+
+    def _is_kept(self, fork: Fork) -> bool:
+        ends = [(end.status, end.retry_after) for end in fork.ends]
+        return combine(ends, bool(fork.server.request.to.tag))[0] is Outcome.KEEP
+
+    def storing(self, row: StoredMessage) -> None:
+        """The row is about to be stored: it is told what became of its first attempt."""
+        assert self.fork is not None
+        self.server.deliverer.mark_failed(row, self.fork.ends)
 
     def stored(self, row: StoredMessage, now: float) -> None:
         """The row is durable and the sender has his 202."""
@@ -53,9 +63,12 @@ class FailureRoute:
             deliverer.delivered_late(row, self.delivered, now)
             return
         assert self.fork is not None
-        tried = {contact_key(target.binding) for target in self.fork.targets if target.binding}
         live = {contact_key(target.binding) for target in self.fork.live.values() if target.binding}
-        deliverer.stored_after_failure(row, tried, live, now)
+        deliverer.stored_after_failure(row, self.fork.ends, live, now)
+
+    def taken(self, fork: Fork) -> None:
+        """A contact took it; what the others said before holds for the messages to come."""
+        self.server.deliverer.heard(self.aor, fork.ends)
 
     def late(self, fork: Fork, target: Target, status: int, now: float) -> None:
         """A branch ended after the sender was answered; status 0: without an answer."""
@@ -66,5 +79,7 @@ class FailureRoute:
                 deliverer.delivered_late(self.row, status, now)
         elif status >= 600 and self.row is not None:
             deliverer.rejected_late(self.row, status, now)
+        elif status:
+            deliverer.heard(self.aor, [BranchEnd(status, None, target.binding)])
         if target.binding is not None:
             deliverer.free(self.aor, contact_key(target.binding), status == 0, now)

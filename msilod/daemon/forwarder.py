@@ -21,6 +21,8 @@ from msilod.proxy.forwarding import branch_for, forward_request, loop_hash, shar
 from msilod.proxy.record_route import RecordRoute
 from msilod.proxy.response_context import best_response
 from msilod.proxy.target_set import Target, q_groups
+from msilod.registrar.binding import Binding
+from msilod.silo.online import BranchEnd
 from msilod.silo.verdicts import NO_ANSWER, NO_TRANSPORT
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response
@@ -39,15 +41,15 @@ Late = Callable[["Fork", Target, int, float], None]
 class Fork:
     """The response context of one forwarded non-INVITE request; owns its client transactions.
 
-    `live` are the branches that were cut at fr_timer and still run; `ends` the (status, Retry-After) of
-    those that ended.
+    `live` are the branches that were cut at fr_timer and still run; `ends` tells how branches ended.
     `on_failure(fork, status, now)` is called once when no branch took the request; `on_late(fork, target,
-    status, now)` for each final answer that comes after that (0: the branch ended without one).
+    status, now)` for each final answer that comes after that (0: the branch ended without one);
+    `on_taken(fork)` once when a branch took it and others had failed before.
     """
 
     __slots__ = (
-        "aor", "branches", "breadth", "decided", "ends", "finals", "forwarder", "live", "on_failure", "on_late", "open",
-        "server", "targets",
+        "aor", "branches", "breadth", "decided", "ends", "finals", "forwarder", "live", "on_failure", "on_late",
+        "on_taken", "open", "server", "targets",
     )  # fmt: skip
 
     def __init__(
@@ -67,10 +69,11 @@ class Fork:
         self.branches: dict[ClientTransaction, Target] = {}
         self.live: dict[ClientTransaction, Target] = {}
         self.finals: list[Response] = []
-        self.ends: list[tuple[int, int | None]] = []
+        self.ends: list[BranchEnd] = []
         self.decided = False
         self.on_failure: OnFailure | None = None
         self.on_late: Late | None = None
+        self.on_taken: Callable[[Fork], None] | None = None
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """A branch answered; provisional answers of a non-INVITE stop here (RFC 4320 §4.1)."""
@@ -85,16 +88,24 @@ class Fork:
             self.decided = True
             if not self.server.is_answered:
                 self.server.forward(response, now)
+                if self.ends and self.on_taken is not None:
+                    self.on_taken(self)
             return
         self.finals.append(response)
         retry_after = parse_retry_after(response.headers.get(b"retry-after"))
-        self._branch_failed(transaction, status, now, retry_after)
+        cut = self.live.pop(transaction, None)
+        end = BranchEnd(status, retry_after, _binding(target or cut))
+        if cut is None:
+            self._branch_failed(end, now)
+        else:
+            # It counts as failed already; what it says now weighs all the same.
+            self.ends.append(end)
 
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:
         """fr_timer: the branch counts as failed and lives on."""
         if not self.decided:
-            self.live[transaction] = self.branches.pop(transaction)
-            self._branch_failed(transaction, NO_ANSWER, now)
+            target = self.live[transaction] = self.branches.pop(transaction)
+            self._silent(target, NO_ANSWER, now)
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
         """Timer F."""
@@ -109,22 +120,20 @@ class Fork:
         if self.decided or transaction in self.live:
             self._late(transaction, target, 0, now)
         else:
-            self._branch_failed(transaction, status, now)
+            self._silent(target, status, now)
 
     def _late(self, transaction: ClientTransaction, target: Target | None, status: int, now: float) -> None:
         target = self.live.pop(transaction, None) or target
         if self.on_late is not None and target is not None:
             self.on_late(self, target, status, now)
 
-    def _branch_failed(
-        self, transaction: ClientTransaction | None, status: int, now: float, retry_after: int | None = None
-    ) -> None:
+    def _silent(self, target: Target | None, status: int, now: float) -> None:
+        self._branch_failed(BranchEnd(status, None, _binding(target), was_silent=True), now)
+
+    def _branch_failed(self, end: BranchEnd, now: float) -> None:
         if self.decided:
             return
-        self.ends.append((status, retry_after))
-        if transaction in self.live and status != NO_ANSWER:
-            del self.live[transaction]
-            return
+        self.ends.append(end)
         self.open -= 1
         if self.open == 0:
             self.decided = True
@@ -148,7 +157,7 @@ class Fork:
         finals = [response for response in self.finals if response.status != NO_ANSWER]
         if finals:
             self.server.forward(best_response(finals), now)
-        elif (NO_TRANSPORT, None) in self.ends:
+        elif any(end.was_silent and end.status == NO_TRANSPORT for end in self.ends):
             self.server.respond(500, now)
 
     def begin(self, now: float) -> None:
@@ -170,10 +179,14 @@ class Fork:
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
         if flow is None:
-            self._branch_failed(None, NO_TRANSPORT, now)
+            self._silent(target, NO_TRANSPORT, now)
         else:
             branch = self.forwarder.send(self, self.server, target, flow, now, self.breadth)
             self.branches[branch] = target
+
+
+def _binding(target: Target | None) -> Binding | None:
+    return target.binding if target is not None else None
 
 
 class Forwarder:

@@ -32,7 +32,10 @@ FULL_RETRY_AFTER: Final = (b"Retry-After", b"3600")
 
 
 class Origin(Protocol):
-    """What was tried for a request before it came here: nothing, or a fork to registered contacts."""
+    """What was tried for a request before it came here: a fork to registered contacts."""
+
+    def storing(self, row: StoredMessage) -> None:
+        """The row is about to be handed to the writer."""
 
     def stored(self, row: StoredMessage, now: float) -> None:
         """The row is durable and answered 202."""
@@ -96,6 +99,8 @@ class SiloService:
         is_trusted = self.trust.trusts(transaction.flow)
         message = accept(request, aor, self.policy, self.clock.wall(), is_trusted)
         message.next_hop = next_hop
+        if origin is not None:
+            origin.storing(message)
         waiting = _Waiting(transaction, now + COMMIT_DEADLINE)
         self._open += 1
         self._waiting.append(waiting)

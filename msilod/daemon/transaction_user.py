@@ -129,6 +129,8 @@ class TransactionUserService:
         """lookup("location"), from memory, and what else the policy may ask."""
         server, aor = self.server, named.aor
         bindings = server.location.bindings(aor, server.clock.wall()) if aor else []
+        if bindings and transaction.request.method == b"MESSAGE":
+            bindings = server.deliverer.without_out(aor, bindings)
         routing = RoutingRequest(
             transaction.request.method,
             named.uri,
@@ -188,5 +190,5 @@ class TransactionUserService:
         fork = server.forwarder.relay(transaction, targets, incoming.aor, server.targets.reach)
         if isinstance(fork, Fork) and action.on_failure and binding is not None:
             failure = FailureRoute(server, self.policy, incoming, binding.aor)
-            fork.on_failure, fork.on_late = failure.failed, failure.late
+            fork.on_failure, fork.on_late, fork.on_taken = failure.failed, failure.late, failure.taken
         fork.begin(now)

@@ -72,12 +72,19 @@ class Contact:
         """True while a MESSAGE is on the wire to it, or the end of its last one is not yet durable."""
         return bool(self.row_id or self.waits_for or self.is_busy)
 
-    def renew(self, binding: Binding, now: float) -> None:
-        """The binding was offered again; a REGISTER since then gives a failed one another chance."""
+    def is_another(self, binding: Binding) -> bool:
+        """True when the same URI and flow were registered anew: another Call-ID or User-Agent, no refresh."""
         former = self.binding
+        return binding.call_id != former.call_id or binding.user_agent != former.user_agent
+
+    def renew(self, binding: Binding, now: float) -> bool:
+        """The binding was offered again; a REGISTER since then gives a failed one another chance.
+
+        True when it is another registration.
+        """
+        has_changed = self.is_another(binding)
+        is_fresh = has_changed or binding.cseq != self.binding.cseq
         self.binding = binding
-        has_changed = binding.call_id != former.call_id or binding.user_agent != former.user_agent
-        is_fresh = has_changed or binding.cseq != former.cseq
         if is_fresh:
             self.not_before = 0.0
         if self.standing is OUT:
@@ -88,6 +95,7 @@ class Contact:
             self.retry_at = self.not_before
         elif self.standing is not STOPPED or is_fresh:
             self.standing = READY
+        return has_changed
 
     def __repr__(self) -> str:
         return f"<Contact {self.binding.contact} {self.standing.value} row {self.row_id}>"
@@ -112,31 +120,34 @@ class Contacts:
             contact.row_id = contact.waits_for = 0
             contact.is_busy = False
 
-    def offer(self, binding: Binding, now: float) -> bool:
-        """Serve this one. True when it is new: another URI, or the same one on another flow."""
+    def offer(self, binding: Binding, now: float) -> Contact | None:
+        """Serve this one. The contact when its registration is new: another URI, flow, Call-ID or User-Agent."""
         key = contact_key(binding)
         contact = self.known.get(key)
         if contact is None:
-            self._add(binding, key, READY, now)
-            return True
+            return self._add(binding, key, READY, now)
         if contact.standing is GONE or contact.standing is ABSENT:
             self._supersede(binding)
-        contact.renew(binding, now)
-        return False
+        return contact if contact.renew(binding, now) else None
 
-    def mention(self, binding: Binding, now: float) -> None:
+    def mention(self, binding: Binding, now: float) -> Contact:
         """Not one of this run, but somebody who may yet take what others refuse."""
         key = contact_key(binding)
-        if key not in self.known:
-            self._add(binding, key, ABSENT, now)
+        return self.known.get(key) or self._add(binding, key, ABSENT, now)
 
-    def _add(self, binding: Binding, key: ContactKey, standing: Standing, now: float) -> None:
+    def is_out(self, binding: Binding) -> bool:
+        """True when it has said that it takes no MESSAGE, and has not registered anew since."""
+        contact = self.known.get(contact_key(binding))
+        return contact is not None and contact.standing is OUT and not contact.is_another(binding)
+
+    def _add(self, binding: Binding, key: ContactKey, standing: Standing, now: float) -> Contact:
         self._supersede(binding)
         if len(self.known) >= MAX_KNOWN:
             self.forget_absent(now)
         contact = self.known[key] = Contact(binding, key, standing)
         if contact.device != key:
             self._has_flows = True
+        return contact
 
     def _supersede(self, binding: Binding) -> None:
         """RFC 3261 §10.3 step 7: one binding per URI, so that its former flow is no contact any more.

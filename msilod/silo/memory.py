@@ -8,7 +8,7 @@ from collections.abc import Hashable, Set
 from typing import Final
 
 from msilod.silo.contact import OUT, Contacts
-from msilod.silo.verdicts import SPACED_TRIES, best_refusal, is_final
+from msilod.silo.verdicts import SPACED_TRIES, Outcome, best_refusal, is_final, verdict_of
 
 # Rows of one recipient that somebody refused and others have not yet seen.
 MAX_REFUSED: Final = 1000
@@ -43,6 +43,14 @@ class RecipientMemory:
         if row_id not in refusals and len(refusals) >= MAX_REFUSED:
             del refusals[next(iter(refusals))]
         refusals.setdefault(row_id, {})[device] = status
+
+    def registered_anew(self, device: Hashable) -> None:
+        """Another registration of this device: the back-off begins again, and it may know other types now."""
+        self.stops = 0
+        for refusals in self.refusals.values():
+            status = refusals.get(device)
+            if status is not None and verdict_of(status).queued is Outcome.CONTACT_TYPE:
+                del refusals[device]
 
     def refused_with(self, row_id: int, known: Set[Hashable] = frozenset()) -> int:
         """The status to reject the row with when enough or all of the `known` devices refused it; else 0."""

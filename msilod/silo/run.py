@@ -74,8 +74,9 @@ class DeliveryRun:
         if self.is_finished:
             return []
         for binding in bindings:
-            if self._contacts.offer(binding, now):
-                self.memory.stops = 0
+            anew = self._contacts.offer(binding, now)
+            if anew is not None:
+                self.memory.registered_anew(anew.device)
         for binding in others:
             self._contacts.mention(binding, now)
         for key in self._busy:

@@ -9,6 +9,7 @@ Times are wall seconds (UTC).
 
 from collections import OrderedDict
 from heapq import heapify, heappop, heappush
+from math import inf
 from typing import Final
 
 from msilod.silo.memory import RecipientMemory
@@ -81,9 +82,13 @@ class DeliverySchedule:
             del self._memories[aor]
         return self._next()
 
+    def known(self, aor: str) -> RecipientMemory | None:
+        """What is remembered of `aor`, if anything is."""
+        return self._memories.get(aor)
+
     def back_off(self, aor: str, retry_at: float) -> None:
         """A row of `aor` was stored after its contacts had failed: no run before then but by a REGISTER."""
-        if aor not in self._running and aor not in self._retry_at:
+        if aor not in self._running and retry_at < self._retry_at.get(aor, inf):
             self._remember(aor, retry_at)
 
     def forget(self, aor: str) -> None:

@@ -164,7 +164,7 @@ def pause(status: int, retry_after: int | None, stops: int, retry: Sequence[int]
     return max(step, SPACING) if verdict.pause is Pause.SPACED else step
 
 
-def combine(finals: Iterable[tuple[int, int | None]]) -> tuple[Outcome, int]:
+def combine(finals: Iterable[tuple[int, int | None]], in_dialog: bool = False) -> tuple[Outcome, int]:
     """The outcome of a forked MESSAGE from its branches' (status, Retry-After or None).
 
     Any 2xx delivers. Else any 6xx refuses, and is the status. Else any branch that is kept or whose contact
@@ -173,7 +173,7 @@ def combine(finals: Iterable[tuple[int, int | None]]) -> tuple[Outcome, int]:
     """
     worst = kept = 0
     for status, retry_after in finals:
-        outcome = judge_online(status, retry_after)
+        outcome = judge_online(status, retry_after, in_dialog)
         if outcome is Outcome.DELIVERED:
             return outcome, status
         if status >= 600:

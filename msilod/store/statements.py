@@ -205,12 +205,12 @@ class Statements:
             [(row.attempts, until, *extra, row.id) for row in rows],
         )
 
-    def reject(self, db: sqlite3.Connection, id: int, status: int, reason: str) -> None:
+    def reject(self, db: sqlite3.Connection, id: int, status: int, reason: str, attempts: int) -> None:
         """The row stays to its expiry and is never sent again."""
         db.execute(
             f"UPDATE {self.table} SET state = 'rejected', owner = '', lease_until = NULL, next_attempt_at = NULL, "  # noqa: S608
-            "last_status = ?, last_reason = ? WHERE id = ?",
-            (status, reason, id),
+            "last_status = ?, last_reason = ?, attempts = ? WHERE id = ?",
+            (status, reason, attempts, id),
         )
 
     def hand(self, db: sqlite3.Connection, id: int, status: int, reason: str) -> None:

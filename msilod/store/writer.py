@@ -87,9 +87,9 @@ class StoreWriter:
         """Give leases back with what the try came to."""
         self._call(lambda db: self._statements.postpone(db, rows, until, status, reason), None)
 
-    def reject(self, id: int, status: int, reason: str) -> None:
+    def reject(self, id: int, status: int, reason: str, attempts: int) -> None:
         """The row is never sent again."""
-        self._call(lambda db: self._statements.reject(db, id, status, reason), None)
+        self._call(lambda db: self._statements.reject(db, id, status, reason, attempts), None)
 
     def hand(self, id: int, status: int, reason: str, done: Done | None) -> None:
         """The row is handed over; as `end`, no sync needed."""

@@ -79,7 +79,7 @@ def test_the_quota_holds_to_the_message_and_to_the_byte(tmp_path: Path) -> None:
     assert add(silo, row(10, "carol@example.test", body=b"x")) == [OverQuota(1, 30)]
     silo.writer.end(1, row(0).hash, "bob@example.test", "delivered", 200, WALL, None)
     assert add(silo, row(11, body=b"x")) == [Added(5)]
-    silo.writer.reject(2, 603, "Decline")
+    silo.writer.reject(2, 603, "Decline", 1)
     silo.writer.flush()
     assert add(silo, row(12, body=b"x")) == [Added(6)], "a rejected row counts in no quota"
     silo.close()
@@ -183,7 +183,7 @@ def test_postponed_and_rejected_rows_say_why(silo: Silo, tmp_path: Path) -> None
     first, second = claim(silo)
     first.attempts = 2
     silo.writer.postpone([first], WALL + 60, 486, "Busy Here")
-    silo.writer.reject(second.id, 603, "Decline")
+    silo.writer.reject(second.id, 603, "Decline", 1)
     silo.writer.flush()
     columns = "SELECT state, attempts, last_status, last_reason, next_attempt_at, owner FROM silo ORDER BY id"
     assert query(tmp_path, columns) == [
