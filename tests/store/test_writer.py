@@ -188,7 +188,7 @@ def test_postponed_and_rejected_rows_say_why(silo: Silo, tmp_path: Path) -> None
     columns = "SELECT state, attempts, last_status, last_reason, next_attempt_at, owner FROM silo ORDER BY id"
     assert query(tmp_path, columns) == [
         ("waiting", 2, 486, "Busy Here", WALL + 60, ""),
-        ("rejected", 0, 603, "Decline", None, ""),
+        ("rejected", 1, 603, "Decline", None, ""),
     ]
     assert [m.id for m in claim(silo)] == [1], "a rejected row is never sent again"
 
