@@ -15,6 +15,7 @@ from msilod.errors import MsilodError, TransportError
 from msilod.proxy.target_set import Target
 from msilod.sip.address import NameAddr
 from msilod.sip.flow import TCP, Flow
+from msilod.sip.hop import bare, can_be_sent_to
 from msilod.sip.uri import SipUri
 from msilod.transport.transports import Transports
 
@@ -38,7 +39,8 @@ class Paths:
 
         Raises TransportError when there is no way at all (a name: no DNS for contacts without a flow).
         """
-        binding = target.binding
+        # A Route goes before what is known of the binding (§16.6 step 7).
+        binding = None if target.route else target.binding
         if binding is not None and binding.way is not None and self.transports.is_open(binding.way):
             return binding.way
         flow = self._find(target)
@@ -70,13 +72,13 @@ class Paths:
         if not uri.is_ip_literal:
             raise TransportError(f"{uri.host} is no address, and names are not looked up")
         if uri.transport == TCP:
-            return self.transports.find_connection(_bare(uri.host), uri.port or DEFAULT_PORT)
-        return self.transports.udp_flow(_bare(uri.host), uri.port or DEFAULT_PORT)
+            return self.transports.find_connection(bare(uri.host), uri.port or DEFAULT_PORT)
+        return self.transports.udp_flow(bare(uri.host), uri.port or DEFAULT_PORT)
 
     def dial(self, target: Target, then: Dialled) -> None:
         """Connect by TCP to where the target is and call `then(flow, now)`, the flow None when that fails."""
         uri = _first_hop(target)
-        self.nursery.start_soon(self._dial, _bare(uri.host), uri.port or DEFAULT_PORT, then)
+        self.nursery.start_soon(self._dial, bare(uri.host), uri.port or DEFAULT_PORT, then)
 
     async def _dial(self, host: str, port: int, then: Dialled) -> None:
         flow = None
@@ -95,12 +97,8 @@ def _first_hop(target: Target) -> SipUri:
     return SipUri.parse(NameAddr.parse(target.path[0].encode("utf-8", "replace")).uri)
 
 
-def _bare(host: str) -> str:
-    return host[1:-1] if host.startswith("[") else host
-
-
 def _means_what_it_says(contact: SipUri, flow: Flow) -> bool:
     if not contact.is_ip_literal:
         return False
-    host = _bare(contact.host)
-    return host == flow.host or ipaddress.ip_address(host).is_global
+    host = bare(contact.host)
+    return host == flow.host or (can_be_sent_to(host) and ipaddress.ip_address(host).is_global)

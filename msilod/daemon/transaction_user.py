@@ -14,7 +14,7 @@ from msilod.daemon.log import get_log
 from msilod.daemon.myself import Named
 from msilod.errors import RequestRefused, SipError
 from msilod.proxy.route import preprocess_route
-from msilod.proxy.validation import validate
+from msilod.proxy.validation import refuse_extensions, validate
 from msilod.registrar.binding import Binding
 from msilod.registrar.registration import Registration
 from msilod.routing.actions import Action, Drop, Relay, Reply, Save, Store
@@ -27,13 +27,19 @@ from msilod.transaction.server import ServerTransaction
 if TYPE_CHECKING:
     from msilod.daemon.server import Server
 
+# What the server itself serves, as a user agent would: the rest of what it relays is for users of it.
+ALLOW: Final = (b"Allow", b"MESSAGE, REGISTER, OPTIONS, ACK, CANCEL")
+EXTENSIONS: Final = (b"path",)
 # RFC 3261 §11.2: what an OPTIONS to the server itself is told.
 CAPABILITIES: Final = (
-    (b"Allow", b"MESSAGE, REGISTER, OPTIONS, INVITE, ACK, BYE, CANCEL"),
+    ALLOW,
     (b"Accept", b"*/*"),
     (b"Accept-Encoding", b"identity"),
-    (b"Supported", b"path"),
+    (b"Supported", b", ".join(EXTENSIONS)),
 )
+# RFC 6665 §8.3.2 has a 489 name the packages that are served: none, as an empty Supported says it of extensions.
+NO_EVENTS: Final = (b"Allow-Events", b"")
+_TOLD_WITH: Final[dict[int, tuple[tuple[bytes, bytes], ...]]] = {405: (ALLOW,), 489: (NO_EVENTS,)}
 
 
 class Incoming:
@@ -105,7 +111,9 @@ class TransactionUserService:
         """An ACK for a 2xx is routed like any request and never answered (RFC 3261 §16.11)."""
         try:
             own_routes = preprocess_route(request, self.server.myself.owns)
-            for target in self.server.targets.of(request, SipUri.parse(request.uri), [], own_routes)[:1]:
+            may_relay = self.server.config.proxy.relay == "anybody"
+            uri = SipUri.parse(request.uri)
+            for target in self.server.targets.of(request, uri, [], own_routes, may_relay)[:1]:
                 self.server.forwarder.forward_ack(request, target, now)
         except SipError:
             self.server.counters.dropped += 1
@@ -144,18 +152,18 @@ class TransactionUserService:
     # --- the actions ---------------------------------------------------------------------------------
 
     def _reply(self, incoming: Incoming, action: Reply, now: float) -> None:
-        headers: Sequence[tuple[bytes, bytes]] = ()
-        if action.status == 200 and incoming.routing.method == b"OPTIONS":
-            headers = CAPABILITIES
-        elif action.status == 405:
-            # RFC 3261 §21.4.6: it must say what is allowed.
-            headers = CAPABILITIES[:1]
+        headers = _TOLD_WITH.get(action.status, ())
+        if action.status == 200:
+            refuse_extensions(incoming.transaction.request, b"require", EXTENSIONS)
+            if incoming.routing.method == b"OPTIONS":
+                headers = CAPABILITIES
         incoming.transaction.respond(action.status, now, headers=headers)
 
     def _drop(self, incoming: Incoming, action: Drop, now: float) -> None:
         """drop(): nothing is answered; the transaction forgets itself."""
 
     def _save(self, incoming: Incoming, action: Save, now: float) -> None:
+        refuse_extensions(incoming.transaction.request, b"require", EXTENSIONS)
         self.server.registrar.save(incoming.transaction, now, self._registered if action.dump else None)
 
     def _registered(self, registration: Registration, now: float) -> None:

@@ -6,8 +6,8 @@ caller's `now` in seconds, taken before the question was sent, so an entry never
 
 from typing import Final
 
-from msilod.dns.location import Hop
 from msilod.dns.records import Found, Question
+from msilod.sip.hop import Hop
 
 MAX_NAMES: Final = 10_000
 MIN_TTL: Final = 5.0

@@ -1,9 +1,8 @@
-"""Which records to use, and in which order: NAPTR services, SRV weights, addresses that can be sent to.
+"""Which records to use, and in which order: NAPTR services, SRV weights.
 
 Rules: RFC 3263 §4.1 for NAPTR, RFC 2782 for SRV; randomness is an argument.
 """
 
-import ipaddress
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
@@ -65,11 +64,3 @@ def _drawn(records: list[Srv], random: Random) -> int:
         if running >= chosen:
             return index
     return len(records) - 1
-
-
-def can_be_sent_to(host: str) -> bool:
-    """False for multicast, unspecified and broadcast, and for IPv4-mapped IPv6: our sockets are of one family."""
-    address = ipaddress.ip_address(host)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return False
-    return not (address.is_multicast or address.is_unspecified or host == "255.255.255.255")

@@ -15,11 +15,12 @@ some servers know the type not at all; a lost SRV does not, for the name's addre
 from collections.abc import Generator, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from msilod.dns.choice import Random, can_be_sent_to, choose_services, in_srv_order
+from msilod.dns.choice import Random, choose_services, in_srv_order
 from msilod.dns.records import Address, Naptr, Outcome, Question, Srv, host_name
 from msilod.errors import TransportError
 from msilod.sip.flow import UDP
 from msilod.sip.grammar import ipv4, ipv6
+from msilod.sip.hop import Hop, can_be_sent_to
 from msilod.sip.uri import SipUri
 
 MAX_HOPS: Final = 8
@@ -32,14 +33,6 @@ _KNOWN: Final = ("udp", "tcp", "tls", "ws", "wss", "sctp", "tls-sctp")
 
 # The transports that we listen on, and for each the address kinds there, the preferred first: {"udp": ("A",)}.
 Reach = Mapping[str, tuple[str, ...]]
-
-
-class Hop(NamedTuple):
-    """Where to send: `transport` udp or tcp, `host` an IP literal without brackets."""
-
-    transport: str
-    host: str
-    port: int
 
 
 class _Place(NamedTuple):

@@ -11,9 +11,10 @@ import trio
 
 from msilod.dns.cache import Cache, Heard, Unreachable
 from msilod.dns.choice import Random
-from msilod.dns.location import Hop, Reach, Search, search
+from msilod.dns.location import Reach, Search, search
 from msilod.dns.records import Answer, Outcome, Question, lengthened, read_answer
 from msilod.errors import TransportError
+from msilod.sip.hop import Hop
 from msilod.sip.uri import SipUri
 
 BOUND_S: Final = 3.0

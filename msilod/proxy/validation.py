@@ -1,9 +1,10 @@
 """Request validation, RFC 3261 §16.3 in its order: syntax, URI scheme, Max-Forwards, loop, Proxy-Require.
 
-Rule: raises what is to be answered, returns nothing. We support no extension that Proxy-Require could name.
+Rule: raises what is to be answered, returns nothing. We support no extension that Proxy-Require could name;
+Require is for who ends the request, so a proxy does not look at it (§20.32).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from msilod.errors import MalformedMessage, RequestRefused
@@ -39,17 +40,23 @@ def validate(
     # One Via is the client's own: what we have forwarded before has two at least.
     if is_own_via is not None and _count_vias(request) > 1 and is_loop(request, is_own_via, is_myself):
         raise RequestRefused(482, "Loop Detected")
-    if b"proxy-require" in request.received:
-        _refuse_required(request)
+    refuse_extensions(request, b"proxy-require", ())
 
 
-def _refuse_required(request: Request) -> None:
-    required = request.headers.split(b"proxy-require")[:_MAX_UNSUPPORTED]
+def refuse_extensions(request: Request, name: bytes, supported: Collection[bytes]) -> None:
+    """420 for the option tags of that header, Require or Proxy-Require, that we do not support (§8.2.2.3, §16.3).
+
+    Raises RequestRefused, MalformedMessage for what is no option tag.
+    """
+    if name not in request.received:
+        return
+    required = request.headers.split(name)[:_MAX_UNSUPPORTED]
     if not all(is_token(tag) for tag in required):
         # It would stand in our answer.
-        raise MalformedMessage("Bad Proxy-Require")
-    if required:
-        raise RequestRefused(420, "Bad Extension", [(b"Unsupported", b", ".join(required))])
+        raise MalformedMessage("Bad Option Tag")
+    unsupported = [tag for tag in required if tag.lower() not in supported]
+    if unsupported:
+        raise RequestRefused(420, "Bad Extension", [(b"Unsupported", b", ".join(unsupported))])
 
 
 def _count_vias(request: Request) -> int:

@@ -1,8 +1,8 @@
 """Contact: one Contact value of a REGISTER, checked (RFC 3261 §10.3 steps 6 and 7, §20.10).
 
 Rules: what cannot be told again in a 200, or never be sent to, is refused here. That includes a contact that
-is no SIP URI, with 400, and one that names this server, with 403: its requests would come back to us, as many
-times as there are such contacts (RFC 5393 §3).
+is no SIP URI, with 400; one that names this server, with 403: its requests would come back to us, as many
+times as there are such contacts (RFC 5393 §3); and a multicast or broadcast address, which is nobody's phone.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from msilod.errors import MalformedMessage, RequestRefused
 from msilod.registrar.policy import RegistrarPolicy
 from msilod.sip.address import NameAddr
 from msilod.sip.grammar import CONTROLS, is_token, number
+from msilod.sip.hop import bare, is_group
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
@@ -61,6 +62,8 @@ def read_contact(
     if len(address.uri) > MAX_CONTACT:
         raise RequestRefused(403, "Contact Too Long")
     uri = _sip_uri(address)
+    if uri.is_ip_literal and is_group(bare(uri.host)):
+        raise RequestRefused(403, "Contact Is No Host's Address")
     if _names_the_registrar(uri, aor, is_myself):
         raise RequestRefused(403, "Contact Is the Address of Record")
     return Contact(address, uri, _expires(request, address, policy), _q(address))

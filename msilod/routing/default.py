@@ -43,6 +43,9 @@ STORE: Final = (Store(0), Store(1), Store(2))
 NOT_FOUND: Final = Reply(404, "Not Found")
 OK: Final = Reply(200, "OK")
 NOT_ALLOWED: Final = Reply(405, "Method Not Allowed")
+# RFC 6665 §4.2.1, RFC 3903 §6: no event package is served here; those of users are theirs, and relayed.
+BAD_EVENT: Final = Reply(489, "Bad Event")
+FOR_SERVER: Final = {b"OPTIONS": OK, b"SUBSCRIBE": BAD_EVENT, b"PUBLISH": BAD_EVENT}
 BREAK: Final = Break()
 
 
@@ -54,7 +57,7 @@ def route(request: RoutingRequest) -> Action:
     if method == b"REGISTER":
         return SAVE_AND_DUMP
     if request.is_for_server and method != b"MESSAGE":
-        return OK if method == b"OPTIONS" else NOT_ALLOWED
+        return FOR_SERVER.get(method, NOT_ALLOWED)
     if method == b"MESSAGE" and (request.has_due_rows or not request.is_registered):
         return STORE[request.mode]
     if not request.is_registered:

@@ -112,10 +112,10 @@ class Caller(Phone):
         return b"\r\n".join(kept) + b"\r\nContent-Length: 0\r\n\r\n"
 
     def final(self, invite: bytes) -> Response:
-        """The next final answer; a failure is acknowledged."""
+        """The next final answer; that an INVITE failed is acknowledged."""
         while (response := self.response()).status < 200:
             pass
-        if response.status >= 300:
+        if response.status >= 300 and invite.startswith(b"INVITE"):
             self.send(self.of_same_hop(invite, b"ACK", header(response, b"to")))
         return response
 

@@ -3,8 +3,8 @@
 import pytest
 
 from msilod.dns.cache import MAX_NAMES, MAX_UNREACHABLE, Cache, Heard, Unreachable
-from msilod.dns.location import Hop
 from msilod.dns.records import Found, Question
+from msilod.sip.hop import Hop
 from tests.dns.zone import record
 
 A = Question("a.test", "A")

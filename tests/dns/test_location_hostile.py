@@ -2,8 +2,8 @@
 
 import pytest
 
-from msilod.dns.location import Hop
 from msilod.errors import TransportError
+from msilod.sip.hop import Hop
 from tests.dns.zone import Zone, located
 
 

@@ -4,10 +4,10 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from msilod.dns.location import Hop
 from msilod.dns.records import Answer
 from msilod.dns.resolver import MAX_ASKED, Resolver
 from msilod.errors import TransportError
+from msilod.sip.hop import Hop
 from msilod.sip.uri import SipUri
 from tests.dns.zone import REACH, Zone, always, record
 

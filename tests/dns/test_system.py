@@ -13,11 +13,11 @@ import dns.rrset
 import pytest
 import trio
 
-from msilod.dns.location import Hop
 from msilod.dns.records import MAX_RECORDS, Address, Alias, Answer, Naptr, Srv
 from msilod.dns.resolver import Resolver
 from msilod.dns.system import SystemAsk, read_message
 from msilod.errors import TransportError, UnavailableError
+from msilod.sip.hop import Hop
 from msilod.sip.uri import SipUri
 from tests.dns.zone import REACH, always
 

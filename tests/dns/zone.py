@@ -6,9 +6,10 @@ from collections.abc import Mapping
 import trio
 
 from msilod.dns.choice import Random
-from msilod.dns.location import Hop, search
+from msilod.dns.location import search
 from msilod.dns.records import Address, Alias, Answer, Naptr, Outcome, Question, Record, Srv, read_answer
 from msilod.errors import TransportError
+from msilod.sip.hop import Hop
 from msilod.sip.uri import SipUri
 
 REACH: Mapping[str, tuple[str, ...]] = {"udp": ("A", "AAAA"), "tcp": ("A", "AAAA")}
