@@ -76,10 +76,12 @@ def start(
 
 @app.command()
 def check(config: ConfigFile = None) -> None:
-    """Read the configuration and say what is wrong with it, in one line; exit 0 or 78."""
+    """Read the configuration and the routing policy, and say what is wrong, in one line; exit 0 or 78."""
+    from msilod.daemon.policy_file import load_policy
     from msilod.settings import load, summary
 
     settings = load(config, os.environ)
+    load_policy(settings.routing)
     typer.echo(f"msilod: {summary(settings)}")
 
 

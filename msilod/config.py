@@ -118,7 +118,6 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 # Keys that must keep their defaults until the part that serves them is here: key, and what serves meanwhile.
 UNSUPPORTED: Final = {
-    "routing": "the built-in policy routes",
     "listen.tls": "use udp or tcp",
     "listen.ws": "use udp or tcp",
     "listen.wss": "use udp or tcp",

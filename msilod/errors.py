@@ -3,7 +3,8 @@
     MsilodError
     ├── SipError                 .status .phrase: what to answer a request with
     │   ├── MalformedMessage     400 (413, 414, 416, 505, 513 where the RFC has a better one)
-    │   └── RequestRefused       any other status, with headers (Retry-After, Unsupported ...)
+    │   ├── RequestRefused       any other status, with headers (Retry-After, Unsupported ...)
+    │   └── PolicyError          500: the operator's routing policy raised, or said what is no action
     ├── TransportError           a datagram or a connection that cannot be had; a branch then fails as 503
     ├── ConfigError              exit 78: file, line, key, what is wrong, what would be right
     ├── SchemaError              exit 78: a database of another version, or not ours
@@ -53,6 +54,14 @@ class MalformedMessage(SipError):
 
 class RequestRefused(SipError):
     """A well-formed request that policy or an RFC rule turns away."""
+
+
+class PolicyError(SipError):
+    """A routing policy that failed; `detail` is file, line and what was wrong, for the log."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(500, "Server Internal Error", detail=detail)
+        self.detail = detail
 
 
 class TransportError(MsilodError):

@@ -41,6 +41,7 @@ class Settings:
     silo: Path
     socket: Path
     listeners: tuple[ListenSpec, ...]
+    routing: Path | None = None
 
 
 def load(path: Path | None, environment: Mapping[str, str], options: Options | None = None) -> Settings:
@@ -55,7 +56,13 @@ def load(path: Path | None, environment: Mapping[str, str], options: Options | N
     config = msgspec.structs.replace(config, db_url=db_url)
     state = state_directory(file, environment)
     silo = _sqlite_path(db_url, state)
-    return Settings(config, file, silo, _socket(config, options, file, environment, state), listeners)
+    socket = _socket(config, options, file, environment, state)
+    return Settings(config, file, silo, socket, listeners, _routing(config, file))
+
+
+def _routing(config: Config, file: Path | None) -> Path | None:
+    """The operator's policy, relative to the file that names it."""
+    return (file.parent if file is not None else Path()) / config.routing if config.routing else None
 
 
 def find_file(path: Path | None, environment: Mapping[str, str]) -> Path | None:

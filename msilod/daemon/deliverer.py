@@ -7,6 +7,7 @@ contact leaves only when the former row's end is committed, because the run wait
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -79,6 +80,14 @@ class Deliverer:
             usable = self._not_out(aor, contacts)
             if usable:
                 self.offer(aor, usable, now, self._usable(aor))
+
+    def dump(self, aor: str, next_hop: str, now: float) -> None:
+        """m_dump(next_hop) without a REGISTER: to all usable contacts, or by the next hop to the AOR itself."""
+        usable = [
+            replace(binding, next_hop=next_hop) if next_hop else binding for binding in self._usable(aor)
+        ]
+        if usable:
+            self.offer(aor, usable, now)
 
     def wake(self, aor: str, now: float) -> None:
         """Rows of `aor` are due: try all its usable contacts."""

@@ -5,12 +5,13 @@ For a MESSAGE the policy says Store, and the decision table (checklist §3.4) wh
 that is still alive then is the row's attempt: its late 2xx ends the row, its late 6xx rejects it (law 2).
 """
 
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msilod.daemon.forwarder import Fork
+from msilod.errors import SipError
 from msilod.proxy.target_set import Target
-from msilod.routing.actions import Reply, Store
+from msilod.routing.actions import Action, Break, Relay, Store
+from msilod.routing.policy import Policy
 from msilod.silo.contact import contact_key
 from msilod.silo.online import BranchEnd
 from msilod.silo.stored_message import StoredMessage
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
     from msilod.daemon.transaction_user import Incoming
 
 
+# How often a policy may send one request on before that is a loop.
+MAX_RELAYS: Final = 8
+
+
 class FailureRoute:
-    """The failure route of one fork; `aor` is whose contacts were tried."""
+    """The failure route of one fork; `aor` is whose contacts were tried, "" for somebody elsewhere."""
 
     __slots__ = ("aor", "delivered", "fork", "incoming", "policy", "row", "server")
 
-    def __init__(self, server: "Server", policy: ModuleType, incoming: "Incoming", aor: str) -> None:
+    def __init__(self, server: "Server", policy: Policy, incoming: "Incoming", aor: str) -> None:
         self.server = server
         self.policy = policy
         self.incoming = incoming
@@ -38,13 +43,25 @@ class FailureRoute:
     def failed(self, fork: Fork, status: int, now: float) -> None:
         """No branch took it: ask the policy."""
         self.fork = fork
-        action = self.policy.failure_route(self.incoming.routing, status)
-        if isinstance(action, Reply):
-            fork.server.respond(action.status, now)
-        elif isinstance(action, Store) and self._is_kept(fork):
-            self.server.silo.keep(fork.server, action.mode, action.next_hop, now, self)
-        else:
+        try:
+            self._act(fork, self.policy.failure_route(self.incoming, status), now)
+        except SipError as error:
+            fork.server.respond(error.status, now, headers=error.headers)
+
+    def _act(self, fork: Fork, action: Action, now: float) -> None:
+        incoming = self.incoming
+        if isinstance(action, Store):
+            if self._is_kept(fork):
+                if action.uri:
+                    incoming.new_uri = action.uri.encode()
+                new_uri = incoming.new_uri or None
+                self.server.silo.store(fork.server, action.mode, action.next_hop, now, new_uri, self)
+            else:
+                fork.give_best(now)
+        elif isinstance(action, Break) or (isinstance(action, Relay) and incoming.relays >= MAX_RELAYS):
             fork.give_best(now)
+        else:
+            self.server.user.act(incoming, action, now)
 
     def _is_kept(self, fork: Fork) -> bool:
         ends = [(end.status, end.retry_after) for end in fork.ends]
@@ -61,6 +78,10 @@ class FailureRoute:
         deliverer = self.server.deliverer
         if self.delivered:
             deliverer.delivered_late(row, self.delivered, now)
+            return
+        if row.aor != self.aor:
+            # Those of somebody else were tried, where the policy sent it; they say nothing of this recipient's.
+            deliverer.stored(row, now)
             return
         assert self.fork is not None
         live = {contact_key(target.binding) for target in self.fork.live.values() if target.binding}
@@ -81,5 +102,5 @@ class FailureRoute:
             deliverer.rejected_late(self.row, status, now)
         elif status:
             deliverer.heard(self.aor, [BranchEnd(status, None, target.binding)])
-        if target.binding is not None:
+        if self.row is not None and self.row.aor == self.aor and target.binding is not None:
             deliverer.free(self.aor, contact_key(target.binding), status == 0, now)

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from msilod.daemon.clock import Clock
 from msilod.daemon.control_server import ControlServer
 from msilod.daemon.control_verbs import ControlVerbs
 from msilod.daemon.log import get_log
+from msilod.daemon.policy_file import load_policy
 from msilod.daemon.server import Server
 from msilod.errors import MsilodError
 from msilod.settings import Settings
@@ -60,6 +61,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 async def _main(settings: Settings, read_again: Callable[[], Settings]) -> None:
+    policy = load_policy(settings.routing)
     with ExitStack() as closing:
         transports = Transports(settings.listeners)
         closing.callback(transports.close)
@@ -70,7 +72,7 @@ async def _main(settings: Settings, read_again: Callable[[], Settings]) -> None:
         deliver = Delivery(token)
         silo.start(f"{socket.gethostname()}", deliver.from_thread)
         async with trio.open_nursery() as nursery:
-            server = Server(settings.config, Clock(), transports, silo, nursery)
+            server = Server(settings.config, Clock(), transports, silo, nursery, policy)
             deliver.after = server.after_batch
             reload = partial(_reload, server, settings, read_again)
             control = ControlServer(settings.socket, ControlVerbs(server, reload).handlers())
@@ -108,9 +110,13 @@ class Delivery:
 
 
 def _reload(server: Server, started_with: Settings, read_again: Callable[[], Settings]) -> dict[str, Any]:
-    """Read the configuration again; a bad one is refused and the old one stays. Raises ConfigError."""
-    settings = read_again()
-    server.reload(settings.config)
+    """Read configuration and policy again; what is bad is refused and the old stays. Raises ConfigError."""
+    try:
+        settings = read_again()
+        server.reload(settings.config, load_policy(settings.routing))
+    except MsilodError as error:
+        get_log().error("not reloaded, the old configuration stays", reason=str(error))
+        raise
     later = [
         name
         for name, is_same in (
@@ -122,13 +128,6 @@ def _reload(server: Server, started_with: Settings, read_again: Callable[[], Set
     ]
     get_log().info("reloaded", file=settings.file or "defaults", wants_a_restart=" ".join(later) or "nothing")
     return {"wants_restart": later}
-
-
-def _reload_or_tell(reload: Callable[[], object]) -> None:
-    try:
-        reload()
-    except MsilodError as error:
-        get_log().error("not reloaded, the old configuration stays", reason=str(error))
 
 
 def _nothing() -> None:
@@ -157,7 +156,8 @@ async def _listen_to_signals(
         task_status.started()
         async for received in signals:
             if received == signal.SIGHUP:
-                _reload_or_tell(reload)
+                with suppress(MsilodError):
+                    reload()
                 continue
             if server.stopping.is_set():
                 nursery.cancel_scope.cancel()

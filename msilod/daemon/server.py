@@ -32,6 +32,7 @@ from msilod.errors import MalformedMessage
 from msilod.proxy.record_route import RecordRoute
 from msilod.registrar.location import LocationService
 from msilod.routing import default
+from msilod.routing.policy import Policy
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, build_response
 from msilod.sip.parser import parse
@@ -65,7 +66,13 @@ class Server:
     """One daemon. Made inside trio.run(), when listeners and silo are open; `run` serves until `stop`."""
 
     def __init__(
-        self, config: Config, clock: Clock, transports: Transports, silo: Silo, nursery: trio.Nursery
+        self,
+        config: Config,
+        clock: Clock,
+        transports: Transports,
+        silo: Silo,
+        nursery: trio.Nursery,
+        policy: Policy = default,
     ) -> None:
         self.config = config
         self.clock = clock
@@ -80,13 +87,13 @@ class Server:
         self.is_draining = False
         self.stopping = trio.Event()
         self._nursery = nursery
-        self._wire()
+        self._wire(policy)
 
-    def _wire(self) -> None:
+    def _wire(self, routing: Policy) -> None:
         config, clock, writer = self.config, self.clock, self.store.writer
         random_token = Tokens()
         self.writer = writer
-        self.user = TransactionUserService(self, default)
+        self.user = TransactionUserService(self, routing)
         self.layer = TransactionLayer(self.user, self.transports.send, secrets.token_bytes(16))
         self.record_route = RecordRoute(self.store.secret("record-route"))
         self.targets = Targets(self)
@@ -176,9 +183,10 @@ class Server:
         await self.stopping.wait()
         await self._drain()
 
-    def reload(self, config: Config) -> None:
+    def reload(self, config: Config, routing: Policy = default) -> None:
         """Take over everything that needs no other socket or database."""
         self.config = config
+        self.user.policy = routing
         self.myself.configure(config.domains)
         self.trust.configure(config.trusted)
         policy = silo_policy(config)

@@ -14,7 +14,7 @@ from msilod.daemon.counters import Counters
 from msilod.daemon.log import get_log
 from msilod.daemon.myself import Myself
 from msilod.daemon.trust import Trust
-from msilod.errors import RequestRefused, SipError
+from msilod.errors import RequestRefused
 from msilod.silo.acceptance import TO_ONLY, SiloPolicy, accept, recipient
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.message import Request
@@ -112,15 +112,6 @@ class SiloService:
         if not self.myself.serves(aor):
             raise RequestRefused(404, "Not Found")
         return aor
-
-    def keep(
-        self, transaction: ServerTransaction, mode: int, next_hop: str, now: float, origin: Origin
-    ) -> None:
-        """m_store() from the failure route: as `store`, but a refusal is answered here."""
-        try:
-            self.store(transaction, mode, next_hop, now, origin=origin)
-        except SipError as error:
-            transaction.respond(error.status, now, headers=error.headers)
 
     def _added(
         self, waiting: _Waiting, message: StoredMessage, origin: Origin | None, result: AddResult

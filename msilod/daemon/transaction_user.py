@@ -5,22 +5,25 @@ per action does it. An error raised on the way carries the status to answer with
 """
 
 from collections.abc import Callable, Sequence
-from types import ModuleType
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from msilod.daemon.failure_route import FailureRoute
+from msilod.daemon.failure_route import MAX_RELAYS, FailureRoute
 from msilod.daemon.forwarder import Fork
 from msilod.daemon.log import get_log
 from msilod.daemon.myself import Named
+from msilod.daemon.registrar_service import Registered
 from msilod.errors import RequestRefused, SipError
 from msilod.proxy.route import preprocess_route
 from msilod.proxy.validation import refuse_extensions, validate
 from msilod.registrar.binding import Binding
 from msilod.registrar.registration import Registration
-from msilod.routing.actions import Action, Drop, Relay, Reply, Save, Store
+from msilod.routing.actions import Action, Break, Drop, Dump, Relay, Reply, Save, Store
+from msilod.routing.policy import Policy
 from msilod.routing.request import RoutingRequest
 from msilod.sip.flow import Flow
-from msilod.sip.message import Request
+from msilod.sip.message import Request, build_response
+from msilod.sip.status import reason
 from msilod.sip.uri import SipUri
 from msilod.transaction.server import ServerTransaction
 
@@ -42,35 +45,57 @@ NO_EVENTS: Final = (b"Allow-Events", b"")
 _TOLD_WITH: Final[dict[int, tuple[tuple[bytes, bytes], ...]]] = {405: (ALLOW,), 489: (NO_EVENTS,)}
 
 
-class Incoming:
-    """A request on its way through the policy: what is known of it, and what the actions need again.
+class Incoming(RoutingRequest):
+    """A request on its way through the policy: what the policy may know, and what the actions need again.
 
-    `user` is the AOR of who has proved to have sent it, None when nobody has.
+    `new_uri` is the Request-URI that the policy put in its place, b"" for none; `relays` how often it was relayed.
     """
 
-    __slots__ = ("aor", "bindings", "own_routes", "routing", "transaction", "uri", "user")
+    __slots__ = ("aor", "bindings", "new_uri", "own_routes", "relays", "server", "transaction")
 
     def __init__(
         self,
+        server: "Server",
         transaction: ServerTransaction,
-        uri: SipUri,
-        aor: str,
+        named: Named,
         bindings: list[Binding],
-        routing: RoutingRequest,
+        own_routes: Sequence[SipUri],
     ) -> None:
+        # All in one place: a call of the base's own would cost more than the rest.
+        self.method = transaction.request.method
+        self.uri = named.uri
+        self.is_myself = named.is_ours
+        self.is_registered = bool(bindings)
+        self.has_due_rows = server.deliverer.is_running(named.aor)
+        self.mode = server.silo.policy.mode
+        self.message = transaction.request
+        self.flow = transaction.flow
+        self.user = None
+        self.server = server
         self.transaction = transaction
-        self.uri = uri
-        self.aor = aor
+        self.aor = named.aor
         self.bindings = bindings
-        self.routing = routing
-        self.own_routes: Sequence[SipUri] = ()
-        self.user: str | None = None
+        self.own_routes = own_routes
+        self.new_uri = b""
+        self.relays = 0
+
+    def lookup(self, uri: str) -> bool:
+        """lookup("location") for another URI."""
+        return bool(self.server.user.bindings(self.server.myself.named(uri.encode()).aor, self.method))
+
+    def rewrite(self, uri: str) -> None:
+        """rewriteuri(): from here on it is for `uri`."""
+        self.new_uri = uri.encode()
+        named = self.server.myself.named(self.new_uri)
+        self.uri, self.is_myself, self.aor = named.uri, named.is_ours, named.aor
+        self.bindings = self.server.user.bindings(named.aor, self.method)
+        self.is_registered = bool(self.bindings)
 
 
 class TransactionUserService:
-    """Serves requests; `policy` is a module with route() and failure_route()."""
+    """Serves requests as `policy` says."""
 
-    def __init__(self, server: "Server", policy: ModuleType) -> None:
+    def __init__(self, server: "Server", policy: Policy) -> None:
         self.server = server
         self.policy = policy
         self._perform: dict[type, Callable[[Incoming, Any, float], None]] = {
@@ -78,7 +103,9 @@ class TransactionUserService:
             Save: self._save,
             Relay: self._relay,
             Store: self._store,
+            Dump: self._dump,
             Drop: self._drop,
+            Break: self._drop,
         }
 
     # --- from the transaction layer ------------------------------------------------------------------
@@ -126,56 +153,89 @@ class TransactionUserService:
         request, myself = transaction.request, self.server.myself
         validate(request, myself.owns, myself.is_own_via, myself.named(request.uri).uri)
         own_routes = preprocess_route(request, myself.owns)
-        incoming = self._look_up(transaction, myself.named(request.uri))
-        incoming.own_routes = own_routes
-        self._act(incoming, self.policy.route(incoming.routing), now)
+        incoming = self._look_up(transaction, myself.named(request.uri), own_routes)
+        self.act(incoming, self.policy.route(incoming), now)
 
-    def _act(self, incoming: Incoming, action: Action, now: float) -> None:
+    def act(self, incoming: Incoming, action: Action, now: float) -> None:
+        """Do what the policy says. Raises SipError with the status for the sender."""
         self._perform[action.__class__](incoming, action, now)
 
-    def _look_up(self, transaction: ServerTransaction, named: Named) -> Incoming:
-        """lookup("location"), from memory, and what else the policy may ask."""
-        server, aor = self.server, named.aor
+    def _look_up(
+        self, transaction: ServerTransaction, named: Named, own_routes: Sequence[SipUri]
+    ) -> Incoming:
+        """lookup("location"), from memory."""
+        bindings = self.bindings(named.aor, transaction.request.method)
+        return Incoming(self.server, transaction, named, bindings, own_routes)
+
+    def bindings(self, aor: str, method: bytes) -> list[Binding]:
+        """Where `aor` is registered, but for contacts that have said that they take no MESSAGE."""
+        server = self.server
         bindings = server.location.bindings(aor, server.clock.wall()) if aor else []
-        if bindings and transaction.request.method == b"MESSAGE":
+        if bindings and method == b"MESSAGE":
             bindings = server.deliverer.without_out(aor, bindings)
-        routing = RoutingRequest(
-            transaction.request.method,
-            named.uri,
-            named.is_ours,
-            bool(bindings),
-            server.deliverer.is_running(aor),
-            server.silo.policy.mode,
-        )
-        return Incoming(transaction, named.uri, aor, bindings, routing)
+        return bindings
 
     # --- the actions ---------------------------------------------------------------------------------
 
     def _reply(self, incoming: Incoming, action: Reply, now: float) -> None:
-        headers = _TOLD_WITH.get(action.status, ())
+        headers = tuple((name.encode(), value.encode()) for name, value in action.headers)
+        headers += _TOLD_WITH.get(action.status, ())
+        transaction, phrase = incoming.transaction, action.phrase.encode()
         if action.status == 200:
-            refuse_extensions(incoming.transaction.request, b"require", EXTENSIONS)
-            if incoming.routing.method == b"OPTIONS":
-                headers = CAPABILITIES
-        incoming.transaction.respond(action.status, now, headers=headers)
+            refuse_extensions(transaction.request, b"require", EXTENSIONS)
+            if incoming.method == b"OPTIONS":
+                headers += CAPABILITIES
+        if not phrase or phrase == reason(action.status):
+            transaction.respond(action.status, now, headers=headers)
+            return
+        # In other words than the RFC's; a copy of a request that is not INVITE is answered in the RFC's again.
+        tag = self.server.layer.stateless_tag(transaction.request)
+        transaction.forward(build_response(transaction.request, action.status, phrase, tag, headers), now)
 
-    def _drop(self, incoming: Incoming, action: Drop, now: float) -> None:
+    def _drop(self, incoming: Incoming, action: Drop | Break, now: float) -> None:
         """drop(): nothing is answered; the transaction forgets itself."""
 
     def _save(self, incoming: Incoming, action: Save, now: float) -> None:
         refuse_extensions(incoming.transaction.request, b"require", EXTENSIONS)
-        self.server.registrar.save(incoming.transaction, now, self._registered if action.dump else None)
+        registered: Registered | None = None
+        if action.dump:
+            registered = (
+                partial(self._registered, action.next_hop) if action.next_hop else self._registered_here
+            )
+        self.server.registrar.save(incoming.transaction, now, registered)
 
-    def _registered(self, registration: Registration, now: float) -> None:
+    def _registered_here(self, registration: Registration, now: float) -> None:
+        self._registered("", registration, now)
+
+    def _registered(self, next_hop: str, registration: Registration, now: float) -> None:
         for binding in registration.removed:
             self.server.deliverer.gone(binding, now)
-        self.server.deliverer.registered(registration.aor, registration.touched, now)
+        touched = registration.touched
+        for binding in touched:
+            binding.next_hop = next_hop
+        self.server.deliverer.registered(registration.aor, touched, now)
+
+    def _dump(self, incoming: Incoming, action: Dump, now: float) -> None:
+        """m_dump() of a request that is no REGISTER of ours."""
+        myself = self.server.myself
+        aor = myself.named(action.uri.encode() if action.uri else incoming.message.to.uri).aor
+        if not aor:
+            raise RequestRefused(404, "Not Found")
+        self.server.deliverer.dump(aor, action.next_hop, now)
+        incoming.transaction.respond(200, now)
 
     def _store(self, incoming: Incoming, action: Store, now: float) -> None:
-        self.server.silo.store(incoming.transaction, action.mode, action.next_hop, now)
+        if action.uri:
+            incoming.new_uri = action.uri.encode()
+        self.server.silo.store(
+            incoming.transaction, action.mode, action.next_hop, now, incoming.new_uri or None
+        )
 
     def _may_relay(self, incoming: Incoming) -> bool:
         """[proxy] relay: whose requests may leave for foreign domains (checklist P17)."""
+        if incoming.new_uri:
+            # Where it goes is the policy's own word.
+            return True
         relay = self.server.config.proxy.relay
         if relay == "users":
             return incoming.user is not None or self.server.trust.trusts(incoming.transaction.flow)
@@ -185,6 +245,9 @@ class TransactionUserService:
         """t_relay(), with t_on_failure() when the action says so."""
         server = self.server
         transaction = incoming.transaction
+        incoming.relays += 1
+        if action.uri:
+            incoming.rewrite(action.uri)
         targets = server.targets.of(
             transaction.request,
             incoming.uri,
@@ -193,10 +256,20 @@ class TransactionUserService:
             self._may_relay(incoming),
         )
         if not targets:
-            raise RequestRefused(404, "Not Found")
-        binding = targets[0].binding
+            self._nobody_there(incoming, action, now)
+            return
         fork = server.forwarder.relay(transaction, targets, incoming.aor, server.targets.reach)
-        if isinstance(fork, Fork) and action.on_failure and binding is not None:
-            failure = FailureRoute(server, self.policy, incoming, binding.aor)
+        if isinstance(fork, Fork) and action.on_failure:
+            binding = targets[0].binding
+            failure = FailureRoute(server, self.policy, incoming, binding.aor if binding is not None else "")
             fork.on_failure, fork.on_late, fork.on_taken = failure.failed, failure.late, failure.taken
         fork.begin(now)
+
+    def _nobody_there(self, incoming: Incoming, action: Relay, now: float) -> None:
+        """Where the policy sent it nobody is registered: its failure route says what then."""
+        if not action.on_failure or incoming.relays >= MAX_RELAYS:
+            raise RequestRefused(404, "Not Found")
+        said = self.policy.failure_route(incoming, 404)
+        if isinstance(said, Break):
+            raise RequestRefused(404, "Not Found")
+        self.act(incoming, said, now)

@@ -16,17 +16,17 @@
         if (m_store("1")) t_reply("202", "Accepted"); else t_reply("503", "Service Unavailable");
     }
 
->>> from msilod.sip.uri import SipUri
->>> bob = SipUri.parse("sip:bob@example.test")
->>> route(RoutingRequest(b"MESSAGE", bob))
-Store(mode=0, next_hop='')
->>> route(RoutingRequest(b"MESSAGE", bob, is_registered=True))
+>>> from msilod.routing import example
+>>> bob, here = "sip:bob@example.test", ["bob@example.test"]
+>>> route(example("MESSAGE", bob))
+Store()
+>>> route(example("MESSAGE", bob, registered=here))
 Relay(on_failure=True)
->>> route(RoutingRequest(b"INVITE", bob))
+>>> route(example("INVITE", bob))
 Reply(status=404, phrase='Not Found')
->>> failure_route(RoutingRequest(b"MESSAGE", bob, is_registered=True), 405)
-Store(mode=1, next_hop='')
->>> failure_route(RoutingRequest(b"INFO", bob, is_registered=True), 401)
+>>> failure_route(example("MESSAGE", bob, registered=here), 405)
+Store(mode=1)
+>>> failure_route(example("INFO", bob, registered=here), 401)
 Break()
 """
 

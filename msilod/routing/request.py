@@ -1,19 +1,39 @@
 """RoutingRequest: what a policy may know of a request.
 
-Rule: read only, and nothing in it costs a query; `uri` is the Request-URI behind the top Route.
+Rules: read only, and nothing in it costs a query. What costs more than an attribute is worked out when it is
+asked for, since the default policy asks for none of it.
 """
 
+from typing import Final
+
+from msilod.errors import MalformedMessage
+from msilod.sip.flow import Flow
+from msilod.sip.headers import Headers, canonical
+from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
+
+NO_MESSAGE: Final = Request(b"", b"", Headers())
 
 
 class RoutingRequest:
-    """`is_myself` is the seed's uri==myself, `is_registered` its lookup("location").
+    """`method` as bytes, b"MESSAGE"; `uri` is the Request-URI behind the top Route.
 
-    `has_due_rows`: messages of the recipient are being delivered, so that a new one goes behind them (law 7).
-    `mode` is the configured m_store mode.
+    `is_myself` is the seed's uri==myself, `is_registered` its lookup("location"). `has_due_rows`: messages of
+    the recipient are being delivered, so that a new one goes behind them (law 7). `mode` is the configured
+    m_store mode. `user` is the AOR of who has proved to have sent it, None when nobody has.
     """
 
-    __slots__ = ("has_due_rows", "is_myself", "is_registered", "method", "mode", "uri")
+    __slots__ = (
+        "flow",
+        "has_due_rows",
+        "is_myself",
+        "is_registered",
+        "message",
+        "method",
+        "mode",
+        "uri",
+        "user",
+    )
 
     def __init__(
         self,
@@ -23,6 +43,8 @@ class RoutingRequest:
         is_registered: bool = False,
         has_due_rows: bool = False,
         mode: int = 0,
+        message: Request = NO_MESSAGE,
+        flow: Flow | None = None,
     ) -> None:
         self.method = method
         self.uri = uri
@@ -30,8 +52,67 @@ class RoutingRequest:
         self.is_registered = is_registered
         self.has_due_rows = has_due_rows
         self.mode = mode
+        self.message = message
+        self.flow = flow
+        self.user: str | None = None
 
     @property
     def is_for_server(self) -> bool:
         """True when the URI names the server itself, not a user of it."""
         return self.is_myself and self.uri.user is None
+
+    def lookup(self, uri: str) -> bool:
+        """lookup("location") for another URI: True when somebody is registered under it. Raises MalformedMessage."""
+        return False
+
+    # --- from the header fields ----------------------------------------------------------------------
+
+    def header(self, name: str) -> str:
+        """The first field of that name, "" when there is none; compact forms and case do not matter."""
+        value = self.message.headers.get(canonical(name.encode("ascii", "replace")))
+        return "" if value is None else value.decode("utf-8", "replace")
+
+    @property
+    def from_(self) -> SipUri | None:
+        """The URI in From; None when it is no SIP URI."""
+        return _sip_uri(self.message.from_.uri)
+
+    @property
+    def to(self) -> SipUri | None:
+        """The URI in To; None when it is no SIP URI."""
+        return _sip_uri(self.message.to.uri)
+
+    @property
+    def sender(self) -> str:
+        """From as `user@host`, "" when it names nobody. What the sender claims: see `user`."""
+        uri = self.from_
+        return "" if uri is None or uri.user is None else uri.aor()
+
+    @property
+    def content_type(self) -> str:
+        """`text/plain`: in lower case, without parameters; "" when there is none."""
+        return self.header("Content-Type").partition(";")[0].strip().lower()
+
+    @property
+    def body(self) -> bytes:
+        """As it came."""
+        return self.message.body
+
+    # --- where it came from --------------------------------------------------------------------------
+
+    @property
+    def source(self) -> str:
+        """The address it came from, 192.0.2.7 or 2001:db8::7; "" when it did not come by the network."""
+        return self.flow.host if self.flow is not None else ""
+
+    @property
+    def transport(self) -> str:
+        """What it came by: udp, tcp ...; "" as above."""
+        return self.flow.transport if self.flow is not None else ""
+
+
+def _sip_uri(raw: bytes) -> SipUri | None:
+    try:
+        return SipUri.parse(raw)
+    except MalformedMessage:
+        return None

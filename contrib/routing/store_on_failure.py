@@ -1,0 +1,33 @@
+"""Store on failure route, with conditions: only what a phone could not take because it knows no MESSAGE.
+
+The sender hears everything else himself: that the other is busy, say, or did not answer in time.
+
+>>> from msilod.routing import example
+>>> sent = example("MESSAGE", "sip:bob@example.test", registered=["bob@example.test"])
+>>> route(sent)
+Relay(on_failure=True)
+>>> failure_route(sent, 405)
+Store(mode=1)
+>>> failure_route(sent, 486)
+Break()
+>>> failure_route(sent, 408)
+Reply(status=480, phrase='No answer, and not kept')
+"""
+
+from msilod.routing import Action, Break, Reply, RoutingRequest, Store
+from msilod.routing.default import route
+
+__all__ = ["failure_route", "route"]
+
+# The phone has no MESSAGE, or not for this type of content.
+NO_MESSAGE = (405, 406, 415, 488, 501)
+
+
+def failure_route(request: RoutingRequest, status: int) -> Action:
+    if request.method != b"MESSAGE":
+        return Break()
+    if status in NO_MESSAGE:
+        return Store(1)
+    if status == 408:
+        return Reply(480, "No answer, and not kept")
+    return Break()
