@@ -52,7 +52,9 @@ def start(
     ] = None,
     listen: Annotated[
         list[str] | None,
-        typer.Option("--listen", metavar="SPEC", help="udp:ADDR:PORT or tcp:ADDR:PORT; may be repeated."),
+        typer.Option(
+            "--listen", metavar="SPEC", help="udp:, tcp:, tls:, ws: or wss:ADDR:PORT; may be repeated."
+        ),
     ] = None,
     db_url: Annotated[str | None, typer.Option("--db-url", metavar="URL", help="Where the silo is.")] = None,
     log_level: Annotated[
@@ -76,11 +78,13 @@ def start(
 
 @app.command()
 def check(config: ConfigFile = None) -> None:
-    """Read the configuration and the routing policy, and say what is wrong, in one line; exit 0 or 78."""
+    """Read configuration, certificates and routing policy, and say what is wrong, in one line; exit 0 or 78."""
+    from msilod.daemon.listeners import read_certificates
     from msilod.daemon.policy_file import load_policy
     from msilod.settings import load, summary
 
     settings = load(config, os.environ)
+    read_certificates(settings)
     load_policy(settings.routing)
     typer.echo(f"msilod: {summary(settings)}")
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from msilod.sip.uri import SipUri, parse_aor
-from msilod.transport.listen import parse_address
+from msilod.transport.listen import TRANSPORTS, parse_address
 
 Seconds = Annotated[int, Meta(ge=1, le=2**31)]
 Count = Annotated[int, Meta(ge=1, le=2**31)]
@@ -28,6 +28,9 @@ class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ws: list[str] = field(default_factory=list)
     wss: list[str] = field(default_factory=list)
     ws_origins: list[str] = field(default_factory=list)
+    max_connections: Count = 20_000
+    max_per_address: Count = 2_000
+    idle_timeout: Annotated[int, Meta(ge=32, le=86_400)] = 320
 
 
 class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,6 +38,7 @@ class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     certificate: str = ""
     private_key: str = ""
+    ca: str = ""
 
 
 class AuthConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,12 +122,6 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 # Keys that must keep their defaults until the part that serves them is here: key, and what serves meanwhile.
 UNSUPPORTED: Final = {
-    "listen.tls": "use udp or tcp",
-    "listen.ws": "use udp or tcp",
-    "listen.wss": "use udp or tcp",
-    "listen.ws_origins": "there is no WebSocket listener",
-    "tls.certificate": "use udp or tcp",
-    "tls.private_key": "use udp or tcp",
     "auth.realm": "there are no users yet",
     "auth.algorithms": "there are no users yet",
     "metrics.listen": "ask msilo status --json",
@@ -154,13 +152,18 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
         yield "registrar.min_expires", "is more than max_expires; make it less"
     yield from _name_problems(config)
     yield from _network_problems(config)
+    for origin in config.listen.ws_origins:
+        if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+/?", origin, re.ASCII | re.IGNORECASE):
+            yield "listen.ws_origins", f"{origin!r} is no origin; write https://chat.example.test"
+    if config.tls.private_key and not config.tls.certificate:
+        yield "tls.private_key", "has no certificate beside it; name its PEM file in certificate"
 
 
 def _name_problems(config: Config) -> Iterator[tuple[str, str]]:
     for domain in config.domains:
         if not domain or re.search(r"[^\w.:\[\]-]", domain, re.ASCII):
             yield "domains", f"{domain!r} is no domain; write a name like example.test"
-    for transport in ("udp", "tcp"):
+    for transport in TRANSPORTS:
         for address in getattr(config.listen, transport):
             try:
                 parse_address(transport, address)

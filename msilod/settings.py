@@ -17,7 +17,7 @@ import msgspec
 
 from msilod.config import Config, keys, problems
 from msilod.errors import ConfigError
-from msilod.transport.listen import ListenSpec, parse_address, parse_spec
+from msilod.transport.listen import TRANSPORTS, ListenSpec, parse_address, parse_spec
 
 ETC: Final = Path("/etc/msilod/msilod.toml")
 
@@ -141,6 +141,13 @@ def read(file: Path) -> Config:
     return config
 
 
+def complaint(settings: Settings, key: str, problem: str) -> str:
+    """The one line for what only shows when a key is used: file, line, key, what is wrong, what would be right."""
+    if settings.file is None:
+        return f"{key}: {problem}"
+    return f"{settings.file}: {_where(settings.file.read_text('utf-8'), key)}{key}: {problem}"
+
+
 def _toml_error(message: str, text: str) -> str:
     last = text.rstrip("\n").count("\n") + 1
     message = message.replace("(at end of document)", f"(at line {last}, column 1)")
@@ -189,16 +196,14 @@ def _listeners(config: Config, options: Options, file: Path | None) -> tuple[Lis
         if options.listen:
             specs = [parse_spec(text) for text in options.listen]
         else:
-            specs = [parse_address("udp", text) for text in config.listen.udp]
-            specs += [parse_address("tcp", text) for text in config.listen.tcp]
+            named = {transport: getattr(config.listen, transport) for transport in TRANSPORTS}
+            specs = [parse_address(transport, text) for transport in named for text in named[transport]]
     except ValueError as error:
         raise ConfigError(f"--listen: {error}") from error
     where = f"{file}: listen" if file is not None and not options.listen else "--listen"
     if not specs:
-        raise ConfigError(f"{where}: nothing to listen on; name at least one udp or tcp address")
+        raise ConfigError(f"{where}: nothing to listen on; name at least one address")
     for spec in specs:
-        if spec.transport not in ("udp", "tcp"):
-            raise ConfigError(f"{where}: {spec}: not supported by this version; use udp or tcp")
         if not spec.is_loopback and config.auth.mode == "auto":
             raise ConfigError(
                 f"{where}: {spec}: there are no users, so only loopback is served; "

@@ -123,9 +123,11 @@ def status(context: typer.Context, format: filters.Format = "", json: filters.Js
         return
     rows = " · ".join(f"{state} {count}" for state, count in sorted(told["rows"].items()))
     counters = " · ".join(f"{name} {count}" for name, count in told["counters"].items() if count)
+    connections = " · ".join(f"{name} {count}" for name, count in told["connections"].items())
     lines = [
         f"msilod {told['version']}, pid {told['pid']}, up {span(told['uptime'])}",
         f"listening  {' '.join(told['listening'])}",
+        f"connections  {connections or 'none'}",
         f"domains    {' '.join(told['domains'])}",
         f"silo       {told['silo']}",
         f"messages   {rows}",

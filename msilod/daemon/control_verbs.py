@@ -55,6 +55,8 @@ class ControlVerbs:
             "pid": os.getpid(),
             "uptime": round(server.clock.now() - server.started, 3),
             "listening": [repr(endpoint) for endpoint in server.transports.listening()],
+            "connections": server.transports.streams.counts(),
+            "connections_refused": server.transports.streams.refused,
             "domains": list(server.myself.domains),
             "silo": str(server.store.path),
             "rows": await trio.to_thread.run_sync(server.store.counts),

@@ -14,13 +14,14 @@ import trio
 from msilod.errors import MsilodError, TransportError
 from msilod.proxy.target_set import Target
 from msilod.sip.address import NameAddr
-from msilod.sip.flow import TCP, Flow
+from msilod.sip.flow import TCP, TLS, UDP, Flow
 from msilod.sip.hop import bare, can_be_sent_to
 from msilod.sip.uri import SipUri
-from msilod.transport.transports import Transports
+from msilod.transport.transports import DIALLED, Transports
 
-# RFC 3261 §19.1.2: the port of a sip URI without one.
+# RFC 3261 §19.1.2: the port of a URI without one.
 DEFAULT_PORT = 5060
+DEFAULT_TLS_PORT = 5061
 DIAL_TIMEOUT = 3.0
 
 Dialled = Callable[[Flow | None, float], None]
@@ -57,33 +58,39 @@ class Paths:
         if flow.connection:
             if self.transports.is_open(flow):
                 return flow
-            self._check_redial(target, flow)
-            return None
+            return self._again(target, flow)
         uri = SipUri.parse(target.uri)
         if not _means_what_it_says(uri, flow):
             return flow
         return self._by_uri(uri)
 
-    def _check_redial(self, target: Target, flow: Flow) -> None:
-        if not _means_what_it_says(SipUri.parse(target.uri), flow):
+    def _again(self, target: Target, closed: Flow) -> Flow | None:
+        """Whose TCP connection is gone may listen where its contact says; nobody dials a browser or a TLS phone."""
+        uri = SipUri.parse(target.uri)
+        if closed.transport != TCP or not _means_what_it_says(uri, closed):
             raise TransportError(f"the connection of {target.uri} is closed")
+        return self._by_uri(uri, TCP)
 
-    def _by_uri(self, uri: SipUri) -> Flow | None:
+    def _by_uri(self, uri: SipUri, unsaid: str = UDP) -> Flow | None:
         if not uri.is_ip_literal:
             raise TransportError(f"{uri.host} is no address, and names are not looked up")
-        if uri.transport == TCP:
-            return self.transports.find_connection(bare(uri.host), uri.port or DEFAULT_PORT)
-        return self.transports.udp_flow(bare(uri.host), uri.port or DEFAULT_PORT)
+        transport, host, port = _place(uri, unsaid)
+        if transport == UDP:
+            return self.transports.udp_flow(host, port)
+        if transport not in DIALLED:
+            raise TransportError(f"{host} is to be reached by {transport}, over a connection of its own only")
+        return self.transports.find_connection(transport, host, port, host)
 
     def dial(self, target: Target, then: Dialled) -> None:
-        """Connect by TCP to where the target is and call `then(flow, now)`, the flow None when that fails."""
-        uri = _first_hop(target)
-        self.nursery.start_soon(self._dial, bare(uri.host), uri.port or DEFAULT_PORT, then)
+        """Connect to where the target is and call `then(flow, now)`, the flow None when that fails."""
+        is_redial = target.flow is not None and target.flow.is_reliable and not (target.path or target.route)
+        transport, host, port = _place(_first_hop(target), TCP if is_redial else UDP)
+        self.nursery.start_soon(self._dial, transport, host, port, then)
 
-    async def _dial(self, host: str, port: int, then: Dialled) -> None:
+    async def _dial(self, transport: str, host: str, port: int, then: Dialled) -> None:
         flow = None
         try:
-            flow = await self.transports.connect_tcp(host, port, DIAL_TIMEOUT)
+            flow = await self.transports.connect(transport, host, port, host, DIAL_TIMEOUT)
         except MsilodError:
             flow = None
         then(flow, trio.current_time())
@@ -95,6 +102,12 @@ def _first_hop(target: Target) -> SipUri:
     if not target.path:
         return SipUri.parse(target.route or target.uri)
     return SipUri.parse(NameAddr.parse(target.path[0].encode("utf-8", "replace")).uri)
+
+
+def _place(uri: SipUri, unsaid: str) -> tuple[str, str, int]:
+    """Transport, address and port of a URI with an IP literal; `unsaid` without transport= (RFC 3263 §4.1, §4.2)."""
+    transport = TLS if uri.scheme == "sips" else uri.transport or unsaid
+    return transport, bare(uri.host), uri.port or (DEFAULT_TLS_PORT if transport == TLS else DEFAULT_PORT)
 
 
 def _means_what_it_says(contact: SipUri, flow: Flow) -> bool:

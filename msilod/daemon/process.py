@@ -20,13 +20,14 @@ from msilod.daemon import systemd
 from msilod.daemon.clock import Clock
 from msilod.daemon.control_server import ControlServer
 from msilod.daemon.control_verbs import ControlVerbs
+from msilod.daemon.listeners import open_transports, raise_file_limit, read_certificates, stream_limits
 from msilod.daemon.log import get_log
 from msilod.daemon.policy_file import load_policy
 from msilod.daemon.server import Server
 from msilod.errors import MsilodError
 from msilod.settings import Settings
 from msilod.store.silo import Silo
-from msilod.transport.transports import Transports
+from msilod.transport.tls import Certificates
 
 STOPPED: Final = 0
 # How long the writer waits for the interpreter while datagrams come without a pause. With Python's 5 ms every
@@ -44,8 +45,10 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
     # With Python's 700 it cost a quarter of the stores.
     gc.set_threshold(*GC_THRESHOLD)
     sys.setswitchinterval(SWITCH_INTERVAL)
+    raise_file_limit()
+    certificates = read_certificates(settings)
     try:
-        trio.run(_main, settings, read_again)
+        trio.run(_main, settings, certificates, read_again)
     except BaseExceptionGroup as group:
         # A failed start is one error of ours, wherever a nursery stood around it.
         ours = group.subgroup(MsilodError)
@@ -60,10 +63,12 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-async def _main(settings: Settings, read_again: Callable[[], Settings]) -> None:
+async def _main(
+    settings: Settings, certificates: Certificates | None, read_again: Callable[[], Settings]
+) -> None:
     policy = load_policy(settings.routing)
     with ExitStack() as closing:
-        transports = Transports(settings.listeners)
+        transports = open_transports(settings, certificates)
         closing.callback(transports.close)
         limits = settings.config.silo
         silo = Silo(settings.silo, settings.config.db_table, limits.max_messages, limits.max_bytes)
@@ -110,13 +115,17 @@ class Delivery:
 
 
 def _reload(server: Server, started_with: Settings, read_again: Callable[[], Settings]) -> dict[str, Any]:
-    """Read configuration and policy again; what is bad is refused and the old stays. Raises ConfigError."""
+    """Read all files again; what is bad is refused and the old stays. Raises ConfigError."""
     try:
         settings = read_again()
-        server.reload(settings.config, load_policy(settings.routing))
+        certificates, policy = read_certificates(settings), load_policy(settings.routing)
     except MsilodError as error:
         get_log().error("not reloaded, the old configuration stays", reason=str(error))
         raise
+    server.reload(settings.config, policy)
+    transports = server.transports
+    transports.configure(certificates or transports.certificates, settings.config.listen.ws_origins)
+    transports.streams.limits = stream_limits(settings.config)
     later = [
         name
         for name, is_same in (

@@ -132,7 +132,7 @@ class Server:
     def receive(self, data: bytes, flow: Flow) -> None:
         """One datagram, or one framed message of a stream."""
         try:
-            message = parse(data, flow.is_reliable)
+            message = parse(data, flow.endpoint.framing)
             if isinstance(message, Request):
                 stamp_source(message, flow)
                 self.layer.receive_request(message, flow, self.clock.now())
@@ -237,6 +237,10 @@ class Server:
     def unreachable(self, branch: bytes, host: str, port: int) -> None:
         """ICMP told that a branch has no listener (RFC 3261 §18.4)."""
         self.layer.transport_failed(branch, self.clock.now())
+
+    def is_needed(self, flow: Flow) -> bool:
+        """A connection that a binding came by is kept, however quiet the phone is."""
+        return self.location.has_flow(flow)
 
     def closed(self, flow: Flow) -> None:
         """A connection ended: its transactions fail now, its bindings lose their flow."""

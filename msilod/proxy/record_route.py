@@ -11,12 +11,20 @@ from hashlib import blake2b
 from hmac import compare_digest
 from typing import Final
 
-from msilod.sip.flow import UDP, Flow
+from msilod.sip.flow import TCP, TLS, UDP, WS, WSS, Flow
 from msilod.sip.uri import SipUri
 
 # RFC 3261 §20.30: a Record-Route means something in requests that make or refresh a dialog.
 DIALOG_FORMING: Final = frozenset((b"INVITE", b"SUBSCRIBE", b"REFER"))
 TOKEN: Final = "dlg"
+# RFC 7118 §5.2: a URI says ws for both; which of them is told by the port.
+_TRANSPORT: Final = {
+    UDP: b"",
+    TCP: b";transport=tcp",
+    TLS: b";transport=tls",
+    WS: b";transport=ws",
+    WSS: b";transport=ws",
+}
 
 
 class RecordRoute:
@@ -50,5 +58,4 @@ class RecordRoute:
 def _uri(flow: Flow, token: bytes) -> bytes:
     """Our URI on the side of `flow` (RFC 3261 §16.6 step 4)."""
     sent_by = flow.endpoint.via.rpartition(b" ")[2]
-    transport = b"" if flow.endpoint.transport == UDP else b";transport=tcp"
-    return b"sip:%b%b;lr;%b=%b" % (sent_by, transport, TOKEN.encode(), token)
+    return b"sip:%b%b;lr;%b=%b" % (sent_by, _TRANSPORT[flow.endpoint.transport], TOKEN.encode(), token)

@@ -107,6 +107,10 @@ class LocationService:
             if _stream(binding):
                 self._streams[_stream(binding)].add(aor)
 
+    def has_flow(self, flow: Flow) -> bool:
+        """True while a binding came by this connection; for UDP always False."""
+        return flow.connection in self._streams
+
     def drop_flow(self, flow: Flow) -> list[Binding]:
         """A connection has closed: the bindings that came by it have no way any more. Returns them.
 

@@ -7,18 +7,29 @@ from typing import Final
 
 UDP: Final = "udp"
 TCP: Final = "tcp"
+TLS: Final = "tls"
+WS: Final = "ws"
+WSS: Final = "wss"
+
+# What tells where a message ends: the datagram, Content-Length (RFC 3261 §18.3), the WebSocket (RFC 7118 §4.2).
+BY_DATAGRAM: Final = 0
+BY_LENGTH: Final = 1
+BY_WEBSOCKET: Final = 2
+_FRAMING: Final = {UDP: BY_DATAGRAM, WS: BY_WEBSOCKET, WSS: BY_WEBSOCKET}
 
 
 class Endpoint:
     """One address that we listen on.
 
-    `via` is the head of our Via there, e.g. b"SIP/2.0/UDP 192.0.2.1:5060" (RFC 3261 §18.1.1).
+    `via` is the head of our Via there, e.g. b"SIP/2.0/UDP 192.0.2.1:5060" (RFC 3261 §18.1.1); `framing` one of
+    the above.
     """
 
-    __slots__ = ("host", "port", "transport", "via")
+    __slots__ = ("framing", "host", "port", "transport", "via")
 
     def __init__(self, transport: str, host: str, port: int, via: bytes) -> None:
         self.transport = transport
+        self.framing = _FRAMING.get(transport, BY_LENGTH)
         self.host = host
         self.port = port
         self.via = via
@@ -44,7 +55,7 @@ class Flow:
 
     @property
     def transport(self) -> str:
-        """`udp` or `tcp`."""
+        """`udp`, `tcp`, `tls`, `ws` or `wss`."""
         return self.endpoint.transport
 
     @property

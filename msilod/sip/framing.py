@@ -25,6 +25,10 @@ class KeepAlive:
 KEEP_ALIVE: Final = KeepAlive()
 PING: Final = b"\r\n\r\n"
 PONG: Final = b"\r\n"
+# No message that the parser takes is longer.
+LONGEST: Final = MAX_HEADERS_BYTES + 4 + MAX_BODY
+_VISIBLE: Final = 0x21
+_DELETE: Final = 0x7F
 _INITIALS: Final = frozenset((b"c", b"C", b"l", b"L"))
 
 
@@ -59,6 +63,11 @@ class StreamFramer:
         """True when a message has begun and is not complete."""
         return bool(self._buffer) and not PING.startswith(self._buffer)
 
+    @property
+    def is_in_body(self) -> bool:
+        """True when the head of that message is complete."""
+        return self._need > 0
+
     def feed(self, data: bytes) -> list[bytes | KeepAlive]:
         """The messages that `data` completes, in order, each head and body; KEEP_ALIVE for pings between.
 
@@ -78,7 +87,7 @@ class StreamFramer:
         """Take one thing from the front; False when more bytes are needed."""
         buffer = self._buffer
         if not self._need:
-            if buffer[0] in (CR, LF):
+            if not _VISIBLE <= buffer[0] < _DELETE:
                 return self._line_ends(out)
             self._need = self._measure()
         if not self._need or len(buffer) < self._need:
@@ -99,6 +108,7 @@ class StreamFramer:
         if PING.startswith(buffer):
             return False
         if buffer[:2] != b"\r\n":
+            # Also what a TLS client says to a TCP port: nothing that comes behind it can be a message.
             raise MalformedMessage("Bad Line End")
         del buffer[:2]
         return True

@@ -11,6 +11,7 @@ response or ACK raises it without one, and is dropped. Everything is bounded by 
 from typing import Final
 
 from msilod.errors import MalformedMessage
+from msilod.sip.flow import BY_DATAGRAM, BY_LENGTH
 from msilod.sip.grammar import COMMA, CR, LF, URI_ONLY, VISIBLE_ONLY, WSP, is_token, number, words
 from msilod.sip.headers import KNOWN, Headers, canonical, unfold, value_of
 from msilod.sip.limits import (
@@ -37,26 +38,26 @@ _METHODS: Final = frozenset(
 Fields = list[tuple[bytes, bytes]]
 
 
-def parse(data: bytes, stream: bool = False) -> Request | Response:
-    """One datagram, or with `stream` one message as the framer cut it.
+def parse(data: bytes, framing: int = BY_DATAGRAM) -> Request | Response:
+    """One message as its transport cut it out; `framing` is one of sip/flow.py.
 
     Raises MalformedMessage: 400, 414 (Request-URI), 505 (version), 513 (limits); its `request` is None when
     nothing may be answered.
     """
     try:
-        return _parse(data, stream)
+        return _parse(data, framing)
     except MalformedMessage as error:
         error.request = salvage(data)
         raise
 
 
-def _parse(data: bytes, stream: bool) -> Request | Response:
+def _parse(data: bytes, framing: int) -> Request | Response:
     end = data.find(b"\r\n\r\n", 0, MAX_HEADERS_BYTES + 4)
     head = data[:end]
     lines = head.split(b"\r\n")
     rest = b"".join(lines)
     if end <= 0 or not lines[0] or LF in rest or CR in rest:
-        lines, body = _unusual(data, stream)
+        lines, body = _unusual(data, framing != BY_DATAGRAM)
         rest = b"".join(lines)
     else:
         body = data[end + 4 :]
@@ -64,19 +65,19 @@ def _parse(data: bytes, stream: bool) -> Request | Response:
         _check_size(lines)
     method, uri = _request_line(lines[0])
     if not uri:
-        return _response(lines, body, stream)
+        return _response(lines, body, framing)
     fields, first = _fields(lines)
     via, call_id, cseq, cseq_method = _identity(first)
     if cseq_method != method:
         raise MalformedMessage("CSeq Method Mismatch")
-    return Request(method, uri, Headers(fields), _body(first, body, stream), via, cseq, call_id, first)
+    return Request(method, uri, Headers(fields), _body(first, body, framing), via, cseq, call_id, first)
 
 
-def _response(lines: list[bytes], body: bytes, stream: bool) -> Response:
+def _response(lines: list[bytes], body: bytes, framing: int) -> Response:
     status, reason = _status_line(lines[0])
     fields, first = _fields(lines)
     via, _, cseq, method = _identity(first)
-    return Response(status, reason, Headers(fields), _body(first, body, stream), via, cseq, method)
+    return Response(status, reason, Headers(fields), _body(first, body, framing), via, cseq, method)
 
 
 def _unusual(data: bytes, stream: bool) -> tuple[list[bytes], bytes]:
@@ -219,11 +220,14 @@ def _strange_cseq(value: bytes) -> tuple[int, bytes]:
     return cseq, parts[1]
 
 
-def _body(first: dict[bytes, bytes], body: bytes, stream: bool) -> bytes:
-    """RFC 3261 §18.3: surplus of a datagram is cut, a short one is refused; a stream's fits by framing."""
+def _body(first: dict[bytes, bytes], body: bytes, framing: int) -> bytes:
+    """RFC 3261 §18.3: surplus of a datagram is cut, a short one is refused; a stream's fits by framing.
+
+    In a WebSocket message the field may lack, and lies when it differs (RFC 7118 §5.4, T12).
+    """
     value = first.get(b"content-length")
     if value is None:
-        if stream:
+        if framing == BY_LENGTH:
             raise MalformedMessage("Missing Content-Length")
         return body
     if value == b" %d" % len(body):
@@ -231,6 +235,6 @@ def _body(first: dict[bytes, bytes], body: bytes, stream: bool) -> bytes:
     length = number(value.strip(WSP), MAX_BODY)
     if length == len(body):
         return body
-    if length is None or length > len(body) or stream:
+    if length is None or length > len(body) or framing != BY_DATAGRAM:
         raise MalformedMessage("Bad Content-Length")
     return body[:length]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 TRANSPORTS: Final = ("udp", "tcp", "tls", "ws", "wss")
+# These show a certificate.
+SECURE: Final = ("tls", "wss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ def parse_spec(text: str) -> ListenSpec:
     """`udp:127.0.0.1:5060`. Raises ValueError."""
     transport, colon, address = text.partition(":")
     if not colon or transport not in TRANSPORTS:
-        raise ValueError(f"{text!r} is no listener; write udp:ADDR:PORT or tcp:ADDR:PORT")
+        raise ValueError(f"{text!r} is no listener; write udp:ADDR:PORT, or tcp:, tls:, ws:, wss:")
     return parse_address(transport, address)
 
 

@@ -23,3 +23,7 @@ class Receiver(Protocol):
 
     def closed(self, flow: Flow) -> None:
         """A connection has ended; told once."""
+
+    def is_needed(self, flow: Flow) -> bool:
+        """True while a binding came by this connection: it is kept although it is idle."""
+        ...

@@ -1,80 +1,127 @@
 """Transports: all listeners of the daemon as one thing to send by, and the flows to be had."""
 
-from collections.abc import Iterable, Sequence
+import socket
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
-from typing import TypeVar
+from functools import partial
+from typing import Final, TypeVar
 
 import trio
 
 from msilod.errors import TransportError, UnavailableError
-from msilod.sip.flow import UDP, Endpoint, Flow
+from msilod.sip.flow import TCP, TLS, UDP, Endpoint, Flow
 from msilod.transport.address import local_addresses
 from msilod.transport.listen import ListenSpec
+from msilod.transport.listener import Make, StreamListener
 from msilod.transport.receiver import Receiver
-from msilod.transport.tcp import TcpEndpoint
+from msilod.transport.streams import Connection, Limits, Streams, is_loopback
+from msilod.transport.tcp import TcpConnection, connect
+from msilod.transport.tls import Certificates, TlsConnection, Turnstile
 from msilod.transport.udp import UdpEndpoint
 
-Listener = TypeVar("Listener", UdpEndpoint, TcpEndpoint)
+Listener = TypeVar("Listener", UdpEndpoint, StreamListener)
+# What we dial by; nobody dials a browser.
+DIALLED: Final = (TCP, TLS)
 
 
 class Transports:
-    """Open from construction on: all listeners are bound, or UnavailableError is raised and none is."""
+    """Open from construction on: all listeners are bound, or UnavailableError is raised and none is.
 
-    def __init__(self, specs: Sequence[ListenSpec]) -> None:
+    `certificates` are needed by tls and wss listeners; `origins` as in ws.py.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[ListenSpec],
+        certificates: Certificates | None = None,
+        origins: Collection[str] = (),
+        limits: Limits | None = None,
+    ) -> None:
         self.udp: list[UdpEndpoint] = []
-        self.tcp: list[TcpEndpoint] = []
-        self._nursery: trio.Nursery | None = None
-        self._receiver: Receiver | None = None
+        self.listeners: list[StreamListener] = []
+        self.streams = Streams(limits)
+        self.certificates = certificates
+        self._turnstile = Turnstile()
+        self._dialling: dict[tuple[str, str, int, str], trio.Event] = {}
+        self.configure(certificates, origins)
         with ExitStack() as undo:
             for spec in specs:
                 self._open(spec, undo)
             undo.pop_all()
+
+    def configure(self, certificates: Certificates | None, origins: Collection[str]) -> None:
+        """What connections from now on are shown and asked for; those that are open go on as they are."""
+        self.certificates = certificates
+        self.origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
     def _open(self, spec: ListenSpec, undo: ExitStack) -> None:
         if spec.transport == UDP:
             self.udp.append(UdpEndpoint(spec))
             undo.callback(self.udp[-1].close)
         else:
-            self.tcp.append(self._open_tcp(spec))
-            undo.callback(self.tcp[-1].close)
+            self.listeners.append(self._open_stream(spec))
+            undo.callback(self.listeners[-1].close)
 
-    def _open_tcp(self, spec: ListenSpec) -> TcpEndpoint:
-        """Port 0 beside a UDP one on the same address: the same number, if it is free (T1, RFC 3261 §18)."""
+    def _open_stream(self, spec: ListenSpec) -> StreamListener:
+        """TCP port 0 beside a UDP one on the same address: the same number, if it is free (T1, RFC 3261 §18)."""
+        make = self._maker(spec.transport)
         twins = [one.endpoint.port for one in self.udp if one.endpoint.host == spec.host]
-        if spec.port == 0 and twins:
+        if spec.transport == TCP and spec.port == 0 and twins:
             try:
-                return TcpEndpoint(ListenSpec(spec.transport, spec.host, twins[0]))
+                return StreamListener(ListenSpec(TCP, spec.host, twins[0]), self.streams, make)
             except UnavailableError:
-                return TcpEndpoint(spec)
-        return TcpEndpoint(spec)
+                return StreamListener(spec, self.streams, make)
+        return StreamListener(spec, self.streams, make)
+
+    def _maker(self, transport: str) -> Make:
+        if transport == TCP:
+            return partial(TcpConnection, self.streams)
+        if transport == TLS:
+            return self._accepted_tls
+        # wsproto and h11 are for those who listen for browsers.
+        from msilod.transport.ws import WsConnection
+
+        def accepted_ws(sock: socket.socket, flow: Flow) -> Connection:
+            context = None if transport == "ws" else self._certificates().server
+            return WsConnection(self.streams, sock, flow, context, self._turnstile, self.origins)
+
+        return accepted_ws
+
+    def _accepted_tls(self, sock: socket.socket, flow: Flow) -> Connection:
+        return TlsConnection(self.streams, sock, flow, self._certificates().server, self._turnstile)
+
+    def _certificates(self) -> Certificates:
+        if self.certificates is None:
+            raise UnavailableError("tls and wss listeners need a certificate")
+        return self.certificates
 
     # --- life ----------------------------------------------------------------------------------------
 
     async def serve(self, receiver: Receiver) -> None:
         """Receive until cancelled."""
-        self._receiver = receiver
         async with trio.open_nursery() as nursery:
-            self._nursery = nursery
+            self.streams.begin(receiver, nursery)
+            nursery.start_soon(self.streams.watch)
             for udp in self.udp:
                 nursery.start_soon(udp.serve, receiver)
-            for tcp in self.tcp:
-                nursery.start_soon(tcp.serve, receiver, nursery)
+            for listener in self.listeners:
+                nursery.start_soon(listener.serve)
 
     def stop_listening(self) -> None:
         """No new connections; UDP goes on, since answers come there too."""
-        for tcp in self.tcp:
-            tcp.stop_accepting()
+        for listener in self.listeners:
+            listener.stop_accepting()
 
     def close(self) -> None:
         """Let go of all ports."""
         for udp in self.udp:
             udp.close()
-        for tcp in self.tcp:
-            tcp.close()
+        for listener in self.listeners:
+            listener.close()
 
     def listening(self) -> list[Endpoint]:
         """What we listen on, UDP first."""
-        return [one.endpoint for one in self.udp] + [one.endpoint for one in self.tcp]
+        return [one.endpoint for one in self.udp] + [one.endpoint for one in self.listeners]
 
     def local_addresses(self) -> list[str]:
         """Every address of ours that a peer may write."""
@@ -86,15 +133,17 @@ class Transports:
     # --- flows ---------------------------------------------------------------------------------------
 
     def send(self, data: bytes, flow: Flow) -> None:
-        """Send at the next `flush` (UDP) or now. Raises TransportError when the flow is gone or its queue full."""
+        """Send at the next `flush`. Raises TransportError when the flow is gone or its queue full."""
+        if flow.connection:
+            connection = self.streams.connections.get(flow.connection)
+            if connection is None:
+                raise TransportError(f"{flow} is closed")
+            connection.send(data)
+            return
         endpoint = flow.endpoint
         for udp in self.udp:
             if udp.endpoint is endpoint:
                 udp.send(data, flow)
-                return
-        for tcp in self.tcp:
-            if tcp.endpoint is endpoint:
-                tcp.send(data, flow)
                 return
         raise TransportError(f"{flow} is not ours")
 
@@ -102,39 +151,69 @@ class Transports:
         """Let go of what was sent since the last time; once per batch."""
         for udp in self.udp:
             udp.flush()
+        if self.streams.unflushed:
+            self.streams.flush()
 
     def is_open(self, flow: Flow) -> bool:
         """True when `send` has a chance."""
-        if not flow.connection:
-            return True
-        return any(flow.connection in tcp.connections for tcp in self.tcp)
+        return not flow.connection or flow.connection in self.streams.connections
 
     def udp_flow(self, host: str, port: int) -> Flow:
         """Raises TransportError when no UDP listener has the family."""
         return Flow(_of_family(self.udp, host).endpoint, host, port)
 
-    def find_connection(self, host: str, port: int) -> Flow | None:
-        """The flow of an open connection to that peer."""
-        for tcp in self.tcp:
-            connection = tcp.find(host, port)
-            if connection is not None:
-                return connection.flow
-        return None
+    def find_connection(self, transport: str, host: str, port: int, domain: str = "") -> Flow | None:
+        """The flow of an open connection to that peer; by TLS one that has proved to be `domain`."""
+        connection = self.streams.find(transport, host, port, domain if transport == TLS else "")
+        return connection.flow if connection is not None else None
 
-    async def connect_tcp(self, host: str, port: int, timeout: float) -> Flow:
-        """A connection to that peer, an open one if there is. Raises TransportError."""
-        found = self.find_connection(host, port)
-        if found is not None:
-            return found
-        if self._nursery is None or self._receiver is None:
-            raise TransportError("not serving")
-        endpoint = _of_family(self.tcp, host)
+    async def connect(self, transport: str, host: str, port: int, domain: str, timeout: float) -> Flow:
+        """A connection to that peer, an open one if there is. Raises TransportError.
+
+        `host` is an IP literal without brackets; `domain` whom a TLS peer must prove to be (RFC 5922 §4).
+        """
+        if transport not in DIALLED:
+            raise TransportError(f"{transport} to {host}:{port}: such a peer cannot be dialled")
+        peer = (transport, host, port, domain if transport == TLS else "")
+        with trio.move_on_after(timeout):
+            while (found := self.streams.find(*peer)) is None:
+                if peer not in self._dialling:
+                    return await self._dial(peer)
+                await self._dialling[peer].wait()
+            return found.flow
+        raise TransportError(f"{transport} to {host}:{port}: no answer")
+
+    async def _dial(self, peer: tuple[str, str, int, str]) -> Flow:
+        """Who wants the same peer meanwhile waits for this connection."""
+        done = self._dialling[peer] = trio.Event()
         try:
-            with trio.fail_after(timeout):
-                stream = await trio.open_tcp_stream(host, port)
-        except (OSError, trio.TooSlowError) as error:
-            raise TransportError(f"tcp to {host}:{port}: {error or 'no answer'}") from error
-        return endpoint.adopt(stream, host, port, self._receiver, self._nursery).flow
+            return await self._dialled(*peer)
+        finally:
+            del self._dialling[peer]
+            done.set()
+
+    async def _dialled(self, transport: str, host: str, port: int, domain: str) -> Flow:
+        ours = [one for one in self.listeners if one.endpoint.transport == transport]
+        endpoint = _of_family(ours, host).endpoint
+        try:
+            sock = await connect(host, port)
+        except OSError as error:
+            raise TransportError(f"{transport} to {host}:{port}: {error}") from error
+        flow = Flow(endpoint, host, port, self.streams.next_serial())
+        try:
+            self.streams.admit(await self._made(sock, flow, domain))
+        except BaseException:
+            sock.close()
+            raise
+        return flow
+
+    async def _made(self, sock: socket.socket, flow: Flow, domain: str) -> Connection:
+        if flow.transport == TCP:
+            return TcpConnection(self.streams, sock, flow)
+        client = self._certificates().client
+        connection = TlsConnection(self.streams, sock, flow, client, self._turnstile, domain)
+        await connection.shake()
+        return connection
 
     def find_flow(self, text: str) -> Flow | None:
         """A UDP flow from its repr, after a restart; None for a stream's, or a listener that is no more."""
@@ -153,5 +232,4 @@ def _of_family(endpoints: Iterable[Listener], host: str) -> Listener:
     fitting = [one for one in endpoints if one.is_v6 == (":" in host)]
     if not fitting:
         raise TransportError(f"no listener of ours can reach {host}")
-    is_local = host.startswith("127.") or host == "::1"
-    return min(fitting, key=lambda one: one.endpoint.host.startswith(("127.", "::1")) is not is_local)
+    return min(fitting, key=lambda one: is_loopback(one.endpoint.host) is not is_loopback(host))

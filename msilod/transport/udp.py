@@ -12,6 +12,7 @@ import errno
 import socket
 import struct
 from collections import deque
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -21,11 +22,13 @@ from msilod.sip.flow import UDP, Endpoint, Flow
 from msilod.transport.address import bound_socket, enlarge_buffers, sent_by
 from msilod.transport.listen import ListenSpec
 from msilod.transport.receiver import Receiver
+from msilod.transport.stun import answer, is_stun
 
 BATCH: Final = 64
 LARGEST: Final = 65536
 # A datagram that is shorter than this is a keep-alive or noise: pjsua2 sends two bytes, others four.
 SHORTEST: Final = 5
+SPACE: Final = 0x20
 # What may wait for `flush`, or for the kernel's buffer when it is full; beyond it the sender's retransmission is
 # the better queue.
 MAX_WAITING: Final = 4096
@@ -80,9 +83,22 @@ class UdpEndpoint:
                 self.read_errors(receiver)
                 continue
             data = bytes(view[:length])
-            if length >= SHORTEST and data.strip(b"\r\n\x00 "):
+            # A message begins with a letter; what does not is a keep-alive, STUN, or padded.
+            if length >= SHORTEST and buffer[0] > SPACE:
                 receive(data, Flow(endpoint, address[0], address[1]))
+            else:
+                self._strange(data, Flow(endpoint, address[0], address[1]), receiver)
         return True
+
+    def _strange(self, data: bytes, flow: Flow, receiver: Receiver) -> None:
+        """STUN is answered (RFC 5626 §4.4.2), line ends before a message are its own, other noise is nothing."""
+        if is_stun(data):
+            response = answer(data, flow.host, flow.port)
+            if response is not None:
+                with suppress(TransportError):
+                    self.send(response, flow)
+        elif len(data) >= SHORTEST and data.lstrip(b"\r\n\x00 ")[:1] > b" ":
+            receiver.receive(data, flow)
 
     def send(self, data: bytes, flow: Flow) -> None:
         """Send at the next `flush`. Raises TransportError when too much waits for the kernel."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
+from msilod.sip.flow import BY_LENGTH
 from msilod.sip.framing import StreamFramer
 from msilod.sip.message import Request, Response, build_response
 from msilod.sip.parser import parse
@@ -43,7 +44,7 @@ class Line:
             data = self.socket.recv(65535)
             assert data, "the connection has ended"
             self.frames += [frame for frame in self.framer.feed(data) if isinstance(frame, bytes)]
-        return parse(self.frames.pop(0), stream=True)
+        return parse(self.frames.pop(0), framing=BY_LENGTH)
 
     def status(self) -> int:
         response = self.receive()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from msilod.errors import MalformedMessage
-from msilod.sip.flow import Endpoint, Flow
+from msilod.sip.flow import BY_DATAGRAM, Endpoint, Flow
 from msilod.sip.message import Request, Response
 from msilod.sip.parser import parse
 
@@ -59,10 +59,10 @@ def response(data: bytes) -> Response:
     return parsed
 
 
-def refusal(data: bytes, stream: bool = False) -> MalformedMessage:
+def refusal(data: bytes, framing: int = BY_DATAGRAM) -> MalformedMessage:
     """The error that `data` is refused with."""
     try:
-        parsed = parse(data, stream)
+        parsed = parse(data, framing)
     except MalformedMessage as error:
         return error
     raise AssertionError(f"parsed as {parsed!r}")

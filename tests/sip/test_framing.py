@@ -165,3 +165,18 @@ def test_the_longest_body_comes_through_and_the_limit_can_be_lower() -> None:
     with pytest.raises(FramingLost) as caught:
         StreamFramer(max_body=4).feed(message())
     assert caught.value.status == 413
+
+
+def test_a_tls_hello_is_no_message_from_its_first_byte() -> None:
+    assert lost(b"\x16\x03\x01\x02\x00\x01").request is None
+
+
+def test_a_framer_tells_whether_the_head_is_complete() -> None:
+    framer = StreamFramer()
+    framer.feed(ONE[:20])
+    assert framer.pending
+    assert not framer.is_in_body
+    framer.feed(ONE[20:-1])
+    assert framer.is_in_body
+    framer.feed(ONE[-1:])
+    assert not framer.is_in_body

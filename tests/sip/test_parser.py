@@ -3,6 +3,7 @@
 import pytest
 
 from msilod.sip import limits
+from msilod.sip.flow import BY_LENGTH, BY_WEBSOCKET
 from msilod.sip.message import Request, build_response
 from msilod.sip.parser import parse
 from tests.sip.samples import message, refusal, request, response
@@ -78,7 +79,7 @@ def test_f5_bare_line_feeds_pass_on_udp_and_are_not_sent_on() -> None:
 
 
 def test_f5_bare_line_feeds_are_refused_on_a_stream() -> None:
-    assert refusal(message(end=b"\n"), stream=True).status == 400
+    assert refusal(message(end=b"\n"), framing=BY_LENGTH).status == 400
 
 
 def test_f5_a_body_with_empty_lines_is_a_body() -> None:
@@ -100,7 +101,7 @@ def test_f5_a_body_with_empty_lines_is_a_body() -> None:
 def test_f5_one_line_end_alone_among_others_is_400(line: bytes) -> None:
     error = refusal(message(line))
     assert (error.status, error.request is not None) == (400, True)
-    assert refusal(message(line), stream=True).status == 400
+    assert refusal(message(line), framing=BY_LENGTH).status == 400
 
 
 def test_f5_a_carriage_return_among_bare_line_feeds_is_400() -> None:
@@ -121,7 +122,7 @@ def test_a_datagram_that_ends_within_a_line_is_400(cut: int) -> None:
 
 
 def test_a_message_that_is_not_closed_is_400_on_a_stream() -> None:
-    assert refusal(message(body=None)[:-2], stream=True).status == 400
+    assert refusal(message(body=None)[:-2], framing=BY_LENGTH).status == 400
 
 
 def test_mixed_ends_without_an_empty_line_are_400() -> None:
@@ -288,6 +289,19 @@ def test_t7_without_a_length_the_body_runs_to_the_end() -> None:
 
 
 def test_t8_on_a_stream_the_length_must_be_there_and_right() -> None:
-    assert isinstance(parse(message(), stream=True), Request)
+    assert isinstance(parse(message(), framing=BY_LENGTH), Request)
     for data in (message(body=None) + b"x", message() + b"x", message()[:-1]):
-        assert refusal(data, stream=True).status == 400
+        assert refusal(data, framing=BY_LENGTH).status == 400
+
+
+def test_t12_in_a_websocket_message_content_length_may_lack_and_must_not_lie() -> None:
+    whole = message(body=b"hello")
+    assert isinstance(parse(whole, BY_WEBSOCKET), Request)
+    without = whole.replace(b"Content-Length: 5\r\n", b"")
+    assert without != whole
+    parsed = parse(without, BY_WEBSOCKET)
+    assert parsed.body == b"hello"
+    for lie in (b"4", b"6", b"x"):
+        data = whole.replace(b"Content-Length: 5", b"Content-Length: " + lie)
+        assert refusal(data, BY_WEBSOCKET).status == 400
+    assert refusal(whole + whole, BY_WEBSOCKET).status == 400, "two messages are one too many"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from msilod.sip.flow import BY_LENGTH
 from tests.sip.samples import message, refusal, response
 
 RESPONSE = b"SIP/2.0 200 OK"
@@ -61,4 +62,4 @@ def test_x3_a_short_response_is_dropped() -> None:
 )
 def test_what_is_no_message_at_all_is_dropped(data: bytes) -> None:
     assert refusal(data).request is None
-    assert refusal(data, stream=True).request is None
+    assert refusal(data, framing=BY_LENGTH).request is None

@@ -14,6 +14,7 @@ import pytest
 
 from msilod.errors import MalformedMessage
 from msilod.sip.address import NameAddr
+from msilod.sip.flow import BY_LENGTH
 from msilod.sip.framing import FramingLost, KeepAlive, StreamFramer
 from msilod.sip.message import Request, build_response
 from msilod.sip.parser import parse
@@ -190,10 +191,10 @@ def test_rfc4475_two_in_one_segment(shared_vectors: Path, name: str) -> None:
     assert StreamFramer().feed(data + data) == [data, data]
     who, status = judge(data)
     if who == PARSE:
-        error = refusal(data, stream=True)
+        error = refusal(data, framing=BY_LENGTH)
         assert (error.status if error.request is not None else DROP) == status
     else:
-        assert parse(data, stream=True).to_bytes() == parse(data).to_bytes()
+        assert parse(data, framing=BY_LENGTH).to_bytes() == parse(data).to_bytes()
 
 
 @pytest.mark.parametrize("name", [name for name in RFC4475 if name not in RESPONSES])

@@ -1,92 +1,12 @@
 """UDP and TCP on real loopback sockets: batches, framing, bounds, ICMP (rows T1 to T10, T18)."""
 
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-
 import pytest
-import trio
 
-from msilod.errors import MalformedMessage, TransportError, UnavailableError
-from msilod.sip.flow import Flow
-from msilod.sip.message import Request, build_response
+from msilod.errors import TransportError, UnavailableError
 from msilod.transport.listen import parse_address, parse_spec
 from msilod.transport.transports import Transports
 from msilod.transport.udp import top_branch
-
-MESSAGE = (
-    b"MESSAGE sip:bob@example.test SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK1\r\n"
-    b"From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\nContent-Length: 2\r\n\r\nhi"
-)
-
-
-@dataclass
-class Ear:
-    """A receiver that notes what it hears and can be waited for."""
-
-    received: list[tuple[bytes, Flow]] = field(default_factory=list)
-    batches: int = 0
-    errors: list[MalformedMessage] = field(default_factory=list)
-    lost: list[tuple[bytes, str, int]] = field(default_factory=list)
-    gone: list[Flow] = field(default_factory=list)
-    transports: Transports | None = None
-    changed: trio.Event = field(default_factory=trio.Event)
-
-    def _change(self) -> None:
-        self.changed.set()
-        self.changed = trio.Event()
-
-    def receive(self, data: bytes, flow: Flow) -> None:
-        self.received.append((data, flow))
-        self._change()
-
-    def after_batch(self) -> None:
-        self.batches += 1
-
-    def malformed(self, error: MalformedMessage, flow: Flow) -> None:
-        self.errors.append(error)
-        if isinstance(error.request, Request) and self.transports is not None:
-            self.transports.send(build_response(error.request, error.status).to_bytes(), flow)
-        self._change()
-
-    def unreachable(self, branch: bytes, host: str, port: int) -> None:
-        self.lost.append((branch, host, port))
-        self._change()
-
-    def closed(self, flow: Flow) -> None:
-        self.gone.append(flow)
-        self._change()
-
-    async def until(self, count: int, what: str = "received") -> None:
-        with trio.fail_after(10):
-            while len(getattr(self, what)) < count:
-                await self.changed.wait()
-
-
-@asynccontextmanager
-async def serving(*specs: str) -> AsyncIterator[tuple[Transports, Ear]]:
-    transports, ear = Transports([parse_spec(spec) for spec in specs]), Ear()
-    ear.transports = transports
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(transports.serve, ear)
-        await trio.testing.wait_all_tasks_blocked()
-        yield transports, ear
-        nursery.cancel_scope.cancel()
-    transports.close()
-
-
-@asynccontextmanager
-async def dialled(transports: Transports) -> AsyncIterator[trio.SocketStream]:
-    async with await trio.open_tcp_stream("127.0.0.1", transports.listening()[0].port) as stream:
-        yield stream
-
-
-def phone() -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(("127.0.0.1", 0))
-    sock.settimeout(10)
-    return sock
+from tests.transport.ear import MESSAGE, all_of, dialled, phone, serving
 
 
 @pytest.mark.parametrize(
@@ -159,6 +79,7 @@ async def test_t7_a_stream_however_it_is_cut(step: int) -> None:
         assert [received for received, _ in ear.received] == [MESSAGE, MESSAGE]
         assert ear.received[0][1].is_reliable
         transports.send(b"answer", ear.received[0][1])
+        transports.flush()
         assert await stream.receive_some() == b"answer"
         await stream.aclose()
         await ear.until(1, "gone")
@@ -177,10 +98,7 @@ async def test_t18_a_double_crlf_gets_one() -> None:
 async def test_t8_a_stream_that_cannot_be_framed_is_answered_and_closed() -> None:
     async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
         await stream.send_all(MESSAGE + MESSAGE.replace(b"Content-Length", b"Content-Width"))
-        seen = b""
-        with trio.fail_after(10):
-            while data := await stream.receive_some():
-                seen += data
+        seen = await all_of(stream)
         assert seen.startswith(b"SIP/2.0 400 ")
         assert len(ear.received) == 1, "what came whole before it is served"
         await ear.until(1, "gone")
@@ -194,56 +112,18 @@ async def test_half_a_message_and_the_end_is_dropped() -> None:
         assert (ear.received, ear.errors) == ([], [])
 
 
-async def test_a_reader_that_does_not_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("msilod.transport.tcp.MAX_UNSENT", 1000)
-    async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
-        await stream.send_all(MESSAGE)
-        await ear.until(1)
-        for _ in range(5):
-            transports.send(b"x" * 200, ear.received[0][1])
-        with pytest.raises(TransportError, match="does not read"):
-            transports.send(b"x", ear.received[0][1])
-        await ear.until(1, "gone")
-
-
-async def test_slow_and_idle_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("msilod.transport.tcp.MESSAGE_TIMEOUT", 0.05)
-    monkeypatch.setattr("msilod.transport.tcp.IDLE_TIMEOUT", 0.1)
-    async with serving("tcp:127.0.0.1:0") as (transports, ear):
-        port = transports.listening()[0].port
-        slow, idle = (
-            await trio.open_tcp_stream("127.0.0.1", port),
-            await trio.open_tcp_stream("127.0.0.1", port),
-        )
-        await slow.send_all(MESSAGE[:20])
-        await ear.until(2, "gone")
-        assert ear.received == []
-        await slow.aclose()
-        await idle.aclose()
-
-
-async def test_connections_are_counted_per_peer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("msilod.transport.tcp.MAX_PER_PEER", 1)
-    async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as first:
-        await first.send_all(MESSAGE)
-        await ear.until(1)
-        async with dialled(transports) as second:
-            with trio.fail_after(10):
-                assert await second.receive_some() == b""
-        assert transports.tcp[0].refused == 1
-
-
 async def test_connecting_reuses_what_is_open_and_fails_at_once_when_refused() -> None:
     async with serving("tcp:127.0.0.1:0") as (transports, _), serving("tcp:127.0.0.1:0") as (peer, ear):
         port = peer.listening()[0].port
-        flow = await transports.connect_tcp("127.0.0.1", port, 5)
-        assert await transports.connect_tcp("127.0.0.1", port, 5) == flow
+        flow = await transports.connect("tcp", "127.0.0.1", port, "", 5)
+        assert await transports.connect("tcp", "127.0.0.1", port, "", 5) == flow
         transports.send(MESSAGE, flow)
+        transports.flush()
         await ear.until(1)
         with phone() as closed:
             unused = closed.getsockname()[1]
         with pytest.raises(TransportError):
-            await transports.connect_tcp("127.0.0.1", unused, 5)
+            await transports.connect("tcp", "127.0.0.1", unused, "", 5)
 
 
 async def test_a_udp_flow_is_found_again_after_a_restart() -> None:

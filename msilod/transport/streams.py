@@ -1,0 +1,293 @@
+"""Streams: what TCP, TLS and WebSocket connections have in common (RFC 3261 §18; no slowloris, no hoarding).
+
+Rules: a connection that is idle has one task, which waits for bytes, and no timer: one watch looks at the
+deadlines of all. What is sent waits for `flush`, in a bounded queue, and leaves at once when the kernel has
+room; else a writer task is there as long as it does not. What is open is counted per address and in all.
+"""
+
+import ipaddress
+import socket
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from math import inf
+from typing import Any, Final
+
+import trio
+
+from msilod.errors import TransportError
+from msilod.sip.flow import Flow
+from msilod.transport.receiver import Receiver
+
+# Beside connections: listeners, the silo and its journal, the control socket and who uses it.
+RESERVED_FILES: Final = 256
+# Transport, address, port, and the domain that a TLS peer has proved to be (RFC 5923 §9.1).
+Peer = tuple[str, str, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times in seconds, `unsent` in bytes.
+
+    `idle`: ten transactions' lives (64*T1); §18 wants connections kept at least one after their last use, and a
+    connection that a binding came by is kept as long as that. `ping`: RFC 7118 leaves it open, and proxies in
+    between close what is silent for 30 s.
+    """
+
+    connections: int = 20_000
+    per_address: int = 2_000
+    idle: float = 320.0
+    head: float = 10.0
+    message: float = 30.0
+    handshake: float = 10.0
+    write: float = 30.0
+    last_words: float = 1.0
+    ping: float = 25.0
+    look: float = 1.0
+    unsent: int = 512 * 1024
+
+
+class Connection(ABC):
+    """One connection; `flow.connection` is its serial number, `deadline` when the watch shall look at it."""
+
+    __slots__ = (
+        "_has_written", "_is_ending", "_is_writing", "_scope", "_socket", "_unsent", "_unsent_bytes",
+        "deadline", "flow", "peer", "streams", "write_deadline",
+    )  # fmt: skip
+
+    def __init__(self, streams: "Streams", sock: socket.socket, flow: Flow, domain: str = "") -> None:
+        self.streams = streams
+        self.flow = flow
+        self.peer: Peer = (flow.transport, flow.host, flow.port, domain)
+        self.deadline = trio.current_time() + streams.limits.idle
+        self.write_deadline = inf
+        self._socket = sock
+        self._scope = trio.CancelScope()
+        self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
+        self._is_writing = False
+        self._is_ending = False
+        self._has_written: trio.Event | None = None
+
+    # --- what each kind does its own way -------------------------------------------------------------
+
+    @abstractmethod
+    async def _run(self) -> None:
+        """Shake hands and read until either side has had enough; `_end` says last words."""
+
+    @abstractmethod
+    async def _put(self, data: bytes) -> None:
+        """Write all of `data`, waiting as long as it takes."""
+
+    def flush(self) -> None:
+        """Let go of what was sent since the last time."""
+        if self._unsent and not self._is_writing:
+            self._write_later()
+
+    def on_deadline(self, now: float) -> None:
+        """`deadline` has come: an idle connection may stay as long as a binding needs it."""
+        if self.streams.is_needed(self.flow):
+            self.deadline = now + self.streams.limits.idle
+        else:
+            self.close()
+
+    # --- what all do alike ---------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """Queue for `flush`. Raises TransportError, and closes, for a peer that does not read."""
+        if self._is_ending:
+            raise TransportError(f"{self.flow} is closed")
+        self._unsent_bytes += len(data)
+        if self._unsent_bytes > self.streams.limits.unsent:
+            self.close()
+            raise TransportError(f"{self.flow} does not read what it is sent")
+        if not self._unsent:
+            self.streams.unflushed.append(self)
+        self._unsent.append(data)
+
+    def _say(self, data: bytes) -> None:
+        """As `send`, where nobody waits to hear that it could not be sent."""
+        with suppress(TransportError):
+            self.send(data)
+
+    def close(self) -> None:
+        """End it; its task does the rest."""
+        self._is_ending = True
+        self._scope.cancel()
+
+    async def serve(self) -> None:
+        """From the first byte to the last."""
+        try:
+            with self._scope:
+                await self._run()
+        finally:
+            self._is_ending = True
+            self.streams.forget(self)
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+            self.streams.release(self)
+
+    async def _end(self) -> None:
+        """Write what was answered, e.g. the 400 for what cannot be framed, and wait for the peer to hear it.
+
+        A socket that is closed with unread bytes resets the connection, and takes the answer from the peer.
+        """
+        self._is_ending = True
+        with trio.move_on_after(self.streams.limits.last_words):
+            self.flush()
+            while self._is_writing:
+                self._has_written = trio.Event()
+                await self._has_written.wait()
+            self.streams.forget(self)
+            try:
+                self._socket.shutdown(socket.SHUT_WR)
+                while await _received(self._socket):
+                    pass
+            except OSError:
+                return
+
+    def _write_later(self) -> None:
+        self._is_writing = True
+        self.streams.writing.add(self)
+        self.streams.start(self._write)
+
+    async def _write(self) -> None:
+        try:
+            while self._unsent:
+                self.write_deadline = trio.current_time() + self.streams.limits.write
+                await self._put(self._take())
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            self.close()
+        finally:
+            self._is_writing = False
+            self.streams.writing.discard(self)
+            if self._has_written is not None:
+                self._has_written.set()
+
+    def _take(self) -> bytes:
+        unsent = self._unsent
+        data = unsent[0] if len(unsent) == 1 else b"".join(unsent)
+        self._unsent, self._unsent_bytes = [], 0
+        return data
+
+
+async def _received(sock: socket.socket) -> bytes:
+    while True:
+        try:
+            return sock.recv(4096)
+        except BlockingIOError:
+            await trio.lowlevel.wait_readable(sock)
+
+
+class Streams:
+    """All connections of the daemon, whatever their transport: their counts, their deadlines, their ends."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.connections: dict[int, Connection] = {}
+        self.unflushed: list[Connection] = []
+        self.writing: set[Connection] = set()
+        self.refused = 0
+        self._by_peer: dict[Peer, Connection] = {}
+        self._by_address: Counter[str] = Counter()
+        self._open = 0
+        self.next_serial: Callable[[], int] = count(1).__next__
+        self._nursery: trio.Nursery | None = None
+        self._receiver: Receiver | None = None
+
+    def begin(self, receiver: Receiver, nursery: trio.Nursery) -> None:
+        """Connections are served for `receiver`, in tasks of `nursery`."""
+        self._receiver, self._nursery = receiver, nursery
+
+    async def watch(self) -> None:
+        """End connections whose time has come. A look at 10,000 of them takes half a millisecond."""
+        while True:
+            await trio.sleep(self.limits.look)
+            now = trio.current_time()
+            for connection in list(self.connections.values()):
+                if connection.deadline <= now:
+                    connection.on_deadline(now)
+            for connection in list(self.writing):
+                if connection.write_deadline <= now:
+                    connection.close()
+
+    @property
+    def receiver(self) -> Receiver:
+        """Who is told. Raises TransportError before `begin`."""
+        if self._receiver is None:
+            raise TransportError("not serving")
+        return self._receiver
+
+    def start(self, task: Callable[[], Awaitable[object]]) -> None:
+        """Run a task beside the others. Raises TransportError before `begin`."""
+        if self._nursery is None:
+            raise TransportError("not serving")
+        self._nursery.start_soon(task)
+
+    def is_needed(self, flow: Flow) -> bool:
+        """True while a binding has this flow."""
+        return self._receiver is not None and self._receiver.is_needed(flow)
+
+    def has_room(self, host: str) -> bool:
+        """False when that address, or everybody together, has as many connections as we allow.
+
+        Who is on this machine is only counted with all the others.
+        """
+        limits = self.limits
+        if self._open >= limits.connections:
+            return False
+        return is_loopback(host) or self._by_address[_counted(host)] < limits.per_address
+
+    def admit(self, connection: Connection) -> None:
+        """Serve a connection, whoever made it."""
+        self.connections[connection.flow.connection] = connection
+        self._by_peer[connection.peer] = connection
+        self._by_address[_counted(connection.flow.host)] += 1
+        self._open += 1
+        self.start(connection.serve)
+
+    def forget(self, connection: Connection) -> None:
+        """Nothing can be sent on it any more; told once."""
+        if self.connections.pop(connection.flow.connection, None) is None:
+            return
+        if self._by_peer.get(connection.peer) is connection:
+            del self._by_peer[connection.peer]
+        self.receiver.closed(connection.flow)
+
+    def release(self, connection: Connection) -> None:
+        """It is gone, and counts no more."""
+        address = _counted(connection.flow.host)
+        self._open -= 1
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]
+
+    def find(self, transport: str, host: str, port: int, domain: str = "") -> Connection | None:
+        """An open connection to that peer: reuse comes before a new one."""
+        return self._by_peer.get((transport, host, port, domain))
+
+    def flush(self) -> None:
+        """Write what was sent since the last time; once per batch."""
+        unflushed, self.unflushed = self.unflushed, []
+        for connection in unflushed:
+            connection.flush()
+
+    def counts(self) -> dict[str, int]:
+        """Open connections by transport."""
+        return Counter(connection.flow.transport for connection in self.connections.values())
+
+
+def is_loopback(host: str) -> bool:
+    """True for an address of this machine alone."""
+    return host == "::1" or host.startswith("127.")
+
+
+def _counted(host: str) -> str:
+    """What one customer of a provider has: an IPv4 address, or the IPv6 network of 64 bits (RFC 6177 §1)."""
+    if ":" not in host:
+        return host
+    address: Any = ipaddress.IPv6Address(host.partition("%")[0])
+    return str(int(address) >> 64)

@@ -1,0 +1,200 @@
+"""TLS 1.2 and newer: certificates, handshakes, and the connections over them (RFC 3261 §26.3, RFC 5922).
+
+Rules: a handshake is half a millisecond of arithmetic or more, so one begins per round of the event loop, with
+the datagrams that have come in between; it has `handshake` seconds, and so many at a time. Whom we dial must
+prove to be the domain we set out for. New certificates are for new connections; nobody is dropped.
+"""
+
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from msilod.errors import TransportError
+from msilod.sip.flow import Flow
+from msilod.transport.identity import names_domain
+from msilod.transport.streams import Streams
+from msilod.transport.tcp import CHUNK, FramedConnection
+
+MAX_HANDSHAKES: Final = 500
+_NO_FILE: Final = "there is no such file; write the path of a PEM file"
+
+TlsStream = trio.SSLStream[trio.SocketStream]
+
+
+class BadTlsFile(ValueError):
+    """`key` of [tls] names a file that cannot serve; the text says why and what to do."""
+
+    def __init__(self, key: str, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """What we show to those who connect, and how we look at those whom we dial."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+
+def load_certificates(certificate: Path, private_key: Path, ca: Path | None) -> Certificates:
+    """Read the PEM files. `ca` None: the system's trust store. Raises BadTlsFile."""
+    _check_readable("certificate", certificate)
+    _check_readable("private_key", private_key)
+    _check_is_certificate("certificate", certificate)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # A client could have us make new keys again and again.
+    server.options |= ssl.OP_NO_RENEGOTIATION
+    if ca is not None:
+        _check_readable("ca", ca)
+        _check_is_certificate("ca", ca)
+    client = ssl.create_default_context(cafile=ca)
+    # RFC 5922 has other rules than the web: identity.py.
+    client.check_hostname = False
+    for context in (server, client):
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        _load_chain(context, certificate, private_key)
+    return Certificates(server, client)
+
+
+def _load_chain(context: ssl.SSLContext, certificate: Path, private_key: Path) -> None:
+    try:
+        # An empty passphrase: OpenSSL would else ask the terminal for one.
+        context.load_cert_chain(certificate, private_key, password=b"")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            problem = f"does not belong to the certificate in {certificate}; name the key it was made with"
+        else:
+            problem = "holds no private key that can be read; write one in PEM, without a passphrase"
+        raise BadTlsFile("private_key", private_key, problem) from error
+
+
+def _check_readable(key: str, path: Path) -> None:
+    try:
+        with path.open("rb"):
+            return
+    except FileNotFoundError as error:
+        raise BadTlsFile(key, path, _NO_FILE) from error
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror}); let the user that msilod runs as read it"
+        raise BadTlsFile(key, path, problem) from error
+
+
+def _check_is_certificate(key: str, path: Path) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError as error:
+        raise BadTlsFile(
+            key, path, "holds no certificate; write one in PEM, with those that lead to its root behind it"
+        ) from error
+
+
+class Turnstile:
+    """Lets one handshake begin per round of the event loop, and counts those that are under way."""
+
+    def __init__(self) -> None:
+        self._lock = trio.Lock()
+        self.count = 0
+
+    async def shake(self, stream: TlsStream, sock: socket.socket) -> bool:
+        """The server's side of a handshake; False when it failed, or when too many are under way."""
+        if self.count >= MAX_HANDSHAKES:
+            return False
+        self.count += 1
+        try:
+            # Who connects and says nothing holds up nobody.
+            await trio.lowlevel.wait_readable(sock)
+            await self.begin(stream.do_handshake)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return False
+        finally:
+            self.count -= 1
+        return True
+
+    async def begin(self, handshake: Callable[[], Awaitable[None]]) -> None:
+        """Wait for a round of the loop in which no other begins."""
+        async with self._lock:
+            await trio.lowlevel.checkpoint()
+        await handshake()
+
+
+def wrap(sock: socket.socket, context: ssl.SSLContext, domain: str = "") -> TlsStream:
+    """A stream that has not shaken hands yet; with `domain` the client's side."""
+    return trio.SSLStream(
+        trio.SocketStream(trio.socket.from_stdlib_socket(sock)),
+        context,
+        server_hostname=domain or None,
+        server_side=not domain,
+        https_compatible=True,
+    )
+
+
+class TlsConnection(FramedConnection):
+    """One TLS connection: accepted, or dialled to `domain` and then `shake`n before it is served."""
+
+    __slots__ = ("_is_shaken", "_stream", "_turnstile")
+
+    def __init__(
+        self,
+        streams: Streams,
+        sock: socket.socket,
+        flow: Flow,
+        context: ssl.SSLContext,
+        turnstile: Turnstile,
+        domain: str = "",
+    ) -> None:
+        super().__init__(streams, sock, flow, domain)
+        self.deadline = trio.current_time() + streams.limits.handshake
+        self._stream = wrap(sock, context, domain)
+        self._turnstile = turnstile
+        self._is_shaken = False
+
+    async def shake(self) -> None:
+        """The client's side of the handshake. Raises TransportError, also for a certificate of somebody else."""
+        domain = self.peer[3]
+        try:
+            await self._stream.do_handshake()
+        except trio.BrokenResourceError as error:
+            raise TransportError(f"tls to {domain}: {_reason(error)}") from error
+        if not names_domain(self._stream.getpeercert() or {}, domain):
+            raise TransportError(f"tls to {domain}: the certificate is somebody else's (RFC 5922)")
+        self._is_shaken = True
+
+    def on_deadline(self, now: float) -> None:
+        """A handshake that is late, or as on TCP."""
+        if self._is_shaken:
+            super().on_deadline(now)
+        else:
+            self.close()
+
+    async def _run(self) -> None:
+        stream = self._stream
+        if not self._is_shaken and not await self._turnstile.shake(stream, self._socket):
+            return
+        self._is_shaken = True
+        self.deadline = trio.current_time() + self.streams.limits.idle
+        while True:
+            try:
+                data = await stream.receive_some(CHUNK)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+            if not data:
+                return
+            if not self._feed(bytes(data)):
+                await self._end()
+                return
+
+    async def _put(self, data: bytes) -> None:
+        await self._stream.send_all(data)
+
+
+def _reason(error: trio.BrokenResourceError) -> str:
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"the certificate cannot be trusted: {cause.verify_message}"
+    return "the handshake failed"

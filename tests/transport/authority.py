@@ -1,0 +1,34 @@
+"""Certificates for tests: an authority of our own, and PEM files as an operator would have them."""
+
+import ssl
+from pathlib import Path
+
+import trustme
+
+from msilod.transport.tls import Certificates, load_certificates
+
+
+class Authority:
+    """Issues certificates into `folder`; `pem` is its own, for [tls] ca."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pem = folder / "ca.pem"
+        self._ca = trustme.CA()
+        self._ca.cert_pem.write_to_path(str(self.pem))
+
+    def issue(self, *names: str, as_file: str = "server") -> tuple[Path, Path]:
+        """Certificate with chain, and its key."""
+        certificate, key = self.folder / f"{as_file}.pem", self.folder / f"{as_file}.key"
+        issued = self._ca.issue_cert(*names)
+        issued.private_key_pem.write_to_path(str(key))
+        certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+        return certificate, key
+
+    def certificates(self, *names: str) -> Certificates:
+        """Those of a daemon that trusts this authority."""
+        return load_certificates(*self.issue(*names), self.pem)
+
+    def client(self) -> ssl.SSLContext:
+        """What a phone that trusts this authority connects with."""
+        return ssl.create_default_context(cafile=self.pem)

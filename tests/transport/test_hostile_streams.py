@@ -1,0 +1,169 @@
+"""Those who hold on to connections: each is closed or answered, and others are served meanwhile (§4, hoarding)."""
+
+import pytest
+import trio
+import trio.testing
+
+from msilod.errors import TransportError
+from msilod.transport import streams
+from msilod.transport.streams import Limits, Streams
+from tests.transport.ear import MESSAGE, all_of, dialled, serving
+
+HEAD, BODY = MESSAGE[:-2], MESSAGE[-2:]
+
+
+async def test_a_reader_that_does_not_read_is_closed() -> None:
+    limits = Limits(unsent=1000, look=0.02)
+    async with serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear), dialled(transports) as stream:
+        await stream.send_all(MESSAGE)
+        await ear.until(1)
+        for _ in range(5):
+            transports.send(b"x" * 200, ear.received[0][1])
+        with pytest.raises(TransportError, match="does not read"):
+            transports.send(b"x", ear.received[0][1])
+        await ear.until(1, "gone")
+
+
+async def test_a_reader_that_stops_reading_is_closed_after_the_write_time() -> None:
+    limits = Limits(write=0.1, unsent=64 * 1024 * 1024, look=0.02)
+    async with serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear), dialled(transports) as stream:
+        await stream.send_all(MESSAGE)
+        await ear.until(1)
+        # More than the kernel's buffers on both sides take.
+        transports.send(b"x" * 32 * 1024 * 1024, ear.received[0][1])
+        transports.flush()
+        assert transports.streams.writing
+        await ear.until(1, "gone")
+        await trio.testing.wait_all_tasks_blocked()
+        assert not transports.streams.writing
+
+
+async def test_what_the_kernel_had_no_room_for_follows_in_order() -> None:
+    async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
+        await stream.send_all(MESSAGE)
+        await ear.until(1)
+        flow = ear.received[0][1]
+        for letter in b"abcdefgh":
+            piece = bytes((letter,)) * 60_000
+            for _ in range(8):
+                transports.send(piece, flow)
+                transports.flush()
+            got = b""
+            with trio.fail_after(10):
+                while len(got) < 8 * 60_000:
+                    got += await stream.receive_some()
+            assert got == bytes((letter,)) * 480_000
+
+
+@pytest.mark.parametrize("part", [MESSAGE[:20], HEAD, b"M"])
+async def test_a_slow_message_is_closed_however_steady_its_drip(part: bytes) -> None:
+    limits = Limits(head=0.2, message=0.2, idle=60, look=0.02)
+    async with serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear), dialled(transports) as stream:
+        await stream.send_all(part)
+
+        async def drip() -> None:
+            for byte in b"x" * 1000:
+                await trio.sleep(0.03)
+                try:
+                    await stream.send_all(bytes((byte,)) if part != HEAD else b"")
+                except trio.BrokenResourceError:
+                    return
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(drip)
+            await ear.until(1, "gone")
+            nursery.cancel_scope.cancel()
+        assert ear.received == []
+
+
+async def test_the_body_has_longer_than_the_head() -> None:
+    limits = Limits(head=0.05, message=60, idle=60, look=0.01)
+    async with serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear), dialled(transports) as stream:
+        await stream.send_all(HEAD)
+        await trio.sleep(0.2)
+        await stream.send_all(BODY)
+        await ear.until(1)
+        assert ear.gone == []
+
+
+async def test_an_idle_connection_is_closed_unless_a_binding_needs_it() -> None:
+    limits = Limits(idle=0.1, look=0.01)
+    async with serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear), dialled(transports) as stream:
+        await stream.send_all(MESSAGE)
+        await ear.until(1)
+        ear.needed.append(ear.received[0][1])
+        async with dialled(transports) as other:
+            assert await all_of(other) == b""
+        assert ear.gone != ear.needed
+        ear.needed.clear()
+        assert await all_of(stream) == b""
+
+
+async def test_t10_a_connection_outlives_the_longest_transaction_after_its_last_use() -> None:
+    async with (
+        serving("tcp:127.0.0.1:0", limits=Limits()) as (transports, ear),
+        dialled(transports) as stream,
+    ):
+        for count in (1, 2):
+            await stream.send_all(MESSAGE)
+            await ear.until(count)
+            (connection,) = transports.streams.connections.values()
+            # Timers F and H: 64*T1.
+            assert connection.deadline >= trio.current_time() + 32
+
+
+async def test_connections_are_counted_per_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "is_loopback", lambda host: False)
+    limits = Limits(per_address=1, look=0.02)
+    async with serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear), dialled(transports) as first:
+        await first.send_all(MESSAGE)
+        await ear.until(1)
+        async with dialled(transports) as second:
+            assert await all_of(second) == b""
+        assert transports.streams.refused == 1
+        await first.aclose()
+        await ear.until(1, "gone")
+        async with dialled(transports) as third:
+            await third.send_all(MESSAGE)
+            await ear.until(2)
+
+
+async def test_connections_are_counted_in_all() -> None:
+    async with (
+        serving("tcp:127.0.0.1:0", limits=Limits(connections=1)) as (transports, ear),
+        dialled(transports) as first,
+        dialled(transports) as second,
+    ):
+        assert await all_of(second) == b""
+        await first.send_all(MESSAGE)
+        await ear.until(1)
+        assert transports.streams.counts() == {"tcp": 1}
+
+
+async def test_addresses_of_one_ipv6_customer_count_as_one() -> None:
+    counts = Streams(Limits(per_address=1))
+    assert counts.has_room("2001:db8:1:2::1")
+    counts._by_address[streams._counted("2001:db8:1:2::1")] += 1
+    assert not counts.has_room("2001:db8:1:2:ffff::9")
+    assert counts.has_room("2001:db8:1:3::1")
+    assert counts.has_room("fe80::1%eth0")
+
+
+@pytest.mark.parametrize("junk", [b"\x16\x03\x01\x02\x00\x01\x00", b"\x00" * 10, b" x", b"\xff\xfe"])
+async def test_t15_tls_and_other_garbage_on_the_tcp_port_is_closed_at_once(junk: bytes) -> None:
+    async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
+        await stream.send_all(junk)
+        assert await all_of(stream) == b""
+        assert len(ear.errors) == 1
+        async with dialled(transports) as other:
+            await other.send_all(MESSAGE)
+            await ear.until(1)
+
+
+async def test_an_answer_survives_what_the_peer_sent_behind_its_fault() -> None:
+    async with serving("tcp:127.0.0.1:0") as (transports, _), dialled(transports) as stream:
+        await stream.send_all(MESSAGE.replace(b"Content-Length", b"Content-Width"))
+        assert (await stream.receive_some()).startswith(b"SIP/2.0 400 ")
+        for _ in range(10):
+            await stream.send_all(b"x" * 10_000)
+        assert await all_of(stream) == b""
