@@ -12,11 +12,16 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from msilod.sip.headers import KNOWN, canonical
 from msilod.sip.uri import SipUri, parse_aor
 from msilod.transport.listen import TRANSPORTS, parse_address
 
 Seconds = Annotated[int, Meta(ge=1, le=2**31)]
 Count = Annotated[int, Meta(ge=1, le=2**31)]
+# RFC 6838 §4.2; a range is as in Accept (RFC 3261 §20.1).
+MediaRange = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$&^_.+-]{1,127}/(\*|[A-Za-z0-9!#$&^_.+-]{1,127})$")]
+# One header field, printable.
+HeaderLine = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!%*_+`'~.-]{1,64}:[ -~\u00a0-\uffff]{0,512}$")]
 
 
 class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +83,11 @@ class SiloConfig(Struct, frozen=True, forbid_unknown_fields=True):
     attempts: Count = 10
     registrar: str = ""
     notice: str = "User [{recipient}] is offline. The message will be delivered when user goes online."
+    notice_period: Seconds = 3600
+    failure_notice: str = ""
+    imdn: bool = True
     expire_time: Seconds = 259200
+    imdn_expire_time: Seconds = 86400
     check_time: Seconds = 30
     clean_period: Count = 5
     retry: Annotated[list[Seconds], Meta(min_length=1, max_length=64)] = field(
@@ -87,6 +96,12 @@ class SiloConfig(Struct, frozen=True, forbid_unknown_fields=True):
     max_messages: Count = 1000
     max_bytes: Count = 10_000_000
     max_body: Annotated[int, Meta(ge=1, le=1_000_000)] = 65536
+    accept_types: list[MediaRange] = field(default_factory=list)
+    refuse_types: list[MediaRange] = field(default_factory=list)
+    add_date: bool = False
+    add_contact: bool = False
+    use_contact: bool = False
+    extra_hdrs: list[HeaderLine] = field(default_factory=list)
 
 
 class ControlConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,6 +165,12 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
             yield from ((key, problem) for problem in _uri_problem(values[key], key == "silo.registrar"))
     if config.registrar.min_expires > config.registrar.max_expires:
         yield "registrar.min_expires", "is more than max_expires; make it less"
+    for text in config.silo.extra_hdrs:
+        name = text.partition(":")[0]
+        if canonical(name.encode()) in KNOWN:
+            yield "silo.extra_hdrs", f"{name} has a meaning in SIP; write fields of your own, as X-Silo: yes"
+    if config.silo.failure_notice and not config.silo.registrar:
+        yield "silo.failure_notice", 'needs a sender; write registrar = "sip:registrar@example.test"'
     yield from _name_problems(config)
     yield from _network_problems(config)
     for origin in config.listen.ws_origins:

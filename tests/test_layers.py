@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "msilod.dns": {"msilod.sip"},
     "msilod.store": {"msilod.registrar.binding", "msilod.silo.stored_message", "msilod.sip.flow", "msilod.config"},
     "msilod.transport": {"msilod.sip.framing", "msilod.sip.flow", "msilod.config"},
-    "msilod.config": {"msilod.sip.uri", "msilod.transport.listen"},
+    "msilod.config": {"msilod.sip.headers", "msilod.sip.uri", "msilod.transport.listen"},
     "msilod.settings": {"msilod.config", "msilod.transport.listen"},
     "msilod.control": set[str](),
     "msilod.daemon": {"msilod"},

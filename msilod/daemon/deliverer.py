@@ -20,7 +20,7 @@ from msilod.daemon.log import get_log
 from msilod.daemon.mail import MailMemory
 from msilod.daemon.paths import Paths
 from msilod.errors import MsilodError, StoreError
-from msilod.proxy.forwarding import branch_for
+from msilod.proxy.forwarding import DELIVERY, branch_for
 from msilod.proxy.target_set import Target
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
@@ -295,7 +295,7 @@ class Deliverer:
             step.row, binding.contact, binding.path, self.policy, self.clock.wall(), next_hop=hop
         )
         attempt = Attempt(self, run, step.row, step.contact, how)
-        self.layer.request(request, flow, attempt, now, branch_for(self.random(), b""))
+        self.layer.request(request, flow, attempt, now, branch_for(self.random(), DELIVERY))
 
     def _unreachable(self, run: DeliveryRun, step: Send, now: float) -> None:
         steps = run.failed(step.row.id, step.contact.key, "transport", self.clock.wall())

@@ -16,6 +16,7 @@ from typing import Final
 from msilod.daemon.counters import Counters
 from msilod.daemon.invite_fork import InviteFork, Reach
 from msilod.daemon.paths import Paths
+from msilod.daemon.trust import Trust
 from msilod.errors import MsilodError
 from msilod.proxy.forwarding import branch_for, forward_request, loop_hash, share_of_breadth
 from msilod.proxy.record_route import RecordRoute
@@ -26,6 +27,7 @@ from msilod.silo.online import BranchEnd
 from msilod.silo.verdicts import NO_ANSWER, NO_TRANSPORT
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response
+from msilod.sip.privacy import ASSERTED, PREFERRED, guard_identity
 from msilod.sip.retry_after import parse_retry_after
 from msilod.transaction.client import ClientOwner, ClientTransaction
 from msilod.transaction.layer import TransactionLayer
@@ -199,6 +201,7 @@ class Forwarder:
         counters: Counters,
         random: Callable[[], bytes],
         record_route: RecordRoute,
+        trust: Trust,
         fr_timer: float,
         fr_inv_timer: float,
         max_forwards: int,
@@ -208,6 +211,7 @@ class Forwarder:
         self.counters = counters
         self.random = random
         self.record_route = record_route
+        self.trust = trust
         self.fr_timer = fr_timer
         self.fr_inv_timer = fr_inv_timer
         self.invites: dict[ServerTransaction, InviteFork] = {}
@@ -243,6 +247,8 @@ class Forwarder:
         branch = branch_for(self.random(), loop_hash(request))
         recorded = self.record_route.values(request.method, request.call_id, server.flow, flow)
         copy = forward_request(request, target, self.max_forwards, recorded, breadth)
+        if ASSERTED in request.received or PREFERRED in request.received:
+            guard_identity(copy.headers, self.trust.trusts(server.flow), self.trust.trusts(flow))
         return self.layer.request(copy, flow, owner, now, branch, limit)
 
     def cancel(self, invite: ServerTransaction, now: float) -> None:

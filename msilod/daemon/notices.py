@@ -1,19 +1,21 @@
-"""The notice "user is offline" (msilo's `registrar` parameter), sent once to a sender we can reach.
+"""The notices to senders (msilo's `registrar` parameter): the recipient is offline; the message came to nothing.
 
-Rules: off unless [silo] registrar is set; told at most once an hour per pair, only for text that a person
+Rules: off unless [silo] registrar is set; at most one of a kind per pair and period, only for text that a person
 wrote; a notice is sent once and what becomes of it is nobody's business; it never enters the silo.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from msilod.errors import MsilodError
-from msilod.proxy.forwarding import branch_for
+from msilod.proxy.forwarding import DELIVERY, branch_for
 from msilod.proxy.target_set import Target, target_set
-from msilod.silo.notice import NoticeMemory, build_notice, may_notify
+from msilod.silo.notice import Kind, NoticeMemory, build_notice, may_notify, notice_text
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
-from msilod.sip.message import Request, Response
+from msilod.sip.address import NameAddr
+from msilod.sip.flow import Flow
+from msilod.sip.message import Response
 from msilod.transaction.client import ClientTransaction
 from msilod.transaction.server import ServerTransaction
 
@@ -26,44 +28,61 @@ class Notices:
 
     def __init__(self, server: "Server", policy: SiloPolicy, random: Callable[[], bytes]) -> None:
         self.server = server
-        self.policy = policy
         self.random = random
         self.memory = NoticeMemory()
+        self.configure(policy)
+
+    def configure(self, policy: SiloPolicy) -> None:
+        """Tell by this policy from now on."""
+        self.policy = policy
+        self.memory.period = policy.notice_period
 
     def stored(self, transaction: ServerTransaction, row: StoredMessage, now: float) -> None:
-        """A MESSAGE was stored: tell its sender, if he is to be told."""
-        if not self.policy.registrar:
-            return
-        wall = self.server.clock.wall()
-        request = transaction.request
-        if may_notify(request, row.sender, row.aor, self.policy, self.memory, wall):
-            self._tell(request, row, wall, now)
+        """A MESSAGE was stored: tell its sender that he has to wait."""
+        if self.policy.registrar and self._may_tell(row, Kind.OFFLINE):
+            contact = transaction.request.headers.get(b"contact") if self.policy.use_contact else None
+            ways = self._back(contact, transaction) if contact else self._to_sender(row.sender)
+            self._tell(row, notice_text(self.policy.notice, row), ways, now)
 
-    def _tell(self, request: Request, row: StoredMessage, wall: float, now: float) -> None:
+    def failed(self, row: StoredMessage, reason: str, now: float) -> None:
+        """A MESSAGE has expired or was refused for good: tell its sender."""
+        template = self.policy.failure_notice
+        if template and self._may_tell(row, Kind.FAILED):
+            self._tell(row, notice_text(template, row, reason), self._to_sender(row.sender), now)
+
+    def _may_tell(self, row: StoredMessage, kind: Kind) -> bool:
+        return may_notify(row, kind, self.policy, self.memory, self.server.clock.wall())
+
+    def _tell(self, row: StoredMessage, text: bytes, ways: Iterator[tuple[bytes, Flow]], now: float) -> None:
         try:
-            for target in self._targets(row.sender, wall):
+            uri = NameAddr.parse(row.from_header).uri
+            for target_uri, flow in ways:
                 call_id, tag = self.random() + b"@msilod", self.random()
-                notice = build_notice(request.from_.uri, row.aor, self.policy, wall, call_id, tag)
-                self._send(notice, target, now)
+                notice = build_notice(uri, text, self.policy, self.server.clock.wall(), call_id, tag)
+                notice.uri = target_uri or notice.uri
+                self.server.counters.notices += 1
+                branch = branch_for(self.random(), DELIVERY)
+                self.server.layer.request(notice, flow, self, now, branch)
         except MsilodError:
             self.server.counters.dropped += 1
 
-    def _targets(self, sender: str, wall: float) -> list[Target]:
-        """The sender's contacts; or the next hop, which is asked to find them."""
+    def _to_sender(self, sender: str) -> Iterator[tuple[bytes, Flow]]:
+        """Each of the sender's contacts and its flow; or the next hop, which is asked to find them."""
+        server = self.server
         if self.policy.next_hop:
-            return [Target(f"sip:{sender}", path=(self.policy.next_hop,))]
-        sender = self.server.myself.canonical(sender)
-        usable = [b for b in self.server.location.bindings(sender, wall) if b.takes_messages]
-        return target_set(usable)
+            targets = [Target(f"sip:{sender}", path=(self.policy.next_hop,))]
+        else:
+            sender = server.myself.canonical(sender)
+            bindings = server.location.bindings(sender, server.clock.wall())
+            targets = target_set([binding for binding in bindings if binding.takes_messages])
+        for target in targets:
+            flow = server.paths.flow_to(target)
+            if flow is not None:
+                yield b"" if self.policy.next_hop else target.uri.encode("ascii", "replace"), flow
 
-    def _send(self, notice: Request, target: Target, now: float) -> None:
-        flow = self.server.paths.flow_to(target)
-        if flow is None:
-            return
-        if not self.policy.next_hop:
-            notice.uri = target.uri.encode("ascii", "replace")
-        self.server.counters.notices += 1
-        self.server.layer.request(notice, flow, self, now, branch_for(self.random(), b""))
+    def _back(self, contact: bytes, transaction: ServerTransaction) -> Iterator[tuple[bytes, Flow]]:
+        """msilo's use_contact: to the Contact of the message, but nowhere else than where it came from."""
+        yield NameAddr.parse(contact).uri, transaction.flow
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """Whatever it says."""

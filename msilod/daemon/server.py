@@ -104,6 +104,7 @@ class Server:
             self.counters,
             random_token,
             self.record_route,
+            self.trust,
             config.proxy.fr_timer,
             config.proxy.fr_inv_timer,
             config.proxy.max_forwards,
@@ -190,7 +191,8 @@ class Server:
         self.myself.configure(config.domains)
         self.trust.configure(config.trusted)
         policy = silo_policy(config)
-        self.silo.policy = self.deliverer.policy = self.notices.policy = policy
+        self.silo.policy = self.deliverer.policy = policy
+        self.notices.configure(policy)
         self.registrar.configure(registrar_policy(config))
         self.store.set_limits(config.silo.max_messages, config.silo.max_bytes)
         self.forwarder.fr_timer = config.proxy.fr_timer

@@ -15,6 +15,7 @@ from msilod.daemon.log import get_log
 from msilod.daemon.myself import Myself
 from msilod.daemon.trust import Trust
 from msilod.errors import RequestRefused
+from msilod.proxy.forwarding import is_delivery
 from msilod.silo.acceptance import TO_ONLY, SiloPolicy, accept, recipient
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.message import Request
@@ -93,6 +94,9 @@ class SiloService:
         if self._open >= MAX_WAITING_ROWS:
             raise RequestRefused(503, "Service Unavailable", [RETRY_AFTER])
         request = transaction.request
+        if is_delivery(request, self.myself.is_own_via):
+            # Law 6: it is in the silo already, and a 202 would end that row (msilo's W7).
+            raise RequestRefused(480, "Temporarily Unavailable")
         aor = self.myself.named(request.uri).aor if mode < TO_ONLY and new_uri is None else ""
         if not aor:
             aor = self._recipient(request, new_uri, mode)
@@ -108,6 +112,9 @@ class SiloService:
 
     def _recipient(self, request: Request, new_uri: bytes | None, mode: int) -> str:
         """m_store's search, where the Request-URI names nobody of ours."""
+        if request.to.tag and not self.myself.named(request.uri).aor:
+            # A request within a dialog is for who is in it (RFC 3261 §12.2.2), and he is not here.
+            raise RequestRefused(481, "Call/Transaction Does Not Exist")
         aor = self.myself.canonical(recipient(request, new_uri, mode, self.myself.is_own_address))
         if not self.myself.serves(aor):
             raise RequestRefused(404, "Not Found")

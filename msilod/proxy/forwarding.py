@@ -11,7 +11,7 @@ from msilod.errors import MalformedMessage, RequestRefused
 from msilod.proxy.route import IsMyself, preprocess_route
 from msilod.proxy.target_set import Target
 from msilod.sip.address import NameAddr
-from msilod.sip.grammar import WSP, number
+from msilod.sip.grammar import COMMA, WSP, number
 from msilod.sip.headers import Headers
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
@@ -23,6 +23,8 @@ _LARGEST_BREADTH: Final = 2**31
 # RFC 5393 §5.3.3.
 MAX_BREADTH: Final = 60
 _MASK: Final = (1 << 64) - 1
+# The loop part of a branch by which the silo delivers: shorter than every hash, so that it is none.
+DELIVERY: Final = b"silo"
 
 
 def forward_request(
@@ -163,6 +165,21 @@ def _first(line: bytes) -> bytes:
 def _tag(line: bytes) -> bytes:
     """What stands behind the URI's bracket: all that identifies a dialog, and cheaper than parsing it."""
     return line.rpartition(b">")[2].strip(WSP)
+
+
+def is_delivery(request: Request, is_own_via: Callable[[bytes], bool]) -> bool:
+    """True for a stored MESSAGE that we have sent ourselves and that some next hop has sent back."""
+    if count_vias(request) == 1:
+        return False
+    return any(_own_hash(value, is_own_via) == DELIVERY for value in request.headers.split(b"via"))
+
+
+def count_vias(request: Request) -> int:
+    """The Vias of a request that may have several; 1 for all others, without counting."""
+    fields, received = request.headers.fields, request.received
+    if len(fields) == len(received) and COMMA not in received[b"via"]:
+        return 1
+    return sum(1 + line.count(b",") for name, line in fields if name == b"via")
 
 
 def branch_for(random: bytes, loop: bytes) -> bytes:

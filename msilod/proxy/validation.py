@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from msilod.errors import MalformedMessage, RequestRefused
-from msilod.proxy.forwarding import is_loop
+from msilod.proxy.forwarding import count_vias, is_loop
 from msilod.proxy.route import IsMyself
-from msilod.sip.grammar import COMMA, WSP, is_token, number
+from msilod.sip.grammar import WSP, is_token, number
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
@@ -38,7 +38,7 @@ def validate(
     if hops == 0 and not (request.method == b"OPTIONS" and uri.user is None and is_myself(uri)):
         raise RequestRefused(483, "Too Many Hops")
     # One Via is the client's own: what we have forwarded before has two at least.
-    if is_own_via is not None and _count_vias(request) > 1 and is_loop(request, is_own_via, is_myself):
+    if is_own_via is not None and count_vias(request) > 1 and is_loop(request, is_own_via, is_myself):
         raise RequestRefused(482, "Loop Detected")
     refuse_extensions(request, b"proxy-require", ())
 
@@ -57,14 +57,6 @@ def refuse_extensions(request: Request, name: bytes, supported: Collection[bytes
     unsupported = [tag for tag in required if tag.lower() not in supported]
     if unsupported:
         raise RequestRefused(420, "Bad Extension", [(b"Unsupported", b", ".join(unsupported))])
-
-
-def _count_vias(request: Request) -> int:
-    """The Vias of a request that may have several; 1 for all others, without counting."""
-    fields, received = request.headers.fields, request.received
-    if len(fields) == len(received) and COMMA not in received[b"via"]:
-        return 1
-    return sum(1 + line.count(b",") for name, line in fields if name == b"via")
 
 
 def _hops(value: bytes | None) -> int | None:

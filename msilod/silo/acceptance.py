@@ -12,6 +12,7 @@ from typing import Final
 from zlib import crc32
 
 from msilod.errors import MalformedMessage, RequestRefused
+from msilod.silo.content import is_usual, lifetime
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
 from msilod.sip.dates import parse_date
@@ -44,7 +45,6 @@ _NOT_KEPT: Final = _DROPPED | _COLUMNS
 NEVER_SENT: Final = _NOT_KEPT - {b"p-asserted-identity", b"p-preferred-identity", b"history-info"}
 _NOT_KEPT_OF_TRUSTED: Final = _NOT_KEPT - {b"p-asserted-identity"}
 
-_IS_COMPOSING: Final = b"application/im-iscomposing+xml"
 # Senders and recipients recur; some 10 MB when full, and a hostile crowd only evicts.
 _CACHED_URIS: Final = 32_768
 
@@ -93,10 +93,9 @@ def accept(
 ) -> StoredMessage:
     """The row to keep for `aor`; `is_trusted` keeps P-Asserted-Identity (RFC 3325 §5).
 
-    Raises RequestRefused: 413 body, 513 kept headers too long; 420 Require (a silo ends the transaction and
-    knows no extension); 403 in the name of the notice's sender; 480 for what is worth nothing later: Expires
-    over or 0, is-composing (RFC 3994 §3.3). Raises Absorbed for a MESSAGE to the notice's sender, and
-    MalformedMessage for an unreadable From or To.
+    Raises RequestRefused: 413 body, 513 kept headers too long; 420 Require (a silo ends the transaction and knows
+    no extension); 403 in the name of the notice's sender; 480 Expires over or 0; and as `content.lifetime` does.
+    Raises Absorbed for a MESSAGE to the notice's sender, MalformedMessage for an unreadable From or To.
     """
     if len(request.body) > policy.max_body:
         raise RequestRefused(413, "Request Entity Too Large")
@@ -108,10 +107,11 @@ def accept(
     if policy.registrar_aor:
         _guard_registrar(policy.registrar_aor, aor, sender, to_header)
     content_type = received.get(b"content-type", b"").strip(WSP)
-    expires_at = wall + policy.expire_time
+    is_special = policy.is_choosy or not is_usual(content_type)
+    expires_at = wall + (lifetime(content_type, body, policy) if is_special else policy.expire_time)
     if b"expires" in received:
         expires_at = min(expires_at, _end_of_life(received, wall))
-    if expires_at <= wall or _is_composing(content_type):
+    if expires_at <= wall:
         raise RequestRefused(480, "Temporarily Unavailable")
     return StoredMessage(
         aor=aor,
@@ -158,11 +158,6 @@ def _names(to_header: bytes, registrar: str) -> bool:
     start = to_header.find(b"<") + 1
     uri = to_header[start:].partition(b">")[0] if start else to_header.partition(b";")[0]
     return _named(uri.strip(WSP))[0] == registrar
-
-
-def _is_composing(content_type: bytes) -> bool:
-    media = content_type.lower()
-    return media.startswith(_IS_COMPOSING) and media[len(_IS_COMPOSING) :].lstrip(WSP)[:1] in (b"", b";")
 
 
 def _end_of_life(received: dict[bytes, bytes], wall: float) -> float:

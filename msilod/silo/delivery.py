@@ -3,7 +3,8 @@
 Rules: what a device gets is what the sender wrote: From with its tag, To, Call-ID, CSeq, Date, Expires, body
 and every kept header unchanged, so that a copy is known as one and a signature holds. New are only the
 Request-URI, Route, Max-Forwards, and a Date where there was none (RFC 3428 §7). No Contact (§4), no Via: the
-transaction layer adds its own.
+transaction layer adds its own. A sender who hides stays hidden (RFC 3325 §7). What old phones want of it instead
+is in old_phones.py, and off.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Final
 
 from msilod.registrar.binding import Binding
 from msilod.silo.acceptance import NEVER_SENT
+from msilod.silo.old_phones import dress
 from msilod.silo.policy import NEW_CALL_ID, SiloPolicy
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.address import NameAddr
@@ -19,6 +21,7 @@ from msilod.sip.dates import format_date
 from msilod.sip.grammar import WSP, is_token
 from msilod.sip.headers import KNOWN, Headers, canonical
 from msilod.sip.message import Request
+from msilod.sip.privacy import ASSERTED, asks_for_id
 from msilod.sip.uri import SipUri
 
 Field = tuple[bytes, bytes]
@@ -53,18 +56,11 @@ def build_delivery(
         (b"call-id", b"Call-ID: " + sent_id),
         (b"cseq", b"CSeq: %d MESSAGE" % message.cseq),
     ]
-    has_date = False
-    for text in _lines(message.headers):
-        printed, colon, _ = text.partition(b":")
-        name = canonical(printed.rstrip(WSP))
-        if name not in NEVER_SENT and colon and (name in KNOWN or is_token(name)):
-            fields.append((name, text))
-            has_date = has_date or name == b"date"
-    if not has_date:
-        fields.append((b"date", b"Date: " + format_date(message.received_at)))
+    _add_kept(fields, message)
     if message.content_type:
         fields.append((b"content-type", b"Content-Type: " + message.content_type))
-    return Request(b"MESSAGE", uri, Headers(fields), message.body, cseq=message.cseq, call_id=sent_id)
+    body = dress(fields, message, policy) if policy.serves_old_phones else message.body
+    return Request(b"MESSAGE", uri, Headers(fields), body, cseq=message.cseq, call_id=sent_id)
 
 
 def next_hop_of(message: StoredMessage, binding: Binding, policy: SiloPolicy) -> str:
@@ -73,6 +69,27 @@ def next_hop_of(message: StoredMessage, binding: Binding, policy: SiloPolicy) ->
     "" for none. A Path leads to its contact, and there is no other way (RFC 3327 §5.3).
     """
     return "" if binding.path else message.next_hop or binding.next_hop or policy.next_hop
+
+
+def _add_kept(fields: list[Field], message: StoredMessage) -> None:
+    has_date = False
+    is_hidden = b"p-asserted-identity" in message.headers.lower() and _hides(message.headers)
+    for text in _lines(message.headers):
+        printed, colon, _ = text.partition(b":")
+        name = canonical(printed.rstrip(WSP))
+        if name in NEVER_SENT or not colon or not (name in KNOWN or is_token(name)):
+            continue
+        if not (is_hidden and name == ASSERTED):
+            fields.append((name, text))
+            has_date = has_date or name == b"date"
+    if not has_date:
+        fields.append((b"date", b"Date: " + format_date(message.received_at)))
+
+
+def _hides(headers: bytes) -> bool:
+    """RFC 3325 §7: user agents are outside of the trust domain."""
+    fields = [text.partition(b":") for text in _lines(headers)]
+    return any(canonical(name.rstrip(WSP)) == b"privacy" and asks_for_id(value) for name, _, value in fields)
 
 
 def _lines(headers: bytes) -> list[bytes]:

@@ -1,17 +1,20 @@
-"""The "user is offline" notice of msilo: one short text to a sender whose message was kept.
+"""The notices of msilo: short texts to a sender whose message was kept ("user is offline"), or came to nothing.
 
 Rules: a notice must never cause another one. It goes to people, so only for text; never for or to its own
-address, never for what a machine wrote (receipts, is-composing, automata); at most one per sender and
+address, never for what a machine wrote (receipts, is-composing, automata); at most one of a kind per sender and
 recipient and period. Two phones that answer everything with a receipt then exchange nothing.
 """
 
 from collections import OrderedDict
+from enum import StrEnum
 from typing import Final
 
 from msilod.errors import MalformedMessage
 from msilod.silo.delivery import outbound_route, request_uri
 from msilod.silo.policy import SiloPolicy
+from msilod.silo.stored_message import StoredMessage
 from msilod.sip.dates import format_date
+from msilod.sip.grammar import WSP
 from msilod.sip.headers import Headers
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
@@ -19,9 +22,15 @@ from msilod.sip.uri import SipUri
 # One an hour says it: the next message of that sender waits behind the same absence.
 PERIOD: Final = 3_600.0
 MAX_REMEMBERED: Final = 100_000
-_RECIPIENT: Final = "{recipient}"
 # What programs write on their own: RFC 3834 §5 and the habits of mail.
 _AUTOMATON: Final = frozenset((b"auto-submitted", b"list-id", b"precedence", b"x-auto-response-suppress"))
+
+
+class Kind(StrEnum):
+    """What a sender is told."""
+
+    OFFLINE = "offline"
+    FAILED = "failed"
 
 
 class NoticeMemory:
@@ -32,9 +41,9 @@ class NoticeMemory:
         self.limit = limit
         self._told: OrderedDict[int, float] = OrderedDict()
 
-    def may_tell(self, sender: str, recipient: str, wall: float) -> bool:
-        """True at most once a period for the pair, and noted as told."""
-        key = hash((sender, recipient))
+    def may_tell(self, sender: str, recipient: str, wall: float, kind: str = Kind.OFFLINE) -> bool:
+        """True at most once a period for the pair and the kind, and noted as told."""
+        key = hash((kind, sender, recipient))
         told_at = self._told.get(key)
         if told_at is not None and told_at <= wall < told_at + self.period:
             return False
@@ -48,44 +57,50 @@ class NoticeMemory:
         return len(self._told)
 
 
-def may_notify(
-    request: Request, sender: str, recipient: str, policy: SiloPolicy, memory: NoticeMemory, wall: float
-) -> bool:
-    """True when the sender of this stored MESSAGE is to be told; it is then noted as told.
+def may_notify(row: StoredMessage, kind: Kind, policy: SiloPolicy, memory: NoticeMemory, wall: float) -> bool:
+    """True when the sender of `row` is to be told; it is then noted as told.
 
-    `sender` and `recipient` are the row's AORs. Only text/* is told of: a receipt (message/imdn+xml, or
-    wrapped in message/cpim) and is-composing are none.
+    Only text/* is told of: a receipt (message/imdn+xml, or wrapped in message/cpim) and is-composing are none.
     """
-    registrar = policy.registrar_aor
+    registrar, sender, recipient = policy.registrar_aor, row.sender, row.aor
     if not registrar or sender == recipient or registrar in (sender, recipient) or "@" not in sender:
         return False
-    if not is_written_by_a_person(request):
+    if not is_written_by_a_person(row.content_type, row.headers):
         return False
-    return memory.may_tell(sender, recipient, wall)
+    return memory.may_tell(sender, recipient, wall, kind)
 
 
-def is_written_by_a_person(request: Request) -> bool:
+def is_written_by_a_person(content_type: bytes, headers: bytes) -> bool:
     """False for content other than text and for what names itself automatic (RFC 3834 §5)."""
-    media = (request.headers.get(b"content-type") or b"").lower()
-    if not media.startswith(b"text/"):
+    if not content_type.lower().startswith(b"text/"):
         return False
-    for name, text in request.headers.fields:
-        if name in _AUTOMATON and not (name == b"auto-submitted" and text.lower().endswith(b" no")):
+    for text in headers.split(b"\r\n"):
+        name, _, value = text.partition(b":")
+        name = name.rstrip(WSP).lower()
+        if name in _AUTOMATON and not (name == b"auto-submitted" and value.strip(WSP).lower() == b"no"):
             return False
     return True
 
 
+def notice_text(template: str, row: StoredMessage, reason: str = "") -> bytes:
+    """The operator's text with {recipient}, {sender} and {reason} filled in."""
+    words = {"{recipient}": f"sip:{row.aor}", "{sender}": f"sip:{row.sender}", "{reason}": reason}
+    for word, value in words.items():
+        template = template.replace(word, value)
+    return template.encode()
+
+
 def build_notice(
-    from_uri: bytes, recipient: str, policy: SiloPolicy, wall: float, call_id: bytes, from_tag: bytes
+    to_uri: bytes, text: bytes, policy: SiloPolicy, wall: float, call_id: bytes, from_tag: bytes
 ) -> Request:
-    """The notice to the sender `from_uri` (the URI of his From) that `recipient` (`user@host`) is offline.
+    """The notice `text` to a sender, `to_uri` being the URI of his From.
 
     `call_id` and `from_tag` are fresh ids. No Via, no Contact (RFC 3428 §4). Raises MalformedMessage for a
     sender's URI that is no SIP URI, ValueError when no registrar is configured.
     """
     if not policy.registrar_aor:
         raise ValueError("a notice needs a registrar address")
-    uri = SipUri.parse(from_uri)
+    uri = SipUri.parse(to_uri)
     if uri.user is None:
         raise MalformedMessage("URI Without User")
     target = request_uri(uri)
@@ -100,5 +115,4 @@ def build_notice(
     headers.add(b"Date", format_date(wall))
     headers.add(b"Auto-Submitted", b"auto-replied")
     headers.add(b"Content-Type", b"text/plain")
-    text = policy.notice.replace(_RECIPIENT, f"sip:{recipient}").encode()
     return Request(b"MESSAGE", target, headers, text, cseq=1, call_id=call_id)

@@ -4,15 +4,17 @@ import pytest
 
 from msilod.errors import MalformedMessage, SipError
 from msilod.proxy.forwarding import (
+    DELIVERY,
     branch_for,
     forward_request,
+    is_delivery,
     loop_hash,
     next_hop,
     share_of_breadth,
     target_uri,
 )
 from msilod.proxy.target_set import Target
-from tests.proxy.wire import request
+from tests.proxy.wire import is_own_via, request
 
 
 def test_p4_only_uri_hops_and_route_change() -> None:
@@ -149,3 +151,23 @@ def test_p6_the_loop_hash_sees_only_the_topmost_route() -> None:
     one_line = loop_hash(request(extra="Route: <sip:p;lr>, <sip:q;lr>\r\n"))
     assert loop_hash(request(extra="Route: <sip:p;lr>\r\nRoute: <sip:q;lr>\r\n")) == one_line
     assert loop_hash(request(extra="Route: <sip:p;lr>\r\n")) == one_line
+
+
+def via(sent_by: bytes, loop: bytes) -> str:
+    return (b"Via: SIP/2.0/UDP %b;branch=%b\r\n" % (sent_by, branch_for(b"0123456789abcdef", loop))).decode()
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        (via(b"127.0.0.1:5060", DELIVERY), True),
+        (via(b"192.0.2.5", b"").rstrip() + ", " + via(b"127.0.0.1:5060", DELIVERY)[5:], True),
+        (via(b"127.0.0.1:5060", b"0123456789abcdef"), False),
+        (via(b"127.0.0.1:5060", b""), False),
+        (via(b"192.0.2.1:5060", DELIVERY), False),
+        ("Via: nonsense\r\n", False),
+        ("", False),
+    ],
+)
+def test_w7_a_delivery_of_ours_is_known_when_it_comes_back(extra: str, expected: bool) -> None:
+    assert is_delivery(request(extra=extra), is_own_via) is expected

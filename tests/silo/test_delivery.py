@@ -213,3 +213,15 @@ def test_any_stored_header_bytes_make_a_message_that_can_be_read(headers: bytes)
     assert body == b"Hello"
     assert b"\n" not in head.replace(b"\r\n", b"")
     assert b"\x00" not in head
+
+
+@pytest.mark.parametrize(
+    ("privacy", "is_sent"),
+    [(b"Privacy: id", False), (b"PRIVACY : header; ID", False), (b"Privacy: none", True), (b"X: id", True)],
+)
+def test_i2_a_sender_who_hides_stays_hidden(privacy: bytes, is_sent: bool) -> None:
+    row = stored(b"Subject: s", privacy)
+    row.headers += b"P-Asserted-Identity: <sip:alice@example.test>\r\n"
+    request = delivered(row)
+    assert (b"p-asserted-identity" in request.headers) is is_sent
+    assert request.headers.get(b"subject") == b"s"

@@ -3,8 +3,17 @@
 import pytest
 
 from msilod.errors import MalformedMessage
-from msilod.silo.notice import NoticeMemory, build_notice, is_written_by_a_person, may_notify
-from msilod.silo.policy import SiloPolicy
+from msilod.silo.acceptance import accept
+from msilod.silo.notice import (
+    Kind,
+    NoticeMemory,
+    build_notice,
+    is_written_by_a_person,
+    may_notify,
+    notice_text,
+)
+from msilod.silo.policy import NOTICE, SiloPolicy
+from msilod.silo.stored_message import StoredMessage
 from msilod.sip.parser import parse
 from tests.silo.fake_daemon import AOR
 from tests.silo.wire import VIA, message
@@ -14,13 +23,19 @@ ALICE = "alice@example.test"
 POLICY = SiloPolicy(registrar="sip:registrar@example.test")
 
 
+TEXT = b"User [sip:bob@example.test] is offline. The message will be delivered when user goes online."
+
+
+def stored(*lines: bytes, content_type: bytes | None = b"Content-Type: text/plain") -> StoredMessage:
+    return accept(message(*lines, content_type=content_type), AOR, SiloPolicy(), WALL)
+
+
 def asked(*lines: bytes, content_type: bytes | None = b"Content-Type: text/plain") -> bool:
-    request = message(*lines, content_type=content_type)
-    return may_notify(request, ALICE, AOR, POLICY, NoticeMemory(), WALL)
+    return may_notify(stored(*lines, content_type=content_type), Kind.OFFLINE, POLICY, NoticeMemory(), WALL)
 
 
 def test_the_notice_of_ser() -> None:
-    notice = build_notice(b"sip:alice@example.test", AOR, POLICY, WALL, b"id1", b"tag1")
+    notice = build_notice(b"sip:alice@example.test", TEXT, POLICY, WALL, b"id1", b"tag1")
     assert notice.to_bytes() == (
         b"MESSAGE sip:alice@example.test SIP/2.0\r\n"
         b"Max-Forwards: 70\r\n"
@@ -31,38 +46,40 @@ def test_the_notice_of_ser() -> None:
         b"Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
         b"Auto-Submitted: auto-replied\r\n"
         b"Content-Type: text/plain\r\n"
-        b"Content-Length: 92\r\n\r\n"
-        b"User [sip:bob@example.test] is offline. "
-        b"The message will be delivered when user goes online."
+        b"Content-Length: 92\r\n\r\n" + TEXT
     )
+    assert notice_text(NOTICE, stored()) == TEXT
 
 
 def test_the_notice_can_be_read_and_makes_no_notice_itself() -> None:
-    notice = build_notice(b"sip:alice@example.test;x=1?Route=y", AOR, POLICY, WALL, b"id1", b"tag1")
+    notice = build_notice(b"sip:alice@example.test;x=1?Route=y", TEXT, POLICY, WALL, b"id1", b"tag1")
     assert notice.uri == b"sip:alice@example.test;x=1"
     twin = notice.copy()
     twin.headers.prepend(b"Via", VIA[5:])
     assert parse(twin.to_bytes())
-    assert not is_written_by_a_person(notice)
+    lines = b"\r\n".join(text for _, text in notice.headers.fields)
+    assert not is_written_by_a_person(b"text/plain", lines)
 
 
 def test_the_text_and_the_next_hop_are_the_operators() -> None:
-    policy = SiloPolicy(registrar="sip:r@h.test", notice="{recipient}? {nobody} {}", next_hop="sip:hop.test")
-    notice = build_notice(b"sip:alice@example.test", AOR, policy, WALL, b"i", b"t")
-    assert notice.body == b"sip:bob@example.test? {nobody} {}"
+    policy = SiloPolicy(registrar="sip:r@h.test", next_hop="sip:hop.test")
+    text = notice_text("{sender} to {recipient}? {reason} {nobody} {}", stored(), "expired")
+    assert text == b"sip:alice@example.test to sip:bob@example.test? expired {nobody} {}"
+    notice = build_notice(b"sip:alice@example.test", text, policy, WALL, b"i", b"t")
+    assert notice.body == text
     assert notice.headers.get(b"route") == b"<sip:hop.test;lr>"
 
 
 @pytest.mark.parametrize("uri", [b"tel:+4930", b"sip:example.test", b"sip:a@h>\r\nEvil: 1"])
 def test_a_sender_who_cannot_be_written_to_gets_none(uri: bytes) -> None:
     with pytest.raises(MalformedMessage):
-        build_notice(uri, AOR, POLICY, WALL, b"i", b"t")
+        build_notice(uri, TEXT, POLICY, WALL, b"i", b"t")
 
 
 def test_without_registrar_there_is_no_notice() -> None:
     with pytest.raises(ValueError, match="registrar"):
-        build_notice(b"sip:alice@example.test", AOR, SiloPolicy(), WALL, b"i", b"t")
-    assert not may_notify(message(), ALICE, AOR, SiloPolicy(), NoticeMemory(), WALL)
+        build_notice(b"sip:alice@example.test", TEXT, SiloPolicy(), WALL, b"i", b"t")
+    assert not may_notify(stored(), Kind.OFFLINE, SiloPolicy(), NoticeMemory(), WALL)
 
 
 @pytest.mark.parametrize("content_type", [b"text/plain", b"TEXT/html; charset=x", b"text/x-anything"])
@@ -73,7 +90,7 @@ def test_a_text_is_told_of(content_type: bytes) -> None:
 @pytest.mark.parametrize(
     "content_type",
     [
-        b"message/imdn+xml", b"message/cpim", b"application/im-iscomposing+xml", b"application/octet-stream",
+        b"message/imdn+xml", b"message/cpim", b"application/octet-stream",
         b"multipart/mixed;boundary=text/plain", b"textual/plain", b"",
     ],
 )  # fmt: skip
@@ -107,7 +124,9 @@ def test_auto_submitted_no_is_a_person() -> None:
     ],
 )
 def test_nobody_is_told_for_or_by_the_registrar_or_by_himself(sender: str, recipient: str) -> None:
-    assert not may_notify(message(), sender, recipient, POLICY, NoticeMemory(), WALL)
+    row = stored()
+    row.sender, row.aor = sender, recipient
+    assert not may_notify(row, Kind.OFFLINE, POLICY, NoticeMemory(), WALL)
 
 
 def test_a_pair_is_told_once_a_period() -> None:
@@ -116,6 +135,7 @@ def test_a_pair_is_told_once_a_period() -> None:
     assert not memory.may_tell(ALICE, AOR, WALL + 59)
     assert memory.may_tell("carol@example.test", AOR, WALL + 59)
     assert memory.may_tell(ALICE, "dave@example.test", WALL + 59)
+    assert memory.may_tell(ALICE, AOR, WALL + 1, Kind.FAILED), "of another kind"
     assert memory.may_tell(ALICE, AOR, WALL + 60)
 
 
@@ -127,9 +147,9 @@ def test_a_clock_set_back_does_not_silence_for_ever() -> None:
 
 def test_what_is_not_told_is_not_noted() -> None:
     memory = NoticeMemory()
-    may_notify(message(content_type=b"Content-Type: message/imdn+xml"), ALICE, AOR, POLICY, memory, WALL)
+    may_notify(stored(content_type=b"Content-Type: message/imdn+xml"), Kind.OFFLINE, POLICY, memory, WALL)
     assert len(memory) == 0
-    assert may_notify(message(), ALICE, AOR, POLICY, memory, WALL)
+    assert may_notify(stored(), Kind.OFFLINE, POLICY, memory, WALL)
 
 
 def test_the_memory_is_bounded_and_forgets_the_oldest() -> None:

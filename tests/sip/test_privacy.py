@@ -1,0 +1,45 @@
+"""Checklist I1 and I2: whose asserted identity goes on, and to whom."""
+
+import pytest
+
+from msilod.sip.headers import Headers
+from msilod.sip.privacy import ASSERTED, PREFERRED, asks_for_id, guard_identity
+
+
+@pytest.mark.parametrize(
+    ("value", "asks"),
+    [
+        (b"id", True), (b"header; ID", True), (b"user;id;critical", True), (b"header, id", True),
+        (b"none", False), (b"identity", False), (b"", False), (b"user;header", False),
+    ],
+)  # fmt: skip
+def test_the_priv_value_id(value: bytes, asks: bool) -> None:
+    assert asks_for_id(value) is asks
+
+
+def guarded(is_from_trusted: bool, is_to_trusted: bool, privacy: bytes | None) -> Headers:
+    headers = Headers()
+    headers.add(b"P-Asserted-Identity", b"<sip:alice@example.test>")
+    headers.add(b"P-Asserted-Identity", b"<tel:+4930>")
+    headers.add(b"P-Preferred-Identity", b"<sip:alice@example.test>")
+    if privacy is not None:
+        headers.add(b"Privacy", privacy)
+    guard_identity(headers, is_from_trusted, is_to_trusted)
+    assert PREFERRED not in headers
+    return headers
+
+
+@pytest.mark.parametrize(
+    ("is_from_trusted", "is_to_trusted", "privacy", "values"),
+    [
+        (False, False, None, 0), (False, True, None, 0), (False, True, b"none", 0),
+        (True, False, None, 2), (True, False, b"none", 2), (True, True, b"id", 2),
+        (True, False, b"id", 0), (True, False, b"critical;id", 0), (True, False, b"critical", 2),
+    ],
+)  # fmt: skip
+def test_an_assertion_goes_only_from_and_hidden_only_to_trusted_ones(
+    is_from_trusted: bool, is_to_trusted: bool, privacy: bytes | None, values: int
+) -> None:
+    headers = guarded(is_from_trusted, is_to_trusted, privacy)
+    assert len(headers.get_all(ASSERTED)) == values
+    assert (headers.get(b"privacy") or b"") == (privacy or b"")
