@@ -171,7 +171,7 @@ class Deliverer:
 
     def heard(self, aor: str, ends: Sequence[BranchEnd]) -> None:
         """What contacts of `aor` said of themselves to an online MESSAGE holds for those to come."""
-        telling = [end for end in ends if end.tells_of_contact]
+        telling = [end for end in ends if end.binding is not None and end.tells_of_contact]
         if telling:
             note_contacts(self.schedule.memory(aor), telling, self.policy.retry, self.clock.wall())
 

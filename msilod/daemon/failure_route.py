@@ -69,8 +69,8 @@ class FailureRoute:
 
     def storing(self, row: StoredMessage) -> None:
         """The row is about to be stored: it is told what became of its first attempt."""
-        assert self.fork is not None
-        self.server.deliverer.mark_failed(row, self.fork.ends)
+        if self.fork is not None and row.aor == self.aor:
+            self.server.deliverer.mark_failed(row, self.fork.ends)
 
     def stored(self, row: StoredMessage, now: float) -> None:
         """The row is durable and the sender has his 202."""
