@@ -165,12 +165,7 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
             yield from ((key, problem) for problem in _uri_problem(values[key], key == "silo.registrar"))
     if config.registrar.min_expires > config.registrar.max_expires:
         yield "registrar.min_expires", "is more than max_expires; make it less"
-    for text in config.silo.extra_hdrs:
-        name = text.partition(":")[0]
-        if canonical(name.encode()) in KNOWN:
-            yield "silo.extra_hdrs", f"{name} has a meaning in SIP; write fields of your own, as X-Silo: yes"
-    if config.silo.failure_notice and not config.silo.registrar:
-        yield "silo.failure_notice", 'needs a sender; write registrar = "sip:registrar@example.test"'
+    yield from _silo_problems(config.silo)
     yield from _name_problems(config)
     yield from _network_problems(config)
     for origin in config.listen.ws_origins:
@@ -178,6 +173,15 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
             yield "listen.ws_origins", f"{origin!r} is no origin; write https://chat.example.test"
     if config.tls.private_key and not config.tls.certificate:
         yield "tls.private_key", "has no certificate beside it; name its PEM file in certificate"
+
+
+def _silo_problems(silo: SiloConfig) -> Iterator[tuple[str, str]]:
+    for text in silo.extra_hdrs:
+        name = text.partition(":")[0]
+        if canonical(name.encode()) in KNOWN:
+            yield "silo.extra_hdrs", f"{name} has a meaning in SIP; write fields of your own, as X-Silo: yes"
+    if silo.failure_notice and not silo.registrar:
+        yield "silo.failure_notice", 'needs a sender; write registrar = "sip:registrar@example.test"'
 
 
 def _name_problems(config: Config) -> Iterator[tuple[str, str]]:

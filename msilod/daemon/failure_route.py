@@ -29,7 +29,7 @@ MAX_RELAYS: Final = 8
 class FailureRoute:
     """The failure route of one fork; `aor` is whose contacts were tried, "" for somebody elsewhere."""
 
-    __slots__ = ("aor", "delivered", "fork", "incoming", "policy", "row", "server")
+    __slots__ = ("aor", "delivered", "fork", "incoming", "policy", "refused", "row", "server")
 
     def __init__(self, server: "Server", policy: Policy, incoming: "Incoming", aor: str) -> None:
         self.server = server
@@ -38,7 +38,7 @@ class FailureRoute:
         self.aor = aor
         self.fork: Fork | None = None
         self.row: StoredMessage | None = None
-        self.delivered = 0
+        self.delivered = self.refused = 0
 
     def failed(self, fork: Fork, status: int, now: float) -> None:
         """No branch took it: ask the policy."""
@@ -79,6 +79,9 @@ class FailureRoute:
         if self.delivered:
             deliverer.delivered_late(row, self.delivered, now)
             return
+        if self.refused:
+            deliverer.rejected_late(row, self.refused, now)
+            return
         if row.aor != self.aor:
             # Those of somebody else were tried, where the policy sent it; they say nothing of this recipient's.
             deliverer.stored(row, now)
@@ -98,8 +101,10 @@ class FailureRoute:
             self.delivered = status
             if self.row is not None:
                 deliverer.delivered_late(self.row, status, now)
-        elif status >= 600 and self.row is not None:
-            deliverer.rejected_late(self.row, status, now)
+        elif status >= 600:
+            self.refused = status
+            if self.row is not None:
+                deliverer.rejected_late(self.row, status, now)
         elif status:
             deliverer.heard(self.aor, [BranchEnd(status, None, target.binding)])
         if self.row is not None and self.row.aor == self.aor and target.binding is not None:
