@@ -37,7 +37,7 @@ from msilod.sip.flow import Flow
 from msilod.sip.message import Request, build_response
 from msilod.sip.parser import parse
 from msilod.sip.via import stamp_source
-from msilod.store.silo import Silo
+from msilod.store.silo import PAGE, Silo
 from msilod.transaction.layer import TransactionLayer
 from msilod.transport.transports import Transports
 
@@ -219,7 +219,7 @@ class Server:
         """Remember a page of who has mail; where the next one begins, "" when there is none."""
         page = self.store.recipients(after)
         self.mail.add_all(page)
-        if page:
+        if len(page) == PAGE:
             return page[-1]
         self.mail.complete()
         return ""

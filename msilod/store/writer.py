@@ -167,6 +167,10 @@ class InlineWriter(StoreWriter):
         finally:
             self._is_flushing = False
 
+    def lose(self) -> None:
+        """As a kill would: what was not flushed is gone."""
+        self._collected.clear()
+
     def withdraw(self, job: Job) -> bool:
         """Not flushed yet."""
         job.is_withdrawn = job in self._collected

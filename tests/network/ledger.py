@@ -1,0 +1,173 @@
+"""Ledger: what was promised and what was done, and the laws between the two.
+
+Rules: it sees the wires and the rows, never the daemon's mind. A message is known by its body. Each broken law is
+a line in `faults`, with the time and the message, so that the ladder can be read for it.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from msilod.sip.message import Request, Response
+from msilod.sip.parser import parse
+from tests.network.ladder import Address
+
+# Timer F, and the steps of the alarm.
+OPEN_FOR = 32.5
+
+
+@dataclass(slots=True)
+class Message:
+    """One text. `statuses` are the final answers its sender got, `taken` where and when a device said 2xx."""
+
+    name: bytes
+    recipient: str
+    lives: float = float("inf")
+    expires_at: float = float("inf")
+    statuses: list[int] = field(default_factory=list)
+    taken: list[tuple[float, Address]] = field(default_factory=list)
+    row: int = 0
+    heard_2xx: float | None = None
+    life_of_2xx: int = 0
+    is_tried: bool = False
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One MESSAGE transaction of the daemon to a contact."""
+
+    name: bytes
+    contact: Address
+    at: float
+    life: int
+    is_delivery: bool
+    is_over: bool = False
+
+
+class Ledger:
+    """`life` counts the daemon's starts."""
+
+    def __init__(self) -> None:
+        self.life = 0
+        self.messages: dict[bytes, Message] = {}
+        self.attempts: dict[bytes, Attempt] = {}
+        self.faults: list[str] = []
+        self._by_contact: dict[Address, list[Attempt]] = defaultdict(list)
+        self._newest_row: dict[str, int] = {}
+        self._newly_heard: list[Message] = []
+
+    def fault(self, at: float, text: str) -> None:
+        self.faults.append(f"{at:.3f} {text}")
+
+    # --- what senders and devices see ----------------------------------------------------------------
+
+    def sent(self, name: bytes, recipient: str, lives: float = float("inf")) -> None:
+        """`lives` is its Expires: seconds from its arrival at the daemon."""
+        self.messages[name] = Message(name, recipient, lives)
+
+    def answered(self, name: bytes, status: int) -> None:
+        self.messages[name].statuses.append(status)
+
+    def taken(self, name: bytes, at: float, device: Address) -> None:
+        self.messages[name].taken.append((at, device))
+
+    # --- what rows say -------------------------------------------------------------------------------
+
+    def stored(self, name: bytes, row: int) -> None:
+        message = self.messages.get(name)
+        if message is not None:
+            message.row = row
+
+    # --- what the daemon sends and has heard ---------------------------------------------------------
+
+    def left(self, data: bytes, destination: Address, at: float) -> None:
+        """Something left the daemon."""
+        if not data.startswith(b"MESSAGE "):
+            return
+        request = parse(data)
+        assert isinstance(request, Request)
+        branch = request.via.branch
+        message = self.messages.get(request.body)
+        if branch in self.attempts or message is None:
+            return
+        is_delivery = len(request.headers.split(b"via")) == 1
+        attempt = Attempt(request.body, destination, at, self.life, is_delivery)
+        self.attempts[branch] = attempt
+        self._check_repeat(attempt, message)
+        if is_delivery:
+            self._check_delivery(attempt, message)
+        self._by_contact[destination].append(attempt)
+
+    def _check_repeat(self, attempt: Attempt, message: Message) -> None:
+        """Law 2: once a 2xx is heard and committed, the message is not sent again."""
+        if message.heard_2xx is None:
+            return
+        # A relay that a dead process had made left no row: the sender's copy is a new message to the next one.
+        if message.life_of_2xx == self.life or (attempt.is_delivery and message.row):
+            self.fault(attempt.at, f"{message.name!r} sent again to {attempt.contact} after its 2xx")
+
+    def _check_delivery(self, attempt: Attempt, message: Message) -> None:
+        """Law 4: one in flight per contact, rows for the first time in their order; never past expiry."""
+        for other in self._by_contact[attempt.contact]:
+            is_open = not other.is_over and other.life == self.life and other.at > attempt.at - OPEN_FOR
+            if is_open and other.is_delivery:
+                self.fault(attempt.at, f"{attempt.name!r} sent beside {other.name!r} to {attempt.contact}")
+        if message.row and not message.is_tried:
+            message.is_tried = True
+            newest = self._newest_row.get(message.recipient, 0)
+            if message.row < newest:
+                self.fault(attempt.at, f"{message.name!r} (row {message.row}) first sent after row {newest}")
+            self._newest_row[message.recipient] = max(newest, message.row)
+        if attempt.at > message.expires_at + 1:
+            self.fault(attempt.at, f"{message.name!r} sent after it had expired")
+
+    def heard(self, batch: Sequence[bytes], at: float) -> None:
+        """These have arrived at the daemon; what follows from them is committed, unless `undo` comes."""
+        self._newly_heard.clear()
+        for data in batch:
+            if data.startswith(b"SIP/2.0 ") and data[8:9] != b"1":
+                response = parse(data)
+                assert isinstance(response, Response)
+                self._final(response, at)
+            elif data.startswith(b"MESSAGE "):
+                message = self.messages.get(data.rpartition(b"\r\n\r\n")[2])
+                if message is not None and not message.row:
+                    message.expires_at = at + message.lives
+
+    def _final(self, response: Response, at: float) -> None:
+        attempt = self.attempts.get(response.via.branch) if response.via is not None else None
+        if attempt is None or attempt.life != self.life:
+            return
+        attempt.is_over = True
+        message = self.messages[attempt.name]
+        if response.status < 300 and message.heard_2xx is None:
+            message.heard_2xx = at
+            message.life_of_2xx = self.life
+            self._newly_heard.append(message)
+
+    def undo(self) -> None:
+        """The daemon died with the last batch in its hands."""
+        for message in self._newly_heard:
+            message.heard_2xx = None
+
+    def unreachable(self, contact: Address) -> None:
+        """ICMP or a closed connection: nothing to that contact is open any more."""
+        for attempt in self._by_contact.get(contact, ()):
+            attempt.is_over = True
+
+    # --- the end -------------------------------------------------------------------------------------
+
+    def settle(self, rows: dict[bytes, tuple[str, str]], at: float) -> None:
+        """All is quiet; `rows` are those left in the silo: name to (state, reason)."""
+        for name, message in self.messages.items():
+            is_kept = name in rows
+            is_promised = any(status < 300 for status in message.statuses)
+            is_expired = message.expires_at <= at
+            if is_promised and not (message.taken or is_kept or is_expired):
+                self.fault(at, f"{name!r} was answered {message.statuses} and is lost")
+            if 200 in message.statuses and not message.taken:
+                self.fault(at, f"{name!r} was answered 200, but no device has it")
+            if is_kept and (rows[name][0] != "rejected" or not rows[name][1]):
+                self.fault(at, f"{name!r} is still {rows[name]} though its recipient is here")
+            if is_kept and message.heard_2xx is not None:
+                self.fault(at, f"{name!r} is still {rows[name]} after its 2xx")

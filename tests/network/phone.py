@@ -1,0 +1,263 @@
+"""Phone: a user agent for the virtual network: registers and refreshes, texts, takes texts, calls and is called.
+
+Rules: it does what phones do, also the unpleasant: it may answer late or never, refuse, repeat, vanish without a
+word and come back on another port. `answers` and `rings` are what it does with a MESSAGE and an INVITE: pairs of
+seconds and status. All it says and takes is told to the ledger.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import count
+
+from msilod.sip.message import Response
+from tests.network.agent import LIFE, Agent, Asked, Fields, Served
+from tests.network.calls import Call, called
+from tests.network.ladder import Address
+from tests.network.ledger import Ledger
+from tests.network.wires import Timer, Wires
+
+Script = Sequence[tuple[float, int]]
+TAKES: Script = ((0.03, 200),)
+SILENT: Script = ()
+LATE: Script = ((20.0, 200),)
+ANSWERS_A_CALL: Script = ((0.1, 180), (1.5, 200))
+_serial = count(1)
+
+
+class Phone(Agent):
+    """`user`@example.test at `address`."""
+
+    def __init__(
+        self, wires: Wires, ledger: Ledger, user: str, address: Address, server: Address, stream: bool = False
+    ) -> None:
+        super().__init__(wires, address, server)
+        self.ledger = ledger
+        self.user = user
+        self.wants_stream = stream
+        self.expires = 120
+        self.answers: Script = TAKES
+        self.rings: Script = ANSWERS_A_CALL
+        self.headers: Fields = ()
+        self.merges = False
+        self.is_registered = False
+        self.calls: list[Call] = []
+        self._names = count(1)
+        self._refresh: Timer | None = None
+        self._call_id = b""
+        self._cseq = 0
+        self._invites: dict[bytes, Served] = {}
+
+    # --- life ----------------------------------------------------------------------------------------
+
+    def boot(self) -> None:
+        """Switch on and register, as a phone that has just been started does."""
+        self.switch_on()
+        self._call_id = f"boot{next(_serial)}@{self.user}".encode()
+        self.register()
+
+    def die(self) -> None:
+        """Without a word."""
+        self.switch_off()
+        self.is_registered = False
+        for call in self.calls:
+            call.ending = call.ending or "died"
+        self._stop_refreshing()
+
+    def move(self, port: int) -> None:
+        """Another port, as after a restart or from another NAT binding; it does not register by itself."""
+        self.die()
+        self.address = (self.address[0], port)
+
+    # --- words ---------------------------------------------------------------------------------------
+
+    @property
+    def aor(self) -> str:
+        return f"sip:{self.user}@example.test"
+
+    @property
+    def contact(self) -> str:
+        tail = ";transport=tcp" if self.wants_stream else ""
+        return f"sip:{self.user}@{self.address[0]}:{self.address[1]}{tail}"
+
+    @property
+    def via(self) -> bytes:
+        transport = "TCP" if self.wants_stream else "UDP"
+        return f"SIP/2.0/{transport} {self.address[0]}:{self.address[1]}".encode()
+
+    def head(self, method: str, uri: str, to: str, call_id: bytes, cseq: int, branch: bytes) -> bytes:
+        """Request line and the fields that every request has."""
+        lines = (
+            f"{method} {uri} SIP/2.0\r\n"
+            f"Via: {self.via.decode()};rport;branch={branch.decode()}\r\nMax-Forwards: 70\r\n"
+            f"From: <{self.aor}>;tag=f{self.address[1]}{cseq}\r\nTo: <{to}>\r\n"
+            f"Call-ID: {call_id.decode()}\r\nCSeq: {cseq} {method}\r\n"
+        )
+        return lines.encode()
+
+    def register(self, expires: int | None = None) -> None:
+        """REGISTER, and again before it runs out; `expires` 0 takes it back."""
+        expires = self.expires if expires is None else expires
+        self._stop_refreshing()
+        self._cseq += 1
+        branch = self.branch()
+        head = self.head("REGISTER", "sip:example.test", self.aor, self._call_id, self._cseq, branch)
+        tail = f"Contact: <{self.contact}>\r\nExpires: {expires}\r\nContent-Length: 0\r\n\r\n"
+        self.ask(head + tail.encode(), branch, b"REGISTER", partial(self._registered, expires))
+
+    def _registered(self, expires: int, response: Response | None) -> None:
+        if response is not None and response.status < 200:
+            return
+        is_taken = response is not None and response.status < 300
+        self.is_registered = is_taken and expires > 0
+        if expires:
+            wait = expires * 0.8 if is_taken else 5.0
+            self._stop_refreshing()
+            self._refresh = self.wires.after(wait, self.register)
+
+    def _stop_refreshing(self) -> None:
+        if self._refresh is not None:
+            self._refresh.cancel()
+            self._refresh = None
+
+    def text(self, user: str, extra: str = "", lives: float = float("inf"), name: bytes = b"") -> Asked:
+        """A MESSAGE to `user`; its body is its name in the ledger. `lives` is what `extra` says of Expires."""
+        name = name or f"{self.user}{self.address[0].rpartition('.')[2]}-{next(self._names)}".encode()
+        branch = self.branch()
+        to = f"sip:{user}@example.test"
+        head = self.head("MESSAGE", to, to, name + b"@" + self.user.encode(), 1, branch)
+        tail = f"{extra}Content-Type: text/plain\r\nContent-Length: {len(name)}\r\n\r\n".encode()
+        self.ledger.sent(name, user, lives)
+        return self.ask(head + tail + name, branch, b"MESSAGE", partial(self._texted, name))
+
+    def _texted(self, name: bytes, response: Response | None) -> None:
+        if response is not None and response.status >= 200:
+            self.ledger.answered(name, response.status)
+
+    # --- what comes ----------------------------------------------------------------------------------
+
+    def requested(self, served: Served) -> None:
+        """By method."""
+        method = served.request.method
+        if method == b"MESSAGE":
+            self._taken_up(served)
+        elif method == b"INVITE":
+            self._called(served)
+        elif method == b"CANCEL":
+            self._cancelled(served)
+        elif method == b"BYE":
+            self._hung_up(served)
+        else:
+            served.respond(200)
+
+    def _taken_up(self, served: Served) -> None:
+        if self.merges and self._is_merged(served):
+            served.respond(482)
+            return
+        for seconds, status in self.answers:
+            self.wires.after(seconds, partial(self._answer, served, status))
+
+    def _is_merged(self, served: Served) -> bool:
+        """RFC 3261 §8.2.2.2: the same request on another branch, while its transaction lives."""
+        new = served.request
+        return any(
+            (other.request.call_id, other.request.cseq, other.request.headers.get(b"from"))
+            == (new.call_id, new.cseq, new.headers.get(b"from"))
+            and other is not served
+            and other.request.method == new.method
+            and self.wires.now - other.at < LIFE
+            for other in self.served.values()
+        )
+
+    def _answer(self, served: Served, status: int) -> None:
+        if not self.is_alive or served.status >= 200 or served not in self.served.values():
+            return
+        if 200 <= status < 300:
+            self.ledger.taken(served.request.body, self.wires.now, self.address)
+        served.respond(status, self.headers if status >= 300 else ())
+
+    # --- calls ---------------------------------------------------------------------------------------
+
+    def call(self, user: str, hangs_up_after: float = 3.0, cancels_after: float | None = None) -> Call:
+        """INVITE `user`; hang up after so long, or think better of it while it rings."""
+        branch, call_id = self.branch(), f"call{next(_serial)}@{self.user}".encode()
+        to = f"sip:{user}@example.test"
+        head = self.head("INVITE", to, to, call_id, 1, branch)
+        own = f"<{self.aor}>;tag=f{self.address[1]}1".encode()
+        call = Call(call_id, own, f"<{to}>".encode())
+        self.calls.append(call)
+        data = head + f"Contact: <{self.contact}>\r\nContent-Length: 0\r\n\r\n".encode()
+        heard = partial(self._call_answered, call, hangs_up_after)
+        self.ask(data, branch, b"INVITE", heard)
+        if cancels_after is not None:
+            self.wires.after(cancels_after, partial(self._cancel, call, data, branch))
+        return call
+
+    def _call_answered(self, call: Call, hangs_up_after: float, response: Response | None) -> None:
+        if response is None or response.status >= 300:
+            call.status = response.status if response is not None else 0
+            call.ending = call.ending or ("refused" if response is not None else "no answer")
+        elif response.status < 200:
+            call.is_ringing = True
+        else:
+            call.learn_from_answer(response)
+            self.transmit(call.request(b"ACK", self.branch(), self.via, 1))
+            if not call.is_talking and not call.ending:
+                call.is_talking, call.status = True, response.status
+                self.wires.after(hangs_up_after, partial(self.hang_up, call))
+
+    def hang_up(self, call: Call) -> None:
+        """BYE, unless the other side was quicker."""
+        if self.is_alive and call.is_talking:
+            call.is_talking = False
+            branch = self.branch()
+            self.ask(
+                call.request(b"BYE", branch, self.via), branch, b"BYE", partial(self._bye_answered, call)
+            )
+
+    def _bye_answered(self, call: Call, response: Response | None) -> None:
+        if response is None or response.status >= 200:
+            call.ending = call.ending or ("hung up" if response is not None else "no answer to BYE")
+
+    def _cancel(self, call: Call, invite: bytes, branch: bytes) -> None:
+        """§9.1: only while it rings."""
+        if self.is_alive and call.is_ringing and not (call.is_talking or call.ending):
+            call.is_cancelled = True
+            head = invite.partition(b"Contact:")[0].replace(b"INVITE", b"CANCEL")
+            self.ask(head + b"Content-Length: 0\r\n\r\n", branch, b"CANCEL", lambda response: None)
+
+    def _called(self, served: Served) -> None:
+        call = called(served.request, self.tag)
+        self.calls.append(call)
+        self._invites[served.request.call_id] = served
+        for seconds, status in self.rings:
+            self.wires.after(seconds, partial(self._pick_up, served, call, status))
+
+    def _pick_up(self, served: Served, call: Call, status: int) -> None:
+        if not self.is_alive or served.status >= 200:
+            return
+        call.is_ringing = status < 200
+        if status >= 300:
+            call.ending, call.status = "refused", status
+        elif status >= 200:
+            call.is_talking, call.status = True, status
+        served.respond(status, [(b"Contact", f"<{self.contact}>".encode()), *_recorded(served)])
+
+    def _cancelled(self, cancel: Served) -> None:
+        invite = self.served.get(cancel.request.via.branch + b"INVITE")
+        cancel.respond(200 if invite is not None else 481)
+        if invite is not None and invite.status < 200:
+            invite.respond(487)
+            for call in self.calls:
+                if call.call_id == invite.request.call_id and not call.is_caller:
+                    call.is_ringing, call.ending, call.status = False, "cancelled", 487
+
+    def _hung_up(self, bye: Served) -> None:
+        found = [call for call in self.calls if call.call_id == bye.request.call_id]
+        bye.respond(200 if found else 481)
+        for call in found:
+            call.is_talking, call.ending = False, call.ending or "hung up"
+
+
+def _recorded(served: Served) -> Fields:
+    """§12.1.1: the route set goes back as it came."""
+    return [(b"Record-Route", value) for value in served.request.headers.split(b"record-route")]

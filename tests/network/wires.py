@@ -1,0 +1,202 @@
+"""Wires: an in-memory network on trio's virtual clock, for datagrams and streams.
+
+Rules: chance comes from the `random` that is given and from nowhere else; all that happens is an entry of one
+queue, ordered by its virtual time, so that a seed is one history. Datagrams are lost, doubled, delayed and so
+reordered; streams are delayed, cut in pieces anywhere, reset and stalled, never reordered. A host that is `cut`
+off hears and says nothing. A datagram to a port that nobody has comes back as ICMP would tell it.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from heapq import heappop, heappush
+from itertools import count
+from random import Random
+
+import trio
+
+from tests.network.ladder import Address, Ladder
+
+Hear = Callable[[bytes, Address], None]
+Unreachable = Callable[[bytes, Address], None]
+# A stalled segment is tried again as TCP would.
+STALLED = 0.7
+
+
+@dataclass(slots=True)
+class Weather:
+    """`loss` and `copies` are shares of all datagrams; `stray` the share that takes up to a second longer."""
+
+    loss: float = 0.0
+    copies: float = 0.0
+    stray: float = 0.0
+    delay: tuple[float, float] = (0.001, 0.02)
+
+
+class Timer:
+    """Something to happen; `cancel` and it will not."""
+
+    __slots__ = ("act",)
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self.act: Callable[[], None] | None = act
+
+    def cancel(self) -> None:
+        self.act = None
+
+
+class Wires:
+    """The network. `run` is its one task."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.weather = Weather()
+        self.ladder = Ladder()
+        self.cut: set[str] = set()
+        self._ports: dict[Address, Hear] = {}
+        self._listening: dict[Address, Callable[[End], object]] = {}
+        self._queue: list[tuple[float, int, Timer]] = []
+        self._serial = count()
+        self._scope = trio.CancelScope()
+
+    # --- time ----------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> float:
+        return trio.current_time()
+
+    def after(self, seconds: float, act: Callable[[], None]) -> Timer:
+        """`act()` in so many seconds."""
+        at, timer = self.now + seconds, Timer(act)
+        heappush(self._queue, (at, next(self._serial), timer))
+        if at < self._scope.deadline:
+            self._scope.deadline = at
+        return timer
+
+    async def run(self) -> None:
+        """Forever; what is due happens in its order."""
+        while True:
+            at = self._queue[0][0] if self._queue else float("inf")
+            with trio.CancelScope(deadline=at) as self._scope:
+                await trio.sleep_forever()
+            while self._queue and self._queue[0][0] <= self.now:
+                act = heappop(self._queue)[2].act
+                if act is not None:
+                    act()
+
+    # --- datagrams -----------------------------------------------------------------------------------
+
+    def bind(self, address: Address, hear: Hear) -> None:
+        """Datagrams to `address` are heard from now on."""
+        self._ports[address] = hear
+
+    def unbind(self, address: Address) -> None:
+        """The port is closed; connections that are open go on."""
+        self._ports.pop(address, None)
+        self._listening.pop(address, None)
+
+    def datagram(
+        self, source: Address, destination: Address, data: bytes, told: Unreachable | None = None
+    ) -> None:
+        """Send; `told` hears of a closed port."""
+        weather, random = self.weather, self.random
+        if self.is_parted(source, destination) or random.random() < weather.loss:
+            self.ladder.arrow(self.now, source, destination, data, "lost")
+            return
+        self.ladder.arrow(self.now, source, destination, data)
+        for _ in range(2 if random.random() < weather.copies else 1):
+            self.after(self.delay(), lambda: self._arrive(source, destination, data, told))
+
+    def delay(self) -> float:
+        """One way, in seconds."""
+        longer = self.random.random() if self.random.random() < self.weather.stray else 0.0
+        return self.random.uniform(*self.weather.delay) + longer
+
+    def is_parted(self, one: Address, other: Address) -> bool:
+        """No way between these two."""
+        return not self.cut.isdisjoint((one[0], other[0]))
+
+    def _arrive(self, source: Address, destination: Address, data: bytes, told: Unreachable | None) -> None:
+        hear = self._ports.get(destination)
+        if hear is not None:
+            hear(data, source)
+        elif told is not None:
+            self.ladder.arrow(self.now, destination, source, data, "ICMP: port unreachable")
+            self.after(self.delay(), lambda: told(data, destination))
+
+    # --- streams -------------------------------------------------------------------------------------
+
+    def listen(self, address: Address, accept: Callable[["End"], object]) -> None:
+        """Connections to `address` are accepted from now on."""
+        self._listening[address] = accept
+
+    def connect(self, source: Address, destination: Address) -> "End | None":
+        """A connection, at once; None when nobody listens or there is no way."""
+        accept = self._listening.get(destination)
+        if accept is None or self.is_parted(source, destination):
+            return None
+        near, far = End(self, source, destination), End(self, destination, source)
+        near.other, far.other = far, near
+        accept(far)
+        return near
+
+
+class End:
+    """One end of a connection. `hear` gets its bytes, `ended` is called once when the other end has gone."""
+
+    def __init__(self, wires: Wires, own: Address, peer: Address) -> None:
+        self.wires = wires
+        self.own = own
+        self.peer = peer
+        self.other: End | None = None
+        self.is_open = True
+        self.hear: Callable[[bytes], None] = _deaf
+        self.ended: Callable[[], None] = _nothing
+        self._next_at = 0.0
+        self._under_way: deque[Callable[[], None]] = deque()
+
+    def send(self, data: bytes) -> None:
+        """In order, in pieces; lost when the connection is gone."""
+        if self.is_open:
+            self.wires.ladder.arrow(self.wires.now, self.own, self.peer, data, "tcp")
+            at = self.wires.random.randrange(len(data) + 1)
+            for piece in (data[:at], data[at:]):
+                if piece:
+                    self._in_order(partial(self._give, piece))
+
+    def close(self) -> None:
+        """Both ends are over, the other one hears of it a little later."""
+        if self.is_open:
+            self.is_open = False
+            self._in_order(self._tell_ended)
+
+    def _in_order(self, act: Callable[[], None]) -> None:
+        wires = self.wires
+        self._next_at = max(self._next_at + 1e-6, wires.now + wires.delay())
+        self._under_way.append(act)
+        wires.after(self._next_at - wires.now, self._pass)
+
+    def _pass(self) -> None:
+        """The oldest that is under way gets through, unless there is no way."""
+        if self.wires.is_parted(self.own, self.peer):
+            self.wires.after(STALLED, self._pass)
+        else:
+            self._under_way.popleft()()
+
+    def _give(self, data: bytes) -> None:
+        if self.other is not None and self.other.is_open:
+            self.other.hear(data)
+
+    def _tell_ended(self) -> None:
+        if self.other is not None and self.other.is_open:
+            self.other.is_open = False
+            self.other.ended()
+
+
+def _deaf(data: bytes) -> None:
+    """Nobody listens yet."""
+
+
+def _nothing() -> None:
+    """Nobody cares yet."""

@@ -1,0 +1,202 @@
+"""World: the whole daemon on a virtual clock, the wires, and the phones around it.
+
+Rules: the daemon is `msilod.daemon.server.Server` itself with a SQLite file; only its sockets, its clock and the
+writer's thread are replaced (a clock that jumps when all sleep must never run beside a live thread). `crash`
+is a kill: what was not committed is lost, what was not sent is not sent. Nothing here sleeps for real.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import structlog
+import trio
+from trio.testing import MockClock
+
+from msilod.config import Config
+from msilod.daemon.clock import Clock
+from msilod.daemon.server import Server
+from msilod.store.silo import Silo
+from msilod.store.writer import InlineWriter
+from tests.network.ladder import Address
+from tests.network.ledger import Ledger
+from tests.network.phone import Phone
+from tests.network.transports import VirtualTransports
+from tests.network.wires import Wires
+
+SERVER: Address = ("192.0.2.1", 5060)
+# 2026-11-24 10:00 UTC.
+EPOCH = 1_795_600_800.0
+DOMAIN = "example.test"
+
+
+class VirtualClock(Clock):
+    """`jump` is somebody setting the system's clock."""
+
+    def __init__(self) -> None:
+        self.offset = EPOCH
+
+    def wall(self) -> float:
+        """Seconds since 1970."""
+        return self.now() + self.offset
+
+    def jump(self, seconds: float) -> None:
+        self.offset += seconds
+
+
+class World:
+    """One daemon at a time on one file, and everything around it."""
+
+    def __init__(
+        self, folder: Path, nursery: trio.Nursery, seed: int = 0, config: Config | None = None
+    ) -> None:
+        self.random = Random(seed)
+        self.folder = folder
+        self.config = msgspec.structs.replace(config or Config(), domains=[DOMAIN])
+        self.wires = Wires(self.random)
+        self.ladder = self.wires.ladder
+        self.ledger = Ledger()
+        self.clock = VirtualClock()
+        self.phones: list[Phone] = []
+        self.server: Server
+        self.silo: Silo
+        self.transports: VirtualTransports
+        self.is_up = False
+        self.crash_in: str = ""
+        self._nursery = nursery
+        self._scope = trio.CancelScope()
+        nursery.start_soon(self.wires.run)
+
+    # --- the daemon ----------------------------------------------------------------------------------
+
+    async def start(self) -> Server:
+        """A daemon on the file, new or as it was left."""
+        limits = self.config.silo
+        self.silo = Silo(self.folder / "silo.db", "silo", limits.max_messages, limits.max_bytes)
+        self.silo.start("node", None)
+        self.ledger.life += 1
+        for name, row in self._read("SELECT CAST(body AS BLOB), id FROM silo"):
+            self.ledger.stored(bytes(name), row)
+        await self._nursery.start(self._serve)
+        self.is_up = True
+        self.ladder.note(self.wires.now, f"daemon {self.ledger.life} is up")
+        return self.server
+
+    async def _serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        self.transports = VirtualTransports(self.wires, SERVER, self)
+        async with trio.open_nursery() as nursery:
+            self._scope = nursery.cancel_scope
+            self.server = Server(self.config, self.clock, self.transports, self.silo, nursery)
+            self.server.silo.observers.append(
+                lambda transaction, row, now: self.ledger.stored(row.body, row.id)
+            )
+            await self.server.run(task_status.started)
+            nursery.cancel_scope.cancel()
+
+    def crash(self) -> None:
+        """A kill -9: whatever is not on the disk is gone."""
+        writer = self.silo.writer
+        assert isinstance(writer, InlineWriter)
+        writer.lose()
+        self.is_up = False
+        self.ladder.note(self.wires.now, "daemon is killed")
+        self.transports.die()
+        self._scope.cancel()
+        self.silo.close()
+
+    async def restart(self, down_for: float = 1.0) -> Server:
+        """Killed, if it still lives, and started again."""
+        if self.is_up:
+            self.crash()
+        await trio.sleep(down_for)
+        return await self.start()
+
+    # --- what the transports tell ---------------------------------------------------------------------
+
+    def sent(self, data: bytes, destination: Address) -> None:
+        self.ledger.left(data, destination, self.wires.now)
+
+    def arriving(self, batch: Sequence[bytes]) -> None:
+        self.ledger.heard(batch, self.wires.now)
+
+    def arrived(self) -> None:
+        """`crash_in` kills once in the middle of a batch: before its commit, or after it and before its answers."""
+        if self.crash_in == "before commit":
+            self.crash_in = ""
+            self.ledger.undo()
+            self.crash()
+            return
+        self.transports.is_dead = self.crash_in == "before answers"
+        self.server.after_batch()
+        if self.transports.is_dead:
+            self.crash_in = ""
+            self.crash()
+
+    def unreachable(self, peer: Address) -> None:
+        self.ledger.unreachable(peer)
+
+    # --- around it -----------------------------------------------------------------------------------
+
+    def phone(self, user: str, stream: bool = False) -> Phone:
+        """A phone of `user` on a host of its own; `boot` it."""
+        address = (f"198.51.100.{len(self.phones) + 1}", 5060)
+        made = Phone(self.wires, self.ledger, user, address, SERVER, stream)
+        self.phones.append(made)
+        return made
+
+    def rows(self) -> dict[bytes, tuple[str, str]]:
+        """What is in the silo: body to state and reason."""
+        found = self._read(
+            "SELECT body, state, coalesce(last_status, '') || last_reason FROM silo ORDER BY id"
+        )
+        return {bytes(body): (str(state), str(reason)) for body, state, reason in found}
+
+    def _read(self, sql: str) -> list[Any]:
+        return self.silo._read(sql)
+
+    def left_over(self) -> dict[str, int]:
+        """What the daemon still has in memory; all zero when all is quiet."""
+        server = self.server
+        return {
+            "transactions": server.layer.open_transactions,
+            "remembered": server.layer.remembered,
+            "runs": len(server.deliverer.runs),
+            "live": len(server.deliverer.live),
+            "only": len(server.deliverer.only),
+            "watchers": len(server.deliverer.watchers),
+            "invites": len(server.forwarder.invites),
+            "waiting rows": server.silo.waiting_rows,
+            "internal errors": server.counters.internal_errors,
+        }
+
+
+Story = Callable[[World], Awaitable[None]]
+
+
+def play(folder: Path, story: Story, seed: int = 0, config: Config | None = None) -> World:
+    """Start a daemon, let the story happen, and hand the world back with what the ledger found.
+
+    Raises AssertionError with the ladder for whatever the daemon logged as an error.
+    """
+    made: list[World] = []
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            world = World(folder, nursery, seed, config)
+            made.append(world)
+            await world.start()
+            await story(world)
+            if world.is_up:
+                world.crash()
+            nursery.cancel_scope.cancel()
+
+    # What trio itself leaves to chance (which of two tasks that are due runs first) is the seed's as well.
+    vars(trio._core._run).update(_ALLOW_DETERMINISTIC_SCHEDULING=True)
+    trio._core._run._r.seed(seed)
+    with structlog.testing.capture_logs() as logs:
+        trio.run(main, clock=MockClock(autojump_threshold=0))
+    errors = [entry for entry in logs if entry["log_level"] == "error"]
+    assert not errors, f"{errors}\n{made[0].ladder.draw()}"
+    return made[0]
