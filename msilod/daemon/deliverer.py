@@ -68,7 +68,7 @@ class Deliverer:
         self.counters = counters
         self.random = random
         self.runs: dict[str, DeliveryRun] = {}
-        self.live: dict[str, dict[ContactKey, int]] = {}
+        self.live: dict[str, dict[ContactKey, set[int]]] = {}
         self.only: dict[str, frozenset[int]] = {}
         self.watchers: dict[str, list[Watcher]] = {}
 
@@ -132,8 +132,9 @@ class Deliverer:
             run = self.runs[aor] = DeliveryRun(aor, self.policy, self.schedule.memory(aor))
             if only:
                 self.only[aor] = only
-            for key, row_id in self.live.get(aor, {}).items():
-                run.busy(key, row_id)
+            for key, row_ids in self.live.get(aor, {}).items():
+                for row_id in row_ids:
+                    run.busy(key, row_id)
         self._perform(run, run.offer(contacts, self.clock.wall(), others), now)
 
     def is_running(self, aor: str) -> bool:
@@ -158,8 +159,8 @@ class Deliverer:
     ) -> None:
         """As `stored`, but these contacts have just failed; the live ones are the row's attempt."""
         self.mail.add(row.aor)
-        if live:
-            self.live.setdefault(row.aor, {}).update(dict.fromkeys(live, row.id))
+        for key in live:
+            self._occupy(row, key)
         memory = self.schedule.memory(row.aor)
         remember(memory, row.id, ends, self.policy.retry, self.clock.wall())
         tried = {contact_key(end.binding) for end in ends if end.binding is not None}
@@ -193,19 +194,28 @@ class Deliverer:
         if run is not None:
             self._perform(run, run.ended(row.id, self.clock.wall()), now)
 
-    def free(self, aor: str, key: ContactKey, is_silent: bool, now: float) -> None:
-        """A live branch has ended; the contact may have the next MESSAGE, unless it was silent."""
-        live = self.live.get(aor)
-        row_id = live.pop(key, None) if live is not None else None
-        if row_id is None:
+    def _occupy(self, row: StoredMessage, key: ContactKey) -> None:
+        self.live.setdefault(row.aor, {}).setdefault(key, set()).add(row.id)
+        run = self.runs.get(row.aor)
+        if run is not None:
+            run.busy(key, row.id)
+
+    def free(self, row: StoredMessage, key: ContactKey, is_silent: bool, now: float) -> None:
+        """A live branch of `row` has ended; after the last one the contact may have the next, unless silent."""
+        live = self.live.get(row.aor, {})
+        row_ids = live.get(key, set())
+        if row.id not in row_ids:
             return
+        row_ids.discard(row.id)
+        if not row_ids:
+            del live[key]
         if not live:
-            del self.live[aor]
-        run = self.runs.get(aor)
+            del self.live[row.aor]
+        run = self.runs.get(row.aor)
         if run is None:
             return
         wall = self.clock.wall()
-        steps = run.failed(row_id, key, "timeout", wall) if is_silent else run.free(key, wall)
+        steps = run.failed(row.id, key, "timeout", wall) if is_silent else run.free(key, row.id, wall)
         self._perform(run, steps, now)
 
     def gone(self, binding: Binding, now: float) -> None:
@@ -287,6 +297,9 @@ class Deliverer:
     def _send_on(self, run: DeliveryRun, step: Send, flow: Flow | None, now: float) -> None:
         if flow is None:
             self._unreachable(run, step, now)
+            return
+        if not run.wants(step.row.id):
+            self._perform(run, run.unsent(step.row.id, step.contact.key, self.clock.wall()), now)
             return
         binding = step.contact.binding
         hop = next_hop_of(step.row, binding, self.policy)

@@ -107,5 +107,5 @@ class FailureRoute:
                 deliverer.rejected_late(self.row, status, now)
         elif status:
             deliverer.heard(self.aor, [BranchEnd(status, None, target.binding)])
-        if self.row is not None and self.row.aor == self.aor and target.binding is not None:
-            deliverer.free(self.aor, contact_key(target.binding), status == 0, now)
+        if self.row is not None and target.binding is not None:
+            deliverer.free(self.row, contact_key(target.binding), status == 0, now)

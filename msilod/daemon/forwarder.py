@@ -180,6 +180,9 @@ class Fork:
             paths.dial(target, partial(self._start, target))
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
+        if self.decided:
+            # A 2xx came while we dialled: this branch is never begun.
+            return
         if flow is None:
             self._silent(target, NO_TRANSPORT, now)
         else:

@@ -52,7 +52,7 @@ class DeliveryRun:
         self.memory.begin()
         self._contacts = self.memory.contacts
         self._hand = Hand(self.memory)
-        self._busy: dict[ContactKey, int] = {}
+        self._busy: dict[ContactKey, set[int]] = {}
         self._claims = Claims()
         self._flights = 0
         self._settling = 0
@@ -86,20 +86,25 @@ class DeliveryRun:
 
     def withdraw(self, key: ContactKey, now: float) -> list[Step]:
         """The binding is gone or its flow has closed. A MESSAGE on the wire to it still ends by itself."""
-        self._busy.pop(key, None)
         self._contacts.withdraw(key)
         return self._advance([], now)
 
-    def busy(self, key: ContactKey, row_id: int | None = None) -> None:
+    def busy(self, key: ContactKey, row_id: int) -> None:
         """A live branch of an online MESSAGE occupies this contact; it is the attempt of `row_id`."""
-        self._busy[key] = row_id or 0
+        self._busy.setdefault(key, set()).add(row_id)
         self._contacts.mark_busy(key, True)
 
-    def free(self, key: ContactKey, now: float) -> list[Step]:
-        """That branch has ended."""
-        self._busy.pop(key, None)
-        self._contacts.mark_busy(key, False)
+    def free(self, key: ContactKey, row_id: int, now: float) -> list[Step]:
+        """That branch has ended; its contact is free after the last of them."""
+        self._leave(key, row_id)
         return self._advance([], now)
+
+    def _leave(self, key: ContactKey, row_id: int) -> None:
+        row_ids = self._busy.get(key, set())
+        row_ids.discard(row_id)
+        if not row_ids:
+            self._busy.pop(key, None)
+            self._contacts.mark_busy(key, False)
 
     # --- rows ----------------------------------------------------------------------------------------
 
@@ -189,6 +194,17 @@ class DeliveryRun:
             self._contacts.drop_if_gone(contact)
         return self._advance([], now)
 
+    def wants(self, row_id: int) -> bool:
+        """False when the row has ended while a way to the contact was sought."""
+        return self._hand.live(row_id) is not None
+
+    def unsent(self, row_id: int, key: ContactKey, now: float) -> list[Step]:
+        """The attempt was not made, and its contact is free for the next row."""
+        contact = self._landed(row_id, key)
+        if contact is not None:
+            self._contacts.drop_if_gone(contact)
+        return self._advance([], now)
+
     def _landed(self, row_id: int, key: ContactKey) -> Contact | None:
         """The contact whose open attempt of this row has ended; None when there was no such attempt."""
         contact = None if self.is_finished else self._contacts.known.get(key)
@@ -201,9 +217,8 @@ class DeliveryRun:
             if held is not None:
                 held.flights -= 1
             return contact
-        if self._busy.get(key) == row_id:
-            del self._busy[key]
-            contact.is_busy = False
+        if row_id in self._busy.get(key, ()):
+            self._leave(key, row_id)
             return contact
         return None
 

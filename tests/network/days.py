@@ -130,8 +130,8 @@ class Day:
             host = phone.address[0]
             world.wires.cut.add(host)
             world.wires.after(random.uniform(1, 60), lambda: world.wires.cut.discard(host))
-        elif roll < 0.7 and phone.stream is not None:
-            phone.stream.close()
+        elif roll < 0.7:
+            phone.hang_up_stream()
         elif self.kind == RUINOUS:
             await self._power_cut()
 

@@ -63,6 +63,12 @@ class Phone(Agent):
             call.ending = call.ending or "died"
         self._stop_refreshing()
 
+    def hang_up_stream(self) -> None:
+        """The connection to the server ends; the phone goes on listening."""
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None
+
     def move(self, port: int) -> None:
         """Another port, as after a restart or from another NAT binding; it does not register by itself."""
         self.die()

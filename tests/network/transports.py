@@ -58,14 +58,15 @@ class VirtualTransports(Transports):
         self._unsent: list[tuple[bytes, Flow]] = []
         self._arrived: list[tuple[bytes, Flow]] = []
         self._receiving: Receiver | None = None
+        # Bound from the first, as real ones are.
+        wires.bind(address, self._hear)
+        wires.listen(address, self._admit)
 
     # --- life ----------------------------------------------------------------------------------------
 
     async def serve(self, receiver: Receiver) -> None:
         """Receive until cancelled."""
         self._receiving = receiver
-        self.wires.bind(self.address, self._hear)
-        self.wires.listen(self.address, self._admit)
         await trio.sleep_forever()
 
     def stop_listening(self) -> None:
@@ -193,10 +194,11 @@ class VirtualTransports(Transports):
         found = self.find_connection(host, port)
         if found is not None:
             return found
-        if self.wires.is_parted(self.address, (host, port)):
+        seconds = 2 * self.wires.delay(host)
+        if seconds > timeout or self.wires.is_parted(self.address, (host, port)):
             await trio.sleep(timeout)
             raise TransportError(f"tcp to {host}:{port}: no answer")
-        await trio.sleep(2 * self.wires.delay())
+        await trio.sleep(seconds)
         end = self.wires.connect(self.address, (host, port))
         if end is None:
             raise TransportError(f"tcp to {host}:{port}: refused")

@@ -3,7 +3,7 @@
 Rules: chance comes from the `random` that is given and from nowhere else; all that happens is an entry of one
 queue, ordered by its virtual time, so that a seed is one history. Datagrams are lost, doubled, delayed and so
 reordered; streams are delayed, cut in pieces anywhere, reset and stalled, never reordered. A host that is `cut`
-off hears and says nothing. A datagram to a port that nobody has comes back as ICMP would tell it.
+off hears and says nothing, one that is `far` takes so many seconds more. A datagram to a port that nobody has comes back as ICMP would tell it.
 """
 
 from collections import deque
@@ -54,6 +54,7 @@ class Wires:
         self.weather = Weather()
         self.ladder = Ladder()
         self.cut: set[str] = set()
+        self.far: dict[str, float] = {}
         self._ports: dict[Address, Hear] = {}
         self._listening: dict[Address, Callable[[End], object]] = {}
         self._queue: list[tuple[float, int, Timer]] = []
@@ -106,12 +107,13 @@ class Wires:
             return
         self.ladder.arrow(self.now, source, destination, data)
         for _ in range(2 if random.random() < weather.copies else 1):
-            self.after(self.delay(), lambda: self._arrive(source, destination, data, told))
+            seconds = self.delay(source[0], destination[0])
+            self.after(seconds, partial(self._arrive, source, destination, data, told))
 
-    def delay(self) -> float:
-        """One way, in seconds."""
+    def delay(self, *hosts: str) -> float:
+        """One way between these, in seconds; those that are `far` add theirs."""
         longer = self.random.random() if self.random.random() < self.weather.stray else 0.0
-        return self.random.uniform(*self.weather.delay) + longer
+        return self.random.uniform(*self.weather.delay) + longer + sum(self.far.get(host, 0) for host in hosts)
 
     def is_parted(self, one: Address, other: Address) -> bool:
         """No way between these two."""
@@ -123,7 +125,7 @@ class Wires:
             hear(data, source)
         elif told is not None:
             self.ladder.arrow(self.now, destination, source, data, "ICMP: port unreachable")
-            self.after(self.delay(), lambda: told(data, destination))
+            self.after(self.delay(), partial(told, data, destination))
 
     # --- streams -------------------------------------------------------------------------------------
 
@@ -173,7 +175,7 @@ class End:
 
     def _in_order(self, act: Callable[[], None]) -> None:
         wires = self.wires
-        self._next_at = max(self._next_at + 1e-6, wires.now + wires.delay())
+        self._next_at = max(self._next_at + 1e-6, wires.now + wires.delay(self.own[0], self.peer[0]))
         self._under_way.append(act)
         wires.after(self._next_at - wires.now, self._pass)
 

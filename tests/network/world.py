@@ -187,7 +187,11 @@ def play(folder: Path, story: Story, seed: int = 0, config: Config | None = None
             world = World(folder, nursery, seed, config)
             made.append(world)
             await world.start()
-            await story(world)
+            try:
+                await story(world)
+            except Exception as error:
+                error.add_note(world.ladder.draw())
+                raise
             if world.is_up:
                 world.crash()
             nursery.cancel_scope.cancel()

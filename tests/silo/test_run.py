@@ -639,8 +639,41 @@ def test_a_busy_contact_is_sent_nothing_until_it_is_free() -> None:
     daemon.run.busy(contact_key(A), 1)
     daemon.claim()
     assert daemon.take_log() == ["claim 64"]
-    daemon.perform(daemon.run, daemon.run.free(contact_key(A), daemon.wall))
+    daemon.perform(daemon.run, daemon.run.free(contact_key(A), 1, daemon.wall))
     assert daemon.take_log() == ["send 1 a"]
+
+
+def test_a_contact_with_two_live_branches_is_free_after_the_second() -> None:
+    daemon = FakeDaemon()
+    daemon.store(row(1), row(2), row(3))
+    daemon.offer(A)
+    assert daemon.run is not None
+    daemon.run.busy(contact_key(A), 1)
+    daemon.run.busy(contact_key(A), 2)
+    daemon.claim()
+    daemon.perform(daemon.run, daemon.run.free(contact_key(A), 1, daemon.wall))
+    assert daemon.take_log() == ["claim 64"]
+    daemon.perform(daemon.run, daemon.run.free(contact_key(A), 2, daemon.wall))
+    assert daemon.take_log() == ["send 1 a"]
+
+
+def test_a_live_branch_outlives_the_binding_and_its_coming_back() -> None:
+    daemon = started(A, rows=1)
+    assert daemon.run is not None
+    daemon.run.busy(contact_key(B), 2)
+    daemon.perform(daemon.run, daemon.run.withdraw(contact_key(B), daemon.wall))
+    daemon.offer(B)
+    assert daemon.take_log() == []
+
+
+def test_an_attempt_that_was_not_made_leaves_its_contact_free() -> None:
+    daemon = started(A, B, rows=2)
+    assert daemon.run is not None
+    daemon.answer(daemon.on_wire("a"), 200)
+    assert not daemon.run.wants(1)
+    daemon.wire.remove(daemon.on_wire("b"))
+    daemon.perform(daemon.run, daemon.run.unsent(1, contact_key(B), daemon.wall))
+    assert daemon.take_log()[-2:] == ["settle 1 delivered", "send 2 b"]
 
 
 def test_a_contact_may_be_busy_before_it_is_offered() -> None:

@@ -129,11 +129,11 @@ class Deliveries(RuleBasedStateMachine):
             self.daemon.run.busy(contact_key(self.registered[name]), row_id)
 
     @precondition(lambda self: self.daemon.run is not None)
-    @rule(name=st.sampled_from(NAMES))
-    def free(self, name: str) -> None:
+    @rule(name=st.sampled_from(NAMES), row_id=st.integers(0, 3))
+    def free(self, name: str, row_id: int) -> None:
         run = self.daemon.run
         if name in self.registered and run is not None:
-            self.daemon.perform(run, run.free(contact_key(self.registered[name]), self.daemon.wall))
+            self.daemon.perform(run, run.free(contact_key(self.registered[name]), row_id, self.daemon.wall))
 
     @rule(seconds=st.sampled_from([1.0, 30.0, 64.0, 400.0]))
     def wait(self, seconds: float) -> None:
@@ -176,8 +176,9 @@ class Deliveries(RuleBasedStateMachine):
         daemon = self.daemon
         if daemon.run is not None:
             for held in self.registered.values():
-                if daemon.run is not None:
-                    daemon.perform(daemon.run, daemon.run.free(contact_key(held), daemon.wall))
+                for row_id in range(4):
+                    if daemon.run is not None:
+                        daemon.perform(daemon.run, daemon.run.free(contact_key(held), row_id, daemon.wall))
         for _ in range(10_000):
             if daemon.claims:
                 daemon.claim()

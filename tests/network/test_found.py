@@ -1,0 +1,101 @@
+"""What the seeds have found in the daemon, each as small as it gets."""
+
+from pathlib import Path
+
+import trio
+
+from tests.network.phone import SILENT, TAKES
+from tests.network.world import World, play
+
+
+def test_two_online_messages_to_a_silent_phone_do_not_leave_its_run_waiting_for_ever(tmp_path: Path) -> None:
+    """Law 3. The second took the first one's place among the live branches, and the run was never told of its end."""
+
+    async def story(world: World) -> None:
+        alice, bob = world.phone("alice"), world.phone("bob")
+        alice.switch_on()
+        bob.boot()
+        await trio.sleep(1)
+        bob.answers = SILENT
+        alice.text("bob")
+        await trio.sleep(5)
+        alice.text("bob")
+        await trio.sleep(7)
+        bob.register()
+        await trio.sleep(40)
+        assert world.server.deliverer.runs == {}
+        bob.answers = TAKES
+        bob.register()
+        await trio.sleep(2)
+        assert world.rows() == {}
+
+    assert play(tmp_path, story).ledger.faults == []
+
+
+def test_a_run_sends_nothing_beside_the_last_live_branch(tmp_path: Path) -> None:
+    """Law 4. The end of the first online MESSAGE was taken for the end of both."""
+
+    async def story(world: World) -> None:
+        alice, bob = world.phone("alice"), world.phone("bob")
+        alice.switch_on()
+        bob.boot()
+        await trio.sleep(1)
+        bob.answers = SILENT
+        alice.text("bob", name=b"first")
+        await trio.sleep(5)
+        alice.text("bob", name=b"second")
+        await trio.sleep(28)
+        bob.answers = TAKES
+        bob.register()
+        await trio.sleep(1)
+        assert len(world.rows()) == 2, "the second is still on the wire"
+        await trio.sleep(65)
+        assert world.rows() == {}
+
+    play(tmp_path, story)
+
+
+def test_a_branch_that_was_dialled_meanwhile_is_not_begun_after_a_2xx(tmp_path: Path) -> None:
+    """Law 2, online: the near phone takes it while the way to the far one is sought."""
+
+    async def story(world: World) -> None:
+        alice, near, far = world.phone("alice"), world.phone("bob"), world.phone("bob", stream=True)
+        alice.switch_on()
+        near.boot()
+        far.boot()
+        await trio.sleep(1)
+        far.hang_up_stream()
+        await trio.sleep(1)
+        world.wires.far[far.address[0]] = 0.5
+        alice.text("bob")
+        await trio.sleep(5)
+
+    world = play(tmp_path, story)
+    assert world.ledger.faults == []
+    assert [len(message.taken) for message in world.ledger.messages.values()] == [1]
+
+
+def test_a_delivery_that_was_dialled_meanwhile_is_not_begun_after_a_2xx(tmp_path: Path) -> None:
+    """Law 2, from the silo; and the far phone gets the next one."""
+
+    async def story(world: World) -> None:
+        alice, near, far = world.phone("alice"), world.phone("bob"), world.phone("bob", stream=True)
+        alice.switch_on()
+        near.boot()
+        far.boot()
+        await trio.sleep(1)
+        far.hang_up_stream()
+        near.answers = ((0.0, 480),)
+        world.wires.far[far.address[0]] = 100
+        alice.text("bob", name=b"first")
+        alice.text("bob", name=b"second")
+        await trio.sleep(5)
+        assert len(world.rows()) == 2
+        near.answers = ((0.3, 200),)
+        world.wires.far[far.address[0]] = 0.2
+        await trio.sleep(62)
+        assert world.rows() == {}
+
+    world = play(tmp_path, story)
+    assert world.ledger.faults == []
+
