@@ -53,6 +53,16 @@ class Held:
         self.status = status
         self.reason = reason
 
+    def next_try(self, until: float, now: float) -> float | None:
+        """When it is worth another try: `until`, but what was answered as a copy keeps to its own distance.
+
+        None: as it was, for that distance is behind it and this run has not tried it.
+        """
+        last = self.row.last_status if self.status is None else self.status
+        if last is None or not _is_spaced(last):
+            return until
+        return self.not_before if self.not_before > now else None
+
     def settle_again(self) -> float:
         """Its end could not be committed: seconds until the next try. It is never sent again."""
         self.failed_settles += 1
@@ -138,12 +148,13 @@ class Hand:
         return Release([held.row])
 
     def give_back(
-        self, rows: Iterable[Held], until: float, attempts: int, known: set[Hashable]
+        self, rows: Iterable[Held], until: float, attempts: int, known: set[Hashable], now: float
     ) -> tuple[list[Step], bool]:
         """Postpone rows to `until`; reject what all of `known` devices have refused and what failed
-        `attempts` times; release what was not tried when nobody is known. True when any was postponed.
+        `attempts` times; release what was not tried when nobody is known. True when any is to be tried again.
         """
         steps: list[Step] = []
+        has_rows = False
         postponed: dict[tuple[float, int | None, str], list[StoredMessage]] = {}
         released = []
         for held in rows:
@@ -154,15 +165,17 @@ class Hand:
                 steps.append(self.reject(held, status))
                 continue
             self._part_with(row)
-            if row.id not in self.memory.delivered and (known or held.was_answered):
-                key = (max(until, held.not_before), held.status, held.reason)
-                postponed.setdefault(key, []).append(row)
-            else:
+            is_due = row.id not in self.memory.delivered and bool(known or held.was_answered)
+            has_rows = has_rows or is_due
+            at = held.next_try(until, now) if is_due else None
+            if at is None:
                 released.append(row)
+            else:
+                postponed.setdefault((at, held.status, held.reason), []).append(row)
         steps += [Postpone(group, at, status, text) for (at, status, text), group in postponed.items()]
         if released:
             steps.append(Release(released))
-        return steps, bool(postponed)
+        return steps, has_rows
 
     def _final_status(self, held: Held, attempts: int, known: set[Hashable]) -> int:
         """The status to reject it with, 0 to keep it."""
@@ -196,5 +209,8 @@ def phrase(status: int) -> str:
 
 def _distance(last_status: int | None, next_attempt_at: float) -> float:
     """A REGISTER brings rows forward, but not those that were answered as copies (RFC 3261 §8.2.2.2)."""
-    is_spaced = last_status is not None and verdict_of(last_status).pause is Pause.SPACED
-    return next_attempt_at if is_spaced else 0.0
+    return next_attempt_at if last_status is not None and _is_spaced(last_status) else 0.0
+
+
+def _is_spaced(status: int) -> bool:
+    return verdict_of(status).pause is Pause.SPACED

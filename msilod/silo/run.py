@@ -332,11 +332,11 @@ class DeliveryRun:
             steps.append(self._claims.ask(self._hand.room))
 
     def _give_back(self, rows: Sequence[Held], until: float, now: float, steps: list[Step]) -> bool:
-        told, has_postponed = self._hand.give_back(
-            rows, until, self.policy.attempts, self._contacts.devices(now)
+        told, has_rows = self._hand.give_back(
+            rows, until, self.policy.attempts, self._contacts.devices(now), now
         )
         steps += told
-        return has_postponed
+        return has_rows
 
     def _backoff(self) -> float:
         return float(self.policy.backoff(self.memory.stops))

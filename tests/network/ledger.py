@@ -12,8 +12,10 @@ from msilod.sip.message import Request, Response
 from msilod.sip.parser import parse
 from tests.network.ladder import Address
 
-# Timer F, and the steps of the alarm.
-OPEN_FOR = 32.5
+# Timer F: what comes later is heard by nobody (RFC 3261 §17.1.2.2).
+OPEN_FOR = 32.0
+# Refusals after which a row waits for those of its recipient who were not asked.
+REFUSALS = frozenset((400, 403, 406, 413, 415, 488, 603))
 
 
 @dataclass(slots=True)
@@ -30,6 +32,7 @@ class Message:
     heard_2xx: float | None = None
     life_of_2xx: int = 0
     is_tried: bool = False
+    is_refused: bool = False
 
 
 @dataclass(slots=True)
@@ -140,6 +143,9 @@ class Ledger:
             return
         attempt.is_over = True
         message = self.messages[attempt.name]
+        message.is_refused = message.is_refused or response.status in REFUSALS
+        if at >= attempt.at + OPEN_FOR:
+            return
         if response.status < 300 and message.heard_2xx is None:
             message.heard_2xx = at
             message.life_of_2xx = self.life
@@ -167,7 +173,8 @@ class Ledger:
                 self.fault(at, f"{name!r} was answered {message.statuses} and is lost")
             if 200 in message.statuses and not message.taken:
                 self.fault(at, f"{name!r} was answered 200, but no device has it")
-            if is_kept and (rows[name][0] != "rejected" or not rows[name][1]):
+            state, reason = rows.get(name, ("", ""))
+            if is_kept and not (reason and (state == "rejected" or message.is_refused)):
                 self.fault(at, f"{name!r} is still {rows[name]} though its recipient is here")
             if is_kept and message.heard_2xx is not None:
                 self.fault(at, f"{name!r} is still {rows[name]} after its 2xx")

@@ -98,4 +98,3 @@ def test_a_delivery_that_was_dialled_meanwhile_is_not_begun_after_a_2xx(tmp_path
 
     world = play(tmp_path, story)
     assert world.ledger.faults == []
-

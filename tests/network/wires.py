@@ -3,7 +3,8 @@
 Rules: chance comes from the `random` that is given and from nowhere else; all that happens is an entry of one
 queue, ordered by its virtual time, so that a seed is one history. Datagrams are lost, doubled, delayed and so
 reordered; streams are delayed, cut in pieces anywhere, reset and stalled, never reordered. A host that is `cut`
-off hears and says nothing, one that is `far` takes so many seconds more. A datagram to a port that nobody has comes back as ICMP would tell it.
+off hears and says nothing, one that is `far` takes so many seconds more. A datagram to a port that nobody has
+comes back as ICMP would tell it.
 """
 
 from collections import deque
@@ -113,7 +114,9 @@ class Wires:
     def delay(self, *hosts: str) -> float:
         """One way between these, in seconds; those that are `far` add theirs."""
         longer = self.random.random() if self.random.random() < self.weather.stray else 0.0
-        return self.random.uniform(*self.weather.delay) + longer + sum(self.far.get(host, 0) for host in hosts)
+        return (
+            self.random.uniform(*self.weather.delay) + longer + sum(self.far.get(host, 0) for host in hosts)
+        )
 
     def is_parted(self, one: Address, other: Address) -> bool:
         """No way between these two."""

@@ -34,7 +34,7 @@ def test_rows_are_given_back_in_groups_of_what_is_told_of_them() -> None:
     made = hand(1, 2, 3)
     made.rows[1].note(486, "Busy Here")
     made.rows[1].was_answered = True
-    steps, has_postponed = made.give_back(list(made.rows.values()), START + 60, 10, KNOWN)
+    steps, has_postponed = made.give_back(list(made.rows.values()), START + 60, 10, KNOWN, START)
     assert [describe(step) for step in steps] == ["postpone 1 +60 486", "postpone 2,3 +60 None"]
     assert has_postponed
     assert made.former[1].attempts == 1
@@ -43,7 +43,7 @@ def test_rows_are_given_back_in_groups_of_what_is_told_of_them() -> None:
 def test_with_nobody_known_untried_rows_are_released() -> None:
     made = hand(1, 2)
     made.rows[1].was_answered = True
-    steps, _ = made.give_back(list(made.rows.values()), START + 60, 10, set())
+    steps, _ = made.give_back(list(made.rows.values()), START + 60, 10, set(), START)
     assert [type(step) for step in steps] == [Postpone, Release]
 
 
@@ -51,7 +51,7 @@ def test_the_last_attempt_rejects_with_its_own_status() -> None:
     made = hand(1)
     made.rows[1].note(480, "Temporarily Unavailable")
     made.rows[1].was_answered = True
-    steps, has_postponed = made.give_back(list(made.rows.values()), START, 1, KNOWN)
+    steps, has_postponed = made.give_back(list(made.rows.values()), START, 1, KNOWN, START)
     assert isinstance(steps[0], Reject)
     assert (steps[0].status, steps[0].reason) == (480, "Temporarily Unavailable")
     assert not has_postponed
@@ -59,7 +59,7 @@ def test_the_last_attempt_rejects_with_its_own_status() -> None:
 
 def test_what_was_given_back_is_not_taken_again_but_goes_back() -> None:
     made = hand(1)
-    made.give_back(list(made.rows.values()), START + 60, 10, KNOWN)
+    made.give_back(list(made.rows.values()), START + 60, 10, KNOWN, START)
     steps = made.take([row(1), row(2)], START, 60.0)
     assert [describe(step) for step in steps] == ["postpone 1 +60 None"]
     assert list(made.rows) == [2]
@@ -70,7 +70,7 @@ def test_what_has_been_delivered_meanwhile_is_released() -> None:
     made.memory.delivered.update({1: False, 2: False})
     assert [describe(step) for step in made.take([row(2)], START, 60.0)] == ["release 2"]
     assert made.oldest_for("a", START) is None
-    steps, _ = made.give_back(list(made.rows.values()), START, 10, KNOWN)
+    steps, _ = made.give_back(list(made.rows.values()), START, 10, KNOWN, START)
     assert [describe(step) for step in steps] == ["release 1"]
 
 

@@ -364,6 +364,21 @@ def test_482_is_tried_three_times_at_a_distance_and_then_refused() -> None:
     assert daemon.take_log() == ["reject 1 483", "finished"]
 
 
+def test_482_is_not_pushed_out_by_the_steps_of_its_recipient() -> None:
+    daemon = started(A, rows=2, policy=SiloPolicy(retry=(60, 3600)))
+    daemon.answer(daemon.on_wire("a"), 482)
+    daemon.wall += 10
+    daemon.offer(binding("a", 5061, cseq=2))
+    daemon.claim()
+    daemon.wall += 90
+    daemon.take_log()
+    daemon.answer(daemon.on_wire("a"), 500)
+    assert daemon.take_log() == ["postpone 2 +3700 500", "release 1", "finished +3700"]
+    daemon.offer(binding("a", 5061, cseq=3))
+    daemon.claim()
+    assert daemon.take_log() == ["claim 64", "send 1 a"]
+
+
 def test_482_keeps_its_distance_from_a_register_in_mid_run_too() -> None:
     daemon = started(A, B, rows=1)
     daemon.answer(daemon.on_wire("a"), 482)
