@@ -16,6 +16,7 @@ import trio
 from msilod.daemon.attempt import Attempt
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
+from msilod.daemon.live_branches import LiveBranches
 from msilod.daemon.log import get_log
 from msilod.daemon.mail import MailMemory
 from msilod.daemon.paths import Paths
@@ -68,7 +69,7 @@ class Deliverer:
         self.counters = counters
         self.random = random
         self.runs: dict[str, DeliveryRun] = {}
-        self.live: dict[str, dict[ContactKey, set[int]]] = {}
+        self.live = LiveBranches()
         self.only: dict[str, frozenset[int]] = {}
         self.watchers: dict[str, list[Watcher]] = {}
 
@@ -132,9 +133,8 @@ class Deliverer:
             run = self.runs[aor] = DeliveryRun(aor, self.policy, self.schedule.memory(aor))
             if only:
                 self.only[aor] = only
-            for key, row_ids in self.live.get(aor, {}).items():
-                for row_id in row_ids:
-                    run.busy(key, row_id)
+            for key, row_id in self.live.of(aor):
+                run.busy(key, row_id)
         self._perform(run, run.offer(contacts, self.clock.wall(), others), now)
 
     def is_running(self, aor: str) -> bool:
@@ -195,23 +195,14 @@ class Deliverer:
             self._perform(run, run.ended(row.id, self.clock.wall()), now)
 
     def _occupy(self, row: StoredMessage, key: ContactKey) -> None:
-        self.live.setdefault(row.aor, {}).setdefault(key, set()).add(row.id)
+        self.live.add(row, key)
         run = self.runs.get(row.aor)
         if run is not None:
             run.busy(key, row.id)
 
     def free(self, row: StoredMessage, key: ContactKey, is_silent: bool, now: float) -> None:
         """A live branch of `row` has ended; after the last one the contact may have the next, unless silent."""
-        live = self.live.get(row.aor, {})
-        row_ids = live.get(key, set())
-        if row.id not in row_ids:
-            return
-        row_ids.discard(row.id)
-        if not row_ids:
-            del live[key]
-        if not live:
-            del self.live[row.aor]
-        run = self.runs.get(row.aor)
+        run = self.runs.get(row.aor) if self.live.end(row, key) else None
         if run is None:
             return
         wall = self.clock.wall()
