@@ -157,22 +157,21 @@ class VirtualTransports(Transports):
     # --- out -----------------------------------------------------------------------------------------
 
     def send(self, data: bytes, flow: Flow) -> None:
-        """At the next flush (UDP) or now. Raises TransportError for a connection that is gone."""
-        if flow.connection:
-            found = self._connections.get(flow.connection)
-            if found is None:
-                raise TransportError(f"{flow} is closed")
-            self.watcher.sent(data, (flow.host, flow.port))
-            found[1].send(data)
-        else:
-            self._unsent.append((data, flow))
+        """At the next flush. Raises TransportError for a connection that is gone."""
+        if not self.is_open(flow):
+            raise TransportError(f"{flow} is closed")
+        self._unsent.append((data, flow))
 
     def flush(self) -> None:
         """Let go of what was sent since the last time."""
         unsent, self._unsent = self._unsent, []
         for data, flow in [] if self.is_dead else unsent:
-            self.watcher.sent(data, (flow.host, flow.port))
-            self.wires.datagram(self.address, (flow.host, flow.port), data, self._unreachable)
+            peer = flow.host, flow.port
+            self.watcher.sent(data, peer)
+            if not flow.connection:
+                self.wires.datagram(self.address, peer, data, self._unreachable)
+            elif flow.connection in self._connections:
+                self._connections[flow.connection][1].send(data)
 
     def is_open(self, flow: Flow) -> bool:
         """True when `send` has a chance."""
@@ -182,26 +181,26 @@ class VirtualTransports(Transports):
         """Any peer."""
         return Flow(self.udp_endpoint, host, port)
 
-    def find_connection(self, host: str, port: int) -> Flow | None:
+    def find_connection(self, transport: str, host: str, port: int, domain: str = "") -> Flow | None:
         """The flow of an open connection to that peer."""
         for flow, _ in self._connections.values():
-            if (flow.host, flow.port) == (host, port):
+            if (flow.transport, flow.host, flow.port) == (transport, host, port):
                 return flow
         return None
 
-    async def connect_tcp(self, host: str, port: int, timeout: float) -> Flow:
+    async def connect(self, transport: str, host: str, port: int, domain: str, timeout: float) -> Flow:
         """A connection to that peer. Raises TransportError."""
-        found = self.find_connection(host, port)
+        found = self.find_connection(transport, host, port)
         if found is not None:
             return found
         seconds = 2 * self.wires.delay(host)
         if seconds > timeout or self.wires.is_parted(self.address, (host, port)):
             await trio.sleep(timeout)
-            raise TransportError(f"tcp to {host}:{port}: no answer")
+            raise TransportError(f"{transport} to {host}:{port}: no answer")
         await trio.sleep(seconds)
         end = self.wires.connect(self.address, (host, port))
         if end is None:
-            raise TransportError(f"tcp to {host}:{port}: refused")
+            raise TransportError(f"{transport} to {host}:{port}: refused")
         return self._admit(end)
 
     def find_flow(self, text: str) -> Flow | None:
