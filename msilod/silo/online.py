@@ -79,7 +79,11 @@ def remember(
     """Keep what these contacts said, of themselves and of the row, which has its id now."""
     note_contacts(memory, ends, retry, now)
     for end in ends:
-        if end.binding is not None and end.outcome in (Outcome.REFUSED, Outcome.CONTACT_TYPE):
-            memory.refuse(row_id, memory.contacts.mention(end.binding, now).device, end.status)
+        if end.binding is None:
+            continue
+        # Who is known is no new contact to the run that comes, and does not begin the back-off again.
+        contact = memory.contacts.mention(end.binding, now)
+        if end.outcome in (Outcome.REFUSED, Outcome.CONTACT_TYPE):
+            memory.refuse(row_id, contact.device, end.status)
     if any(end.outcome is Outcome.KEEP for end in ends):
         memory.stops = max(memory.stops, 1)

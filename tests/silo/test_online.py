@@ -73,6 +73,13 @@ def test_the_first_failure_is_the_first_step_and_further_ones_are_no_steps() -> 
     for number in range(3):
         remember(memory, number, [BranchEnd(486, None, A)], RETRY, START)
     assert memory.stops == 1
+    daemon = FakeDaemon()
+    daemon.memory = memory
+    daemon.store(row(9))
+    daemon.offer(A)
+    daemon.claim()
+    daemon.answer(daemon.on_wire("a"), 486)
+    assert daemon.take_log()[-1] == "finished +300", "the second step"
 
 
 def test_what_delivered_messages_heard_of_other_contacts_is_noted_and_nothing_else() -> None:
