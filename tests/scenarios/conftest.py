@@ -27,6 +27,9 @@ class Daemon:
         }  # fmt: skip
         self.port = 0
         self.domains = ["example.test"]
+        # Listeners beside UDP and TCP, "tls:[::1]", and the ports that they got.
+        self.listen: tuple[str, ...] = ()
+        self.ports: dict[str, int] = {}
         self.process: subprocess.Popen[str] | None = None
 
     @property
@@ -42,6 +45,8 @@ class Daemon:
         for domain in self.domains:
             command += ["--domain", domain]
         command += ["--listen", f"udp:127.0.0.1:{self.port}", "--listen", f"tcp:127.0.0.1:{self.port}"]
+        for spec in self.listen:
+            command += ["--listen", f"{spec}:{self.ports.get(spec, 0)}"]
         log = (self.folder / "log").open("a")
         self.process = subprocess.Popen(
             command, env=self.environment, stdout=subprocess.PIPE, stderr=log, text=True
@@ -50,7 +55,10 @@ class Daemon:
         assert self.process.stdout is not None
         ready = self.process.stdout.readline()
         assert "udp:127.0.0.1:" in ready, (self.folder / "log").read_text()
-        self.port = int(ready.partition("udp:127.0.0.1:")[2].split()[0].rstrip(","))
+        for endpoint in ready.partition(" ready: ")[2].partition(", domains ")[0].split():
+            spec, _, port = endpoint.rpartition(":")
+            self.ports[spec] = int(port)
+        self.port = self.ports["udp:127.0.0.1"]
         return self
 
     def stop(self, sign: int = signal.SIGTERM) -> int:
