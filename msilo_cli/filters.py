@@ -8,7 +8,10 @@ from typing import Annotated, Final
 import typer
 
 from msilo_cli.session import Session, UsageError
+from msilod.errors import SipError
+from msilod.routing.aliases import Aliases
 from msilod.silo.stored_message import State
+from msilod.sip.tel import is_tel, parse_tel
 from msilod.sip.uri import parse_aor
 from msilod.store.selection import Selection
 
@@ -54,9 +57,9 @@ def select(
         raise UsageError(f"{state!r} is no state; choose one of {', '.join(State)}")
     now = session.now()
     return Selection(
-        aors=tuple(recipient(word) for word in words if not _is_id(word) and word != "-"),
+        aors=tuple(recipient(session, word) for word in words if not _is_id(word) and word != "-"),
         ids=_ids(words),
-        sender=recipient(sender) if sender else "",
+        sender=address(sender) if sender else "",
         domain=domain,
         state=state,
         received_before=now - duration(older_than) if older_than else None,
@@ -90,7 +93,26 @@ def message_id(word: str) -> int:
     return int(word)
 
 
-def recipient(word: str) -> str:
+def recipient(session: Session, word: str) -> str:
+    """As `address`, and a tel URI; the mailbox, where it is another name of one ([aliases]). Raises UsageError."""
+    config = session.settings.config
+    if is_tel(word.encode()):
+        word = _number(word, config.domains)
+    aor = address(word)
+    return aor if "*" in aor or not config.aliases else Aliases(config.aliases).resolve(aor)
+
+
+def _number(word: str, domains: Sequence[str]) -> str:
+    if not domains:
+        raise UsageError(f"{word}: whose number? write number@domain, or set domains in msilod.toml")
+    try:
+        number, context = parse_tel(word.encode())
+    except SipError as error:
+        raise UsageError(f"{word}: {error.phrase.lower()}") from error
+    return f"{number}@{context if context in domains else domains[0]}"
+
+
+def address(word: str) -> str:
     """`alice@example.test`, `sip:alice@example.test` or a pattern, canonical. Raises UsageError."""
     if "*" in word:
         user, at, host = word.removeprefix("sip:").rpartition("@")

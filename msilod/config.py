@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from msilod.routing.aliases import alias_problems
 from msilod.sip.headers import KNOWN, canonical
 from msilod.sip.uri import SipUri, parse_aor
 from msilod.transport.listen import TRANSPORTS, parse_address
@@ -125,6 +126,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     drain: Annotated[float, Meta(ge=0, le=600)] = 10
     trusted: list[str] = field(default_factory=list)
     routing: str = ""
+    aliases: dict[str, str] = field(default_factory=dict)
     listen: ListenConfig = field(default_factory=ListenConfig)
     tls: TlsConfig = field(default_factory=TlsConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
@@ -168,6 +170,7 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
     yield from _silo_problems(config.silo)
     yield from _name_problems(config)
     yield from _network_problems(config)
+    yield from ((f"aliases.{pattern}", problem) for pattern, problem in alias_problems(config.aliases))
     for origin in config.listen.ws_origins:
         if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+/?", origin, re.ASCII | re.IGNORECASE):
             yield "listen.ws_origins", f"{origin!r} is no origin; write https://chat.example.test"

@@ -183,12 +183,22 @@ def _where(text: str, key: str) -> str:
             current = heading[1]
             if current == key:
                 return f"line {number}: "
+        if current == "aliases" and key.startswith("aliases.") and _holds_key(line, key[len("aliases.") :]):
+            return f"line {number}: "
         found = re.match(r"\s*([\w.]+)\s*=", line)
         if found and (
             f"{current}.{found[1]}".lstrip(".") == key or (current == section and found[1] == name)
         ):
             return f"line {number}: "
     return ""
+
+
+def _holds_key(line: str, key: str) -> bool:
+    """True for the line of a quoted key."""
+    try:
+        return key in tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return False
 
 
 def _listeners(config: Config, options: Options, file: Path | None) -> tuple[ListenSpec, ...]:

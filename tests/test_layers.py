@@ -20,14 +20,14 @@ MAY_IMPORT = {
     "msilod.dns": {"msilod.sip"},
     "msilod.store": {"msilod.registrar.binding", "msilod.silo.stored_message", "msilod.sip.flow", "msilod.config"},
     "msilod.transport": {"msilod.sip.framing", "msilod.sip.flow", "msilod.config"},
-    "msilod.config": {"msilod.sip.headers", "msilod.sip.uri", "msilod.transport.listen"},
+    "msilod.config": {"msilod.sip.headers", "msilod.sip.uri", "msilod.transport.listen", "msilod.routing.aliases"},
     "msilod.settings": {"msilod.config", "msilod.transport.listen"},
     "msilod.control": set[str](),
     "msilod.daemon": {"msilod"},
     "msilod.__main__": {"msilod.settings", "msilod.daemon"},
     "msilo_cli": {
         "msilod.config", "msilod.settings", "msilod.control", "msilod.sip", "msilod.silo",
-        "msilod.registrar.binding", "msilod.store",
+        "msilod.registrar.binding", "msilod.routing.aliases", "msilod.store",
     },
 }  # fmt: skip
 PURE = ("sip", "transaction", "registrar", "proxy", "silo", "routing")

@@ -47,7 +47,7 @@ def inject(
     msilo inject bob@example.test 'Water is off until noon' --from sip:office@example.test
     """
     session: Session = context.obj
-    aor = filters.recipient(recipient)
+    aor = filters.recipient(session, recipient)
     if "*" in aor:
         raise UsageError("inject wants one recipient, not a pattern")
     body = _body(text, file)

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
+from msilod.routing.aliases import Aliases
 from msilod.sip.flow import Endpoint
+from msilod.sip.tel import is_tel, parse_tel
 from msilod.sip.uri import SipUri
 
 _LOOPBACK_NAMES: Final = ("localhost",)
@@ -34,16 +36,21 @@ class Myself:
     """
 
     def __init__(
-        self, domains: Sequence[str], endpoints: Iterable[Endpoint], addresses: Iterable[str]
+        self,
+        domains: Sequence[str],
+        endpoints: Iterable[Endpoint],
+        addresses: Iterable[str],
+        aliases: Aliases | None = None,
     ) -> None:
         ends = list(endpoints)
         self.ports = frozenset(end.port for end in ends)
         self.addresses = frozenset(address.lower() for address in addresses)
         self._first = tuple(_bracketed(end.host) for end in ends[:1])
-        self.configure(domains)
+        self.configure(domains, aliases)
 
-    def configure(self, domains: Sequence[str]) -> None:
-        """Serve these domains from now on."""
+    def configure(self, domains: Sequence[str], aliases: Aliases | None = None) -> None:
+        """Serve these domains, and these other names of mailboxes, from now on."""
+        self._names = aliases or None
         names = set(self.addresses)
         if any(address.startswith("127.") or address == "::1" for address in self.addresses):
             names.update(_LOOPBACK_NAMES)
@@ -55,10 +62,18 @@ class Myself:
         self.named: Callable[[bytes], Named] = lru_cache(CACHED_URIS)(self._named)
 
     def _named(self, raw: bytes) -> Named:
-        uri = SipUri.parse(raw)
+        uri = self._number(raw) if is_tel(raw) else SipUri.parse(raw)
         is_ours = self.owns(uri)
         aor = self.canonical(uri.aor()) if is_ours and uri.user is not None else ""
         return Named(uri, is_ours, aor)
+
+    def _number(self, raw: bytes) -> SipUri:
+        """A tel URI as the user of ours that it names (RFC 3261 §19.1.6): in the domain of its context, if that is
+        one of ours, else in the first.
+        """
+        number, context = parse_tel(raw)
+        host = context if context in self.domains else self.domains[0]
+        return SipUri("sip", number, host, params={"user": "phone"})
 
     def is_own_via(self, sent_by: bytes) -> bool:
         """True for the sent-by (`host:port`) of a Via that we wrote."""
@@ -73,9 +88,11 @@ class Myself:
         return host in self._aliases or host in self.domains
 
     def canonical(self, aor: str) -> str:
-        """`user@alias` as `user@first-domain`; any other AOR as it is."""
+        """`user@alias` as `user@first-domain`, and another name of a mailbox as the mailbox's; else as it is."""
         user, _, host = aor.rpartition("@")
-        return f"{user}@{self.domains[0]}" if host in self._aliases else aor
+        if host in self._aliases:
+            aor, host = f"{user}@{self.domains[0]}", self.domains[0]
+        return self._names.resolve(aor) if self._names is not None and host in self._hosts else aor
 
     def serves(self, aor: str) -> bool:
         """True when the AOR lies in a domain of ours."""

@@ -32,6 +32,7 @@ from msilod.errors import MalformedMessage
 from msilod.proxy.record_route import RecordRoute
 from msilod.registrar.location import LocationService
 from msilod.routing import default
+from msilod.routing.aliases import Aliases
 from msilod.routing.policy import Policy
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, build_response
@@ -82,7 +83,9 @@ class Server:
         self.counters = Counters()
         self.location = LocationService()
         self.mail = MailMemory()
-        self.myself = Myself(config.domains, transports.listening(), transports.local_addresses())
+        self.myself = Myself(
+            config.domains, transports.listening(), transports.local_addresses(), Aliases(config.aliases)
+        )
         self.trust = Trust(config.trusted)
         self.is_draining = False
         self.stopping = trio.Event()
@@ -188,7 +191,7 @@ class Server:
         """Take over everything that needs no other socket or database."""
         self.config = config
         self.user.policy = routing
-        self.myself.configure(config.domains)
+        self.myself.configure(config.domains, Aliases(config.aliases))
         self.trust.configure(config.trusted)
         policy = silo_policy(config)
         self.silo.policy = self.deliverer.policy = policy

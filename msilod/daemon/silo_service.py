@@ -19,6 +19,7 @@ from msilod.proxy.forwarding import is_delivery
 from msilod.silo.acceptance import TO_ONLY, SiloPolicy, accept, recipient
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.message import Request
+from msilod.sip.tel import is_tel
 from msilod.store.writer import Added, AddResult, Duplicate, Job, OverQuota, StoreWriter
 from msilod.transaction.server import ServerTransaction
 
@@ -115,7 +116,12 @@ class SiloService:
         if request.to.tag and not self.myself.named(request.uri).aor:
             # A request within a dialog is for who is in it (RFC 3261 §12.2.2), and he is not here.
             raise RequestRefused(481, "Call/Transaction Does Not Exist")
-        aor = self.myself.canonical(recipient(request, new_uri, mode, self.myself.is_own_address))
+        try:
+            aor = self.myself.canonical(recipient(request, new_uri, mode, self.myself.is_own_address))
+        except RequestRefused:
+            if not is_tel(request.to.uri):
+                raise
+            aor = self.myself.named(request.to.uri).aor
         if not self.myself.serves(aor):
             raise RequestRefused(404, "Not Found")
         return aor

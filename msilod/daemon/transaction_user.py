@@ -139,7 +139,7 @@ class TransactionUserService:
         try:
             own_routes = preprocess_route(request, self.server.myself.owns)
             may_relay = self.server.config.proxy.relay == "anybody"
-            uri = SipUri.parse(request.uri)
+            uri = self.server.myself.named(request.uri).uri
             for target in self.server.targets.of(request, uri, [], own_routes, may_relay)[:1]:
                 self.server.forwarder.forward_ack(request, target, now)
         except SipError:

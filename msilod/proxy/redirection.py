@@ -9,6 +9,7 @@ from typing import Final
 from msilod.errors import MalformedMessage
 from msilod.sip.address import NameAddr
 from msilod.sip.message import Request, Response
+from msilod.sip.tel import is_tel
 from msilod.sip.uri import SipUri
 
 # RFC 3261 §21.3: the contacts of a 305 are proxies, those of a 380 another service.
@@ -21,11 +22,13 @@ def redirection(
     """The URIs to try, best q first, and what is left of `response` for upstream; None when nothing is.
 
     `tried` are the URIs that have had a branch; `room` is how many more there may be. Raises MalformedMessage
-    for a Request-URI or a tried one that is no SIP URI.
+    for a Request-URI that is neither SIP nor tel URI, or a tried one that is no SIP URI.
     """
     if response.status not in _RECURSIBLE or room <= 0:
         return (), response
-    known = [SipUri.parse(request.uri), *map(SipUri.parse, tried)]
+    known = list(map(SipUri.parse, tried))
+    if not is_tel(request.uri):
+        known.append(SipUri.parse(request.uri))
     is_sips = request.uri[:5].lower() == b"sips:"
     used: list[tuple[float, str]] = []
     left: list[bytes] = []

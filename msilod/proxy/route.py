@@ -29,8 +29,8 @@ def _use_routes(request: Request, is_myself: IsMyself) -> list[SipUri]:
     routes = request.headers.split(b"route")
     left = routes.copy()
     ours = []
-    uri = SipUri.parse(request.uri)
-    if left and uri.user is None and "lr" in uri.params and is_myself(uri):
+    uri = _read_uri(request.uri)
+    if left and uri is not None and uri.user is None and "lr" in uri.params and is_myself(uri):
         # A strict router put our Record-Route value into the Request-URI; the real one is the last Route.
         request.uri = NameAddr.parse(left.pop()).uri
         ours.append(uri)
@@ -49,8 +49,13 @@ def _use_routes(request: Request, is_myself: IsMyself) -> list[SipUri]:
 
 def _read(value: bytes) -> SipUri | None:
     """None for what is no SIP URI, and so not ours."""
+    return _read_uri(NameAddr.parse(value).uri)
+
+
+def _read_uri(raw: bytes) -> SipUri | None:
+    """None for another scheme."""
     try:
-        return SipUri.parse(NameAddr.parse(value).uri)
+        return SipUri.parse(raw)
     except MalformedMessage as error:
         if error.status == 416:
             return None
@@ -59,9 +64,9 @@ def _read(value: bytes) -> SipUri | None:
 
 def _drop_maddr(request: Request, is_myself: IsMyself) -> None:
     """§16.4: a maddr that names us has done its work, with the port and the transport that led here."""
-    uri = SipUri.parse(request.uri)
-    maddr = uri.params.get("maddr")
-    if not maddr or not is_myself(SipUri("sip", None, maddr.lower(), uri.port)):
+    uri = _read_uri(request.uri)
+    maddr = uri.params.get("maddr") if uri is not None else None
+    if uri is None or not maddr or not is_myself(SipUri("sip", None, maddr.lower(), uri.port)):
         return
     uri.port = None
     uri.params = {name: value for name, value in uri.params.items() if name not in ("maddr", "transport")}
