@@ -101,7 +101,11 @@ def _first_hop(target: Target) -> SipUri:
     """The stored Path's first URI (RFC 3327 §5.3) or a configured next hop; else a Route; else the target itself."""
     if not target.path:
         return SipUri.parse(target.route or target.uri)
-    return SipUri.parse(NameAddr.parse(target.path[0].encode("utf-8", "replace")).uri)
+    first = target.path[0]
+    if "<" not in first:
+        # A next hop is a URI, whose parameters are its own; a Path value is a name-addr (RFC 3327 §4).
+        return SipUri.parse(first)
+    return SipUri.parse(NameAddr.parse(first.encode("utf-8", "replace")).uri)
 
 
 def _place(uri: SipUri, unsaid: str) -> tuple[str, str, int]:

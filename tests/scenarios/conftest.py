@@ -101,8 +101,9 @@ def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     """Starts daemons with a configuration; stops what still runs at the end of the test."""
     running: list[Daemon] = []
 
-    def start(config: str = "") -> Daemon:
+    def start(config: str = "", listen: tuple[str, ...] = ()) -> Daemon:
         running.append(Daemon(tmp_path, config))
+        running[-1].listen = listen
         return running[-1].start()
 
     yield start
