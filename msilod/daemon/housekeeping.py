@@ -23,6 +23,8 @@ from msilod.registrar.location import LocationService
 from msilod.store.writer import BindingChanges, StoreWriter
 
 TICK: Final = 1.0
+# A clock that is slewed loses less than a millisecond in a second (adjtime(3)).
+SET_BACK: Final = 1.0
 # Leases last 60 s.
 RENEWAL: Final = 20
 # Bindings taken out per sweep and rows per cleaning transaction: a few milliseconds each.
@@ -61,6 +63,7 @@ class Housekeeping:
         self.clean_period = clean_period
         self.after = after
         self._ticks = 0
+        self._offset = clock.wall() - clock.now()
 
     async def run(self) -> None:
         """Forever; one task."""
@@ -73,6 +76,7 @@ class Housekeeping:
         """One second's work."""
         now = self.clock.now()
         self._ticks += 1
+        self._watch_clock()
         self.silo.withdraw_late(now)
         self.registrar.write_refreshes()
         self.writer.poll_foreign(self.noticed)
@@ -83,6 +87,14 @@ class Housekeeping:
         self._sweep()
         if self._ticks % (self.check_time * self.clean_period) == 0:
             self._clean()
+
+    def _watch_clock(self) -> None:
+        """A clock that is set back must not put retries off by as much; set on, they are only early."""
+        offset = self.clock.wall() - self.clock.now()
+        if offset < self._offset - SET_BACK:
+            get_log().warning("the clock was set back", seconds=round(self._offset - offset))
+            self.deliverer.schedule.shift(offset - self._offset)
+        self._offset = offset
 
     def noticed(self, aors: "list[str] | StoreError") -> None:
         """Somebody else committed rows for these AORs."""

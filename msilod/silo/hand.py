@@ -11,7 +11,7 @@ from msilod.silo.contact import Contact
 from msilod.silo.memory import RecipientMemory
 from msilod.silo.steps import Postpone, Reject, Release, Step
 from msilod.silo.stored_message import Ending, StoredMessage
-from msilod.silo.verdicts import NO_ANSWER, Pause, verdict_of
+from msilod.silo.verdicts import NO_ANSWER, SPACING, Pause, verdict_of
 from msilod.sip.status import reason
 
 # Design, "Attempts, leases, contacts": the most rows of one recipient under lease.
@@ -104,7 +104,7 @@ class Hand:
             else:
                 held = self.rows[row.id] = Held(row)
                 if row.next_attempt_at is not None and row.next_attempt_at > now:
-                    held.not_before = _distance(row.last_status, row.next_attempt_at)
+                    held.not_before = _distance(row.last_status, row.next_attempt_at, now)
         steps: list[Step] = [Postpone(again, now + backoff, None, "")] if again else []
         if delivered:
             steps.append(Release(delivered))
@@ -207,9 +207,14 @@ def phrase(status: int) -> str:
     return reason(status).decode("ascii")
 
 
-def _distance(last_status: int | None, next_attempt_at: float) -> float:
-    """A REGISTER brings rows forward, but not those that were answered as copies (RFC 3261 §8.2.2.2)."""
-    return next_attempt_at if last_status is not None and _is_spaced(last_status) else 0.0
+def _distance(last_status: int | None, next_attempt_at: float, now: float) -> float:
+    """A REGISTER brings rows forward, but not those that were answered as copies (RFC 3261 §8.2.2.2).
+
+    More than SPACING away it is only after the clock was set back.
+    """
+    if last_status is None or not _is_spaced(last_status):
+        return 0.0
+    return min(next_attempt_at, now + SPACING)
 
 
 def _is_spaced(status: int) -> bool:

@@ -1,0 +1,56 @@
+"""A system clock that is set while the daemon runs, and messages whose time is over."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.network.phone import TAKES, Script
+from tests.network.world import World, play
+
+AWAY: Script = ((0.05, 480),)
+SPACED: Script = ((0.05, 482),)
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize("answers", [AWAY, SPACED], ids=["480", "482"])
+@pytest.mark.parametrize("jump", [-DAY, -5.0, 5.0, 20_000.0])
+def test_a_clock_that_is_set_neither_delays_loses_nor_repeats(
+    tmp_path: Path, jump: float, answers: Script
+) -> None:
+    """Back by a day, or on by hours, between two tries of a phone that stays registered."""
+
+    async def story(world: World) -> None:
+        alice, bob = world.phone("alice"), world.phone("bob")
+        alice.switch_on()
+        alice.text("bob")
+        bob.expires = 80_000
+        bob.answers = answers
+        bob.boot()
+        await trio.sleep(30)
+        assert len(world.rows()) == 1
+        world.clock.jump(jump)
+        bob.answers = TAKES
+        # The distance that a copy keeps may begin anew, for nobody knows when the row was last tried.
+        await trio.sleep(60 if answers is AWAY else 110)
+        assert world.rows() == {}
+
+    world = play(tmp_path, story)
+    assert world.ledger.faults == []
+    assert [len(message.taken) for message in world.ledger.messages.values()] == [1]
+
+
+def test_what_has_expired_is_not_delivered_and_is_cleaned_away(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = world.phone("alice"), world.phone("bob")
+        alice.switch_on()
+        alice.text("bob", "Expires: 120\r\n", lives=120)
+        await trio.sleep(121)
+        bob.boot()
+        await trio.sleep(1)
+        assert world.ledger.attempts == {}
+        alice.text("carol", "Expires: 120\r\n", lives=120)
+        await trio.sleep(300)
+        assert world.rows() == {}
+
+    assert play(tmp_path, story).ledger.faults == []
