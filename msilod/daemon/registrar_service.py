@@ -65,7 +65,7 @@ class RegistrarService:
     def save(self, transaction: ServerTransaction, now: float, registered: Registered | None) -> None:
         """Serve one REGISTER; `registered` is the seed's m_dump, or None. Raises RequestRefused."""
         request, wall = transaction.request, self.clock.wall()
-        aor = self._aor_of(request.headers.get(b"to") or b"")
+        aor = self._aor_of(request.received.get(b"to", b""))
         before = self.location.bindings(aor, wall)
         registration = process(request, aor, before, self.policy, transaction.flow, wall, self.myself.owns)
         if registration.is_query:
@@ -73,7 +73,9 @@ class RegistrarService:
             return
         self.location.store(registration)
         if not registration.must_commit_first:
-            self._refreshed.setdefault(aor, {}).update((b.contact, b) for b in registration.refreshed)
+            refreshed = self._refreshed.setdefault(aor, {})
+            for binding in registration.refreshed:
+                refreshed[binding.contact] = binding
             self._accept(transaction, registration, now, registered)
             return
         changes = BindingChanges(aor, registration.added + registration.refreshed, registration.removed)

@@ -42,12 +42,14 @@ def forward_request(
     copy = request.copy()
     copy.uri = target_uri(target.uri)
     _count_hop(copy.headers, max_forwards)
-    if b"max-breadth" in request.received:
+    received = request.received
+    if b"max-breadth" in received:
         copy.headers.remove(b"max-breadth")
     copy.headers.fields.insert(0, (b"max-breadth", b"Max-Breadth: %d" % breadth))
     if target.path:
         _push_routes(copy, target.path)
-    if b"route" in copy.headers:
+    # `received` has what came: a Route that was ours is gone, which a look into the list tells.
+    if target.path or (b"route" in received and b"route" in copy.headers):
         _satisfy_strict_router(copy)
     for uri in reversed(record_routes):
         copy.headers.prepend(b"Record-Route", b"<%b>" % uri)

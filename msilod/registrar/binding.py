@@ -37,7 +37,7 @@ class Binding:
     methods: frozenset[str] | None = None
     next_hop: str = field(default="", compare=False)
     way: Flow | None = field(default=None, compare=False, repr=False)
-    said: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
+    said: tuple[bytes | None, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def takes_messages(self) -> bool:

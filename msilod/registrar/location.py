@@ -55,7 +55,14 @@ class LocationService:
     def store(self, registration: Registration) -> None:
         """Take over what a REGISTER came to."""
         self._wall = registration.wall
-        self.restore(registration.aor, registration.bindings)
+        aor, bindings = registration.aor, registration.bindings
+        is_refresh = registration.refreshed and not registration.must_commit_first
+        if is_refresh and len(self._bindings[aor]) == len(bindings):
+            # No contact and no flow has changed: half of what `restore` takes.
+            self._bindings[aor] = bindings
+            self._schedule(aor, min([binding.expires_at for binding in bindings]))
+        else:
+            self.restore(aor, bindings)
 
     def restore(self, aor: str, bindings: Sequence[Binding]) -> None:
         """Exactly these are the bindings of `aor`, beside those that have expired and wait for the sweep."""

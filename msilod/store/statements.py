@@ -89,12 +89,13 @@ class Statements:
         width = count if count <= EXACT else -(-count // EXACT) * EXACT
         values: list[Any] = []
         for message in messages:
-            values.append(True)
+            values.append(1)
             values += fresh_values(message)
-        values += [None] * ((width - count) * (1 + len(FRESH)))
+        # Exact ints: sqlite3 looks for an adapter of True and of None, 4 us a row where a third is padding.
+        values += [0] * ((width - count) * (1 + len(FRESH)))
         values.append(version)
         values += [message.hash for message in messages]
-        values += [None] * (width - count)
+        values += [0] * (width - count)
         cursor = db.execute(self._undisturbed(width), values)
         if cursor.rowcount != count:
             return False
@@ -103,7 +104,7 @@ class Statements:
         return True
 
     def _undisturbed(self, width: int) -> str:
-        """Each row is preceded by whether it is one; those past the last are not, and all NULL.
+        """Each row is preceded by whether it is one; those past the last are not, and all zeros.
 
         So a few prepared statements serve every batch.
         """

@@ -1,0 +1,181 @@
+"""Microseconds of the daemon's thread for a whole walk: a store, a relay, a refresh; and the writer's for a row.
+
+    python tests/bench/walks.py [store] [relay] [refresh] [writer] [ROUNDS]
+
+Everything between the socket and the writer is the real one; the datagrams are those of the load generator.
+What is sent goes nowhere and the disk answers at once, except for `writer`, which commits to a silo under
+/var/tmp. Rules: requests are made before; the best of several rounds counts, since noise only adds.
+"""
+
+import gc
+import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter, thread_time
+
+import trio
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from msilod.config import Config
+from msilod.daemon.clock import Clock
+from msilod.daemon.process import GC_THRESHOLD
+from msilod.daemon.server import Server
+from msilod.sip.flow import Flow
+from msilod.store.jobs import Added, AddJob, CallJob
+from msilod.store.silo import Silo
+from msilod.store.writer import InlineWriter
+from msilod.transport.listen import ListenSpec
+from msilod.transport.transports import Transports
+from tests.bench.load.wire import answer, message_template, messages, register_template, registers, user_name
+
+DOMAIN = "bench.test"
+BATCH = 64
+MANY = 1280
+USERS = [user_name(number) for number in range(1000)]
+
+
+class Prompt(InlineWriter):
+    """A disk that takes no time."""
+
+    last = 0
+
+    def flush(self) -> None:
+        """All is well."""
+        jobs, self._collected = self._collected, []
+        for job in jobs:
+            if isinstance(job, AddJob):
+                self.last += 1
+                job.message.id = self.last
+                job.done(Added(self.last))
+            elif isinstance(job, CallJob) and job.done is not None:
+                job.done(None)
+
+
+class Bench:
+    """A daemon without its disk, and a phone."""
+
+    def __init__(self, folder: Path, nursery: trio.Nursery) -> None:
+        self.silo = Silo(folder / "silo.db", "silo", 1000, 10_000_000)
+        self.silo.start("bench", None)
+        transactions = self.silo.writer._transactions
+        self.silo.writer = Prompt(transactions, "bench")
+        self.transactions = transactions
+        transports = Transports([ListenSpec("udp", "127.0.0.1", 0)])
+        self.server = Server(Config(domains=[DOMAIN]), Clock(), transports, self.silo, nursery)
+        self.server.mail.complete()
+        self.endpoint = transports.udp[0]
+        self.endpoint.flush = self.flush  # type: ignore[method-assign]
+        self._sent: list[bytes] = []
+        self.phone = Flow(self.endpoint.endpoint, "127.0.0.1", 40001)
+        self.runs = count()
+        self.cseqs = count(1)
+
+    def flush(self) -> None:
+        """Keep what would have left."""
+        self._sent += [data for data, _ in self.endpoint._waiting]
+        self.endpoint._waiting.clear()
+
+    def sent(self) -> list[bytes]:
+        """What has left since the last time."""
+        found, self._sent = self._sent, []
+        return found
+
+    def receive(self, datagrams: list[bytes]) -> float:
+        """Seconds to serve these, in batches as the socket gives them."""
+        phone = self.phone
+        began = thread_time()
+        receive, after_batch = self.server.receive, self.server.after_batch
+        for at in range(0, len(datagrams), BATCH):
+            for data in datagrams[at : at + BATCH]:
+                receive(data, Flow(phone.endpoint, phone.host, phone.port))
+            after_batch()
+        return thread_time() - began
+
+    def messages(self) -> list[bytes]:
+        """Never seen before."""
+        template = message_template(DOMAIN.encode(), 40001, b"%04d" % next(self.runs), 200)
+        feed = messages(template, USERS, count())
+        return [next(feed)[1] for _ in range(MANY)]
+
+    def registers(self) -> list[bytes]:
+        """One for each user, in the words of those before."""
+        template = register_template(DOMAIN.encode(), 40001, b"0000")
+        return [data for _, data in registers(template, USERS, next(self.cseqs))]
+
+
+def store(bench: Bench) -> float:
+    """MESSAGE to 202."""
+    spent = bench.receive(bench.messages())
+    assert bench.sent()[-1].startswith(b"SIP/2.0 202")
+    return spent / MANY
+
+
+def relay(bench: Bench) -> float:
+    """MESSAGE to the phone, and its 200 back."""
+    bench.receive(bench.registers())
+    bench.sent()
+    spent = bench.receive(bench.messages())
+    forwarded = bench.sent()
+    assert len(forwarded) == MANY
+    assert forwarded[0].startswith(b"MESSAGE ")
+    spent += bench.receive([answer(data.partition(b"\r\n\r\n")[0])[0] for data in forwarded])
+    assert bench.sent()[0].startswith(b"SIP/2.0 200")
+    return spent / MANY
+
+
+def refresh(bench: Bench) -> float:
+    """REGISTER to 200."""
+    bench.receive(bench.registers())
+    spent = bench.receive(bench.registers())
+    assert bench.sent()[-1].startswith(b"SIP/2.0 200")
+    bench.server.registrar.write_refreshes()
+    return spent / len(USERS)
+
+
+def writer(bench: Bench) -> float:
+    """From the writer's hand into a synced commit, in batches."""
+    prompt = bench.silo.writer
+    prompt.flush = lambda: None  # type: ignore[method-assign]
+    bench.receive(bench.messages())
+    del prompt.flush
+    collected, prompt._collected = prompt._collected, []
+    began = perf_counter()
+    results = [bench.transactions.execute(collected[at : at + BATCH]) for at in range(0, MANY, BATCH)]
+    spent = perf_counter() - began
+    for done, result in [pair for batch in results for pair in batch]:
+        done(result)
+    return spent / MANY
+
+
+WALKS: dict[str, Callable[[Bench], float]] = {
+    "store": store, "relay": relay, "refresh": refresh, "writer": writer,
+}  # fmt: skip
+
+
+async def best(walk: Callable[[Bench], float], rounds: int) -> float:
+    """The best of the rounds: short ones, to find a quiet moment of the machine."""
+    with TemporaryDirectory(dir="/var/tmp") as folder:
+        async with trio.open_nursery() as nursery:
+            bench = Bench(Path(folder), nursery)
+            found = min([walk(bench) for _ in range(rounds)])
+            bench.server.transports.close()
+            bench.silo.close()
+            nursery.cancel_scope.cancel()
+    return found
+
+
+def main() -> None:
+    """A line per walk."""
+    gc.set_threshold(*GC_THRESHOLD)
+    rounds = [int(word) for word in sys.argv[1:] if word.isdigit()]
+    for name in [word for word in sys.argv[1:] if not word.isdigit()] or list(WALKS):
+        spent = trio.run(best, WALKS[name], rounds[0] if rounds else 40)
+        sys.stdout.write(f"{spent * 1e6:8.2f} us  {name}: {WALKS[name].__doc__}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
