@@ -72,6 +72,7 @@ class ProxyConfig(Struct, frozen=True, forbid_unknown_fields=True):
     fr_timer: Annotated[float, Meta(gt=0, lt=32)] = 10
     fr_inv_timer: Seconds = 185
     relay: Literal["users", "nobody", "anybody"] = "users"
+    nameservers: Annotated[list[str], Meta(max_length=8)] = field(default_factory=list)
 
 
 class SiloConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -200,11 +201,23 @@ def _name_problems(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _network_problems(config: Config) -> Iterator[tuple[str, str]]:
+    for text in config.proxy.nameservers:
+        try:
+            parse_nameserver(text)
+        except ValueError as error:
+            yield "proxy.nameservers", str(error)
     for network in config.trusted:
         try:
             ip_network(network, strict=False)
         except ValueError:
             yield "trusted", f"{network!r} is no network; write 192.0.2.0/24, 2001:db8::/32 or one address"
+
+
+def parse_nameserver(text: str) -> tuple[str, int]:
+    """(address, port) of `192.0.2.1`, `192.0.2.1:53` or `[2001:db8::1]`. Raises ValueError."""
+    has_port = text.rpartition("]")[2].count(":") == 1
+    address = parse_address("udp", text if has_port else f"{text}:53")
+    return address.host, address.port
 
 
 def _uri_problem(value: str, needs_user: bool) -> Iterator[str]:

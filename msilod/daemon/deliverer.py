@@ -39,6 +39,9 @@ from msilod.sip.retry_after import parse_retry_after
 from msilod.store.writer import StoreWriter
 from msilod.transaction.layer import TransactionLayer
 
+# The start line and what a delivery has beside the kept headers and the body, at most; but for long contacts.
+HEAD_SIZE: Final = 500
+
 # Told of each row's outcome: row, outcome, status, contact, next attempt; and, with no row, of the run's end.
 Watcher = Callable[[StoredMessage | None, str, int | None, float | None], None]
 
@@ -275,15 +278,16 @@ class Deliverer:
             target = Target(binding.contact, path=(hop,))
         else:
             target = Target(binding.contact, binding.flow, binding.path, binding.q, binding)
+        size = step.row.size + len(step.row.headers) + HEAD_SIZE
         try:
-            flow = self.paths.flow_to(target)
+            flow = self.paths.flow_to(target, size)
         except MsilodError:
             self._unreachable(run, step, now)
             return
         if flow is not None:
             self._send_on(run, step, flow, now)
         else:
-            self.paths.dial(target, partial(self._send_on, run, step))
+            self.paths.dial(target, partial(self._send_on, run, step), size)
 
     def _send_on(self, run: DeliveryRun, step: Send, flow: Flow | None, now: float) -> None:
         if flow is None:

@@ -17,7 +17,7 @@ from msilod.daemon.counters import Counters
 from msilod.daemon.invite_fork import InviteFork, Reach
 from msilod.daemon.paths import Paths
 from msilod.daemon.trust import Trust
-from msilod.errors import MsilodError
+from msilod.errors import MsilodError, TransportError
 from msilod.proxy.forwarding import branch_for, forward_request, loop_hash, share_of_breadth
 from msilod.proxy.record_route import RecordRoute
 from msilod.proxy.response_context import best_response
@@ -35,6 +35,9 @@ from msilod.transaction.server import ServerTransaction
 
 # The design: fr_timer cuts these; other methods run to Timer F.
 _CUT_AT_FR_TIMER: Final = (b"MESSAGE", b"INVITE")
+
+# What answers nothing to four copies in 3.5 s is down: its name's next hop has its turn (RFC 3263 §4.3).
+HOP_LIMIT: Final = 4.0
 
 OnFailure = Callable[["Fork", int, float], None]
 Late = Callable[["Fork", Target, int, float], None]
@@ -84,6 +87,8 @@ class Fork:
             return
         # An ended branch is let go of at once: it knows us as its owner, and a ring would be the collector's.
         target = self.branches.pop(transaction, None)
+        if status == 503 and target is not None and self._goes_on(target, now):
+            return
         if self.decided:
             self._late(transaction, target, status, now)
         if status < 300:
@@ -93,9 +98,12 @@ class Fork:
                 if self.ends and self.on_taken is not None:
                     self.on_taken(self)
             return
+        cut = self.live.pop(transaction, None)
+        if target is None and cut is None:
+            # A hop that another one was tried for.
+            return
         self.finals.append(response)
         retry_after = parse_retry_after(response.headers.get(b"retry-after"))
-        cut = self.live.pop(transaction, None)
         end = BranchEnd(status, retry_after, _binding(target or cut))
         if cut is None:
             self._branch_failed(end, now)
@@ -104,10 +112,17 @@ class Fork:
             self.ends.append(end)
 
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:
-        """fr_timer: the branch counts as failed and lives on."""
-        if not self.decided:
-            target = self.live[transaction] = self.branches.pop(transaction)
-            self._silent(target, NO_ANSWER, now)
+        """fr_timer: the branch counts as failed and lives on. Before it the hop's own limit (RFC 3263 §4.3)."""
+        if self.decided:
+            return
+        target = self.branches.pop(transaction)
+        if transaction.is_silent and self._goes_on(target, now):
+            return
+        if self.forwarder.has_time(transaction, now):
+            self.branches[transaction] = target
+            return
+        self.live[transaction] = target
+        self._silent(target, NO_ANSWER, now)
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
         """Timer F."""
@@ -115,13 +130,25 @@ class Fork:
 
     def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
         """ICMP, a closed connection: §16.9."""
+        target = self.branches.get(transaction)
+        if target is not None and self._goes_on(target, now):
+            del self.branches[transaction]
+            return
         self._ended(transaction, NO_TRANSPORT, now)
+
+    def _goes_on(self, target: Target, now: float) -> bool:
+        """The next hop of a name gets a branch of its own (RFC 3263 §4.3)."""
+        if not target.hops or self.decided:
+            return False
+        return self.forwarder.paths.fails_over(
+            target, partial(self._start, target), self.server.request.size, now
+        )
 
     def _ended(self, transaction: ClientTransaction, status: int, now: float) -> None:
         target = self.branches.pop(transaction, None)
         if self.decided or transaction in self.live:
             self._late(transaction, target, 0, now)
-        else:
+        elif target is not None:
             self._silent(target, status, now)
 
     def _late(self, transaction: ClientTransaction, target: Target | None, status: int, now: float) -> None:
@@ -168,16 +195,16 @@ class Fork:
             self._begin_branch(target, now)
 
     def _begin_branch(self, target: Target, now: float) -> None:
-        paths = self.forwarder.paths
+        paths, size = self.forwarder.paths, self.server.request.size
         try:
-            flow = paths.flow_to(target)
+            flow = paths.flow_to(target, size)
         except MsilodError:
             self._start(target, None, now)
             return
         if flow is not None:
             self._start(target, flow, now)
         else:
-            paths.dial(target, partial(self._start, target))
+            paths.dial(target, partial(self._start, target), size)
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
         if self.decided:
@@ -247,12 +274,24 @@ class Forwarder:
         """One branch: the request as §16.6 forwards it, in a client transaction of its own."""
         request = server.request
         limit = self.fr_timer if request.method in _CUT_AT_FR_TIMER else None
+        if len(target.hops) > 1:
+            limit = min(limit or HOP_LIMIT, HOP_LIMIT)
         branch = branch_for(self.random(), loop_hash(request))
         recorded = self.record_route.values(request.method, request.call_id, server.flow, flow)
         copy = forward_request(request, target, self.max_forwards, recorded, breadth)
         if ASSERTED in request.received or PREFERRED in request.received:
             guard_identity(copy.headers, self.trust.trusts(server.flow), self.trust.trusts(flow))
         return self.layer.request(copy, flow, owner, now, branch, limit)
+
+    def has_time(self, transaction: ClientTransaction, now: float) -> bool:
+        """True when it was the limit of a hop that passed, and fr_timer has not."""
+        if transaction.request.method not in _CUT_AT_FR_TIMER:
+            return True
+        limit_at = transaction.started + self.fr_timer
+        if limit_at <= now:
+            return False
+        transaction.limit_at = limit_at
+        return True
 
     def cancel(self, invite: ServerTransaction, now: float) -> None:
         """§16.10: cancel the branches of an INVITE, and answer it when none rings."""
@@ -269,8 +308,18 @@ class Forwarder:
         """§16.11: statelessly, never answered; what cannot be sent is lost, as UDP would have it."""
         try:
             flow = self.paths.flow_to(target)
+        except MsilodError:
+            self.counters.dropped += 1
+            return
+        if flow is not None:
+            self._send_ack(request, target, flow, now)
+        else:
+            self.paths.dial(target, partial(self._send_ack, request, target))
+
+    def _send_ack(self, request: Request, target: Target, flow: Flow | None, now: float) -> None:
+        try:
             if flow is None:
-                return
+                raise TransportError("no way")
             copy = forward_request(request, target, self.max_forwards)
             line = b"Via: %b;branch=%b" % (flow.endpoint.via, branch_for(self.random(), b""))
             copy.headers.fields.insert(0, (b"via", line))

@@ -65,15 +65,16 @@ class InviteFork:
     def _begin_all(self, targets: Sequence[Target], now: float) -> None:
         # All are known before the first can fail, or its failure would be the end.
         for target in [target for target in targets if self.context.add_branch(target, target.uri)]:
+            size = self.server.request.size
             try:
-                flow = self.forwarder.paths.flow_to(target)
+                flow = self.forwarder.paths.flow_to(target, size)
             except MsilodError:
                 self._do(self.context.transport_failed(target), now)
                 continue
             if flow is not None:
                 self._start(target, flow, now)
             else:
-                self.forwarder.paths.dial(target, partial(self._start, target))
+                self.forwarder.paths.dial(target, partial(self._start, target), size)
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
         if self.context.is_closed:
@@ -97,6 +98,8 @@ class InviteFork:
             if 200 <= response.status < 300:
                 self.server.forward(response, now)
             return
+        if response.status == 503 and self._goes_on(transaction, target, now):
+            return
         if response.status >= 200:
             self._ended(target)
             self._do(self.context.final(target, response), now)
@@ -107,9 +110,11 @@ class InviteFork:
         self._do(self.context.provisional(target, response), now)
 
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:
-        """fr_timer: not even a 100 came; as 408, and whatever comes later is cancelled (§16.8)."""
+        """fr_timer, or the limit of a hop: not even a 100 came; as 408 (§16.8). What comes later is cancelled."""
         self.forwarder.layer.cancel(transaction, now)
-        self.on_timeout(transaction, now)
+        target = self._branches.get(transaction)
+        if target is None or not self._goes_on(transaction, target, now):
+            self.on_timeout(transaction, now)
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
         """Timer B."""
@@ -121,9 +126,18 @@ class InviteFork:
     def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
         """§16.9: as 503."""
         target = self._branches.get(transaction)
-        if target is not None:
+        if target is not None and not self._goes_on(transaction, target, now):
             self._ended(target)
             self._do(self.context.transport_failed(target), now)
+
+    def _goes_on(self, transaction: ClientTransaction, target: Target, now: float) -> bool:
+        """The next hop of a name gets a branch of its own, which is the same one to the context (RFC 3263 §4.3)."""
+        paths, size = self.forwarder.paths, self.server.request.size
+        if self.context.is_closed or not paths.fails_over(target, partial(self._start, target), size, now):
+            return False
+        del self._branches[transaction], self._transactions[target]
+        self._ended(target)
+        return True
 
     def cancel(self, now: float) -> None:
         """A CANCEL came from upstream (§16.10)."""

@@ -4,25 +4,35 @@ NAT (R10): a contact on the address its REGISTER came from means what it says, p
 address of its own likewise; any other (private, a name, `.invalid`) is reached by the flow that registered.
 A contact on a stream is reached over its connection; when that is gone we dial, which fails at once at a
 phone that only calls out, and the MESSAGE is stored.
+
+Any other URI is located (RFC 3263), and when a hop fails the next one is tried: `fails_over`, with a branch of
+its own each time (§4.3). What is too large for a datagram (RFC 3261 §18.1.1) tries TCP first.
 """
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import trio
 
+from msilod.daemon.locating import Reachable
+from msilod.dns.location import default_port
+from msilod.dns.resolver import Resolver
 from msilod.errors import MsilodError, TransportError
 from msilod.proxy.target_set import Target
 from msilod.sip.address import NameAddr
 from msilod.sip.flow import TCP, TLS, UDP, Flow
-from msilod.sip.hop import bare, can_be_sent_to
+from msilod.sip.hop import Hop, bare, can_be_sent_to
 from msilod.sip.uri import SipUri
 from msilod.transport.transports import DIALLED, Transports
 
-# RFC 3261 §19.1.2: the port of a URI without one.
-DEFAULT_PORT = 5060
-DEFAULT_TLS_PORT = 5061
-DIAL_TIMEOUT = 3.0
+DIAL_TIMEOUT: Final = 3.0
+# As a datagram a longer request may be cut into fragments, which NATs and firewalls lose (RFC 3261 §18.1.1).
+LARGEST_DATAGRAM: Final = 1300
+# A phone without TCP behind a firewall says nothing; the design gives it a second, once for its binding.
+LARGE_TIMEOUT: Final = 1.0
+# Hops of one request that are tried. With HOP_LIMIT all have had their turn before Timer F of the sender.
+MOST_HOPS: Final = 4
 
 Dialled = Callable[[Flow | None, float], None]
 
@@ -30,71 +40,157 @@ Dialled = Callable[[Flow | None, float], None]
 class Paths:
     """Chooses flows; `dial` is the slow path and calls back from a task of its own."""
 
-    def __init__(self, transports: Transports, nursery: trio.Nursery, after: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        transports: Transports,
+        nursery: trio.Nursery,
+        after: Callable[[], None],
+        resolver: Resolver,
+        reachable: Reachable,
+    ) -> None:
         self.transports = transports
         self.nursery = nursery
         self.after = after
+        self.resolver = resolver
+        self.reachable = reachable
 
-    def flow_to(self, target: Target) -> Flow | None:
-        """The flow to send on now; None when a connection has to be made first.
+    # --- at once ---------------------------------------------------------------------------------------
 
-        Raises TransportError when there is no way at all (a name: no DNS for contacts without a flow).
+    def flow_to(self, target: Target, size: int = 0) -> Flow | None:
+        """The flow to send `size` octets on now; None when a connection or a look-up has to be made first.
+
+        Raises TransportError when there is no way at all.
         """
         # A Route goes before what is known of the binding (§16.6 step 7).
         binding = None if target.route else target.binding
         if binding is not None and binding.way is not None and self.transports.is_open(binding.way):
-            return binding.way
-        flow = self._find(target)
-        if binding is not None:
-            binding.way = flow
+            flow: Flow | None = binding.way
+        else:
+            flow = self._find(target)
+        if size > LARGEST_DATAGRAM and flow is not None and not flow.connection:
+            return self._for_large(target, flow)
         return flow
 
     def _find(self, target: Target) -> Flow | None:
-        if target.path or target.route:
-            return self._by_uri(_first_hop(target))
         flow = target.flow
-        if flow is None:
-            return self._by_uri(SipUri.parse(target.uri))
+        if flow is None or target.path or target.route:
+            return self._by_uri(target)
+        if flow.connection and self.transports.is_open(flow):
+            return self._remember(target, flow)
+        uri = SipUri.parse(target.uri)
+        means_it = _means_what_it_says(uri, flow)
         if flow.connection:
-            if self.transports.is_open(flow):
-                return flow
-            return self._again(target, flow)
-        uri = SipUri.parse(target.uri)
-        if not _means_what_it_says(uri, flow):
-            return flow
-        return self._by_uri(uri)
+            # Whose TCP connection is gone may listen where its contact says; nobody dials a browser or a TLS phone.
+            if flow.transport != TCP or not means_it:
+                raise TransportError(f"the connection of {target.uri} is closed")
+            return self._at(target, _place(uri, TCP))
+        return self._at(target, _place(uri, UDP)) if means_it else self._remember(target, flow)
 
-    def _again(self, target: Target, closed: Flow) -> Flow | None:
-        """Whose TCP connection is gone may listen where its contact says; nobody dials a browser or a TLS phone."""
-        uri = SipUri.parse(target.uri)
-        if closed.transport != TCP or not _means_what_it_says(uri, closed):
-            raise TransportError(f"the connection of {target.uri} is closed")
-        return self._by_uri(uri, TCP)
+    def _at(self, target: Target, hop: Hop) -> Flow | None:
+        target.hops = (hop,)
+        return self._remember(target, self._open_now(target))
 
-    def _by_uri(self, uri: SipUri, unsaid: str = UDP) -> Flow | None:
-        if not uri.is_ip_literal:
-            raise TransportError(f"{uri.host} is no address, and names are not looked up")
-        transport, host, port = _place(uri, unsaid)
+    def _remember(self, target: Target, flow: Flow | None) -> Flow | None:
+        if target.binding is not None and not target.route:
+            target.binding.way = flow
+        return flow
+
+    def _by_uri(self, target: Target) -> Flow | None:
+        uri = _first_hop(target)
+        hops = self.resolver.locate_now(uri, trio.current_time())
+        if hops is None:
+            return None
+        target.hops = self._allowed(target, hops)
+        flow = self._open_now(target)
+        # What a name means today is not what it means tomorrow.
+        return self._remember(target, flow) if uri.is_ip_literal else flow
+
+    def _open_now(self, target: Target) -> Flow | None:
+        transport, host, port = target.hops[0]
         if transport == UDP:
             return self.transports.udp_flow(host, port)
         if transport not in DIALLED:
             raise TransportError(f"{host} is to be reached by {transport}, over a connection of its own only")
-        return self.transports.find_connection(transport, host, port, host)
+        return self.transports.find_connection(transport, host, port, _domain(target))
 
-    def dial(self, target: Target, then: Dialled) -> None:
-        """Connect to where the target is and call `then(flow, now)`, the flow None when that fails."""
-        is_redial = target.flow is not None and target.flow.is_reliable and not (target.path or target.route)
-        transport, host, port = _place(_first_hop(target), TCP if is_redial else UDP)
-        self.nursery.start_soon(self._dial, transport, host, port, then)
+    def _allowed(self, target: Target, hops: Sequence[Hop]) -> list[Hop]:
+        is_the_operators = bool(target.path) and target.binding is None
+        found = list(hops) if is_the_operators else self.reachable.allowed(hops)
+        return found[:MOST_HOPS]
 
-    async def _dial(self, transport: str, host: str, port: int, then: Dialled) -> None:
+    def _for_large(self, target: Target, flow: Flow) -> Flow | None:
+        """A connection to the same place, `flow` itself where TCP was refused, None when it is to be tried."""
+        hop = Hop(TCP, flow.host, flow.port)
+        if TCP not in self.resolver.reach or self._is_without_tcp(target, hop):
+            return flow
+        return self.transports.find_connection(TCP, flow.host, flow.port)
+
+    def _is_without_tcp(self, target: Target, hop: Hop) -> bool:
+        if target.binding is not None:
+            return target.binding.is_without_tcp
+        return self.resolver.has_failed(hop, trio.current_time())
+
+    # --- the slow path ---------------------------------------------------------------------------------
+
+    def dial(self, target: Target, then: Dialled, size: int = 0) -> None:
+        """Look up and connect; then call `then(flow, now)`, the flow None when there is no way."""
+        self.nursery.start_soon(self._dial, target, then, size)
+
+    def fails_over(self, target: Target, then: Dialled, size: int, now: float) -> bool:
+        """The hop in use failed: go on with the next one, if there is one, as `dial` does (RFC 3263 §4.3)."""
+        if not target.hops:
+            return False
+        self.resolver.failed(target.hops[0], now)
+        target.hops = target.hops[1:]
+        if target.hops:
+            self.dial(target, then, size)
+        return bool(target.hops)
+
+    async def _dial(self, target: Target, then: Dialled, size: int) -> None:
         flow = None
         try:
-            flow = await self.transports.connect(transport, host, port, host, DIAL_TIMEOUT)
+            flow = await self._reach(target, size)
         except MsilodError:
             flow = None
         then(flow, trio.current_time())
         self.after()
+
+    async def _reach(self, target: Target, size: int) -> Flow:
+        flow = None if target.hops else self.flow_to(target)
+        if flow is None:
+            flow = await self._open_first(target)
+        if size > LARGEST_DATAGRAM and not flow.connection:
+            return await self._open_for_large(target, flow)
+        return flow
+
+    async def _open_first(self, target: Target) -> Flow:
+        """The first of the hops that can be had, which is `target.hops[0]` then."""
+        if not target.hops:
+            hops = await self.resolver.locate(_first_hop(target), trio.current_time())
+            target.hops = self._allowed(target, hops)
+        while target.hops:
+            hop = target.hops[0]
+            try:
+                if hop.transport == UDP:
+                    return self.transports.udp_flow(hop.host, hop.port)
+                return await self.transports.connect(*hop, _domain(target), DIAL_TIMEOUT)
+            except TransportError:
+                self.resolver.failed(hop, trio.current_time())
+                target.hops = target.hops[1:]
+        raise TransportError(f"no hop of {target.uri} can be reached")
+
+    async def _open_for_large(self, target: Target, flow: Flow) -> Flow:
+        """§18.1.1: TCP, and the datagram after all when that is refused."""
+        found = self._for_large(target, flow)
+        if found is not None:
+            return found
+        try:
+            return await self.transports.connect(TCP, flow.host, flow.port, "", LARGE_TIMEOUT)
+        except TransportError:
+            if target.binding is not None:
+                target.binding.is_without_tcp = True
+            self.resolver.failed(Hop(TCP, flow.host, flow.port), trio.current_time())
+            return flow
 
 
 def _first_hop(target: Target) -> SipUri:
@@ -108,10 +204,15 @@ def _first_hop(target: Target) -> SipUri:
     return SipUri.parse(NameAddr.parse(first.encode("utf-8", "replace")).uri)
 
 
-def _place(uri: SipUri, unsaid: str) -> tuple[str, str, int]:
-    """Transport, address and port of a URI with an IP literal; `unsaid` without transport= (RFC 3263 §4.1, §4.2)."""
+def _place(uri: SipUri, unsaid: str) -> Hop:
+    """Where a URI with an IP literal says; `unsaid` is its transport without transport= (RFC 3263 §4.1, §4.2)."""
     transport = TLS if uri.scheme == "sips" else uri.transport or unsaid
-    return transport, bare(uri.host), uri.port or (DEFAULT_TLS_PORT if transport == TLS else DEFAULT_PORT)
+    return Hop(transport, bare(uri.host), uri.port or default_port(transport))
+
+
+def _domain(target: Target) -> str:
+    """Whom a TLS peer must prove to be: what was asked for, not what DNS made of it (RFC 5922 §4)."""
+    return bare(_first_hop(target).host)
 
 
 def _means_what_it_says(contact: SipUri, flow: Flow) -> bool:

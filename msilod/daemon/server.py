@@ -17,6 +17,7 @@ from msilod.daemon.counters import Counters
 from msilod.daemon.deliverer import Deliverer
 from msilod.daemon.forwarder import Forwarder
 from msilod.daemon.housekeeping import Housekeeping
+from msilod.daemon.locating import LazyAsk, Reachable, reach_of
 from msilod.daemon.log import get_log
 from msilod.daemon.mail import MailMemory
 from msilod.daemon.myself import Myself
@@ -28,6 +29,7 @@ from msilod.daemon.silo_service import SiloService
 from msilod.daemon.targets import Targets
 from msilod.daemon.transaction_user import TransactionUserService
 from msilod.daemon.trust import Trust
+from msilod.dns.resolver import Resolver
 from msilod.errors import MalformedMessage
 from msilod.proxy.record_route import RecordRoute
 from msilod.registrar.location import LocationService
@@ -100,7 +102,8 @@ class Server:
         self.layer = TransactionLayer(self.user, self.transports.send, secrets.token_bytes(16))
         self.record_route = RecordRoute(self.store.secret("record-route"))
         self.targets = Targets(self)
-        self.paths = Paths(self.transports, self._nursery, self.after_batch)
+        self.ask = LazyAsk(config.proxy.nameservers)
+        self.paths = self._paths()
         self.forwarder = Forwarder(
             self.layer,
             self.paths,
@@ -130,6 +133,16 @@ class Server:
             self.mail, self.counters, config.silo.check_time, config.silo.clean_period, self.after_batch,
         )  # fmt: skip
         self.alarm = Alarm(self.layer, self.after_batch)
+
+    def _paths(self) -> Paths:
+        listening = self.transports.listening()
+        return Paths(
+            self.transports,
+            self._nursery,
+            self.after_batch,
+            Resolver(self.ask, reach_of(listening), secrets.SystemRandom().random),
+            Reachable(self.myself, self.trust, listening),
+        )
 
     # --- bytes in ------------------------------------------------------------------------------------
 
@@ -198,6 +211,7 @@ class Server:
         self.notices.configure(policy)
         self.registrar.configure(registrar_policy(config))
         self.store.set_limits(config.silo.max_messages, config.silo.max_bytes)
+        self.ask.configure(config.proxy.nameservers)
         self.forwarder.fr_timer = config.proxy.fr_timer
         self.forwarder.fr_inv_timer = config.proxy.fr_inv_timer
         self.forwarder.max_forwards = config.proxy.max_forwards

@@ -31,6 +31,10 @@ class Trust:
         """True when what comes by `flow` comes from a trusted network, and what leaves by it stays in one."""
         return bool(self._networks) and self._knows(flow.host)
 
+    def includes(self, host: str) -> bool:
+        """True for an address, without brackets, in a trusted network."""
+        return bool(self._networks) and self._knows(host)
+
     def _matches(self, host: str) -> bool:
         address = ip_address(host.partition("%")[0])
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:

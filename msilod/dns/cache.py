@@ -74,8 +74,12 @@ class Unreachable:
             del self._until[next(iter(self._until))]
         self._until[hop] = now + UNREACHABLE_S
 
+    def has(self, hop: Hop, now: float) -> bool:
+        """True when `hop` failed lately."""
+        return self._until.get(hop, now) > now
+
     def last(self, hops: list[Hop], now: float) -> list[Hop]:
         """`hops` in their order, those that failed lately behind the others."""
         if not self._until:
             return hops
-        return sorted(hops, key=lambda hop: self._until.get(hop, now) > now)
+        return sorted(hops, key=lambda hop: self.has(hop, now))

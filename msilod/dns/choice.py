@@ -11,8 +11,8 @@ from msilod.errors import TransportError
 
 Random = Callable[[], float]
 
-# RFC 3263 §4.1: the services of a sip URI whose transports we have.
-_TRANSPORT_OF: Final = {"sip+d2u": "udp", "sip+d2t": "tcp"}
+# RFC 3263 §4.1: the services of a sip URI whose transports we may have.
+_TRANSPORT_OF: Final = {"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls"}
 _SIP_SERVICES: Final = ("sip+d2", "sips+d2")
 # A domain offers one record per transport; more are somebody else's work for us.
 _MAX_SERVICES: Final = 4
@@ -38,7 +38,7 @@ def choose_services(
         and record.replacement
     }
     if ours and not usable:
-        raise TransportError(f"DNS: {domain} offers no SIP service that we can use; TLS is not here yet")
+        raise TransportError(f"DNS: {domain} offers no SIP service that we can use")
     return list(usable)[:_MAX_SERVICES]
 
 

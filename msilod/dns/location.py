@@ -7,9 +7,10 @@
 | a name and transport=  | that                    | SRV, else 5060; A, AAAA           |
 | a name                 | NAPTR, else as found by | SRV, else UDP at 5060; A, AAAA    |
 
-Rules: pure; a maddr parameter stands for the host (§4); what was found is used, a failed question counts only
-when nothing was; at most MAX_HOPS hops. A NAPTR question that fails counts as one without records, since
-some servers know the type not at all; a lost SRV does not, for the name's address may be another machine.
+Rules: pure; sips: is TLS, and so is transport=tls; a maddr parameter stands for the host (§4); what was found is
+used, a failed question counts only when nothing was; at most MAX_HOPS hops. A NAPTR question that fails counts
+as one without records, since some servers know the type not at all; a lost SRV does not, for the name's address
+may be another machine.
 """
 
 from collections.abc import Generator, Iterable, Mapping
@@ -18,7 +19,7 @@ from typing import Final, NamedTuple
 from msilod.dns.choice import Random, choose_services, in_srv_order
 from msilod.dns.records import Address, Naptr, Outcome, Question, Srv, host_name
 from msilod.errors import TransportError
-from msilod.sip.flow import UDP
+from msilod.sip.flow import TCP, TLS, UDP
 from msilod.sip.grammar import ipv4, ipv6
 from msilod.sip.hop import Hop, can_be_sent_to
 from msilod.sip.uri import SipUri
@@ -26,6 +27,8 @@ from msilod.sip.uri import SipUri
 MAX_HOPS: Final = 8
 # RFC 3261 §19.1.2.
 DEFAULT_PORT: Final = 5060
+DEFAULT_TLS_PORT: Final = 5061
+_SRV_OF: Final = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
 # RFC 6761 §6.4 (row T13: browsers write it), RFC 7686 §2: these are never asked for.
 _NEVER_ASKED: Final = ("invalid", "onion")
 # Those that may be named in a log; a URI can hold any other word.
@@ -52,7 +55,8 @@ def search(uri: SipUri, reach: Reach, random: Random) -> Search:
     transport = _transport(uri, target, reach)
     literal = ipv4(target) or ipv6(target)
     if literal is not None:
-        return [_literal_hop(Hop(transport or _default(reach), literal, uri.port or DEFAULT_PORT), reach)]
+        used = transport or _default(reach)
+        return [_literal_hop(Hop(used, literal, uri.port or default_port(used)), reach)]
     if uri.port is not None:
         places = [_Place(transport or _default(reach), target, uri.port)]
     else:
@@ -61,16 +65,23 @@ def search(uri: SipUri, reach: Reach, random: Random) -> Search:
 
 
 def _transport(uri: SipUri, target: str, reach: Reach) -> str | None:
-    if uri.scheme == "sips":
-        raise TransportError(f"{target} is to be reached by sips, and TLS is not here yet")
     transport = uri.transport
     if transport is not None and transport not in _KNOWN:
         raise TransportError(f"{target} is to be reached by a transport that is unknown here")
+    if uri.scheme == "sips":
+        if transport not in (None, TCP, TLS):
+            raise TransportError(f"{target} is to be reached by sips, and {transport} is not secure")
+        transport = TLS
     if not reach or (transport is not None and transport not in reach):
         raise TransportError(
             f"{target} is to be reached by {transport or UDP}, and there is no such listener"
         )
     return transport
+
+
+def default_port(transport: str) -> int:
+    """Of a URI without one."""
+    return DEFAULT_TLS_PORT if transport == TLS else DEFAULT_PORT
 
 
 def _default(reach: Reach) -> str:
@@ -108,14 +119,16 @@ def _services(target: str, transport: str | None, reach: Reach, random: Random) 
             naptrs = [record for record in outcome if isinstance(record, Naptr)]
             chosen = choose_services(target, naptrs, reach)
     if not chosen:
-        ours = sorted(reach, key=lambda name: name != UDP) if transport is None else [transport]
-        chosen = [(name, f"_sip._{name}.{target}") for name in ours]
+        # Without a NAPTR nothing but sips: asks for TLS (§4.1).
+        plain = [name for name in (UDP, TCP) if name in reach]
+        ours = (plain or list(reach)) if transport is None else [transport]
+        chosen = [(name, f"{_SRV_OF[name]}.{target}") for name in ours]
     outcomes = yield tuple([Question(name, "SRV") for _, name in chosen])
     found = _places(zip([name for name, _ in chosen], outcomes, strict=True), random)
     if found:
         return found
     _check_srv(target, outcomes)
-    return [_Place(chosen[0][0], target, DEFAULT_PORT)]
+    return [_Place(chosen[0][0], target, default_port(chosen[0][0]))]
 
 
 def _places(outcomes: Iterable[tuple[str, Outcome]], random: Random) -> list[_Place]:

@@ -67,6 +67,10 @@ class Resolver:
         """`hop` did not answer or refused the connection: for 30 s it stands last (RFC 3263 §4.3)."""
         self._unreachable.add(hop, now)
 
+    def has_failed(self, hop: Hop, now: float) -> bool:
+        """True for 30 s after `failed`."""
+        return self._unreachable.has(hop, now)
+
     async def _walk(self, plan: Search, now: float) -> list[Hop]:
         try:
             questions = next(plan)

@@ -4,7 +4,7 @@ Rules: /etc/resolv.conf is read once, when the object is made; names are absolut
 foreign exceptions end here; of an answer only records of known types, with names that can be asked for, go on.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import dns.asyncbackend
 import dns.asyncresolver
 import dns.exception
 import dns.message
+import dns.nameserver
 import dns.rdataclass
 import dns.rdatatype
 import dns.resolver
@@ -58,6 +59,13 @@ class SystemAsk:
         except (dns.exception.DNSException, OSError, ValueError) as error:
             raise TransportError(f"DNS: the nameservers failed at {name} {kind}") from error
         return read_message(answer.response)
+
+
+def asking(nameservers: Sequence[tuple[str, int]]) -> dns.asyncresolver.Resolver:
+    """A resolver that asks these (address, port) in their order, and reads no file."""
+    resolver = dns.asyncresolver.Resolver(configure=False)
+    resolver.nameservers = [dns.nameserver.Do53Nameserver(*nameserver) for nameserver in nameservers]
+    return resolver
 
 
 def read_message(message: dns.message.Message) -> Answer:

@@ -5,15 +5,17 @@ from itertools import groupby
 
 from msilod.registrar.binding import Binding
 from msilod.sip.flow import Flow
+from msilod.sip.hop import Hop
 
 
 class Target:
     """One place to send to. `binding` is None for a URI that is nobody's contact here.
 
-    `route` is the first Route that the request still has: the bytes go there (§16.6 step 7).
+    `route` is the first Route that the request still has: the bytes go there (§16.6 step 7). `hops` is where its
+    URI was found to be, the one in use first and those that are left behind it (RFC 3263 §4.3).
     """
 
-    __slots__ = ("binding", "flow", "path", "q", "route", "uri")
+    __slots__ = ("binding", "flow", "hops", "path", "q", "route", "uri")
 
     def __init__(
         self,
@@ -29,6 +31,7 @@ class Target:
         self.q = q
         self.binding = binding
         self.route = ""
+        self.hops: Sequence[Hop] = ()
 
     def __repr__(self) -> str:
         return f"<Target {self.uri} {self.flow!r}>"

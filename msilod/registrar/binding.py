@@ -17,8 +17,8 @@ class Binding:
     `flow` is the path the REGISTER came by: None after a restart for a stream that is gone.
     `methods` is None when the device did not say what it takes. `next_hop` is the outbound proxy for what is
     dumped to it, "" for none: m_dump's, as the routing policy had it at the last REGISTER. `way` is where
-    daemon/paths.py found that requests to it leave, `said` the lines of the REGISTER that made it. None of
-    these three is stored.
+    daemon/paths.py found that requests to it leave, `is_without_tcp` that a large one found no TCP there (RFC
+    3261 §18.1.1), `said` the lines of the REGISTER that made it. None of these four is stored.
     """
 
     aor: str
@@ -37,6 +37,7 @@ class Binding:
     methods: frozenset[str] | None = None
     next_hop: str = field(default="", compare=False)
     way: Flow | None = field(default=None, compare=False, repr=False)
+    is_without_tcp: bool = field(default=False, compare=False, repr=False)
     said: tuple[bytes | None, ...] = field(default=(), compare=False, repr=False)
 
     @property

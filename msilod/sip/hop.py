@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Hop(NamedTuple):
-    """Where to send: `transport` udp or tcp, `host` an IP literal without brackets."""
+    """Where to send: `transport` udp, tcp or tls, `host` an IP literal without brackets."""
 
     transport: str
     host: str

@@ -23,9 +23,24 @@ _EMPTY_END: Final = b"Content-Length: 0\r\n\r\n"
 
 
 class Request:
-    """One request. `via` is the top Via as it came, parsed; `cseq` the number; `call_id` the value."""
+    """One request. `via` is the top Via as it came, parsed; `cseq` the number; `call_id` the value.
 
-    __slots__ = ("_first", "_from", "_to", "body", "call_id", "cseq", "headers", "method", "uri", "via")
+    `size` is how many octets it had when it came, 0 for one that is made here.
+    """
+
+    __slots__ = (
+        "_first",
+        "_from",
+        "_to",
+        "body",
+        "call_id",
+        "cseq",
+        "headers",
+        "method",
+        "size",
+        "uri",
+        "via",
+    )
 
     def __init__(
         self,
@@ -45,6 +60,7 @@ class Request:
         self.via = via
         self.cseq = cseq
         self.call_id = call_id
+        self.size = 0
         self._first = first
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None

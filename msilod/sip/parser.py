@@ -70,7 +70,9 @@ def _parse(data: bytes, framing: int) -> Request | Response:
     via, call_id, cseq, cseq_method = _identity(first)
     if cseq_method != method:
         raise MalformedMessage("CSeq Method Mismatch")
-    return Request(method, uri, Headers(fields), _body(first, body, framing), via, cseq, call_id, first)
+    request = Request(method, uri, Headers(fields), _body(first, body, framing), via, cseq, call_id, first)
+    request.size = len(data)
+    return request
 
 
 def _response(lines: list[bytes], body: bytes, framing: int) -> Response:

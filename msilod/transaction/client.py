@@ -4,7 +4,7 @@ from typing import Protocol
 
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response
-from msilod.transaction.tables import ICT, NICT, Machine
+from msilod.transaction.tables import ICT, NICT, Machine, State
 from msilod.transaction.timers import T1
 
 
@@ -18,7 +18,10 @@ class ClientOwner(Protocol):
         """
 
     def on_limit(self, transaction: "ClientTransaction", now: float) -> None:
-        """The branch limit has passed without a final answer (INVITE: without any). It goes on living."""
+        """The branch limit has passed without a final answer (INVITE: without any). It goes on living.
+
+        `limit_at` may be set once more in here.
+        """
 
     def on_timeout(self, transaction: "ClientTransaction", now: float) -> None:
         """Timer B or F: to be treated as a 408 (RFC 3261 §8.1.3.1)."""
@@ -56,6 +59,11 @@ class ClientTransaction:
         self.alarm = self.resend_at = started + T1
         self.limit_at = 0.0
         self.wants_cancel = False
+
+    @property
+    def is_silent(self) -> bool:
+        """True when nothing has come back so far, not even a 100."""
+        return self.state < State.PROCEEDING
 
     def __repr__(self) -> str:
         return f"<{self.machine!r} {self.request.method!r} {self.branch!r} {self.state.name} {self.flow!r}>"

@@ -79,8 +79,37 @@ def test_p15_a_naptr_service_we_do_not_listen_for_is_not_followed() -> None:
     ],
 )
 def test_p15_a_domain_that_offers_other_services_only_is_not_tried_in_the_clear(naptr: str) -> None:
-    with pytest.raises(TransportError, match="TLS is not here yet"):
+    with pytest.raises(TransportError, match="no SIP service that we can use"):
         located("sip:example.test", Zone(f"{naptr}\nexample.test A 192.0.2.1"))
+
+
+WITH_TLS = {"udp": ("A",), "tcp": ("A",), "tls": ("A",)}
+
+
+@pytest.mark.parametrize(
+    ("uri", "hop"),
+    [
+        ("sips:example.test", Hop("tls", "192.0.2.3", 5071)),
+        ("sips:example.test;transport=tcp", Hop("tls", "192.0.2.3", 5071)),
+        ("sip:example.test;transport=tls", Hop("tls", "192.0.2.3", 5071)),
+        ("sips:host.example.test", Hop("tls", "192.0.2.3", 5061)),
+        ("sips:example.test:5099", Hop("tls", "192.0.2.4", 5099)),
+        ("sips:192.0.2.9", Hop("tls", "192.0.2.9", 5061)),
+        ("sip:example.test", Hop("udp", "192.0.2.4", 5060)),
+    ],
+)
+def test_p15_t15_sips_goes_by_tls_and_sip_only_where_a_naptr_says_so(uri: str, hop: Hop) -> None:
+    zone = Zone(
+        "_sips._tcp.example.test SRV 0 0 5071 host.example.test\nhost.example.test A 192.0.2.3\n"
+        "example.test A 192.0.2.4"
+    )
+    assert located(uri, zone, WITH_TLS) == [hop]
+
+
+def test_p15_a_naptr_may_ask_for_tls() -> None:
+    assert located("sip:example.test", Zone(RFC_3263), WITH_TLS)[0].transport in ("tls", "tcp")
+    only = "example.test NAPTR 1 1 s SIPS+D2T s.example.test\ns.example.test SRV 0 0 5061 h.test\nh.test A 192.0.2.5"
+    assert located("sip:example.test", Zone(only), WITH_TLS) == [Hop("tls", "192.0.2.5", 5061)]
 
 
 def test_p15_naptr_of_other_protocols_is_none_at_all() -> None:
@@ -146,8 +175,9 @@ def test_p15_maddr_is_the_target_of_every_question() -> None:
 @pytest.mark.parametrize(
     ("uri", "reason"),
     [
-        ("sips:alice@example.test", "TLS is not here yet"),
-        ("sips:192.0.2.1", "TLS is not here yet"),
+        ("sips:alice@example.test", "by tls, and there is no such listener"),
+        ("sips:192.0.2.1", "by tls, and there is no such listener"),
+        ("sips:192.0.2.1;transport=udp", "udp is not secure"),
         ("sip:example.test;transport=tls", "by tls, and there is no such listener"),
         ("sip:192.0.2.1;transport=wss", "by wss, and there is no such listener"),
         ("sip:192.0.2.1;transport=%0Apigeon", "a transport that is unknown here"),
