@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from msilo_cli.commands import daemon_cmds, db_cmds, inject_cmd, list_cmd, purge_cmd, show_cmd
+from msilo_cli.commands import daemon_cmds, db_cmds, inject_cmd, list_cmd, purge_cmd, show_cmd, state_cmds
 from msilo_cli.session import Session, UsageError
 from msilod import __version__
 
@@ -54,7 +54,12 @@ app.command("list")(list_cmd.list_messages)
 app.command("show")(show_cmd.show_messages)
 app.command("inject")(inject_cmd.inject)
 app.command("dump")(daemon_cmds.dump)
+app.command("hold")(state_cmds.hold)
+app.command("release")(state_cmds.release)
+app.command("requeue")(state_cmds.requeue)
 app.command("purge")(purge_cmd.purge)
 app.command("bindings")(daemon_cmds.bindings)
 app.command("status")(daemon_cmds.status)
+app.command("pause")(state_cmds.pause)
+app.command("resume")(state_cmds.resume)
 app.add_typer(db_cmds.app, name="db")

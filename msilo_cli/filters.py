@@ -21,6 +21,10 @@ _SIZES: Final = {"": 1, "k": 1000, "m": 1_000_000, "g": 1_000_000_000}
 Recipients = Annotated[
     list[str] | None, typer.Argument(metavar="[USER@HOST]...", help="Recipients; '*@example.test' for many.")
 ]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[USER@HOST|ID]...", help="Recipients or ids; - reads ids from standard input."),
+]
 From = Annotated[str, typer.Option("--from", metavar="URI", help="From this sender.")]
 Domain = Annotated[str, typer.Option("--domain", metavar="NAME", help="To this domain.")]
 StateName = Annotated[str, typer.Option("--state", metavar="STATE", help="In this state.")]

@@ -1,12 +1,20 @@
 """A message as JSON (the members of interface.md, in its order) and as columns."""
 
 import base64
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any, Final
 
 from msilo_cli.printer import Column, amount, rfc3339, span
+from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
 
 PREVIEW: Final = 60
+# What `columns` asks of a record.
+EMPTY: Final = (
+    "id", "aor", "from", "received_at", "due_at", "attempts", "state", "next_attempt_at", "last_status",
+    "last_reason", "size", "content_type",
+)  # fmt: skip
 
 
 def record(message: StoredMessage) -> dict[str, Any]:
@@ -25,6 +33,7 @@ def record(message: StoredMessage) -> dict[str, Any]:
         "attempts": message.attempts,
         "next_attempt_at": rfc3339(message.next_attempt_at),
         "last_status": message.last_status,
+        "last_reason": message.last_reason,
         "content_type": _text(message.content_type),
         "size": message.size,
         "headers": [_text(line) for line in message.headers.split(b"\r\n") if line],
@@ -47,24 +56,70 @@ def sender_uri(header: str) -> str:
 
 
 def columns(now: float) -> list[Column]:
-    """The columns of `list`: in TSV id, aor, from, received_at, attempts, state, size, content_type."""
+    """The columns of `list`.
+
+    In TSV id, aor, from, received_at, attempts, state, size, content_type, next_attempt_at or due_at, last_status,
+    last_reason.
+    """
     return [
         Column("ID", lambda r: r["id"], is_right=True),
         Column("TO", lambda r: r["aor"], lambda r: r["aor"].removeprefix("sip:")),
-        Column("FROM", lambda r: sender_uri(r["from"]), lambda r: sender_uri(r["from"]).removeprefix("sip:")),
+        Column(
+            "FROM",
+            lambda r: sender_uri(r["from"] or ""),
+            lambda r: sender_uri(r["from"] or "").removeprefix("sip:"),
+        ),
         Column("AGE", lambda r: r["received_at"], lambda r: _age(r, now), is_right=True),
         Column("TRIES", lambda r: r["attempts"], is_right=True),
         Column("STATE", lambda r: r["state"]),
-        Column("LAST", lambda r: r["last_status"], in_tsv=False),
+        Column("NEXT", _next, lambda r: _in(_next(r), now), in_tsv=False, is_right=True),
+        Column("LAST", lambda r: r["last_status"], last, in_tsv=False),
         Column("SIZE", lambda r: r["size"], in_table=False),
         Column("TYPE", lambda r: r["content_type"], in_table=False),
+        Column("NEXT", _next, in_table=False),
+        Column("LAST", lambda r: r["last_status"], in_table=False),
+        Column("REASON", lambda r: r["last_reason"], in_table=False),
         Column("BODY", preview, preview, in_tsv=False),
     ]
 
 
-def _age(shown: dict[str, Any], now: float) -> str:
-    from datetime import datetime
+def history_record(entry: HistoryEntry) -> dict[str, Any]:
+    """An entry of the history, for programs; what is empty is left out."""
+    shown = asdict(entry) | {"at": rfc3339(entry.at)}
+    del shown["message"], shown["aor"]
+    return {name: value for name, value in shown.items() if value not in ("", None)}
 
+
+def history_line(entry: HistoryEntry) -> str:
+    """An entry of the history, for a person."""
+    said = f"{entry.status or ''} {entry.reason}".strip()
+    parts = [
+        rfc3339(entry.at) or "",
+        f"{entry.event:<9}",
+        said,
+        entry.contact,
+        entry.actor and f"by {entry.actor}",
+    ]
+    return "  ".join(part for part in parts if part).rstrip()
+
+
+def last(shown: dict[str, Any]) -> str:
+    """`486 Busy Here`; nothing before the first answer."""
+    return f"{shown['last_status'] or ''} {shown['last_reason']}".strip()
+
+
+def _next(shown: dict[str, Any]) -> str | None:
+    """When it is sent next, as far as that is known."""
+    at: str | None = shown["due_at"] if shown["state"] == "scheduled" else shown["next_attempt_at"]
+    return at
+
+
+def _in(at: str | None, now: float) -> str:
+    left = datetime.fromisoformat(at).timestamp() - now if at else 0.0
+    return f"in {span(left)}" if left > 0 else ""
+
+
+def _age(shown: dict[str, Any], now: float) -> str:
     return span(now - datetime.fromisoformat(shown["received_at"]).timestamp())
 
 

@@ -5,17 +5,22 @@ Rule: opened when first asked for, so that `msilo --help` touches nothing.
 
 import io
 import os
+import pwd
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, Final, NoReturn, TextIO
 
 from msilod.control import ControlClient
 from msilod.errors import MsilodError, UnavailableError
 from msilod.settings import Options, Settings, load
 from msilod.store.queue import Queue
+
+# A line of the control protocol has its bound; each recipient has at most 64 rows under lease.
+AORS_A_CALL: Final = 500
+GIVE_UP_TIMEOUT: Final = 10.0
 
 
 class UsageError(MsilodError):
@@ -85,7 +90,7 @@ class Session:
     def queue(self) -> Queue:
         """The open silo."""
         if self._queue is None:
-            self._queue = Queue(self.settings.silo, self.settings.config.db_table)
+            self._queue = Queue(self.settings.silo, self.settings.config.db_table, self._on_wire)
         return self._queue
 
     def now(self) -> float:
@@ -97,12 +102,50 @@ class Session:
         with ControlClient(self.settings.socket) as client:
             return client.call(method, params, timeout)
 
-    def wake(self, aors: list[str]) -> None:
-        """Tell a running daemon of new rows; without one, its next start finds them."""
+    def wake(self, aors: Sequence[str], requeued: Mapping[str, Sequence[int]] | None = None) -> None:
+        """Tell a running daemon of rows that it may send; without one, its next start finds them.
+
+        Without AORs it looks at what else has changed.
+        """
         try:
-            self.ask("wake", {"aors": aors})
+            for start in range(0, max(len(aors), 1), AORS_A_CALL):
+                some = aors[start : start + AORS_A_CALL]
+                mine = {aor: list(ids) for aor, ids in (requeued or {}).items() if aor in some}
+                self.ask("wake", {"aors": list(some), "requeued": mine})
         except UnavailableError:
-            self.say("no daemon is running; it will be delivered after its start", level=1)
+            self.say("no daemon is running; its next start will find it", level=1)
+
+    def give_up(self, rows: Mapping[str, Sequence[int]]) -> tuple[list[int], list[int]]:
+        """Ask a running daemon for rows by AOR: those it gave up, and those on the wire; without one, neither."""
+        given: list[int] = []
+        sending: list[int] = []
+        asked = list(rows.items())
+        try:
+            for start in range(0, len(asked), AORS_A_CALL):
+                some = {aor: list(ids) for aor, ids in asked[start : start + AORS_A_CALL]}
+                told = self.ask("give_up", {"rows": some}, GIVE_UP_TIMEOUT)
+                given += told["given_up"]
+                sending += told["sending"]
+        except UnavailableError:
+            self.say("no daemon is running", level=1)
+        return given, sending
+
+    def _on_wire(self) -> list[int] | None:
+        try:
+            return list(self.ask("on_wire", {})["ids"])
+        except MsilodError:
+            return None
+
+    @property
+    def actor(self) -> str:
+        """Who does it, for the history: the user, also behind sudo."""
+        name = self.environment.get("SUDO_USER")
+        if name:
+            return name
+        try:
+            return pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            return f"uid {os.getuid()}"
 
     def say(self, text: str, level: int = 0) -> None:
         """Talk: on standard error, and only if the verbosity is at least `level` (-q silences 0)."""

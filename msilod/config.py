@@ -23,6 +23,8 @@ Count = Annotated[int, Meta(ge=1, le=2**31)]
 MediaRange = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$&^_.+-]{1,127}/(\*|[A-Za-z0-9!#$&^_.+-]{1,127})$")]
 # One header field, printable.
 HeaderLine = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!%*_+`'~.-]{1,64}:[ -~\u00a0-\uffff]{0,512}$")]
+# 0: none.
+Limit = Annotated[int, Meta(ge=0, le=2**62)]
 
 
 class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,6 +106,10 @@ class SiloConfig(Struct, frozen=True, forbid_unknown_fields=True):
     add_contact: bool = False
     use_contact: bool = False
     extra_hdrs: list[HeaderLine] = field(default_factory=list)
+    max_total_bytes: Limit = 0
+    min_free_bytes: Limit = 10_000_000
+    max_per_hour: Limit = 0
+    history: Annotated[int, Meta(ge=0, le=2**31)] = 604_800
 
 
 class ControlConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,7 +18,10 @@ MAY_IMPORT = {
     "msilod.silo": {"msilod.sip", "msilod.registrar.binding"},
     "msilod.routing": {"msilod.sip", "msilod.registrar.binding"},
     "msilod.dns": {"msilod.sip"},
-    "msilod.store": {"msilod.registrar.binding", "msilod.silo.stored_message", "msilod.sip.flow", "msilod.config"},
+    "msilod.store": {
+        "msilod.registrar.binding", "msilod.silo.stored_message", "msilod.silo.history", "msilod.sip.flow",
+        "msilod.config",
+    },
     "msilod.transport": {"msilod.sip.framing", "msilod.sip.flow", "msilod.config"},
     "msilod.config": {"msilod.sip.headers", "msilod.sip.uri", "msilod.transport.listen", "msilod.routing.aliases"},
     "msilod.settings": {"msilod.config", "msilod.transport.listen"},

@@ -74,6 +74,7 @@ _OUTCOME = [
     Column("STATUS", lambda r: r.get("status")),
     Column("CONTACT", lambda r: r.get("contact")),
     Column("NEXT TRY", lambda r: rfc3339(r.get("next_attempt_at"))),
+    Column("REASON", lambda r: r.get("reason")),
 ]
 
 
@@ -131,6 +132,7 @@ def status(context: typer.Context, format: filters.Format = "", json: filters.Js
         f"domains    {' '.join(told['domains'])}",
         f"silo       {told['silo']}",
         f"messages   {rows}",
+        *([f"paused     {' '.join(told['paused'])}"] if told["paused"] else []),
         f"bindings   {told['bindings']} for {told['recipients_registered']} recipients",
         f"since start  {counters or 'nothing yet'}",
     ]

@@ -18,6 +18,7 @@ from msilod.sip.headers import Headers
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 from msilod.store.jobs import Added, Duplicate, OverQuota
+from msilod.store.quota import Limits
 
 TEXT = "text/plain;charset=UTF-8"
 
@@ -115,12 +116,9 @@ def run(session: Session, aor: str, request: Request) -> None:
 
 
 def _insert(session: Session, message: StoredMessage) -> int:
-    config = session.settings.config.silo
-    result = session.queue.insert(message, config.max_messages, config.max_bytes)
+    result = session.queue.insert(message, Limits.of(session.settings.config.silo))
     if isinstance(result, OverQuota):
-        raise Refused(
-            f"{message.aor} has {result.messages} messages, {result.bytes} bytes: the mailbox is full"
-        )
+        raise Refused(f"not taken: {result.limit} ({result.messages} messages, {result.bytes} bytes)")
     if isinstance(result, Added | Duplicate):
         return result.id
     raise StoreError(str(result.error))

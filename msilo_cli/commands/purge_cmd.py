@@ -8,18 +8,15 @@ from msilo_cli import filters
 from msilo_cli.message_view import columns, record
 from msilo_cli.printer import amount, chosen_format, show
 from msilo_cli.session import Session, UsageError
-from msilod.store.queue import Purged
+from msilod.store.operator import Changed
 from msilod.store.selection import Selection
+
+IDS_A_QUERY = 500
 
 
 def purge(
     context: typer.Context,
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[USER@HOST|ID]...", help="Recipients or ids; - reads ids from standard input."
-        ),
-    ] = None,
+    words: filters.Words = None,
     expired: Annotated[bool, typer.Option("--expired", help="Messages whose life is over.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Every message.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -65,14 +62,17 @@ def run(session: Session, selection: Selection, is_sure: bool) -> None:
     now = session.now()
     if not is_sure:
         _ask(session, selection, now)
-    total = Purged()
-    for batch in session.queue.purge(selection, now):
-        total.deleted += batch.deleted
-        total.bytes += batch.bytes
-        total.sending += batch.sending
-    session.say(f"{total.deleted} deleted, {amount(total.bytes)}")
-    if total.sending:
-        session.say(f"{total.sending} left: being sent right now (try again)", level=-1)
+    operator, total = session.queue.operator(session.actor), Changed()
+    for batch in operator.purge(selection, now):
+        total.add(batch)
+    given, sending = session.give_up(total.claimed)
+    for start in range(0, len(given), IDS_A_QUERY):
+        for batch in operator.purge(Selection(ids=tuple(given[start : start + IDS_A_QUERY])), now):
+            total.add(batch)
+    session.say(f"{total.count} deleted, {amount(total.bytes)}")
+    left = len(sending) if given or sending else sum(map(len, total.claimed.values()))
+    if left:
+        session.say(f"{left} left: being sent right now (try again)", level=-1)
 
 
 def _ask(session: Session, selection: Selection, now: float) -> None:

@@ -1,14 +1,17 @@
 """`msilo show`: messages, whole."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from msilo_cli import filters
-from msilo_cli.message_view import columns, record
+from msilo_cli.message_view import EMPTY, columns, history_line, history_record, last, record
 from msilo_cli.printer import amount, chosen_format, show, span
 from msilo_cli.session import Session, UsageError
+from msilod.errors import NoSuchMessage
 from msilod.printable import printable
+from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
 
 
@@ -32,17 +35,50 @@ def show_messages(
 
 
 def run(session: Session, ids: tuple[int, ...], format: str, json: bool) -> None:
-    """Print each; an unknown id ends with 66."""
+    """Print each, with its history; an id that nothing is known of ends with 66."""
     if not ids:
         raise UsageError("show needs an id (see msilo list)")
     now = session.now()
-    messages = [session.queue.message(id, now) for id in ids]
+    found = [(_message(session, id, now), session.queue.history(id), id) for id in ids]
+    for message, history, id in found:
+        if message is None and not history:
+            raise NoSuchMessage(f"there is no message {id} (see msilo list)")
     chosen = chosen_format(session, format, json, False)
     if chosen == "table" or (chosen == "tsv" and not format and "MSILO_FORMAT" not in session.environment):
-        for message in messages:
-            session.out.write(_text(message, now))
+        for message, history, id in found:
+            head = _text(message, now) if message is not None else _ended(id, history)
+            session.out.write(head + _history(history))
     else:
-        show(session, (record(message) for message in messages), columns(now), chosen)
+        records = [
+            (record(message) if message is not None else _ended_record(id, history))
+            | {"history": [history_record(entry) for entry in history]}
+            for message, history, id in found
+        ]
+        show(session, records, columns(now), chosen)
+
+
+def _message(session: Session, id: int, now: float) -> StoredMessage | None:
+    try:
+        return session.queue.message(id, now)
+    except NoSuchMessage:
+        return None
+
+
+def _ended(id: int, history: Sequence[HistoryEntry]) -> str:
+    """For a person: what is left of a message that has gone."""
+    return f"Message {id} · {printable(history[-1].event)} · To {printable(history[-1].aor)}\n\n"
+
+
+def _ended_record(id: int, history: Sequence[HistoryEntry]) -> dict[str, Any]:
+    """For programs: the members that are still known."""
+    end = history[-1]
+    shown: dict[str, Any] = dict.fromkeys(EMPTY, None)
+    return shown | {"id": id, "aor": f"sip:{end.aor}", "state": end.event, "last_status": end.status}
+
+
+def _history(history: Sequence[HistoryEntry]) -> str:
+    lines = [printable(history_line(entry)) for entry in history]
+    return "\n".join(lines) + "\n\n" if lines else ""
 
 
 def _text(message: StoredMessage, now: float) -> str:
@@ -57,7 +93,6 @@ def _text(message: StoredMessage, now: float) -> str:
 
 
 def _fields(shown: dict[str, Any], message: StoredMessage) -> list[tuple[str, Any]]:
-    last = f"{message.last_status} {message.last_reason}".strip() if message.last_status else None
     return [
         ("To", shown["aor"]),
         ("From", shown["from"]),
@@ -65,7 +100,8 @@ def _fields(shown: dict[str, Any], message: StoredMessage) -> list[tuple[str, An
         ("Call-ID", shown["call_id"]),
         ("Received", shown["received_at"]),
         ("Expires", shown["expires_at"]),
-        ("Last answer", last),
+        ("Last answer", last(shown)),
+        ("Due", shown["due_at"]),
         ("Next try", shown["next_attempt_at"]),
         ("Type", shown["content_type"]),
         ("Size", amount(message.size)),

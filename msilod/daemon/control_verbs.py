@@ -10,6 +10,7 @@ from typing import Any, Final
 import trio
 
 from msilod import __version__
+from msilod.daemon.operator_verbs import OperatorVerbs
 from msilod.daemon.server import Server
 from msilod.errors import MsilodError
 from msilod.registrar.binding import Binding
@@ -35,6 +36,7 @@ class ControlVerbs:
     def __init__(self, server: Server, reload: Callable[[], Params]) -> None:
         self.server = server
         self._reload = reload
+        self._operator = OperatorVerbs(server, self._aor)
 
     def handlers(self) -> dict[str, Callable[[Params], Any]]:
         """Method name to handler."""
@@ -42,7 +44,9 @@ class ControlVerbs:
             "status": self.status,
             "bindings": self.bindings,
             "dump": self.dump,
-            "wake": self.wake,
+            "wake": self._operator.wake,
+            "on_wire": self._operator.on_wire,
+            "give_up": self._operator.give_up,
             "reload": self.reload,
             "stop": self.stop,
         }
@@ -64,6 +68,7 @@ class ControlVerbs:
             "recipients_registered": server.location.aor_count,
             "open_transactions": server.layer.open_transactions,
             "runs": len(server.deliverer.runs),
+            "paused": sorted(server.deliverer.pauses.domains),
             "counters": server.counters.as_dict(),
         }
 
@@ -76,12 +81,6 @@ class ControlVerbs:
         else:
             found = [b for b in server.location.all() if b.expires_at > wall]
         return {"bindings": [_binding(b) for b in found]}
-
-    def wake(self, params: Params) -> Params:
-        """The command line has committed rows for these AORs."""
-        self.server.housekeeping.noticed([self._aor(aor) for aor in params.get("aors", [])])
-        self.server.after_batch()
-        return {}
 
     def reload(self, params: Params) -> Params:
         """As HUP: read the configuration again, and say what only a restart would change."""
@@ -141,6 +140,8 @@ class ControlVerbs:
     async def _dump_one(self, aor: str, to: str | None, ids: frozenset[int], wait: bool) -> list[Params]:
         server, results = self.server, []
         contacts = self._contacts(aor, to)
+        if server.deliverer.pauses.cover(aor):
+            return [{"aor": f"sip:{aor}", "outcome": "skipped", "reason": "paused"}]
         if not contacts:
             return [{"aor": f"sip:{aor}", "outcome": "skipped", "reason": "not registered"}]
         ended = trio.Event()
@@ -152,14 +153,14 @@ class ControlVerbs:
                 results.append(_outcome(row, outcome, status, contacts[0].contact, until))
 
         if wait:
-            server.deliverer.watch(aor, watch)
+            server.deliverer.watchers.watch(aor, watch)
         server.deliverer.offer(aor, contacts, server.clock.now(), only=ids)
         server.after_batch()
         if not wait:
             return [{"aor": f"sip:{aor}", "outcome": "sent"}]
         with trio.move_on_after(DUMP_DEADLINE):
             await ended.wait()
-        server.deliverer.unwatch(aor, watch)
+        server.deliverer.watchers.unwatch(aor, watch)
         return results
 
     async def _dry_run(self, aor: str, to: str | None, ids: frozenset[int]) -> list[Params]:

@@ -16,10 +16,13 @@ import trio
 from msilod.daemon.attempt import Attempt
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
+from msilod.daemon.historian import Historian
 from msilod.daemon.live_branches import LiveBranches
 from msilod.daemon.log import get_log
 from msilod.daemon.mail import MailMemory
 from msilod.daemon.paths import Paths
+from msilod.daemon.pauses import Pauses
+from msilod.daemon.watchers import Watchers
 from msilod.errors import MsilodError, StoreError
 from msilod.proxy.forwarding import DELIVERY, branch_for
 from msilod.proxy.target_set import Target
@@ -41,9 +44,6 @@ from msilod.transaction.layer import TransactionLayer
 
 # The start line and what a delivery has beside the kept headers and the body, at most; but for long contacts.
 HEAD_SIZE: Final = 500
-
-# Told of each row's outcome: row, outcome, status, contact, next attempt; and, with no row, of the run's end.
-Watcher = Callable[[StoredMessage | None, str, int | None, float | None], None]
 
 
 class Deliverer:
@@ -74,7 +74,9 @@ class Deliverer:
         self.runs: dict[str, DeliveryRun] = {}
         self.live = LiveBranches()
         self.only: dict[str, frozenset[int]] = {}
-        self.watchers: dict[str, list[Watcher]] = {}
+        self.watchers = Watchers()
+        self.pauses = Pauses()
+        self.historian = Historian(writer, clock)
 
     # --- what begins a run ---------------------------------------------------------------------------
 
@@ -131,7 +133,7 @@ class Deliverer:
         """
         run = self.runs.get(aor)
         if run is None:
-            if not self.schedule.begin(aor):
+            if self.pauses.cover(aor) or not self.schedule.begin(aor):
                 return
             run = self.runs[aor] = DeliveryRun(aor, self.policy, self.schedule.memory(aor))
             if only:
@@ -142,7 +144,7 @@ class Deliverer:
 
     def is_running(self, aor: str) -> bool:
         """True while rows of `aor` are due or on the wire: a new MESSAGE goes behind them (law 7)."""
-        return aor in self.runs
+        return aor in self.runs or (bool(self.pauses.domains) and self.pauses.cover(aor))
 
     # --- rows that come from the silo service --------------------------------------------------------
 
@@ -190,6 +192,7 @@ class Deliverer:
         self.counters.rejected_messages += 1
         self._ended_elsewhere(row, now)
         self.writer.reject(row.id, status, "refused", row.attempts)
+        self.historian.rejected(row, status, "refused")
 
     def _ended_elsewhere(self, row: StoredMessage, now: float) -> None:
         """A run that has the row in hand, or is just claiming it, must not send it again."""
@@ -220,25 +223,15 @@ class Deliverer:
         elif not self._usable(binding.aor):
             self.schedule.forget(binding.aor)
 
-    # --- watching, for `msilo dump --wait` -----------------------------------------------------------
+    # --- what an operator wants (daemon/intervention.py) ---------------------------------------------
 
-    def watch(self, aor: str, watcher: Watcher) -> None:
-        """Tell `watcher` what becomes of the rows of `aor`."""
-        self.watchers.setdefault(aor, []).append(watcher)
+    def give_up(self, run: DeliveryRun, id: int, now: float) -> None:
+        """Let go of a row, unless it is on the wire."""
+        self._perform(run, run.give_up(id, self.clock.wall()), now)
 
-    def unwatch(self, aor: str, watcher: Watcher) -> None:
-        """No more."""
-        watchers = self.watchers.get(aor, [])
-        if watcher in watchers:
-            watchers.remove(watcher)
-        if not watchers:
-            self.watchers.pop(aor, None)
-
-    def _tell(
-        self, aor: str, row: StoredMessage | None, outcome: str, status: int | None, at: float | None
-    ) -> None:
-        for watcher in list(self.watchers.get(aor, ())):
-            watcher(row, outcome, status, at)
+    def stop(self, run: DeliveryRun, now: float) -> None:
+        """End a run; what is on the wire still ends by itself."""
+        self._perform(run, run.stop(self.clock.wall()), now)
 
     # --- steps out -----------------------------------------------------------------------------------
 
@@ -306,6 +299,7 @@ class Deliverer:
         self.layer.request(request, flow, attempt, now, branch_for(self.random(), DELIVERY))
 
     def _unreachable(self, run: DeliveryRun, step: Send, now: float) -> None:
+        self.historian.silent(step.row, step.contact, "transport")
         steps = run.failed(step.row.id, step.contact.key, "transport", self.clock.wall())
         self._perform(run, steps, now)
 
@@ -318,13 +312,16 @@ class Deliverer:
             self.counters.expired_messages += 1
         else:
             self.counters.dumped_messages += 1
-        self._tell(run.aor, row, str(step.how), step.status, None)
+        self.watchers.tell(run.aor, row, str(step.how), step.status, None)
         done = partial(self._settled, run, row.id)
         if step.how == Ending.HANDED:
             status = step.status or 0
             self.writer.hand(row.id, status, phrase(status), done)
+            self.historian.handed(row, status, step.contact)
             return
-        self.writer.end(row.id, row.hash, row.aor, step.how, step.status, self.clock.wall(), done)
+        self.writer.end(
+            row.id, row.hash, row.aor, step.how, step.status, self.clock.wall(), done, step.contact
+        )
 
     async def _settle_later(self, run: DeliveryRun, step: Settle) -> None:
         await trio.sleep(step.at - self.clock.wall())
@@ -339,25 +336,26 @@ class Deliverer:
 
     def _reject(self, run: DeliveryRun, step: Reject, now: float) -> None:
         self.counters.rejected_messages += 1
-        self._tell(run.aor, step.row, "rejected", step.status, None)
+        self.watchers.tell(run.aor, step.row, "rejected", step.status, None)
         self.writer.reject(step.row.id, step.status, step.reason, step.row.attempts)
+        self.historian.rejected(step.row, step.status, step.reason)
 
     def _postpone(self, run: DeliveryRun, step: Postpone, now: float) -> None:
         self.counters.failed_messages += sum(1 for row in step.rows if step.status is not None)
         for row in step.rows:
-            self._tell(run.aor, row, "retry", step.status, step.until)
+            self.watchers.tell(run.aor, row, "retry", step.status, step.until)
         self.writer.postpone(step.rows, step.until, step.status, step.reason)
 
     def _release(self, run: DeliveryRun, step: Release, now: float) -> None:
         for row in step.rows:
-            self._tell(run.aor, row, "skipped", None, None)
+            self.watchers.tell(run.aor, row, "skipped", None, None)
         self.writer.release([row.id for row in step.rows])
 
     def _finished(self, run: DeliveryRun, step: Finished, now: float) -> None:
         if self.runs.get(run.aor) is run:
             del self.runs[run.aor]
             self.only.pop(run.aor, None)
-        self._tell(run.aor, None, "finished", None, step.retry_at)
+        self.watchers.tell(run.aor, None, "finished", None, step.retry_at)
         for aor in self.schedule.finished(run.aor, step.retry_at, self.clock.wall()):
             self.wake(aor, now)
 
@@ -368,6 +366,7 @@ class Deliverer:
         retry_after = None
         if response.status >= 300:
             retry_after = parse_retry_after(response.headers.get(b"retry-after"))
+            self.historian.refused(attempt.row, attempt.contact, response.status)
         run = attempt.run
         steps = run.answered(
             attempt.row.id,
@@ -382,6 +381,7 @@ class Deliverer:
     def failed(self, attempt: Attempt, why: Why, now: float) -> None:
         """Silence, or no transport."""
         run = attempt.run
+        self.historian.silent(attempt.row, attempt.contact, why)
         self._perform(run, run.failed(attempt.row.id, attempt.contact.key, why, self.clock.wall()), now)
 
 

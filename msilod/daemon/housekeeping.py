@@ -5,21 +5,23 @@ made good within that second), retries. Every check_time: leases and expired bin
 check_time: expired rows, in small batches (msilo's parameters and their meaning).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
 
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
-from msilod.daemon.deliverer import Deliverer
 from msilod.daemon.forwarder import Forwarder
+from msilod.daemon.intervention import Intervention
 from msilod.daemon.log import get_log
 from msilod.daemon.mail import MailMemory
 from msilod.daemon.registrar_service import RegistrarService
 from msilod.daemon.silo_service import SiloService
 from msilod.errors import StoreError
 from msilod.registrar.location import LocationService
+from msilod.store.foreign import Foreign
+from msilod.store.sweep import Cleaned
 from msilod.store.writer import BindingChanges, StoreWriter
 
 TICK: Final = 1.0
@@ -41,7 +43,7 @@ class Housekeeping:
         writer: StoreWriter,
         silo: SiloService,
         registrar: RegistrarService,
-        deliverer: Deliverer,
+        intervention: Intervention,
         forwarder: Forwarder,
         location: LocationService,
         mail: MailMemory,
@@ -54,7 +56,8 @@ class Housekeeping:
         self.writer = writer
         self.silo = silo
         self.registrar = registrar
-        self.deliverer = deliverer
+        self.deliverer = intervention.deliverer
+        self.intervention = intervention
         self.forwarder = forwarder
         self.location = location
         self.mail = mail
@@ -79,7 +82,8 @@ class Housekeeping:
         self._watch_clock()
         self.silo.withdraw_late(now)
         self.registrar.write_refreshes()
-        self.writer.poll_foreign(self.noticed)
+        self.writer.poll_foreign(self.foreign)
+        self.writer.due(self.clock.wall(), ROWS_A_BATCH, self.noticed)
         self.deliverer.wake_due(now)
         self.forwarder.check_timer_c(now)
         if self._ticks % RENEWAL == 0:
@@ -96,8 +100,16 @@ class Housekeeping:
             self.deliverer.schedule.shift(offset - self._offset)
         self._offset = offset
 
-    def noticed(self, aors: "list[str] | StoreError") -> None:
-        """Somebody else committed rows for these AORs."""
+    def foreign(self, found: "Foreign | StoreError") -> None:
+        """Somebody else has committed."""
+        if isinstance(found, StoreError):
+            return
+        if found.paused is not None:
+            self.intervention.set_paused(found.paused, self.clock.now())
+        self.noticed(found.aors)
+
+    def noticed(self, aors: "Sequence[str] | StoreError") -> None:
+        """These AORs have rows to deliver that they had not."""
         if isinstance(aors, StoreError):
             return
         now = self.clock.now()
@@ -114,10 +126,10 @@ class Housekeeping:
     def _clean(self) -> None:
         self.writer.clean(self.clock.wall(), ROWS_A_BATCH, self._cleaned)
 
-    def _cleaned(self, count: "int | StoreError") -> None:
-        if isinstance(count, StoreError):
-            get_log().error("expired rows could not be removed", reason=str(count))
+    def _cleaned(self, done: "Cleaned | StoreError") -> None:
+        if isinstance(done, StoreError):
+            get_log().error("expired rows could not be removed", reason=str(done))
             return
-        self.counters.expired_messages += count
-        if count >= ROWS_A_BATCH:
+        self.counters.expired_messages += done.expired
+        if done.has_more:
             self._clean()

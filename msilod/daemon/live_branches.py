@@ -39,6 +39,10 @@ class LiveBranches:
             for row_id in row_ids:
                 yield key, row_id
 
+    def row_ids(self) -> list[int]:
+        """The rows of all of them."""
+        return [id for contacts in self._rows.values() for row_ids in contacts.values() for id in row_ids]
+
     def __contains__(self, aor: str) -> bool:
         return aor in self._rows
 

@@ -26,6 +26,7 @@ from msilod.daemon.policy_file import load_policy
 from msilod.daemon.server import Server
 from msilod.errors import MsilodError
 from msilod.settings import Settings
+from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from msilod.transport.tls import Certificates
 
@@ -70,8 +71,8 @@ async def _main(
     with ExitStack() as closing:
         transports = open_transports(settings, certificates)
         closing.callback(transports.close)
-        limits = settings.config.silo
-        silo = Silo(settings.silo, settings.config.db_table, limits.max_messages, limits.max_bytes)
+        section = settings.config.silo
+        silo = Silo(settings.silo, settings.config.db_table, Limits.of(section), section.history)
         closing.callback(silo.close)
         token = trio.lowlevel.current_trio_token()
         deliver = Delivery(token)

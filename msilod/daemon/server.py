@@ -17,6 +17,7 @@ from msilod.daemon.counters import Counters
 from msilod.daemon.deliverer import Deliverer
 from msilod.daemon.forwarder import Forwarder
 from msilod.daemon.housekeeping import Housekeeping
+from msilod.daemon.intervention import Intervention
 from msilod.daemon.locating import LazyAsk, Reachable, reach_of
 from msilod.daemon.log import get_log
 from msilod.daemon.mail import MailMemory
@@ -40,6 +41,7 @@ from msilod.sip.flow import Flow
 from msilod.sip.message import Request, build_response
 from msilod.sip.parser import parse
 from msilod.sip.via import stamp_source
+from msilod.store.quota import Limits
 from msilod.store.silo import PAGE, Silo
 from msilod.transaction.layer import TransactionLayer
 from msilod.transport.transports import Transports
@@ -120,6 +122,7 @@ class Server:
             policy, self.layer, self.paths, writer, self.location, clock, self.mail,
             self.counters, random_token,
         )  # fmt: skip
+        self.intervention = Intervention(self.deliverer)
         self.silo = SiloService(
             policy, writer, self.myself, self.trust, clock, self.counters, self.deliverer.stored
         )
@@ -129,7 +132,7 @@ class Server:
             registrar_policy(config), self.location, writer, self.myself, clock, self.counters
         )
         self.housekeeping = Housekeeping(
-            clock, writer, self.silo, self.registrar, self.deliverer, self.forwarder, self.location,
+            clock, writer, self.silo, self.registrar, self.intervention, self.forwarder, self.location,
             self.mail, self.counters, config.silo.check_time, config.silo.clean_period, self.after_batch,
         )  # fmt: skip
         self.alarm = Alarm(self.layer, self.after_batch)
@@ -193,6 +196,7 @@ class Server:
         nursery = self._nursery
         nursery.start_soon(self.alarm.run)
         nursery.start_soon(self.housekeeping.run)
+        self.deliverer.pauses.domains = self.store.paused()
         first = self._fill_page("")
         nursery.start_soon(self._fill_memory, first)
         nursery.start_soon(self.transports.serve, self)
@@ -210,7 +214,7 @@ class Server:
         self.silo.policy = self.deliverer.policy = policy
         self.notices.configure(policy)
         self.registrar.configure(registrar_policy(config))
-        self.store.set_limits(config.silo.max_messages, config.silo.max_bytes)
+        self.store.configure(Limits.of(config.silo), config.silo.history)
         self.ask.configure(config.proxy.nameservers)
         self.forwarder.fr_timer = config.proxy.fr_timer
         self.forwarder.fr_inv_timer = config.proxy.fr_inv_timer
@@ -245,11 +249,19 @@ class Server:
         """The pages but the first, beside the work; then the recipients who are here already get their mail."""
         while after:
             after = await trio.to_thread.run_sync(self._fill_page, after)
-        now, wall = self.clock.now(), self.clock.wall()
-        for binding in list(self.location.all()):
-            if binding.expires_at > wall and self.mail.may_have(binding.aor):
-                self.deliverer.wake(binding.aor, now)
+        due = self._fill_schedule((self.clock.wall(), ""))
+        while due is not None:
+            due = await trio.to_thread.run_sync(self._fill_schedule, due)
+        self.intervention.wake_registered(self.clock.now())
         self.after_batch()
+
+    def _fill_schedule(self, after: tuple[float, str]) -> tuple[float, str] | None:
+        """Remember a page of who backs off, to be tried when he is due as before the restart; where the next begins."""
+        page = self.store.backing_off(after)
+        for at, aor in page:
+            if self.location.bindings(aor, self.clock.wall()):
+                self.deliverer.schedule.back_off(aor, at)
+        return page[-1] if len(page) == PAGE else None
 
     # --- what transports report ----------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from msilod.silo.acceptance import TO_ONLY, SiloPolicy, accept, recipient
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.message import Request
 from msilod.sip.tel import is_tel
+from msilod.store.jobs import Limit
 from msilod.store.writer import Added, AddResult, Duplicate, Job, OverQuota, StoreWriter
 from msilod.transaction.server import ServerTransaction
 
@@ -29,8 +30,14 @@ COMMIT_DEADLINE: Final = 10.0
 # At 30,000 rows/s a second's worth; beyond it a sender is better off with 503 than with a late 202 (law 8).
 MAX_WAITING_ROWS: Final = 20_000
 RETRY_AFTER: Final = (b"Retry-After", b"5")
-# A full mailbox empties when its owner comes back, not in seconds.
-FULL_RETRY_AFTER: Final = (b"Retry-After", b"3600")
+# The recipient's and the sender's own limits say nothing of the server (RFC 3261 §21.4.18, §21.5.4).
+_FULL: Final = {Limit.RECIPIENT: 480, Limit.SENDER: 480, Limit.TOTAL: 503, Limit.DISK: 503}
+
+
+def _why_full(result: OverQuota) -> list[tuple[bytes, bytes]]:
+    """When to come again, and why, in the words that may be shown to a person (RFC 3261 §20.43)."""
+    warning = b'399 msilod "%b"' % str(result.limit).encode()
+    return [(b"Retry-After", b"%d" % result.retry_after), (b"Warning", warning)]
 
 
 class Origin(Protocol):
@@ -138,9 +145,9 @@ class SiloService:
         elif result.__class__ is Duplicate:
             self.counters.duplicate_messages += 1
             waiting.transaction.respond(202, now)
-        elif result.__class__ is OverQuota:
+        elif isinstance(result, OverQuota):
             self.counters.refused_messages += 1
-            waiting.transaction.respond(480, now, headers=[FULL_RETRY_AFTER])
+            waiting.transaction.respond(_FULL[result.limit], now, headers=_why_full(result))
         else:
             self._refuse(waiting.transaction, now)
             get_log().error("store failed", reason=str(getattr(result, "error", result)))

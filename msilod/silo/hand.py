@@ -25,15 +25,15 @@ SETTLE_AGAIN: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
 class Held:
     """One row in hand.
 
-    `flights` counts its MESSAGEs on the wire; `ending` is set from Settle on; `takers` answered 2xx; `status`
-    and `reason` are those of its last try in this run; `was_answered` is True when a device gave a temporary
-    failure, `met_silence` when an attempt was given up; `not_before` is the earliest try (wall seconds, 0.0:
-    any time).
+    `flights` counts its MESSAGEs on the wire; `ending` is set from Settle on; `takers` answered 2xx, the first
+    of them at the URI `taken_by`; `status` and `reason` are those of its last try in this run; `was_answered`
+    is True when a device gave a temporary failure, `met_silence` when an attempt was given up; `not_before` is
+    the earliest try (wall seconds, 0.0: any time).
     """
 
     __slots__ = (
         "ending", "failed_settles", "flights", "met_silence", "not_before", "reason", "row", "status",
-        "takers", "was_answered",
+        "taken_by", "takers", "was_answered",
     )  # fmt: skip
 
     def __init__(self, row: StoredMessage) -> None:
@@ -42,6 +42,7 @@ class Held:
         self.ending: Ending | None = None
         self.failed_settles = 0
         self.takers: list[Contact] = []
+        self.taken_by = ""
         self.status: int | None = None
         self.reason = ""
         self.was_answered = False

@@ -63,6 +63,11 @@ class DeliveryRun:
         """The rows under lease, for its renewal."""
         return [held.row for held in self._hand.rows.values()]
 
+    @property
+    def on_wire(self) -> list[int]:
+        """The ids of rows that a MESSAGE is under way for."""
+        return [id for id, held in self._hand.rows.items() if held.flights]
+
     # --- contacts ------------------------------------------------------------------------------------
 
     def offer(self, bindings: Sequence[Binding], now: float, others: Sequence[Binding] = ()) -> list[Step]:
@@ -87,6 +92,12 @@ class DeliveryRun:
     def withdraw(self, key: ContactKey, now: float) -> list[Step]:
         """The binding is gone or its flow has closed. A MESSAGE on the wire to it still ends by itself."""
         self._contacts.withdraw(key)
+        return self._advance([], now)
+
+    def stop(self, now: float) -> list[Step]:
+        """No more to anybody, as if all had gone; what is on the wire still ends by itself."""
+        for key in list(self._contacts.known):
+            self._contacts.withdraw(key)
         return self._advance([], now)
 
     def busy(self, key: ContactKey, row_id: int) -> None:
@@ -119,7 +130,8 @@ class DeliveryRun:
         if held is None or held.ending is None:
             return []
         if not ok:
-            return [Settle(held.row, held.ending, held.status, now + held.settle_again())]
+            again = now + held.settle_again()
+            return [Settle(held.row, held.ending, held.status, again, held.taken_by)]
         del self._hand.rows[row_id]
         if self.is_finished and self.memory.is_running:
             # Another run may hold the row.
@@ -145,14 +157,17 @@ class DeliveryRun:
         self.memory.delivered[row_id] = True
         return steps
 
-    def _settle(self, held: Held, how: Ending, status: int | None, steps: list[Step]) -> None:
+    def _settle(
+        self, held: Held, how: Ending, status: int | None, steps: list[Step], taken_by: str = ""
+    ) -> None:
         held.ending = how
         held.status = status
         self._settling += 1
         self.memory.forget_row(held.row.id)
         if how is not Ending.EXPIRED:
             self.memory.delivered[held.row.id] = False
-        steps.append(Settle(held.row, how, status))
+        held.taken_by = taken_by
+        steps.append(Settle(held.row, how, status, 0.0, taken_by))
 
     # --- answers -------------------------------------------------------------------------------------
 
@@ -236,7 +251,7 @@ class DeliveryRun:
             contact.waits_for += 1
             held.takers.append(contact)
         if held.ending is None:
-            self._settle(held, how, status, steps)
+            self._settle(held, how, status, steps, key[0])
 
     def _not_taken(
         self, row_id: int, contact: Contact, status: int, wait: int | None, now: float, steps: list[Step]

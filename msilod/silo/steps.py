@@ -42,12 +42,15 @@ class Send:
 
 
 class Settle:
-    """Commit the row's end, not before `at` (wall seconds; 0.0: now). `status` is the device's."""
+    """Commit the row's end, not before `at` (wall seconds; 0.0: now). `status` is that of the device at `contact`."""
 
-    __slots__ = ("at", "how", "row", "status")
+    __slots__ = ("at", "contact", "how", "row", "status")
 
-    def __init__(self, row: StoredMessage, how: Ending, status: int | None, at: float = 0.0) -> None:
+    def __init__(
+        self, row: StoredMessage, how: Ending, status: int | None, at: float = 0.0, contact: str = ""
+    ) -> None:
         self.row = row
+        self.contact = contact
         self.how = how
         self.status = status
         self.at = at

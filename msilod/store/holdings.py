@@ -15,6 +15,7 @@ from typing import Final
 from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
 from msilod.store.jobs import Duplicate, OverQuota
 from msilod.store.models import is_fresh
+from msilod.store.quota import Limits
 from msilod.store.statements import Statements
 
 # Recipients and Call-IDs remembered; some 100 bytes each.
@@ -32,14 +33,17 @@ class _Holding:
 
 
 class Holdings:
-    """`max_messages` and `max_bytes` per recipient."""
+    """`limits.max_messages` and `limits.max_bytes` per recipient."""
 
-    def __init__(self, statements: Statements, max_messages: int, max_bytes: int) -> None:
+    def __init__(self, statements: Statements, limits: Limits) -> None:
         self.statements = statements
-        self.max_messages = max_messages
-        self.max_bytes = max_bytes
+        self.set_limits(limits)
         self._known: OrderedDict[str, _Holding] = OrderedDict()
         self._calls = 0
+
+    def set_limits(self, limits: Limits) -> None:
+        """Others from now on."""
+        self.max_messages, self.max_bytes = limits.max_messages, limits.max_bytes
 
     def learn(self, db: sqlite3.Connection, aors: Iterable[str]) -> None:
         """Read what these have, all in one go; to be called before `admit`."""
@@ -73,18 +77,20 @@ class Holdings:
         self._calls += 1
         return True
 
-    def admit(self, db: sqlite3.Connection, message: StoredMessage) -> Duplicate | OverQuota | None:
-        """Count the row in; or say whose copy it is, or why it is too many.
+    def copy_of(self, db: sqlite3.Connection, message: StoredMessage) -> Duplicate | None:
+        """Whose copy it is. Another message under a used Call-ID is made one of its own (law 9)."""
+        if message.hash[:CALL_KEY_BYTES] not in self._known[message.aor].calls:
+            return None
+        id = self.statements.kept(db, message.aor, message.hash)
+        if id:
+            return Duplicate(id, False)
+        message.delivery_call_id = message.hash.hex().encode() + b"@msilo"
+        return None
 
-        Another message under a used Call-ID is made one of its own (law 9).
-        """
+    def admit(self, db: sqlite3.Connection, message: StoredMessage) -> OverQuota | None:
+        """Count the row in, or say why it is too many."""
         holding = self._known[message.aor]
         key = message.hash[:CALL_KEY_BYTES]
-        if key in holding.calls:
-            id = self.statements.kept(db, message.aor, message.hash)
-            if id:
-                return Duplicate(id, False)
-            message.delivery_call_id = message.hash.hex().encode() + b"@msilo"
         messages, size = holding.messages + 1, holding.bytes + message.size
         if messages > self.max_messages or size > self.max_bytes:
             spared, spared_bytes = self.statements.exempt(db, message.aor)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from msilod.errors import StoreError
@@ -24,12 +25,26 @@ class Duplicate:
     ended: bool
 
 
+class Limit(StrEnum):
+    """Whose room is used up."""
+
+    RECIPIENT = "mailbox full"
+    SENDER = "too many messages from this sender"
+    TOTAL = "silo full"
+    DISK = "disk full"
+
+
 @dataclass(frozen=True, slots=True)
 class OverQuota:
-    """The recipient has `messages` messages and `bytes` bytes; one more is too many."""
+    """One more is too many: by `limit` there are `messages` and `bytes` already, 0 where that does not count.
+
+    `retry_after` seconds: a full mailbox empties when its owner comes back, not at once.
+    """
 
     messages: int
     bytes: int
+    limit: Limit = Limit.RECIPIENT
+    retry_after: int = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +92,20 @@ class AddJob(Job):
 
 
 class EndJob(Job):
-    """Delete a row and keep its hash: no sync needed (law 2)."""
+    """Delete a row and keep its hash: no sync needed (law 2). `contact` is who took it."""
 
-    __slots__ = ("aor", "hash", "how", "id", "status", "wall")
+    __slots__ = ("aor", "contact", "hash", "how", "id", "status", "wall")
 
     def __init__(
-        self, id: int, hash: bytes, aor: str, how: str, status: int | None, wall: float, done: Done | None
+        self,
+        id: int,
+        hash: bytes,
+        aor: str,
+        how: str,
+        status: int | None,
+        wall: float,
+        done: Done | None,
+        contact: str = "",
     ) -> None:
         super().__init__(done, False)
         self.id = id
@@ -91,6 +114,7 @@ class EndJob(Job):
         self.how = how
         self.status = status
         self.wall = wall
+        self.contact = contact
 
 
 class CallJob(Job):

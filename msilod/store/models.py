@@ -40,6 +40,7 @@ class RowColumns(peewee.Model):
     lease_until = peewee.DoubleField(null=True)
     hash = peewee.BlobField()
     body = peewee.BlobField()
+    held_at = peewee.DoubleField(null=True)
 
 
 class EndedColumns(peewee.Model):
@@ -154,7 +155,7 @@ def columns_of(model: type[peewee.Model]) -> list[str]:
 
 
 # The columns that the writer inserts, in the order of `values_of`; `id` and the lease have defaults then.
-_UNSET: Final = frozenset(("id", "owner", "lease_until"))
+_UNSET: Final = frozenset(("id", "owner", "lease_until", "held_at"))
 STORED: Final = tuple(name for name in columns_of(RowColumns) if name not in _UNSET)
 LOADED: Final = ("id", *STORED)
 # What has happened to a row that is new: nothing, and the table's defaults say so.

@@ -5,58 +5,58 @@ prompt or output; it waits 5 s for its turn, then says so. Reads come in pages, 
 """
 
 import sqlite3
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from msilod.errors import NoSuchMessage
-from msilod.silo.stored_message import Ending, StoredMessage
+from msilod.silo.history import ENDS, HistoryEntry
+from msilod.silo.stored_message import StoredMessage
 from msilod.store.database import open_sqlite, raw, translated
+from msilod.store.foreign import paused
+from msilod.store.history import History
 from msilod.store.holdings import Holdings
-from msilod.store.jobs import AddJob, AddResult, EndJob
+from msilod.store.jobs import AddJob, AddResult
 from msilod.store.migrate import prepare
 from msilod.store.models import LOADED, message_of
+from msilod.store.operator import Operator
+from msilod.store.quota import Limits, Quota
 from msilod.store.selection import Selection
-from msilod.store.statements import Statements
+from msilod.store.statements import Statements, chunks, marks
 from msilod.store.transaction import Transactions
 
 PAGE: Final = 500
-PURGE_ROWS: Final = 200
-PURGE_SECONDS: Final = 0.02
 
 
-@dataclass(slots=True)
-class Purged:
-    """How a purge went: rows deleted, and rows left because they are being sent."""
-
-    deleted: int = 0
-    bytes: int = 0
-    sending: int = 0
+# The ids on the wire, as the daemon tells; None: there is no daemon to ask.
+OnWire = Callable[[], Collection[int] | None]
 
 
 class Queue:
     """An open silo. Raises UnavailableError when there is none, SchemaError, PermissionDenied, BusyError."""
 
-    def __init__(self, path: Path, table: str) -> None:
+    def __init__(self, path: Path, table: str, on_wire: OnWire = lambda: None) -> None:
         self.path = path
         self.table = table
         self._database = open_sqlite(path)
         prepare(self._database, path, table, create=False)
         self._db: sqlite3.Connection = raw(self._database)
         self._statements = Statements(table)
+        self._history = History(table, 0)
+        self._on_wire = on_wire
+        self._wire: tuple[frozenset[int] | None] | None = None
 
     def messages(self, selection: Selection, wall: float) -> Iterator[StoredMessage]:
         """The rows, oldest first, in pages; `sending` is what is on the wire of them."""
         after, left = 0, selection.limit
         while left is None or left > 0:
             page = self._page(selection, wall, after, PAGE if left is None else min(PAGE, left))
-            yield from page
             if not page:
                 return
             after = page[-1].id
-            left = None if left is None else left - len(page)
+            shown = [message for message in page if selection.state in ("", message.state)]
+            yield from shown
+            left = None if left is None else left - len(shown)
 
     def _page(self, selection: Selection, wall: float, after: int, count: int) -> list[StoredMessage]:
         condition, values = selection.where(wall)
@@ -69,22 +69,54 @@ class Queue:
         return [self._shown(row, wall) for row in rows]
 
     def _shown(self, row: Any, wall: float) -> StoredMessage:
-        """A claimed row is `sending` only while it is the one on the wire, the oldest of its recipient's."""
+        """A claimed row is `sending` only while it is on the wire; what is claimed stands in the row (law 3)."""
         message = message_of(row[:-1])
-        if row[-1]:
-            first = self._db.execute(
-                f"SELECT min(id) FROM {self.table} WHERE aor = ? AND owner <> '' AND lease_until > ?",  # noqa: S608
-                (message.aor, wall),
-            ).fetchone()[0]
-            if first == message.id:
-                message.state = "sending"
+        if row[-1] and message.state == "waiting" and self._is_on_wire(message, wall):
+            message.state = "sending"
         return message
+
+    def _is_on_wire(self, message: StoredMessage, wall: float) -> bool:
+        """As the daemon says; without its word the oldest that is claimed, the only one that can be."""
+        if self._wire is None:
+            found = self._on_wire()
+            self._wire = (None if found is None else frozenset(found),)
+        (ids,) = self._wire
+        if ids is not None:
+            return message.id in ids
+        sql = f"SELECT min(id) FROM {self.table} WHERE aor = ? AND owner <> '' AND lease_until > ?"  # noqa: S608
+        return bool(self._db.execute(sql, (message.aor, wall)).fetchone()[0] == message.id)
 
     def message(self, id: int, wall: float) -> StoredMessage:
         """One row. Raises NoSuchMessage."""
         for found in self.messages(Selection(ids=(id,)), wall):
             return found
         raise NoSuchMessage(f"there is no message {id} (see msilo list)")
+
+    def history(self, id: int) -> list[HistoryEntry]:
+        """What has happened to a message, oldest first, whether it is still there or not.
+
+        An end that left no entry is told from the table of the ended, as long as that remembers it.
+        """
+        with translated(self.path):
+            found = self._history.of(self._db, id)
+            if not found or found[-1].event not in ENDS:
+                sql = f"SELECT id, aor, ended_at, how, status FROM {self.table}_ended WHERE id = ?"  # noqa: S608
+                found += [HistoryEntry(*row) for row in self._db.execute(sql, (id,))]
+        return found
+
+    def missing(self, ids: Sequence[int]) -> list[int]:
+        """Those that are not in the silo."""
+        found: set[int] = set()
+        with translated(self.path):
+            for chunk in chunks(ids):
+                sql = f"SELECT id FROM {self.table} WHERE id IN {marks(1, len(chunk))}"  # noqa: S608
+                found.update(row[0] for row in self._db.execute(sql, chunk))
+        return [id for id in ids if id not in found]
+
+    def paused(self) -> frozenset[str]:
+        """The domains whose deliveries are paused."""
+        with translated(self.path):
+            return paused(self._db, self.table)
 
     def count(self, selection: Selection, wall: float) -> tuple[int, int, int]:
         """Messages, bytes and recipients of a selection."""
@@ -97,61 +129,20 @@ class Queue:
             ).fetchone()
         return int(row[0]), int(row[1]), int(row[2])
 
-    def insert(self, message: StoredMessage, max_messages: int, max_bytes: int) -> AddResult:
+    def insert(self, message: StoredMessage, limits: Limits) -> AddResult:
         """Put a row in, under the same checks as the daemon's writer."""
-        holdings = Holdings(self._statements, max_messages, max_bytes)
-        transactions = Transactions(self._db, self._statements, holdings)
+        holdings = Holdings(self._statements, limits)
+        quota = Quota(self.path, self.table, limits)
+        transactions = Transactions(self._db, self._statements, holdings, quota, self._history)
         results: list[AddResult] = []
         with translated(self.path):
             for done, result in transactions.execute([AddJob(message, results.append)]):
                 done(result)
         return results[0]
 
-    def purge(self, selection: Selection, wall: float) -> Iterator[Purged]:
-        """Delete in batches; yields what each did. Rows under a live lease are left."""
-        after, left = 0, selection.limit
-        while left is None or left > 0:
-            batch = PURGE_ROWS if left is None else min(PURGE_ROWS, left)
-            with translated(self.path):
-                rows, purged = self._purge_batch(selection, wall, after, batch)
-            if not rows:
-                return
-            after = rows[-1][0]
-            left = None if left is None else left - len(rows)
-            yield purged
-
-    def _purge_batch(
-        self, selection: Selection, wall: float, after: int, count: int
-    ) -> tuple[list[Any], Purged]:
-        condition, values = selection.where(wall)
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            rows = self._db.execute(
-                f"SELECT id, hash, aor, size, owner <> '' AND lease_until > ? FROM {self.table} "  # noqa: S608
-                f"WHERE {condition} AND id > ? ORDER BY id LIMIT ?",
-                [wall, *values, after, count],
-            ).fetchall()
-            free = [row for row in rows if not row[4]]
-            ends = [EndJob(row[0], row[1], row[2], Ending.PURGED, None, wall, None) for row in free]
-            self._end_in_time(ends, rows)
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-        done = {job.id for job in ends}
-        rows = [row for row in rows if row[4] or row[0] in done]
-        return rows, Purged(len(done), sum(row[3] for row in free if row[0] in done), len(rows) - len(done))
-
-    def _end_in_time(self, ends: list[EndJob], rows: list[Any]) -> None:
-        """Stop after 20 ms, so that the daemon hardly waits; what is left comes with the next batch."""
-        deadline = time.monotonic() + PURGE_SECONDS
-        for start in range(0, len(ends), 25):
-            self._statements.end(self._db, ends[start : start + 25])
-            if time.monotonic() > deadline and start + 25 < len(ends):
-                last = ends[start + 24].id
-                del ends[start + 25 :]
-                rows[:] = [row for row in rows if row[0] <= last]
-                return
+    def operator(self, actor: str) -> Operator:
+        """Changes in the name of `actor`."""
+        return Operator(self._db, self.path, self.table, actor)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -67,11 +67,10 @@ class Selection:
 
     def _add_numbers(self, add: Any, wall: float) -> None:
         if self.state == "sending":
-            add("owner <> '' AND lease_until > ?", wall)
+            # Those that may be; which of them are is not in the database.
+            add("state = 'waiting' AND owner <> '' AND lease_until > ?", wall)
         elif self.state:
             add("state = ?", self.state)
-        if self.state == "waiting":
-            add("(owner = '' OR lease_until <= ?)", wall)
         if self.received_before is not None:
             add("received_at < ?", self.received_before)
         if self.received_after is not None:

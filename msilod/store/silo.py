@@ -12,29 +12,35 @@ from msilod.registrar.binding import Binding
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.flow import Flow
 from msilod.store.database import open_sqlite, raw, translated
+from msilod.store.history import History
 from msilod.store.holdings import Holdings
 from msilod.store.lock import DaemonLock
 from msilod.store.migrate import prepare
 from msilod.store.models import LOADED, message_of
+from msilod.store.quota import Limits, Quota
 from msilod.store.statements import Statements
 from msilod.store.transaction import Transactions
 from msilod.store.writer import Deliver, InlineWriter, StoreWriter, Writer
 
 PAGE: Final = 5000
+# A week: as long as somebody may ask what became of a message.
+HISTORY: Final = 604_800.0
 FindFlow = Callable[[str], Flow | None]
 
 
 class Silo:
     """Opened by the daemon, once per file. Raises UnavailableError, PermissionDenied or SchemaError."""
 
-    def __init__(self, path: Path, table: str, max_messages: int, max_bytes: int) -> None:
+    def __init__(self, path: Path, table: str, limits: Limits, history: float = HISTORY) -> None:
         self.path = path
         self.table = table
         self._database: peewee.SqliteDatabase = open_sqlite(path, create=True)
         self._lock = DaemonLock(path)
         prepare(self._database, path, table, create=True)
         self._statements = Statements(table)
-        self._limits = (max_messages, max_bytes)
+        self._holdings = Holdings(self._statements, limits)
+        self._quota = Quota(path, table, limits)
+        self._history = History(table, history)
         self.writer: StoreWriter
         self._reader = open_sqlite(path)
         # Reads come from worker threads, one at a time; Peewee would open a connection for each of them.
@@ -46,8 +52,7 @@ class Silo:
         connection = raw(self._database)
         with translated(self.path):
             self._statements.free_all(connection)
-        self._holdings = Holdings(self._statements, *self._limits)
-        transactions = Transactions(connection, self._statements, self._holdings)
+        transactions = Transactions(connection, self._statements, self._holdings, self._quota, self._history)
         self.writer = (
             InlineWriter(transactions, owner) if deliver is None else Writer(transactions, owner, deliver)
         )
@@ -61,9 +66,25 @@ class Silo:
             ((value,),) = self._read(kept, (name,))
         return bytes(value)
 
-    def set_limits(self, max_messages: int, max_bytes: int) -> None:
-        """Other quotas from the next transaction on."""
-        self._holdings.max_messages, self._holdings.max_bytes = max_messages, max_bytes
+    def configure(self, limits: Limits, history: float) -> None:
+        """Other quotas, and another life of the history, from the next transaction on."""
+        self._holdings.set_limits(limits)
+        self._quota.limits = limits
+        self._history.kept = history
+
+    def paused(self) -> frozenset[str]:
+        """The domains whose deliveries are paused."""
+        with translated(self.path):
+            return frozenset(row[0] for row in self._read(f"SELECT domain FROM {self.table}_paused"))  # noqa: S608
+
+    def backing_off(self, after: tuple[float, str]) -> list[tuple[float, str]]:
+        """A page of (next attempt, AOR) beyond `after`, in order, from the index alone."""
+        sql = (
+            f"SELECT DISTINCT next_attempt_at, aor FROM {self.table} WHERE next_attempt_at IS NOT NULL "  # noqa: S608
+            "AND (next_attempt_at, aor) > (?, ?) ORDER BY next_attempt_at, aor LIMIT ?"
+        )
+        with translated(self.path):
+            return [(at, aor) for at, aor in self._read(sql, (*after, PAGE))]
 
     def load_bindings(self, find_flow: FindFlow) -> list[Binding]:
         """Every binding that is remembered; its flow is what `find_flow` makes of its name."""
@@ -87,7 +108,7 @@ class Silo:
     def counts(self) -> dict[str, int]:
         """Rows by state."""
         with translated(self.path):
-            total = self._read(f"SELECT count(*) FROM {self.table}")[0][0]  # noqa: S608
+            total = self._read(f"SELECT messages FROM {self.table}_total")[0][0]  # noqa: S608
             rows = self._read(
                 f"SELECT state, count(*) FROM {self.table} WHERE state <> 'waiting' GROUP BY state"  # noqa: S608
             )

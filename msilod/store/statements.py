@@ -42,7 +42,8 @@ def chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
 
 
 @cache
-def _marks(rows: int, columns: int) -> str:
+def marks(rows: int, columns: int) -> str:
+    """Question marks for the VALUES of so many rows."""
     one = f"({', '.join('?' * columns)})"
     return ", ".join([one] * rows)
 
@@ -72,7 +73,7 @@ class Statements:
                 sql, columns, values_from = self._insert, len(STORED), values_of
             for message in chunk:
                 values += values_from(message)
-            last = db.execute(sql + _marks(len(chunk), columns), values).lastrowid or 0
+            last = db.execute(sql + marks(len(chunk), columns), values).lastrowid or 0
             for id, message in enumerate(chunk, last - len(chunk) + 1):
                 message.id = id
 
@@ -113,9 +114,9 @@ class Statements:
             columns = ", ".join(f"column{number}" for number in range(2, len(FRESH) + 2))
             sql = self._at_once[width] = (
                 f"{self._insert_fresh.removesuffix('VALUES ')}SELECT {columns} "  # noqa: S608
-                f"FROM (VALUES {_marks(width, 1 + len(FRESH))}) "
+                f"FROM (VALUES {marks(width, 1 + len(FRESH))}) "
                 "WHERE column1 AND (SELECT data_version FROM pragma_data_version) = ? "
-                f"AND NOT EXISTS (SELECT 1 FROM {self.table}_ended WHERE hash IN {_marks(1, width)})"
+                f"AND NOT EXISTS (SELECT 1 FROM {self.table}_ended WHERE hash IN {marks(1, width)})"
             )
         return sql
 
@@ -123,7 +124,7 @@ class Statements:
         """Those that have ended not long ago, with their ids."""
         found: dict[bytes, int] = {}
         for chunk in chunks(hashes):
-            sql = f"SELECT hash, id FROM {self.table}_ended WHERE hash IN {_marks(1, len(chunk))}"  # noqa: S608
+            sql = f"SELECT hash, id FROM {self.table}_ended WHERE hash IN {marks(1, len(chunk))}"  # noqa: S608
             found.update(db.execute(sql, chunk))
         return found
 
@@ -136,7 +137,7 @@ class Statements:
         """(aor, size, hash) of each row of each of them, from the index alone."""
         found: list[tuple[str, int, bytes]] = []
         for chunk in chunks(aors):
-            sql = f"SELECT aor, size, hash FROM {self.table} WHERE aor IN {_marks(1, len(chunk))}"  # noqa: S608
+            sql = f"SELECT aor, size, hash FROM {self.table} WHERE aor IN {marks(1, len(chunk))}"  # noqa: S608
             found += db.execute(sql, chunk).fetchall()
         return found
 
@@ -152,13 +153,13 @@ class Statements:
     def end(self, db: sqlite3.Connection, jobs: Sequence[EndJob]) -> None:
         """Delete the rows and keep their hashes; a row that is gone already is fine."""
         for chunk in chunks(jobs):
-            marks = _marks(1, len(chunk))
-            db.execute(f"DELETE FROM {self.table} WHERE id IN {marks}", [job.id for job in chunk])  # noqa: S608
+            places = marks(1, len(chunk))
+            db.execute(f"DELETE FROM {self.table} WHERE id IN {places}", [job.id for job in chunk])  # noqa: S608
             values: list[Any] = []
             for job in chunk:
                 values += (job.hash, job.id, job.aor, job.how, job.status, job.wall)
             db.execute(
-                f"{self._ended}{_marks(len(chunk), 6)} ON CONFLICT (hash) DO UPDATE SET ended_at = excluded.ended_at",
+                f"{self._ended}{marks(len(chunk), 6)} ON CONFLICT (hash) DO UPDATE SET ended_at = excluded.ended_at",
                 values,
             )
 
@@ -185,7 +186,7 @@ class Statements:
         """Give leases back."""
         for chunk in chunks(ids):
             db.execute(
-                f"UPDATE {self.table} SET owner = '', lease_until = NULL WHERE id IN {_marks(1, len(chunk))}",  # noqa: S608
+                f"UPDATE {self.table} SET owner = '', lease_until = NULL WHERE id IN {marks(1, len(chunk))}",  # noqa: S608
                 chunk,
             )
 
@@ -273,7 +274,7 @@ class Statements:
             db.executemany(f"DELETE FROM {self.table}_location WHERE aor = ? AND contact = ?", gone)  # noqa: S608
         for binding in changes.saved:
             values = _binding_values(binding)
-            db.execute(f"INSERT OR REPLACE INTO {self.table}_location VALUES {_marks(1, 15)}", values)  # noqa: S608
+            db.execute(f"INSERT OR REPLACE INTO {self.table}_location VALUES {marks(1, 15)}", values)  # noqa: S608
 
 
 def _binding_values(b: Binding) -> list[Any]:

@@ -11,8 +11,11 @@ from typing import Any, Final
 from msilod.errors import StoreError
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.database import translate
+from msilod.store.foreign import ForeignChanges
+from msilod.store.history import History
 from msilod.store.holdings import Holdings
 from msilod.store.jobs import Added, AddJob, CallJob, Done, Duplicate, EndJob, Failed, Job, OverQuota
+from msilod.store.quota import Quota
 from msilod.store.statements import Statements
 
 Result = tuple[Done, Any]
@@ -22,13 +25,22 @@ _SYNC: Final = {True: "PRAGMA synchronous = FULL", False: "PRAGMA synchronous = 
 class Transactions:
     """Executes lists of jobs on one connection, which nobody else uses."""
 
-    def __init__(self, db: sqlite3.Connection, statements: Statements, holdings: Holdings) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        statements: Statements,
+        holdings: Holdings,
+        quota: Quota,
+        history: History,
+    ) -> None:
         self.db = db
         self.statements = statements
         self.holdings = holdings
+        self.quota = quota
+        self.history = history
         self.is_synced = True
         self.last_id = statements.last_id(db)
-        self.foreign: set[str] = set()
+        self.foreign = ForeignChanges(db, statements)
         self._data_version = self._read_version()
 
     def execute(self, jobs: Sequence[Job]) -> list[Result]:
@@ -69,6 +81,8 @@ class Transactions:
             return None
         messages = [job.message for job in adds]
         self._sync(True)
+        if not self.quota.is_easy(self.db, messages):
+            return None
         self.holdings.learn(self.db, {message.aor for message in messages})
         if all(map(self.holdings.admit_new, messages)) and self._is_inserted(messages):
             self.last_id = messages[-1].id
@@ -104,40 +118,49 @@ class Transactions:
         if version != self._data_version:
             self._data_version = version
             self.holdings.forget_all()
-            self.foreign.update(self.statements.new_since(self.db, self.last_id))
+            self.foreign.notice(self.db, self.last_id)
             self.last_id = max(self.last_id, self.statements.last_id(self.db))
 
     def _end(self, jobs: list[EndJob], results: list[Result]) -> None:
         unique = {job.hash: job for job in jobs}
-        self.statements.end(self.db, list(unique.values()))
+        ended = list(unique.values())
+        self.statements.end(self.db, ended)
+        self.history.ended(self.db, ended)
         for job in jobs:
             self.holdings.forget(job.aor)
             if job.done is not None:
                 results.append((job.done, None))
 
     def _add(self, jobs: list[AddJob], results: list[Result]) -> None:
-        db, admit = self.db, self.holdings.admit
-        ended = self.statements.ended(db, [job.message.hash for job in jobs])
-        self.holdings.learn(db, {job.message.aor for job in jobs})
+        db, messages = self.db, [job.message for job in jobs]
+        ended = self.statements.ended(db, [message.hash for message in messages])
+        self.holdings.learn(db, {message.aor for message in messages})
+        self.quota.begin(db, messages)
         fresh: dict[bytes, StoredMessage] = {}
         outcomes: list[StoredMessage | Duplicate | OverQuota] = []
-        for job in jobs:
-            message = job.message
+        for message in messages:
             hash = message.hash
             if hash in ended:
                 outcomes.append(Duplicate(ended[hash], True))
             elif hash in fresh:
                 outcomes.append(fresh[hash])
             else:
-                refused = admit(db, message)
+                refused = self._refusal(message)
                 outcomes.append(refused or message)
                 if refused is None:
                     fresh[hash] = message
+                    self.quota.count(message)
         if fresh:
             self.statements.insert(db, list(fresh.values()))
+            self.quota.write(db)
             self.last_id = max(self.last_id, max(message.id for message in fresh.values()))
         for job, outcome in zip(jobs, outcomes, strict=True):
             results.append((job.done, _told(job.message, outcome)))
+
+    def _refusal(self, message: StoredMessage) -> Duplicate | OverQuota | None:
+        """Whose copy it is, or why it is too many; None: it is counted in."""
+        copy = self.holdings.copy_of(self.db, message)
+        return copy or self.quota.refusal(message) or self.holdings.admit(self.db, message)
 
 
 def _told(

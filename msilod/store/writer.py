@@ -15,7 +15,9 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from msilod.registrar.binding import Binding
+from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
+from msilod.store.foreign import Foreign
 from msilod.store.jobs import (
     Added,
     AddJob,
@@ -29,6 +31,7 @@ from msilod.store.jobs import (
     Job,
     OverQuota,
 )  # fmt: skip
+from msilod.store.sweep import Sweep
 from msilod.store.transaction import Result, Transactions
 
 __all__ = [
@@ -40,8 +43,6 @@ MAX_BATCH: Final = 512
 # After so long without a pause the command line gets its turn.
 UNBROKEN: Final = 0.1
 PAUSE: Final = 0.002
-# Ended hashes are kept well past 64*T1, the last retransmission of a sender (law 9).
-ENDED_KEPT: Final = 120.0
 
 Deliver = Callable[[Sequence[Result]], None]
 
@@ -52,6 +53,7 @@ class StoreWriter:
     def __init__(self, transactions: Transactions, owner: str) -> None:
         self._transactions = transactions
         self._statements = transactions.statements
+        self._sweep = Sweep(transactions.statements, transactions.history, transactions.holdings)
         self._owner = owner
         self._collected: list[Job] = []
 
@@ -64,10 +66,11 @@ class StoreWriter:
         return job
 
     def end(
-        self, id: int, hash: bytes, aor: str, how: str, status: int | None, wall: float, done: Done | None
-    ) -> None:
-        """Delete a row and keep its hash; `done` hears None, or the StoreError."""
-        self._collected.append(EndJob(id, hash, aor, how, status, wall, done))
+        self, id: int, hash: bytes, aor: str, how: str, status: int | None, wall: float, done: Done | None,
+        contact: str = "",
+    ) -> None:  # fmt: skip
+        """Delete a row and keep its hash; `done` hears None, or the StoreError. `contact` is who took it."""
+        self._collected.append(EndJob(id, hash, aor, how, status, wall, done, contact))
 
     def claim(self, aor: str, limit: int, after: int, ids: Collection[int], wall: float, done: Done) -> None:
         """Lease rows of `aor` with an id above `after`, only `ids` if any are named, oldest first.
@@ -95,6 +98,10 @@ class StoreWriter:
         """The row is handed over; as `end`, no sync needed."""
         self._call(lambda db: self._statements.hand(db, id, status, reason), done, is_durable=False)
 
+    def note(self, entry: HistoryEntry) -> None:
+        """One more entry of the history."""
+        self._call(lambda db: self._transactions.history.note(db, (entry,)), None, is_durable=False)
+
     def renew(self, wall: float) -> None:
         """Our leases last longer."""
         self._call(lambda db: self._statements.renew(db, self._owner, wall), None, is_durable=False)
@@ -108,31 +115,21 @@ class StoreWriter:
         self._call(lambda db: self._statements.refresh(db, bindings), None, is_durable=False)
 
     def clean(self, wall: float, limit: int, done: Done) -> None:
-        """Remove expired rows and forgotten hashes, `limit` of each; `done` hears how many rows."""
-        self._call(lambda db: self._clean(db, wall, limit), done)
+        """Remove up to `limit` expired rows, and what is forgotten by now; `done` hears Cleaned."""
+        self._call(lambda db: self._sweep.clean(db, wall, limit), done)
 
-    def poll_foreign(self, done: Callable[[list[str]], None]) -> None:
-        """`done` hears the AORs that others have put rows in for."""
-        self._call(lambda db: self._take_foreign(), done, is_durable=False)
+    def due(self, wall: float, limit: int, done: Done) -> None:
+        """Scheduled rows that are due become waiting; `done` hears whose. No sync: they fall due again."""
+        self._call(lambda db: self._sweep.due(db, wall, limit), done, is_durable=False)
+
+    def poll_foreign(self, done: Callable[[Foreign], None]) -> None:
+        """`done` hears what others have done to the silo since it was asked last."""
+        self._call(lambda db: self._transactions.foreign.take(), done, is_durable=False)
 
     def _call(
         self, call: Callable[[sqlite3.Connection], Any], done: Done | None, is_durable: bool = True
     ) -> None:
         self._collected.append(CallJob(call, done, is_durable))
-
-    def _clean(self, db: sqlite3.Connection, wall: float, limit: int) -> int:
-        gone = self._statements.clean(db, wall, limit)
-        ended = [EndJob(id, hash, aor, "expired", None, wall, None) for id, hash, aor in gone]
-        self._statements.end(db, ended)
-        for job in ended:
-            self._transactions.holdings.forget(job.aor)
-        self._statements.forget_ended(db, wall - ENDED_KEPT, limit * 20)
-        return len(gone)
-
-    def _take_foreign(self) -> list[str]:
-        found = sorted(self._transactions.foreign)
-        self._transactions.foreign.clear()
-        return found
 
     # --- handing over --------------------------------------------------------------------------------
 

@@ -16,6 +16,12 @@ CREATE TABLE silo_history (
 
 CREATE INDEX silo_history_by_message ON silo_history (message);
 
+-- What an operator has let go: a daemon that was not told finds it here.
+CREATE INDEX silo_history_woken ON silo_history (id) WHERE event IN ('released', 'requeued');
+
+-- The life of a held row stands still: it is as much longer as the row was held.
+ALTER TABLE silo ADD COLUMN held_at REAL;
+
 CREATE INDEX silo_by_due ON silo (due_at) WHERE state = 'scheduled';
 
 -- Rows that back off: read in pages at a start.

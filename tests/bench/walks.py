@@ -25,6 +25,7 @@ from msilod.daemon.process import GC_THRESHOLD
 from msilod.daemon.server import Server
 from msilod.sip.flow import Flow
 from msilod.store.jobs import Added, AddJob, CallJob
+from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from msilod.store.writer import InlineWriter
 from msilod.transport.listen import ListenSpec
@@ -58,7 +59,7 @@ class Bench:
     """A daemon without its disk, and a phone."""
 
     def __init__(self, folder: Path, nursery: trio.Nursery) -> None:
-        self.silo = Silo(folder / "silo.db", "silo", 1000, 10_000_000)
+        self.silo = Silo(folder / "silo.db", "silo", Limits())
         self.silo.start("bench", None)
         transactions = self.silo.writer._transactions
         self.silo.writer = Prompt(transactions, "bench")

@@ -20,7 +20,7 @@ __all__ = ["daemon", "phone", "start_daemon"]
 MakePhone = Callable[[str], Phone]
 MEMBERS = [
     "id", "aor", "request_uri", "from", "to", "call_id", "state", "received_at", "due_at", "expires_at",
-    "attempts", "next_attempt_at", "last_status", "content_type", "size", "headers", "body",
+    "attempts", "next_attempt_at", "last_status", "last_reason", "content_type", "size", "headers", "body",
 ]  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_in_a_pipe_list_is_tsv_without_a_header(shelf: Daemon) -> None:
     columns = lines[0].split("\t")
     assert columns[:3] == ["1", "sip:alice@example.test", "sip:office@example.test"]
     assert columns[3].endswith("Z")
-    assert columns[4:] == ["0", "waiting", "3", "text/plain;charset=UTF-8"]
+    assert columns[4:] == ["0", "waiting", "3", "text/plain;charset=UTF-8", "", "", ""]
 
 
 def test_on_a_terminal_list_is_a_table(shelf: Daemon) -> None:

@@ -18,6 +18,7 @@ from trio.testing import MockClock
 from msilod.config import Config
 from msilod.daemon.clock import Clock
 from msilod.daemon.server import Server
+from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from msilod.store.writer import InlineWriter
 from tests.network.ladder import Address
@@ -73,8 +74,9 @@ class World:
 
     async def start(self) -> Server:
         """A daemon on the file, new or as it was left."""
-        limits = self.config.silo
-        self.silo = Silo(self.folder / "silo.db", "silo", limits.max_messages, limits.max_bytes)
+        self.silo = Silo(
+            self.folder / "silo.db", "silo", Limits.of(self.config.silo), self.config.silo.history
+        )
         self.silo.start("node", None)
         self.ledger.life += 1
         for name, row in self._read("SELECT CAST(body AS BLOB), id FROM silo"):

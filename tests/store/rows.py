@@ -8,6 +8,7 @@ from typing import Any
 
 from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
 from msilod.store.jobs import AddResult
+from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 
 WALL = 1_800_000_000.0
@@ -30,7 +31,7 @@ def row(number: int, aor: str = "bob@example.test", **changes: Any) -> StoredMes
 
 def open_silo(folder: Path, max_messages: int = 1000, max_bytes: int = 1_000_000) -> Silo:
     """A silo with the in-line twin."""
-    silo = Silo(folder / "silo.db", "silo", max_messages, max_bytes)
+    silo = Silo(folder / "silo.db", "silo", Limits(max_messages, max_bytes))
     silo.start("test", None)
     return silo
 

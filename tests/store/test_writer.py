@@ -16,8 +16,10 @@ from msilod.errors import StoreError
 from msilod.registrar.binding import Binding
 from msilod.sip.flow import UDP, Endpoint, Flow
 from msilod.store.database import raw
+from msilod.store.foreign import Foreign
 from msilod.store.jobs import Added, BindingChanges, Duplicate, Failed, OverQuota
 from msilod.store.queue import Queue
+from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from msilod.store.writer import Writer
 from tests.store.rows import WALL, add, ask, claim, open_silo, query, row
@@ -104,7 +106,7 @@ def test_a_copy_of_what_another_has_just_committed_is_seen(tmp_path: Path) -> No
     silo = open_silo(tmp_path)
     add(silo, row(1))
     other = Queue(tmp_path / "silo.db", "silo")
-    assert other.insert(row(2), 10, 1000) == Added(2)
+    assert other.insert(row(2), Limits(10, 1000)) == Added(2)
     assert add(silo, row(2), row(3)) == [Duplicate(2, False), Added(3)]
     other.close()
     silo.close()
@@ -122,8 +124,8 @@ def test_the_quota_counts_what_others_put_in(tmp_path: Path) -> None:
         other.execute(f"INSERT INTO silo ({columns}, hash, body) SELECT {columns}, x'00', body FROM silo")
     other.close()
     assert add(silo, row(2)) == [OverQuota(2, 12)]
-    assert ask(silo, silo.writer.poll_foreign) == ["bob@example.test"]
-    assert ask(silo, silo.writer.poll_foreign) == []
+    assert ask(silo, silo.writer.poll_foreign) == Foreign(["bob@example.test"], frozenset())
+    assert ask(silo, silo.writer.poll_foreign) == Foreign([])
     silo.close()
 
 
@@ -202,7 +204,7 @@ def test_a_handed_row_stays_to_its_end_is_not_sent_again_and_counts_in_no_quota(
     assert query(tmp_path, columns) == [("handed", 202, "Accepted", "", None)]
     assert claim(silo) == []
     assert add(silo, row(2)) == [Added(2)]
-    assert ask(silo, lambda done: silo.writer.clean(WALL + 1000, 100, done)) == 2
+    assert ask(silo, lambda done: silo.writer.clean(WALL + 1000, 100, done)).expired == 2
     silo.close()
 
 
@@ -215,8 +217,8 @@ def test_cleaning_takes_what_has_expired_and_nobody_is_sending(silo: Silo) -> No
         row(4, "h@y", expires_at=WALL, state="held"),
     )
     claim(silo, "x@y")
-    assert ask(silo, lambda done: silo.writer.clean(WALL, 100, done)) == 1
-    assert ask(silo, lambda done: silo.writer.clean(WALL + 61, 100, done)) == 2
+    assert ask(silo, lambda done: silo.writer.clean(WALL, 100, done)).expired == 1
+    assert ask(silo, lambda done: silo.writer.clean(WALL + 61, 100, done)).expired == 2
     assert silo.counts() == {"waiting": 0, "held": 1}
 
 
@@ -315,7 +317,7 @@ def test_the_thread_does_what_the_twin_does(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         box = Mailbox()
-        silo = Silo(folder / "silo.db", "silo", 10, 1_000_000)
+        silo = Silo(folder / "silo.db", "silo", Limits(10, 1_000_000))
         silo.start("test", box.deliver if name == "thread" else None)
         for number in (1, 2, 1, 3):
             silo.writer.add(row(number), box.results.append)
@@ -331,7 +333,7 @@ def test_the_thread_does_what_the_twin_does(tmp_path: Path) -> None:
 
 def test_a_job_is_taken_or_withdrawn_never_both(tmp_path: Path) -> None:
     box = Mailbox()
-    silo = Silo(tmp_path / "silo.db", "silo", 10, 1000)
+    silo = Silo(tmp_path / "silo.db", "silo", Limits(10, 1000))
     silo.start("test", box.deliver)
     assert isinstance(silo.writer, Writer)
     entered, leave = threading.Event(), threading.Event()
@@ -356,7 +358,7 @@ def test_a_job_is_taken_or_withdrawn_never_both(tmp_path: Path) -> None:
 
 
 def test_close_commits_what_waits(tmp_path: Path) -> None:
-    silo = Silo(tmp_path / "silo.db", "silo", 10_000, 10**9)
+    silo = Silo(tmp_path / "silo.db", "silo", Limits(10_000, 10**9))
     silo.start("test", lambda results: None)
     for number in range(1500):
         silo.writer.add(row(number), lambda result: None)
@@ -368,9 +370,10 @@ CHILD = """
 import sys
 from pathlib import Path
 from msilod.store.queue import Queue
+from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from tests.store.rows import row
-silo = Silo(Path(sys.argv[1]), "silo", 10**9, 10**12)
+silo = Silo(Path(sys.argv[1]), "silo", Limits(10**9, 10**12))
 def tell(results):
     for done, result in results:
         sys.stdout.write(f"{result.id}\\n")

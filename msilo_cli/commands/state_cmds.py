@@ -1,0 +1,195 @@
+"""`msilo hold`, `release` and `requeue`: states changed by selection; and `pause` and `resume` for domains."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated
+
+import typer
+
+from msilo_cli import filters
+from msilo_cli.message_view import columns, record
+from msilo_cli.printer import chosen_format, show
+from msilo_cli.session import Session, SomeFailed, UsageError
+from msilod.errors import NoSuchMessage
+from msilod.store.operator import Changed, Operator
+from msilod.store.selection import Selection
+
+All = Annotated[bool, typer.Option("--all", help="Every message.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the set, change nothing.")]
+Domains = Annotated[
+    list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="These domains; none named: all.")
+]
+Change = Callable[[Operator, Selection, float], Iterator[Changed]]
+
+
+def hold(
+    context: typer.Context,
+    words: filters.Words = None,
+    all_: All = False,
+    dry_run: DryRun = False,
+    sender: filters.From = "",
+    domain: filters.Domain = "",
+    state: filters.StateName = "",
+    older_than: filters.OlderThan = "",
+    newer_than: filters.NewerThan = "",
+    larger_than: filters.LargerThan = "",
+    content_type: filters.Type = "",
+    error: filters.Error = False,
+    limit: filters.Limit = None,
+    format: filters.Format = "",
+    json: filters.Json = False,
+    ids: filters.Ids = False,
+) -> None:
+    """Keep messages from being sent and from expiring, until they are released.
+
+    msilo hold bob@example.test --type image/png
+    """
+    session: Session = context.obj
+    selection = filters.select(
+        session, words or [], sender=sender, domain=domain, state=state, older_than=older_than,
+        newer_than=newer_than, larger_than=larger_than, content_type=content_type, error=error, limit=limit,
+    )  # fmt: skip
+    if _is_for_show(session, "hold", selection, all_, dry_run, format, json, ids, ("waiting", "scheduled")):
+        return
+    total = _change(session, selection, Operator.hold)
+    _, sending = session.give_up(total.claimed)
+    session.say(f"{total.count} held")
+    if sending:
+        session.say(f"{len(sending)} of them are on the wire: that attempt still ends by itself", level=-1)
+    _tell_missing(session, selection)
+
+
+def release(
+    context: typer.Context,
+    words: filters.Words = None,
+    all_: All = False,
+    dry_run: DryRun = False,
+    sender: filters.From = "",
+    domain: filters.Domain = "",
+    older_than: filters.OlderThan = "",
+    newer_than: filters.NewerThan = "",
+    larger_than: filters.LargerThan = "",
+    content_type: filters.Type = "",
+    error: filters.Error = False,
+    limit: filters.Limit = None,
+    format: filters.Format = "",
+    json: filters.Json = False,
+    ids: filters.Ids = False,
+) -> None:
+    """Let held messages go on; their life is as much longer as they were held.
+
+    msilo release bob@example.test
+    """
+    session: Session = context.obj
+    selection = filters.select(
+        session, words or [], sender=sender, domain=domain, older_than=older_than, newer_than=newer_than,
+        larger_than=larger_than, content_type=content_type, error=error, limit=limit,
+    )  # fmt: skip
+    if _is_for_show(session, "release", selection, all_, dry_run, format, json, ids, ("held",)):
+        return
+    total = _change(session, selection, Operator.release)
+    session.say(f"{total.count} released")
+    session.wake(list(total.ids))
+    _tell_missing(session, selection)
+
+
+def requeue(
+    context: typer.Context,
+    words: filters.Words = None,
+    all_: All = False,
+    dry_run: DryRun = False,
+    sender: filters.From = "",
+    domain: filters.Domain = "",
+    state: filters.StateName = "",
+    older_than: filters.OlderThan = "",
+    newer_than: filters.NewerThan = "",
+    larger_than: filters.LargerThan = "",
+    content_type: filters.Type = "",
+    error: filters.Error = False,
+    limit: filters.Limit = None,
+    format: filters.Format = "",
+    json: filters.Json = False,
+    ids: filters.Ids = False,
+) -> None:
+    """Try rejected and handed messages again, as if they were new.
+
+    msilo requeue bob@example.test --state rejected
+    """
+    session: Session = context.obj
+    selection = filters.select(
+        session, words or [], sender=sender, domain=domain, state=state, older_than=older_than,
+        newer_than=newer_than, larger_than=larger_than, content_type=content_type, error=error, limit=limit,
+    )  # fmt: skip
+    if _is_for_show(session, "requeue", selection, all_, dry_run, format, json, ids, ("rejected", "handed")):
+        return
+    total = _change(session, selection, Operator.requeue)
+    session.say(f"{total.count} requeued")
+    session.wake(list(total.ids), total.ids)
+    _tell_missing(session, selection)
+
+
+def pause(context: typer.Context, domains: Domains = None) -> None:
+    """Deliver nothing to these domains, or to all, until resume; messages are taken and kept.
+
+    msilo pause example.test
+    """
+    session: Session = context.obj
+    session.queue.operator(session.actor).pause([name.lower() for name in domains or []], session.now())
+    _tell_pauses(session)
+
+
+def resume(context: typer.Context, domains: Domains = None) -> None:
+    """Deliver again; without a domain to all, whatever was paused.
+
+    msilo resume
+    """
+    session: Session = context.obj
+    session.queue.operator(session.actor).resume([name.lower() for name in domains or []])
+    _tell_pauses(session)
+
+
+def _tell_pauses(session: Session) -> None:
+    session.wake([])
+    paused = sorted(session.queue.paused())
+    names = "all domains" if "*" in paused else ", ".join(paused)
+    session.say(f"paused: {names}" if paused else "nothing is paused")
+
+
+def _is_for_show(
+    session: Session,
+    verb: str,
+    selection: Selection,
+    is_all: bool,
+    dry_run: bool,
+    format: str,
+    json: bool,
+    ids: bool,
+    states: tuple[str, ...],
+) -> bool:
+    """With --dry-run: print what would change, those in one of `states`. Raises UsageError without a selection."""
+    if selection.is_empty and not is_all:
+        raise UsageError(f"{verb} needs a selection: recipients, ids, a filter or --all")
+    if dry_run:
+        now = session.now()
+        found = (m for m in session.queue.messages(selection, now) if m.state in (*states, _SENT_NOW[verb]))
+        show(session, map(record, found), columns(now), chosen_format(session, format, json, ids))
+    return dry_run
+
+
+# What is on the wire is waiting in the database.
+_SENT_NOW = {"hold": "sending", "release": "", "requeue": ""}
+
+
+def _change(session: Session, selection: Selection, change: Change) -> Changed:
+    operator, total = session.queue.operator(session.actor), Changed()
+    for batch in change(operator, selection, session.now()):
+        total.add(batch)
+    return total
+
+
+def _tell_missing(session: Session, selection: Selection) -> None:
+    """Ids that are not in the silo. Raises NoSuchMessage, SomeFailed when others were there."""
+    # 0 stands for an empty list on standard input.
+    missing = session.queue.missing([id for id in selection.ids if id])
+    if missing:
+        text = f"there is no message {', '.join(map(str, missing))} (see msilo list)"
+        raise NoSuchMessage(text) if len(missing) == len(selection.ids) else SomeFailed(text)

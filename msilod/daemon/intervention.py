@@ -1,0 +1,56 @@
+"""Intervention: what an operator does to deliveries under way: pause and resume, give up, requeue.
+
+Rule: rows and pauses are the database's; here only what the daemon remembers follows them.
+"""
+
+from collections.abc import Sequence
+
+from msilod.daemon.deliverer import Deliverer
+from msilod.daemon.pauses import Pauses
+
+
+class Intervention:
+    """Acts on one deliverer."""
+
+    def __init__(self, deliverer: Deliverer) -> None:
+        self.deliverer = deliverer
+
+    def on_wire(self) -> list[int]:
+        """The ids of rows that a MESSAGE is under way for."""
+        in_runs = [id for run in self.deliverer.runs.values() for id in run.on_wire]
+        return in_runs + self.deliverer.live.row_ids()
+
+    def give_up(self, aor: str, id: int, now: float) -> bool:
+        """Let go of a row that is not on the wire; False: it is."""
+        run = self.deliverer.runs.get(aor)
+        if run is not None:
+            self.deliverer.give_up(run, id, now)
+        return run is None or id not in run.on_wire
+
+    def forget_refusals(self, aor: str, ids: Sequence[int]) -> None:
+        """These rows are tried as if they were new."""
+        memory = self.deliverer.schedule.known(aor)
+        if memory is not None:
+            for id in ids:
+                memory.forget_row(id)
+
+    def set_paused(self, domains: frozenset[str], now: float) -> None:
+        """Nothing more to these; to those that were paused and no longer are, what has waited."""
+        pauses = self.deliverer.pauses
+        former = Pauses()
+        former.domains, pauses.domains = pauses.domains, domains
+        for aor, run in list(self.deliverer.runs.items()):
+            if pauses.cover(aor):
+                self.deliverer.stop(run, now)
+        if former.domains - domains:
+            self.wake_registered(now, former)
+
+    def wake_registered(self, now: float, of: Pauses | None = None) -> None:
+        """Everybody who is here and may have mail, unless he backs off; only those that `of` covers."""
+        deliverer, wall = self.deliverer, self.deliverer.clock.wall()
+        for binding in list(deliverer.location.all()):
+            aor = binding.aor
+            if binding.expires_at <= wall or not deliverer.mail.may_have(aor) or aor in deliverer.runs:
+                continue
+            if deliverer.schedule.retry_at(aor) is None and (of is None or of.cover(aor)):
+                deliverer.wake(aor, now)

@@ -1,0 +1,61 @@
+"""What the command line asks of a running daemon about rows: which are on the wire, give these up, these are new.
+
+Rule: as control_verbs.py; the rows themselves are the database's, and the command line changes them there.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+if TYPE_CHECKING:
+    from msilod.daemon.server import Server
+
+Params = dict[str, Any]
+# A commit under load takes some 10 ms; who waits longer for a release asks in vain.
+RELEASE_DEADLINE = 5.0
+
+
+class OperatorVerbs:
+    """The handlers, as those of ControlVerbs."""
+
+    def __init__(self, server: "Server", canonical: Callable[[str], str]) -> None:
+        self.server = server
+        self.canonical = canonical
+
+    def on_wire(self, params: Params) -> Params:
+        """The ids of rows that a MESSAGE is under way for."""
+        return {"ids": self.server.intervention.on_wire()}
+
+    async def give_up(self, params: Params) -> Params:
+        """`rows` by AOR: those not on the wire leave the delivery run, and their leases are ended."""
+        sending: list[int] = []
+        given: list[int] = []
+        for aor, ids in params.get("rows", {}).items():
+            for id in ids:
+                is_free = self.server.intervention.give_up(aor, int(id), self.server.clock.now())
+                (given if is_free else sending).append(int(id))
+        committed = trio.Event()
+        # Behind the releases, in the order of commits.
+        self.server.writer.poll_foreign(lambda found: self._after_release(found, committed))
+        self.server.after_batch()
+        with trio.move_on_after(RELEASE_DEADLINE):
+            await committed.wait()
+        return {"given_up": given, "sending": sending}
+
+    def _after_release(self, found: Any, committed: trio.Event) -> None:
+        committed.set()
+        self.server.housekeeping.foreign(found)
+
+    def wake(self, params: Params) -> Params:
+        """Rows of `aors` were let go, or are new; what is remembered against the `requeued` is forgotten.
+
+        Also what else has been committed by others, pauses above all, is noticed now.
+        """
+        server = self.server
+        for aor, ids in params.get("requeued", {}).items():
+            server.intervention.forget_refusals(aor, [int(id) for id in ids])
+        server.housekeeping.noticed([self.canonical(aor) for aor in params.get("aors", [])])
+        server.writer.poll_foreign(server.housekeeping.foreign)
+        server.after_batch()
+        return {}

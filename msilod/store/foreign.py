@@ -1,0 +1,53 @@
+"""What others have committed to the silo: noticed inside the writer's next transaction, told once a second.
+
+So a wake-up by the command line may get lost and nothing is (interface.md: with a daemon, it learns at once).
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+from msilod.store.statements import Statements
+
+# As the partial index of the schema has it.
+_WOKEN: Final = "event IN ('released', 'requeued')"
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """`aors` have rows to deliver that they had not; `paused` domains, None: nobody else has committed."""
+
+    aors: list[str]
+    paused: frozenset[str] | None = None
+
+
+class ForeignChanges:
+    """Gathers them from one `take` to the next."""
+
+    def __init__(self, db: sqlite3.Connection, statements: Statements) -> None:
+        self.statements = statements
+        table = statements.table
+        self._last_entry = f"SELECT coalesce(max(id), 0) FROM {table}_history"  # noqa: S608
+        self._woken = f"SELECT DISTINCT aor FROM {table}_history WHERE id > ? AND {_WOKEN}"  # noqa: S608
+        self._entry: int = db.execute(self._last_entry).fetchone()[0]
+        self._aors: set[str] = set()
+        self._paused: frozenset[str] | None = None
+
+    def notice(self, db: sqlite3.Connection, last_id: int) -> None:
+        """Somebody has committed: rows above `last_id` are new, and others may have been let go."""
+        self._aors.update(self.statements.new_since(db, last_id))
+        self._aors.update(row[0] for row in db.execute(self._woken, (self._entry,)))
+        self._entry = db.execute(self._last_entry).fetchone()[0]
+        self._paused = paused(db, self.statements.table)
+
+    def take(self) -> Foreign:
+        """All since the last time."""
+        found = Foreign(sorted(self._aors), self._paused)
+        self._aors.clear()
+        self._paused = None
+        return found
+
+
+def paused(db: sqlite3.Connection, table: str) -> frozenset[str]:
+    """The domains whose deliveries are paused; "*" stands for all."""
+    return frozenset(row[0] for row in db.execute(f"SELECT domain FROM {table}_paused"))  # noqa: S608

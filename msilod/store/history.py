@@ -1,0 +1,55 @@
+"""The SQL of the history: written in the transaction of what it tells, read by message, forgotten by age.
+
+The rowid is the order in time, so that forgetting the oldest needs no index of times.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+from msilod.silo.history import HistoryEntry
+from msilod.store.jobs import EndJob
+from msilod.store.statements import chunks, marks
+
+COLUMNS: Final = ("message", "aor", "at", "event", "status", "reason", "contact", "actor")
+
+
+class History:
+    """The statements for one db_table; `kept` seconds: 0 writes only what operators do."""
+
+    def __init__(self, table: str, kept: float) -> None:
+        self.table = f"{table}_history"
+        self.kept = kept
+        self._insert = f"INSERT INTO {self.table} ({', '.join(COLUMNS)}) VALUES "  # noqa: S608
+        self._insert_end = f"INSERT INTO {self.table} (message, aor, at, event, status, contact) VALUES "  # noqa: S608
+
+    def ended(self, db: sqlite3.Connection, jobs: Sequence[EndJob]) -> None:
+        """The last entry of each of these messages: in one statement, since every delivery comes by here."""
+        if not self.kept:
+            return
+        for chunk in chunks(jobs):
+            values: list[Any] = []
+            for job in chunk:
+                values += (job.id, job.aor, job.wall, job.how, job.status, job.contact)
+            db.execute(self._insert_end + marks(len(chunk), 6), values)
+
+    def note(self, db: sqlite3.Connection, entries: Sequence[HistoryEntry]) -> None:
+        """Write entries."""
+        kept = [entry for entry in entries if self.kept or entry.actor]
+        for chunk in chunks(kept):
+            values: list[Any] = []
+            for e in chunk:
+                values += (e.message, e.aor, e.at, e.event, e.status, e.reason, e.contact, e.actor)
+            db.execute(self._insert + marks(len(chunk), len(COLUMNS)), values)
+
+    def of(self, db: sqlite3.Connection, message: int) -> list[HistoryEntry]:
+        """The entries of a message, oldest first."""
+        sql = f"SELECT {', '.join(COLUMNS)} FROM {self.table} WHERE message = ? ORDER BY id"  # noqa: S608
+        return [HistoryEntry(*row) for row in db.execute(sql, (message,))]
+
+    def forget(self, db: sqlite3.Connection, before: float, limit: int) -> int:
+        """Drop the oldest entries if they are from before then; how many."""
+        return db.execute(
+            f"DELETE FROM {self.table} WHERE at < ? AND id IN (SELECT id FROM {self.table} ORDER BY id LIMIT ?)",  # noqa: S608
+            (before, limit),
+        ).rowcount

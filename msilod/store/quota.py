@@ -1,0 +1,130 @@
+"""Quota: what the silo as a whole and each sender may take; what a recipient may is in holdings.py.
+
+Asked and counted inside the transaction that inserts, so that it holds for parallel stores, other processes and
+after a restart. Nothing is counted by walking: the total is one row that triggers keep, an hour of a sender is
+one row that is written only while a limit is set, and the disk is looked at once a second.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from msilod.config import SiloConfig
+from msilod.silo.stored_message import StoredMessage
+from msilod.store.jobs import Limit, OverQuota
+from msilod.store.statements import chunks, marks
+
+HOUR: Final = 3600
+# A second look at a full disk or silo is worth while after a few deliveries.
+ROOM_AGAIN: Final = 60
+LOOK_EVERY: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The keys of [silo]; bytes of bodies, 0 for no limit. `max_per_hour` are messages of one sender."""
+
+    max_messages: int = 1000
+    max_bytes: int = 10_000_000
+    max_total_bytes: int = 0
+    min_free_bytes: int = 0
+    max_per_hour: int = 0
+
+    @classmethod
+    def of(cls, config: SiloConfig) -> "Limits":
+        """As configured."""
+        return cls(
+            config.max_messages,
+            config.max_bytes,
+            config.max_total_bytes,
+            config.min_free_bytes,
+            config.max_per_hour,
+        )
+
+
+class Quota:
+    """`begin`, then `refusal` and `count` for each row, then `write`: once per transaction."""
+
+    def __init__(self, path: Path, table: str, limits: Limits) -> None:
+        self.path = path
+        self.limits = limits
+        self._total = f"SELECT bytes FROM {table}_total"  # noqa: S608
+        self._hours = f"{table}_sender_hour"
+        self._looked = -LOOK_EVERY
+        self._is_full = False
+        self._bytes = 0
+        self._sent: dict[tuple[int, str], int] = {}
+        self._stored: dict[tuple[int, str], int] = {}
+
+    def is_easy(self, db: sqlite3.Connection, messages: Collection[StoredMessage]) -> bool:
+        """True when none of these can meet a limit, so that nothing has to be counted."""
+        limits = self.limits
+        if limits.max_per_hour or (limits.min_free_bytes and self._is_disk_full()):
+            return False
+        if not limits.max_total_bytes:
+            return True
+        size = sum(message.size for message in messages)
+        return self._read_total(db) + size <= limits.max_total_bytes
+
+    def begin(self, db: sqlite3.Connection, messages: Sequence[StoredMessage]) -> None:
+        """Read what counts for these."""
+        if self.limits.max_total_bytes:
+            self._bytes = self._read_total(db)
+        self._sent = {}
+        self._stored = {}
+        if self.limits.max_per_hour:
+            for chunk in chunks(sorted({_hour_of(message) for message in messages})):
+                sql = f"SELECT hour, sender, messages FROM {self._hours} WHERE (hour, sender) IN "  # noqa: S608
+                values = [value for key in chunk for value in key]
+                for hour, sender, count in db.execute(f"{sql}(VALUES {marks(len(chunk), 2)})", values):
+                    self._sent[hour, sender] = count
+
+    def refusal(self, message: StoredMessage) -> OverQuota | None:
+        """Why this row is too many, if it is."""
+        limits = self.limits
+        if limits.min_free_bytes and self._is_disk_full():
+            return OverQuota(0, 0, Limit.DISK, ROOM_AGAIN)
+        if limits.max_total_bytes and self._bytes + message.size > limits.max_total_bytes:
+            return OverQuota(0, self._bytes, Limit.TOTAL, ROOM_AGAIN)
+        if limits.max_per_hour:
+            key = _hour_of(message)
+            count = self._sent.get(key, 0) + self._stored.get(key, 0)
+            if count >= limits.max_per_hour:
+                return OverQuota(count, 0, Limit.SENDER, int(HOUR - message.received_at % HOUR) + 1)
+        return None
+
+    def count(self, message: StoredMessage) -> None:
+        """It is going to be inserted."""
+        self._bytes += message.size
+        if self.limits.max_per_hour:
+            key = _hour_of(message)
+            self._stored[key] = self._stored.get(key, 0) + 1
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Remember what was counted, in the transaction that inserts it."""
+        for chunk in chunks(list(self._stored.items())):
+            values = [value for (hour, sender), count in chunk for value in (hour, sender, count)]
+            db.execute(
+                f"INSERT INTO {self._hours} (hour, sender, messages) VALUES {marks(len(chunk), 3)} "  # noqa: S608
+                "ON CONFLICT DO UPDATE SET messages = messages + excluded.messages",
+                values,
+            )
+
+    def _read_total(self, db: sqlite3.Connection) -> int:
+        return int(db.execute(self._total).fetchone()[0])
+
+    def _is_disk_full(self) -> bool:
+        now = time.monotonic()
+        if now - self._looked >= LOOK_EVERY:
+            self._looked = now
+            found = os.statvfs(self.path.parent)
+            self._is_full = found.f_bavail * found.f_frsize < self.limits.min_free_bytes
+        return self._is_full
+
+
+def _hour_of(message: StoredMessage) -> tuple[int, str]:
+    return int(message.received_at // HOUR), message.sender

@@ -1,0 +1,59 @@
+"""The sweep: what time does to the silo: rows that fall due, rows whose life is over, what is forgotten.
+
+Rules: each call is a small piece on an index, inside a transaction of the writer; who has more to do is asked again.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+from msilod.store.history import History
+from msilod.store.holdings import Holdings
+from msilod.store.jobs import EndJob
+from msilod.store.statements import Statements
+
+# Ended hashes are kept well past 64*T1, the last retransmission of a sender (law 9).
+ENDED_KEPT: Final = 120.0
+# What is forgotten is small and has one index: so many of it cost as much as one expired row.
+FORGOTTEN_PER_ROW: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """How many rows expired, and whether another piece is to be had at once."""
+
+    expired: int
+    has_more: bool
+
+
+class Sweep:
+    """The statements for one db_table."""
+
+    def __init__(self, statements: Statements, history: History, holdings: Holdings) -> None:
+        self.statements = statements
+        self.history = history
+        self.holdings = holdings
+        table = statements.table
+        self._due = (
+            f"UPDATE {table} SET state = 'waiting' WHERE id IN (SELECT id FROM {table} "  # noqa: S608
+            "WHERE state = 'scheduled' AND due_at <= ? ORDER BY due_at LIMIT ?) RETURNING aor"
+        )
+        self._forget_hours = f"DELETE FROM {table}_sender_hour WHERE hour < ?"  # noqa: S608
+
+    def due(self, db: sqlite3.Connection, wall: float, limit: int) -> list[str]:
+        """Scheduled rows whose time has come are waiting from now on; whose they are."""
+        return sorted({row[0] for row in db.execute(self._due, (wall, limit))})
+
+    def clean(self, db: sqlite3.Connection, wall: float, limit: int) -> Cleaned:
+        """Remove up to `limit` expired rows, and a piece of what is old enough to be forgotten."""
+        gone = self.statements.clean(db, wall, limit)
+        ended = [EndJob(id, hash, aor, "expired", None, wall, None) for id, hash, aor in gone]
+        self.statements.end(db, ended)
+        self.history.ended(db, ended)
+        for job in ended:
+            self.holdings.forget(job.aor)
+        piece = limit * FORGOTTEN_PER_ROW
+        hashes = self.statements.forget_ended(db, wall - ENDED_KEPT, piece)
+        entries = self.history.forget(db, wall - self.history.kept, piece)
+        db.execute(self._forget_hours, (wall // 3600 - 1,))
+        return Cleaned(len(gone), len(gone) >= limit or hashes >= piece or entries >= piece)

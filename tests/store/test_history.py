@@ -1,0 +1,89 @@
+"""The history: one row for a delivery, an entry per failed attempt, its own retention; and what shows it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from msilod.silo.history import HistoryEntry
+from msilod.store.queue import Queue
+from msilod.store.silo import Silo
+from tests.store.rows import WALL, add, ask, open_silo, query, row
+
+BOB = "bob@example.test"
+
+
+@pytest.fixture
+def silo(tmp_path: Path) -> Iterator[Silo]:
+    one = open_silo(tmp_path)
+    yield one
+    one.close()
+
+
+def end(silo: Silo, number: int, wall: float = WALL, contact: str = "sip:bob@h") -> None:
+    silo.writer.end(number, row(number).hash, BOB, "delivered", 200, wall, None, contact)
+    silo.writer.flush()
+
+
+def history(folder: Path, id: int) -> list[HistoryEntry]:
+    queue = Queue(folder / "silo.db", "silo")
+    found = queue.history(id)
+    queue.close()
+    return found
+
+
+def test_a_delivery_is_one_entry(silo: Silo, tmp_path: Path) -> None:
+    add(silo, row(1))
+    end(silo, 1)
+    assert history(tmp_path, 1) == [HistoryEntry(1, BOB, WALL, "delivered", 200, "", "sip:bob@h")]
+
+
+def test_failures_come_before_the_end(silo: Silo, tmp_path: Path) -> None:
+    add(silo, row(1), row(2))
+    entry = HistoryEntry(1, BOB, WALL, "failed", 486, "Busy Here", "sip:bob@h")
+    silo.writer.note(entry)
+    silo.writer.flush()
+    end(silo, 1, WALL + 1)
+    assert history(tmp_path, 1) == [entry, HistoryEntry(1, BOB, WALL + 1, "delivered", 200, "", "sip:bob@h")]
+    assert history(tmp_path, 2) == []
+
+
+def test_expiry_is_an_end(silo: Silo, tmp_path: Path) -> None:
+    add(silo, row(1, expires_at=WALL + 5))
+    ask(silo, lambda done: silo.writer.clean(WALL + 5, 10, done))
+    assert [entry.event for entry in history(tmp_path, 1)] == ["expired"]
+
+
+def test_what_is_old_is_forgotten_in_pieces(tmp_path: Path) -> None:
+    silo = open_silo(tmp_path)
+    silo.configure(silo._quota.limits, 100)
+    add(silo, *(row(n) for n in range(1, 21)))
+    for number in range(1, 21):
+        end(silo, number, WALL + number)
+    done = ask(silo, lambda done: silo.writer.clean(WALL + 118.5, 1, done))
+    assert done.has_more
+    assert query(tmp_path, "SELECT min(message), count(*) FROM silo_history") == [(5, 16)]
+    while ask(silo, lambda done: silo.writer.clean(WALL + 118.5, 1, done)).has_more:
+        pass
+    assert query(tmp_path, "SELECT message FROM silo_history") == [(19,), (20,)]
+    silo.close()
+
+
+def test_forgetting_needs_no_walk(silo: Silo, tmp_path: Path) -> None:
+    plan = query(
+        tmp_path,
+        "EXPLAIN QUERY PLAN DELETE FROM silo_history WHERE at < 1 "
+        "AND id IN (SELECT id FROM silo_history ORDER BY id LIMIT 10)",
+    )
+    assert any("USING INTEGER PRIMARY KEY" in line[3] for line in plan), plan
+
+
+def test_without_a_history_nothing_is_written_and_the_ended_are_still_told(tmp_path: Path) -> None:
+    silo = open_silo(tmp_path)
+    silo.configure(silo._quota.limits, 0)
+    add(silo, row(1))
+    silo.writer.note(HistoryEntry(1, BOB, WALL, "failed", 486))
+    end(silo, 1)
+    assert query(tmp_path, "SELECT count(*) FROM silo_history") == [(0,)]
+    assert [entry.event for entry in history(tmp_path, 1)] == ["delivered"]
+    silo.close()

@@ -1,0 +1,131 @@
+"""Quotas beside the recipient's own: the whole silo, the disk, a sender's hour; exact, and for every writer."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from msilod.store.jobs import Added, Duplicate, Limit, OverQuota
+from msilod.store.queue import Queue
+from msilod.store.quota import HOUR, Limits, Quota
+from msilod.store.silo import Silo
+from tests.store.rows import WALL, add, query, row
+
+NOON = WALL // HOUR * HOUR
+BOB = "bob@example.test"
+
+
+def open_limited(folder: Path, **limits: int) -> Silo:
+    silo = Silo(folder / "silo.db", "silo", Limits(**limits))
+    silo.start("test", None)
+    return silo
+
+
+def insert(folder: Path, number: int, limits: Limits, **changes: Any) -> object:
+    """As the command line does."""
+    queue = Queue(folder / "silo.db", "silo")
+    try:
+        return queue.insert(row(number, **changes), limits)
+    finally:
+        queue.close()
+
+
+def test_the_total_holds_to_the_byte_across_recipients_and_processes(tmp_path: Path) -> None:
+    limits = Limits(max_total_bytes=100)
+    silo = open_limited(tmp_path, max_total_bytes=100)
+    assert add(silo, row(1, body=b"x" * 40), row(2, "carol@example.test", body=b"x" * 40)) == [
+        Added(1),
+        Added(2),
+    ]
+    assert insert(tmp_path, 3, limits, body=b"x" * 21) == OverQuota(0, 80, Limit.TOTAL, 60)
+    assert insert(tmp_path, 4, limits, body=b"x" * 20) == Added(3)
+    assert add(silo, row(5, body=b"x")) == [OverQuota(0, 100, Limit.TOTAL, 60)]
+    assert add(silo, row(1, body=b"x" * 40)) == [Duplicate(1, False)], "a copy takes no room"
+    silo.writer.end(1, row(1).hash, BOB, "delivered", 200, WALL, None)
+    assert add(silo, row(6, body=b"x" * 30), row(7, body=b"x" * 30), row(8, body=b"x" * 10)) == [
+        Added(4),
+        OverQuota(0, 90, Limit.TOTAL, 60),
+        Added(5),
+    ]
+    silo.close()
+
+
+def test_a_full_disk_refuses_before_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    silo = open_limited(tmp_path, min_free_bytes=1000)
+    assert add(silo, row(1)) == [Added(1)]
+    real, looks = os.statvfs(tmp_path), []
+
+    def statvfs(path: object) -> os.statvfs_result:
+        looks.append(path)
+        return os.statvfs_result((real.f_bsize, 1, *real[2:4], 999, *real[5:]))
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    now = time.monotonic() + 10
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    assert add(silo, row(2)) == [OverQuota(0, 0, Limit.DISK, 60)]
+    assert add(silo, row(1)) == [Duplicate(1, False)]
+    assert len(looks) == 1, "once a second"
+    monkeypatch.setattr(os, "statvfs", lambda path: real)
+    now += 1.0
+    assert add(silo, row(3)) == [Added(2)]
+    silo.close()
+
+
+def test_an_hour_of_a_sender(tmp_path: Path) -> None:
+    limits = Limits(max_per_hour=3)
+    silo = open_limited(tmp_path, max_per_hour=3)
+    refused = OverQuota(3, 0, Limit.SENDER, HOUR - 60 + 1)
+    assert add(silo, *(row(n, f"u{n}@example.test", received_at=NOON + 60) for n in (1, 2))) == [
+        Added(1),
+        Added(2),
+    ]
+    assert insert(tmp_path, 3, limits, received_at=NOON + 60) == Added(3)
+    assert add(silo, row(4, received_at=NOON + 60), row(1, "u1@example.test", received_at=NOON + 60)) == [
+        refused,
+        Duplicate(1, False),
+    ]
+    assert insert(tmp_path, 5, limits, received_at=NOON + 60) == refused
+    assert add(silo, row(6, sender="carol@example.test", received_at=NOON + 60)) == [Added(4)]
+    silo.writer.end(1, row(1).hash, "u1@example.test", "delivered", 200, WALL, None)
+    assert add(silo, row(7, received_at=NOON + 60)) == [refused], "what was delivered still counts"
+    assert add(silo, row(8, received_at=NOON + HOUR)) == [Added(5)]
+    silo.close()
+    again = open_limited(tmp_path, max_per_hour=3)
+    assert add(again, row(9, received_at=NOON + 60)) == [refused]
+    again.close()
+
+
+def test_a_batch_is_cut_at_the_limit(tmp_path: Path) -> None:
+    silo = open_limited(tmp_path, max_per_hour=40)
+    results = add(silo, *(row(n, f"u{n}@example.test") for n in range(100)))
+    assert sum(isinstance(result, Added) for result in results) == 40
+    assert query(tmp_path, "SELECT messages FROM silo_sender_hour") == [(40,)]
+    silo.close()
+
+
+def test_a_row_that_fails_is_not_counted(tmp_path: Path) -> None:
+    silo = open_limited(tmp_path, max_per_hour=2, max_total_bytes=1000)
+    bad = row(2)
+    bad.call_id = None  # type: ignore[assignment]
+    add(silo, row(1), bad)
+    assert query(tmp_path, "SELECT messages FROM silo_sender_hour") == [(1,)]
+    assert query(tmp_path, "SELECT messages, bytes FROM silo_total") == [(1, 6)]
+    assert add(silo, row(3)) == [Added(2)]
+    silo.close()
+
+
+def test_old_hours_are_forgotten(tmp_path: Path) -> None:
+    silo = open_limited(tmp_path, max_per_hour=9)
+    add(silo, row(1, received_at=NOON), row(2, received_at=NOON + HOUR))
+    heard: list[object] = []
+    silo.writer.clean(NOON + 2 * HOUR, 100, heard.append)
+    silo.writer.flush()
+    assert query(tmp_path, "SELECT hour FROM silo_sender_hour") == [(NOON // HOUR + 1,)]
+    silo.close()
+
+
+def test_without_limits_nothing_is_asked(tmp_path: Path) -> None:
+    """The hot path: no statement, no system call."""
+    assert Quota(tmp_path, "silo", Limits()).is_easy(None, [row(1)])  # type: ignore[arg-type]
