@@ -14,6 +14,7 @@ from msilod.sip.grammar import (
     DIGIT,
     HEX,
     HOST_ONLY,
+    PERCENT,
     TOKEN_ONLY,
     VALUE_ONLY,
     WSP,
@@ -223,6 +224,9 @@ def stamp_source(request: "Request", flow: Flow) -> None:
     via = request.via
     raw = via.raw
     source = flow.host.encode("ascii")
+    if PERCENT in source:
+        # A zone means something on this machine only, and no Via can hold it (RFC 6874 §1).
+        source = source.partition(b"%")[0]
     head, found, tail = raw.partition(b";rport")
     if found and tail[:1] in _NEXT and _QUOTE not in raw and raw.lower().find(b"received") < 0:
         stamped = b"%b;rport=%d%b;received=%b" % (head, flow.port, tail, source)

@@ -30,7 +30,7 @@ Peer = tuple[str, str, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Times in seconds, `unsent` in bytes.
+    """Times in seconds, what is `unsent` to one peer and to all who do not read in bytes.
 
     `idle`: ten transactions' lives (64*T1); §18 wants connections kept at least one after their last use, and a
     connection that a binding came by is kept as long as that. `ping`: RFC 7118 leaves it open, and proxies in
@@ -48,14 +48,15 @@ class Limits:
     ping: float = 25.0
     look: float = 1.0
     unsent: int = 512 * 1024
+    unsent_in_all: int = 64 * 1024 * 1024
 
 
 class Connection(ABC):
     """One connection; `flow.connection` is its serial number, `deadline` when the watch shall look at it."""
 
     __slots__ = (
-        "_has_written", "_is_ending", "_is_writing", "_scope", "_socket", "_unsent", "_unsent_bytes",
-        "deadline", "flow", "peer", "streams", "write_deadline",
+        "_has_written", "_is_ending", "_is_writing", "_scope", "_socket", "_unsent", "deadline", "flow",
+        "peer", "streams", "unsent_bytes", "write_deadline",
     )  # fmt: skip
 
     def __init__(self, streams: "Streams", sock: socket.socket, flow: Flow, domain: str = "") -> None:
@@ -67,7 +68,7 @@ class Connection(ABC):
         self._socket = sock
         self._scope = trio.CancelScope()
         self._unsent: list[bytes] = []
-        self._unsent_bytes = 0
+        self.unsent_bytes = 0
         self._is_writing = False
         self._is_ending = False
         self._has_written: trio.Event | None = None
@@ -100,8 +101,8 @@ class Connection(ABC):
         """Queue for `flush`. Raises TransportError, and closes, for a peer that does not read."""
         if self._is_ending:
             raise TransportError(f"{self.flow} is closed")
-        self._unsent_bytes += len(data)
-        if self._unsent_bytes > self.streams.limits.unsent:
+        self.unsent_bytes += len(data)
+        if self.unsent_bytes > self.streams.limits.unsent:
             self.close()
             raise TransportError(f"{self.flow} does not read what it is sent")
         if not self._unsent:
@@ -158,7 +159,9 @@ class Connection(ABC):
         try:
             while self._unsent:
                 self.write_deadline = trio.current_time() + self.streams.limits.write
-                await self._put(self._take())
+                data = self._take()
+                await self._put(data)
+                self.unsent_bytes -= len(data)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self.close()
         finally:
@@ -168,9 +171,10 @@ class Connection(ABC):
                 self._has_written.set()
 
     def _take(self) -> bytes:
+        """All that waits; whoever has written it takes it off `unsent_bytes`."""
         unsent = self._unsent
         data = unsent[0] if len(unsent) == 1 else b"".join(unsent)
-        self._unsent, self._unsent_bytes = [], 0
+        self._unsent = []
         return data
 
 
@@ -210,9 +214,15 @@ class Streams:
             for connection in list(self.connections.values()):
                 if connection.deadline <= now:
                     connection.on_deadline(now)
-            for connection in list(self.writing):
-                if connection.write_deadline <= now:
-                    connection.close()
+            self._end_slow_readers(now)
+
+    def _end_slow_readers(self, now: float) -> None:
+        """Those who do not read in time; and when many together hold too much, those who hold most of it."""
+        held = 0
+        for connection in sorted(self.writing, key=lambda one: one.unsent_bytes):
+            held += connection.unsent_bytes
+            if connection.write_deadline <= now or held > self.limits.unsent_in_all:
+                connection.close()
 
     @property
     def receiver(self) -> Receiver:

@@ -134,9 +134,9 @@ class TcpConnection(FramedConnection):
         except OSError:
             self.close()
             return
+        self.unsent_bytes -= sent
         if sent < len(data):
             self._unsent.insert(0, data[sent:])
-            self._unsent_bytes += len(data) - sent
             self._write_later()
 
     async def _put(self, data: bytes) -> None:

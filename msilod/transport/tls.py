@@ -7,6 +7,7 @@ prove to be the domain we set out for. New certificates are for new connections;
 
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ from msilod.transport.identity import names_domain
 from msilod.transport.streams import Streams
 from msilod.transport.tcp import CHUNK, FramedConnection
 
-MAX_HANDSHAKES: Final = 500
+# Each holds some 30 kB; who shares an address with others leaves them the most of it.
+MAX_HANDSHAKES: Final = 2000
+MAX_HANDSHAKES_PER_ADDRESS: Final = 200
 _NO_FILE: Final = "there is no such file; write the path of a PEM file"
 
 TlsStream = trio.SSLStream[trio.SocketStream]
@@ -99,13 +102,14 @@ class Turnstile:
 
     def __init__(self) -> None:
         self._lock = trio.Lock()
-        self.count = 0
+        self._under_way: Counter[str] = Counter()
 
-    async def shake(self, stream: TlsStream, sock: socket.socket) -> bool:
-        """The server's side of a handshake; False when it failed, or when too many are under way."""
-        if self.count >= MAX_HANDSHAKES:
+    async def shake(self, stream: TlsStream, sock: socket.socket, host: str) -> bool:
+        """The server's side of a handshake with `host`; False when it failed, or when too many are under way."""
+        under_way = self._under_way
+        if under_way.total() >= MAX_HANDSHAKES or under_way[host] >= MAX_HANDSHAKES_PER_ADDRESS:
             return False
-        self.count += 1
+        under_way[host] += 1
         try:
             # Who connects and says nothing holds up nobody.
             await trio.lowlevel.wait_readable(sock)
@@ -113,7 +117,9 @@ class Turnstile:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return False
         finally:
-            self.count -= 1
+            under_way[host] -= 1
+            if not under_way[host]:
+                del under_way[host]
         return True
 
     async def begin(self, handshake: Callable[[], Awaitable[None]]) -> None:
@@ -174,7 +180,7 @@ class TlsConnection(FramedConnection):
 
     async def _run(self) -> None:
         stream = self._stream
-        if not self._is_shaken and not await self._turnstile.shake(stream, self._socket):
+        if not self._is_shaken and not await self._turnstile.shake(stream, self._socket, self.flow.host):
             return
         self._is_shaken = True
         self.deadline = trio.current_time() + self.streams.limits.idle

@@ -72,7 +72,7 @@ class WsConnection(Connection):
         if self._context is None:
             return trio.SocketStream(trio.socket.from_stdlib_socket(self._socket))
         stream = wrap(self._socket, self._context)
-        return stream if await self._turnstile.shake(stream, self._socket) else None
+        return stream if await self._turnstile.shake(stream, self._socket, self.flow.host) else None
 
     async def _open(
         self, stream: trio.abc.Stream, nursery: trio.Nursery
@@ -113,9 +113,7 @@ class WsConnection(Connection):
 
     def _take(self) -> bytes:
         """One SIP message per WebSocket message."""
-        data = self._unsent.pop(0)
-        self._unsent_bytes -= len(data)
-        return data
+        return self._unsent.pop(0)
 
     async def _put(self, data: bytes) -> None:
         """Text where it is UTF-8, which old browsers' stacks want, else binary (RFC 7118 §4.2)."""

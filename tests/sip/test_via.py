@@ -199,6 +199,13 @@ def test_t4_t5_the_source_goes_into_the_top_via(via: bytes, host: str, expected:
     assert stamped(via, flow(host))[0] == expected
 
 
+def test_t5_a_zone_of_ours_is_no_part_of_the_address() -> None:
+    via = stamped(b"SIP/2.0/UDP [fe80::1]:5060;rport;branch=x", flow("fe80::1%eth0"))[1]
+    assert via.params[b"received"] == b"fe80::1"
+    via = stamped(b"SIP/2.0/TCP [fe80::1];branch=x", flow("fe80::1%eth0"))[1]
+    assert b"received" not in via.params
+
+
 def test_t5_the_object_says_the_same() -> None:
     via = stamped(PLAIN, FLOW)[1]
     assert via.params == {b"rport": b"40001", b"branch": b"z9hG4bKf7c1a5", b"received": b"198.51.100.7"}

@@ -38,6 +38,23 @@ async def test_a_reader_that_stops_reading_is_closed_after_the_write_time() -> N
         assert not transports.streams.writing
 
 
+async def test_many_who_do_not_read_hold_only_so_much_together() -> None:
+    limits = Limits(unsent_in_all=20 * 1024 * 1024, unsent=64 * 1024 * 1024, look=0.02)
+    async with (
+        serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear),
+        dialled(transports) as greedy,
+        dialled(transports) as modest,
+    ):
+        for count, (stream, size) in enumerate(((greedy, 40), (modest, 10)), 1):
+            await stream.send_all(MESSAGE)
+            await ear.until(count)
+            flow = ear.received[-1][1]
+            transports.send(b"x" * size * 1024 * 1024, flow)
+            transports.flush()
+        await ear.until(1, "gone")
+        assert ear.gone == [ear.received[0][1]], "only who holds most"
+
+
 async def test_what_the_kernel_had_no_room_for_follows_in_order() -> None:
     async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
         await stream.send_all(MESSAGE)

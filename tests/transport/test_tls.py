@@ -97,8 +97,11 @@ async def test_a_handshake_that_never_ends_is_closed(authority: Authority) -> No
         await ear.until(2, "gone")
 
 
-async def test_handshakes_are_counted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls, "MAX_HANDSHAKES", 1)
+@pytest.mark.parametrize("bound", ["MAX_HANDSHAKES", "MAX_HANDSHAKES_PER_ADDRESS"])
+async def test_handshakes_are_counted(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(tls, bound, 1)
     async with serving(LISTEN, certificates=authority.certificates("127.0.0.1")) as (transports, ear):
         async with dialled(transports), dialled(transports) as second:
             assert await all_of(second) == b""
