@@ -26,6 +26,7 @@ from msilod.daemon.notices import Notices
 from msilod.daemon.paths import Paths
 from msilod.daemon.policies import registrar_policy, silo_policy
 from msilod.daemon.registrar_service import RegistrarService
+from msilod.daemon.replies import Replies, answering
 from msilod.daemon.silo_service import SiloService
 from msilod.daemon.targets import Targets
 from msilod.daemon.transaction_user import TransactionUserService
@@ -101,22 +102,13 @@ class Server:
         random_token = Tokens()
         self.writer = writer
         self.user = TransactionUserService(self, routing)
+        self.replies = Replies(self.transports, self._nursery, self.after_batch)
         self.layer = TransactionLayer(self.user, self.transports.send, secrets.token_bytes(16))
         self.record_route = RecordRoute(self.store.secret("record-route"))
         self.targets = Targets(self)
         self.ask = LazyAsk(config.proxy.nameservers)
         self.paths = self._paths()
-        self.forwarder = Forwarder(
-            self.layer,
-            self.paths,
-            self.counters,
-            random_token,
-            self.record_route,
-            self.trust,
-            config.proxy.fr_timer,
-            config.proxy.fr_inv_timer,
-            config.proxy.max_forwards,
-        )
+        self.forwarder = self._forwarder(random_token)
         policy = silo_policy(config)
         self.deliverer = Deliverer(
             policy, self.layer, self.paths, writer, self.location, clock, self.mail,
@@ -147,6 +139,20 @@ class Server:
             Reachable(self.myself, self.trust, listening),
         )
 
+    def _forwarder(self, random_token: Tokens) -> Forwarder:
+        config = self.config
+        return Forwarder(
+            self.layer,
+            self.paths,
+            self.counters,
+            random_token,
+            self.record_route,
+            self.trust,
+            config.proxy.fr_timer,
+            config.proxy.fr_inv_timer,
+            config.proxy.max_forwards,
+        )
+
     # --- bytes in ------------------------------------------------------------------------------------
 
     def receive(self, data: bytes, flow: Flow) -> None:
@@ -155,6 +161,8 @@ class Server:
             message = parse(data, flow.endpoint.framing)
             if isinstance(message, Request):
                 stamp_source(message, flow)
+                if message.via.port != flow.port and not flow.connection:
+                    flow = answering(message.via, flow)
                 self.layer.receive_request(message, flow, self.clock.now())
             else:
                 self.layer.receive_response(message, flow, self.clock.now())

@@ -145,6 +145,10 @@ class TransactionUserService:
         except SipError:
             self.server.counters.dropped += 1
 
+    def on_unsent(self, data: bytes, flow: Flow) -> None:
+        """An answer whose connection is gone."""
+        self.server.replies.unsent(data, flow)
+
     # --- the walk ------------------------------------------------------------------------------------
 
     def _serve(self, transaction: ServerTransaction, now: float) -> None:

@@ -86,3 +86,6 @@ class TransactionUser(Protocol):
 
     def on_ack(self, request: Request, flow: Flow, now: float) -> None:
         """An ACK for a 2xx, or for nothing known: to be routed, never answered (§13.2.2.4, §16.11)."""
+
+    def on_unsent(self, data: bytes, flow: Flow) -> None:
+        """An answer could not be sent on `flow`; there may be another way (§18.2.2)."""

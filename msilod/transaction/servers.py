@@ -186,7 +186,7 @@ class ServerTransactions:
         try:
             self._send(data, flow)
         except TransportError:
-            self.unsent += 1
+            self._count_unsent(data, flow)
 
     def _answer(
         self, transaction: ServerTransaction, status: int, data: bytes, tag: bytes, now: float
@@ -279,13 +279,17 @@ class ServerTransactions:
             self._send(data, transaction.flow)
         except TransportError:
             if self._step(transaction, Input.TRANSPORT_ERROR, now) is Action.COUNT_ERROR:
-                self.unsent += 1
+                self._count_unsent(data, transaction.flow)
 
     def _send_once(self, data: bytes, flow: Flow) -> None:
         try:
             self._send(data, flow)
         except TransportError:
-            self.unsent += 1
+            self._count_unsent(data, flow)
+
+    def _count_unsent(self, data: bytes, flow: Flow) -> None:
+        self.unsent += 1
+        self._user.on_unsent(data, flow)
 
     @property
     def open(self) -> int:

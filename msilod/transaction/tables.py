@@ -87,7 +87,7 @@ class Action(IntEnum):
     TELL_TIMEOUT = auto()
     TELL_TRANSPORT_ERROR = auto()
     COUNT_ERROR = auto()
-    """An answer could not be sent. No user waits to hear of it: the operator does, by a counter."""
+    """An answer could not be sent: it is counted, and the user may know another way."""
     PASS_ACK = auto()
     """An ACK for a 2xx: the user routes it (RFC 6026 §7.1)."""
 

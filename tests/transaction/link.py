@@ -21,6 +21,7 @@ class Side:
     sent: list[bytes] = field(default_factory=list)
     requests: list[ServerTransaction] = field(default_factory=list)
     cancelled: list[ServerTransaction] = field(default_factory=list)
+    unsent: list[bytes] = field(default_factory=list)
     acks: list[Request] = field(default_factory=list)
     heard: list[tuple[str, int]] = field(default_factory=list)
     is_down: bool = False
@@ -44,6 +45,9 @@ class Side:
 
     def on_ack(self, request: Request, flow: Flow, now: float) -> None:
         self.acks.append(request)
+
+    def on_unsent(self, data: bytes, flow: Flow) -> None:
+        self.unsent.append(data)
 
     # --- the owner -----------------------------------------------------------------------------------
 
