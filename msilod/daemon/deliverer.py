@@ -31,7 +31,7 @@ from msilod.registrar.location import LocationService
 from msilod.silo.contact import ContactKey, contact_key
 from msilod.silo.delivery import build_delivery, next_hop_of
 from msilod.silo.hand import phrase
-from msilod.silo.online import BranchEnd, mark, next_attempt, note_contacts, remember
+from msilod.silo.online import OnlineEnd, mark, next_attempt, note_contacts, remember
 from msilod.silo.policy import B2BUA, SiloPolicy
 from msilod.silo.run import Claim, DeliveryRun, Finished, Postpone, Reject, Release, Send, Settle, Step, Why
 from msilod.silo.schedule import DeliverySchedule
@@ -153,14 +153,14 @@ class Deliverer:
         self.mail.add(row.aor)
         self.wake(row.aor, now)
 
-    def mark_failed(self, row: StoredMessage, ends: Sequence[BranchEnd]) -> None:
+    def mark_failed(self, row: StoredMessage, ends: Sequence[OnlineEnd]) -> None:
         """Before the row is stored: what its online attempt came to, and when the next one is."""
         memory = self.schedule.known(row.aor)
         stops = memory.stops if memory is not None else 0
         mark(row, ends, next_attempt(ends, stops, self.policy.retry, self.clock.wall()))
 
     def stored_after_failure(
-        self, row: StoredMessage, ends: Sequence[BranchEnd], live: set[ContactKey], now: float
+        self, row: StoredMessage, ends: Sequence[OnlineEnd], live: set[ContactKey], now: float
     ) -> None:
         """As `stored`, but these contacts have just failed; the live ones are the row's attempt."""
         self.mail.add(row.aor)
@@ -175,7 +175,7 @@ class Deliverer:
         elif row.aor not in self.runs and row.next_attempt_at is not None:
             self.schedule.back_off(row.aor, row.next_attempt_at)
 
-    def heard(self, aor: str, ends: Sequence[BranchEnd]) -> None:
+    def heard(self, aor: str, ends: Sequence[OnlineEnd]) -> None:
         """What contacts of `aor` said of themselves to an online MESSAGE holds for those to come."""
         telling = [end for end in ends if end.binding is not None and end.tells_of_contact]
         if telling:

@@ -13,7 +13,7 @@ from msilod.proxy.target_set import Target
 from msilod.routing.actions import Action, Break, Relay, Store
 from msilod.routing.policy import Policy
 from msilod.silo.contact import contact_key
-from msilod.silo.online import BranchEnd
+from msilod.silo.online import OnlineEnd
 from msilod.silo.stored_message import StoredMessage
 from msilod.silo.verdicts import Outcome, combine
 
@@ -106,6 +106,6 @@ class FailureRoute:
             if self.row is not None:
                 deliverer.rejected_late(self.row, status, now)
         elif status:
-            deliverer.heard(self.aor, [BranchEnd(status, None, target.binding)])
+            deliverer.heard(self.aor, [OnlineEnd(status, None, target.binding)])
         if self.row is not None and target.binding is not None:
             deliverer.free(self.row, contact_key(target.binding), status == 0, now)

@@ -20,15 +20,17 @@ from msilod.daemon.trust import Trust
 from msilod.errors import MsilodError, TransportError
 from msilod.proxy.forwarding import branch_for, forward_request, loop_hash, share_of_breadth
 from msilod.proxy.record_route import RecordRoute
-from msilod.proxy.response_context import best_response
+from msilod.proxy.redirection import redirection
+from msilod.proxy.response_context import MAX_TARGETS, best_response
 from msilod.proxy.target_set import Target, q_groups
 from msilod.registrar.binding import Binding
-from msilod.silo.online import BranchEnd
+from msilod.silo.online import OnlineEnd
 from msilod.silo.verdicts import NO_ANSWER, NO_TRANSPORT
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response
 from msilod.sip.privacy import ASSERTED, PREFERRED, guard_identity
 from msilod.sip.retry_after import parse_retry_after
+from msilod.sip.uri import SipUri
 from msilod.transaction.client import ClientOwner, ClientTransaction
 from msilod.transaction.layer import TransactionLayer
 from msilod.transaction.server import ServerTransaction
@@ -54,7 +56,7 @@ class Fork:
 
     __slots__ = (
         "aor", "branches", "breadth", "decided", "ends", "finals", "forwarder", "live", "on_failure", "on_late",
-        "on_taken", "open", "server", "targets",
+        "on_taken", "open", "reach", "server", "targets",
     )  # fmt: skip
 
     def __init__(
@@ -64,8 +66,10 @@ class Fork:
         targets: Sequence[Target],
         aor: str,
         breadth: int,
+        reach: Reach,
     ) -> None:
         self.breadth = breadth
+        self.reach = reach
         self.forwarder = forwarder
         self.server = server
         self.targets = targets
@@ -74,7 +78,7 @@ class Fork:
         self.branches: dict[ClientTransaction, Target] = {}
         self.live: dict[ClientTransaction, Target] = {}
         self.finals: list[Response] = []
-        self.ends: list[BranchEnd] = []
+        self.ends: list[OnlineEnd] = []
         self.decided = False
         self.on_failure: OnFailure | None = None
         self.on_late: Late | None = None
@@ -102,14 +106,35 @@ class Fork:
         if target is None and cut is None:
             # A hop that another one was tried for.
             return
+        if status < 400 and target is not None and self._recurse(response, now):
+            return
         self.finals.append(response)
         retry_after = parse_retry_after(response.headers.get(b"retry-after"))
-        end = BranchEnd(status, retry_after, _binding(target or cut))
+        end = OnlineEnd(status, retry_after, _binding(target or cut))
         if cut is None:
             self._branch_failed(end, now)
         else:
             # It counts as failed already; what it says now weighs all the same.
             self.ends.append(end)
+
+    def _recurse(self, response: Response, now: float) -> bool:
+        """§16.7 step 4: the contacts of a 3xx that may be reached from here take the place of who sent it."""
+        if self.decided:
+            return False
+        tried, room = [target.uri for target in self.targets], MAX_TARGETS - len(self.targets)
+        uris, _ = redirection(self.server.request, response, tried, lambda uri: bool(self.reach(uri)), room)
+        found = [target for uri in uris for target in self.reach(SipUri.parse(uri))]
+        if not found:
+            return False
+        for target in found:
+            if target.binding is not None and target.binding.aor != self.aor:
+                # What somebody else's contact answers says nothing of the recipient's.
+                target.binding = None
+        self.targets = [*self.targets, *found]
+        self.open += len(found) - 1
+        for target in found:
+            self._begin_branch(target, now)
+        return True
 
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:
         """fr_timer: the branch counts as failed and lives on. Before it the hop's own limit (RFC 3263 §4.3)."""
@@ -157,9 +182,9 @@ class Fork:
             self.on_late(self, target, status, now)
 
     def _silent(self, target: Target | None, status: int, now: float) -> None:
-        self._branch_failed(BranchEnd(status, None, _binding(target), was_silent=True), now)
+        self._branch_failed(OnlineEnd(status, None, _binding(target), was_silent=True), now)
 
-    def _branch_failed(self, end: BranchEnd, now: float) -> None:
+    def _branch_failed(self, end: OnlineEnd, now: float) -> None:
         if self.decided:
             return
         self.ends.append(end)
@@ -256,7 +281,7 @@ class Forwarder:
         """
         self.counters.relayed_requests += 1
         if server.request.method != b"INVITE":
-            return Fork(self, server, targets, aor, share_of_breadth(server.request, len(targets)))
+            return Fork(self, server, targets, aor, share_of_breadth(server.request, len(targets)), reach)
         groups = q_groups(targets)
         breadth = share_of_breadth(server.request, max(map(len, groups)))
         fork = self.invites[server] = InviteFork(self, server, groups, breadth, reach)

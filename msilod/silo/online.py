@@ -17,7 +17,7 @@ from msilod.silo.verdicts import NO_TRANSPORT, SILENCE, Outcome, judge_queued, p
 
 
 @dataclass(slots=True)
-class BranchEnd:
+class OnlineEnd:
     """How a branch ended: `status` NO_ANSWER or NO_TRANSPORT when it `was_silent`; `retry_after` in seconds."""
 
     status: int
@@ -38,7 +38,7 @@ class BranchEnd:
         return self.outcome is Outcome.CONTACT_OUT
 
 
-def next_attempt(ends: Sequence[BranchEnd], stops: int, retry: Sequence[int], now: float) -> float | None:
+def next_attempt(ends: Sequence[OnlineEnd], stops: int, retry: Sequence[int], now: float) -> float | None:
     """When the first of these contacts is worth another try; None when only a REGISTER can help.
 
     `stops` and `retry` are those of `verdicts.pause`.
@@ -47,7 +47,7 @@ def next_attempt(ends: Sequence[BranchEnd], stops: int, retry: Sequence[int], no
     return min((now + pause(end.status, end.retry_after, stops, retry) for end in kept), default=None)
 
 
-def mark(row: StoredMessage, ends: Sequence[BranchEnd], next_attempt_at: float | None) -> None:
+def mark(row: StoredMessage, ends: Sequence[OnlineEnd], next_attempt_at: float | None) -> None:
     """Write into the row, before it is stored, what its online attempt came to."""
     answered = [end for end in ends if not end.was_silent]
     row.next_attempt_at = next_attempt_at
@@ -60,7 +60,7 @@ def mark(row: StoredMessage, ends: Sequence[BranchEnd], next_attempt_at: float |
 
 
 def note_contacts(
-    memory: RecipientMemory, ends: Sequence[BranchEnd], retry: Sequence[int], now: float
+    memory: RecipientMemory, ends: Sequence[OnlineEnd], retry: Sequence[int], now: float
 ) -> None:
     """Keep what these contacts said of themselves: no MESSAGE at all, or none before Retry-After."""
     for end in ends:
@@ -74,7 +74,7 @@ def note_contacts(
 
 
 def remember(
-    memory: RecipientMemory, row_id: int, ends: Sequence[BranchEnd], retry: Sequence[int], now: float
+    memory: RecipientMemory, row_id: int, ends: Sequence[OnlineEnd], retry: Sequence[int], now: float
 ) -> None:
     """Keep what these contacts said, of themselves and of the row, which has its id now."""
     note_contacts(memory, ends, retry, now)

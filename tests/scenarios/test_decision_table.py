@@ -246,3 +246,28 @@ def test_481_inside_a_dialog_is_for_the_sender(
     alice.send(sent.replace(b"To: <sip:bob@example.test>", b"To: <sip:bob@example.test>" + tag.encode()))
     bob.take(481)
     assert alice.response().status == expected
+
+
+def test_3xx_to_a_user_of_ours_is_followed(daemon: Daemon, phone: MakePhone) -> None:
+    alice, bob, carol = phone("alice"), phone("bob"), phone("carol")
+    bob.register()
+    carol.register()
+    alice.send(alice.message("bob", "moved"))
+    bob.answer(bob.request(), 302, ((b"Contact", b"<sip:carol@example.test>"),))
+    assert carol.take().body == b"moved"
+    assert alice.response().status == 200
+    assert daemon.rows() == []
+
+
+@pytest.mark.parametrize(
+    "contact", [b"<sip:bob@foreign.test>", b"<sip:carol@example.test>", b"<sip:bob@example.test>"]
+)
+def test_3xx_that_leads_nowhere_from_here_is_stored_for_its_recipient(
+    daemon: Daemon, phone: MakePhone, contact: bytes
+) -> None:
+    alice, bob = phone("alice"), phone("bob")
+    bob.register()
+    alice.send(alice.message("bob", "moved"))
+    bob.answer(bob.request(), 302, ((b"Contact", contact),))
+    assert alice.response().status == 202
+    assert [row["aor"] for row in daemon.rows()] == ["sip:bob@example.test"]

@@ -4,32 +4,32 @@ import pytest
 
 from msilod.silo.contact import OUT, contact_key
 from msilod.silo.memory import RecipientMemory
-from msilod.silo.online import BranchEnd, mark, next_attempt, note_contacts, remember
+from msilod.silo.online import OnlineEnd, mark, next_attempt, note_contacts, remember
 from tests.silo.fake_daemon import START, FakeDaemon, binding, row
 
 RETRY = (60, 300)
 A, B = binding("a", 5061), binding("b", 5062)
-SILENT = BranchEnd(408, None, A, was_silent=True)
+SILENT = OnlineEnd(408, None, A, was_silent=True)
 
 
 @pytest.mark.parametrize(
     ("ends", "stops", "seconds"),
     [
-        ([BranchEnd(486, None, A)], 0, 60),
-        ([BranchEnd(486, None, A)], 1, 300),
+        ([OnlineEnd(486, None, A)], 0, 60),
+        ([OnlineEnd(486, None, A)], 1, 300),
         ([SILENT], 0, 60),
-        ([BranchEnd(480, 5, A)], 0, 5),
-        ([BranchEnd(480, 5, A)], 1, 60),
-        ([BranchEnd(413, 7, A)], 0, 7),
-        ([BranchEnd(486, None, A), BranchEnd(503, 5, B)], 0, 5),
-        ([BranchEnd(482, None, A), BranchEnd(405, None, B)], 0, 64),
-        ([BranchEnd(405, None, A)], 0, None),
-        ([BranchEnd(415, None, A), BranchEnd(403, None, B)], 0, None),
+        ([OnlineEnd(480, 5, A)], 0, 5),
+        ([OnlineEnd(480, 5, A)], 1, 60),
+        ([OnlineEnd(413, 7, A)], 0, 7),
+        ([OnlineEnd(486, None, A), OnlineEnd(503, 5, B)], 0, 5),
+        ([OnlineEnd(482, None, A), OnlineEnd(405, None, B)], 0, 64),
+        ([OnlineEnd(405, None, A)], 0, None),
+        ([OnlineEnd(415, None, A), OnlineEnd(403, None, B)], 0, None),
         ([], 0, None),
     ],
 )
 def test_the_next_attempt_is_when_the_first_of_them_may_be_asked(
-    ends: list[BranchEnd], stops: int, seconds: float | None
+    ends: list[OnlineEnd], stops: int, seconds: float | None
 ) -> None:
     at = next_attempt(ends, stops, RETRY, START)
     assert (None if at is None else at - START) == seconds
@@ -38,16 +38,16 @@ def test_the_next_attempt_is_when_the_first_of_them_may_be_asked(
 @pytest.mark.parametrize(
     ("ends", "status", "reason", "attempts"),
     [
-        ([BranchEnd(486, None, A)], 486, "Busy Here", 1),
-        ([BranchEnd(405, None, A)], 405, "Method Not Allowed", 0),
+        ([OnlineEnd(486, None, A)], 486, "Busy Here", 1),
+        ([OnlineEnd(405, None, A)], 405, "Method Not Allowed", 0),
         ([SILENT], 408, "no answer", 0),
-        ([BranchEnd(503, None, A, was_silent=True)], 503, "not reachable", 0),
-        ([BranchEnd(503, None, A, was_silent=True), SILENT], 408, "no answer", 0),
-        ([SILENT, BranchEnd(480, None, B)], 480, "Temporarily Unavailable", 1),
+        ([OnlineEnd(503, None, A, was_silent=True)], 503, "not reachable", 0),
+        ([OnlineEnd(503, None, A, was_silent=True), SILENT], 408, "no answer", 0),
+        ([SILENT, OnlineEnd(480, None, B)], 480, "Temporarily Unavailable", 1),
     ],
 )
 def test_the_row_tells_of_its_first_attempt(
-    ends: list[BranchEnd], status: int, reason: str, attempts: int
+    ends: list[OnlineEnd], status: int, reason: str, attempts: int
 ) -> None:
     message = row(1)
     mark(message, ends, START + 60)
@@ -57,7 +57,7 @@ def test_the_row_tells_of_its_first_attempt(
 
 def test_a_contact_without_message_is_out_until_it_registers_anew() -> None:
     memory = RecipientMemory()
-    remember(memory, 1, [BranchEnd(405, None, A)], RETRY, START)
+    remember(memory, 1, [OnlineEnd(405, None, A)], RETRY, START)
     assert memory.contacts.known[contact_key(A)].standing is OUT
     assert memory.contacts.is_out(binding("a", 5061, cseq=9)), "a refresh is no change"
     assert not memory.contacts.is_out(binding("a", 5061, call_id="other"))
@@ -71,7 +71,7 @@ def test_a_contact_without_message_is_out_until_it_registers_anew() -> None:
 def test_the_first_failure_is_the_first_step_and_further_ones_are_no_steps() -> None:
     memory = RecipientMemory()
     for number in range(3):
-        remember(memory, number, [BranchEnd(486, None, A)], RETRY, START)
+        remember(memory, number, [OnlineEnd(486, None, A)], RETRY, START)
     assert memory.stops == 1
     daemon = FakeDaemon()
     daemon.memory = memory
@@ -84,7 +84,7 @@ def test_the_first_failure_is_the_first_step_and_further_ones_are_no_steps() -> 
 
 def test_what_delivered_messages_heard_of_other_contacts_is_noted_and_nothing_else() -> None:
     memory = RecipientMemory()
-    ends = [BranchEnd(501, None, A), BranchEnd(480, 600, B), BranchEnd(415, None, binding("c"))]
+    ends = [OnlineEnd(501, None, A), OnlineEnd(480, 600, B), OnlineEnd(415, None, binding("c"))]
     note_contacts(memory, ends, RETRY, START)
     assert memory.contacts.is_out(A)
     assert memory.contacts.known[contact_key(B)].not_before == START + 600
@@ -96,7 +96,7 @@ def test_the_run_that_follows_keeps_to_what_was_said_online() -> None:
     daemon = FakeDaemon()
     c = binding("c", 5063)
     daemon.store(row(1), row(2))
-    ends = [BranchEnd(415, None, A), BranchEnd(480, 600, B), BranchEnd(404, None, c)]
+    ends = [OnlineEnd(415, None, A), OnlineEnd(480, 600, B), OnlineEnd(404, None, c)]
     remember(daemon.memory, 1, ends, RETRY, START)
     daemon.refused.add((1, contact_key(A)))
     daemon.offer(A, B, c)
@@ -107,8 +107,8 @@ def test_the_run_that_follows_keeps_to_what_was_said_online() -> None:
 def test_another_registration_is_offered_the_type_again_but_not_what_was_refused_for_good() -> None:
     daemon = FakeDaemon()
     daemon.store(row(1), row(2))
-    remember(daemon.memory, 1, [BranchEnd(415, None, A)], RETRY, START)
-    remember(daemon.memory, 2, [BranchEnd(403, None, A)], RETRY, START)
+    remember(daemon.memory, 1, [OnlineEnd(415, None, A)], RETRY, START)
+    remember(daemon.memory, 2, [OnlineEnd(403, None, A)], RETRY, START)
     daemon.offer(binding("a", 5061, call_id="other"), others=[B])
     daemon.claim()
     assert daemon.take_log() == ["claim 64", "send 1 a"]
