@@ -118,7 +118,8 @@ class Ledger:
         if message.row and not message.is_tried:
             message.is_tried = True
             newest = self._newest_row.get(message.recipient, 0)
-            if message.row < newest:
+            # What a contact refused online is not offered to it again, and later rows are.
+            if message.row < newest and not message.is_refused:
                 self.fault(attempt.at, f"{message.name!r} (row {message.row}) first sent after row {newest}")
             self._newest_row[message.recipient] = max(newest, message.row)
         if attempt.at > message.expires_at + 1:
