@@ -4,6 +4,7 @@ Rules: without angle brackets everything behind the first `;` is header paramete
 kept as bytes and parsed by whoever needs it, because it may be of any scheme.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from msilod.errors import MalformedMessage
@@ -75,22 +76,33 @@ class NameAddr:
 
 def _usual(value: bytes) -> NameAddr | None:
     """What nearly all phones send, `"Display" <uri>;tag=token` or less, at a third of the price; None for others."""
-    value = value.strip(WSP)
-    start = 0
-    if value[:1] == b'"':
-        start = value.find(b'" <') + 2
-        if value.find(b'"', 1) != start - 2 or b"\\" in value:
-            return None
-    end = value.find(b">", start)
-    uri, tail = value[start + 1 : end], value[end + 1 :]
-    if value[start : start + 1] != b"<" or end < 0 or uri.translate(URI_ONLY) != uri or uri.find(b":") < 1:
-        return None
-    if not tail:
-        return NameAddr(value[: start - 1] if start else b"", uri)
+    head, _, tail = value.strip(WSP).rpartition(b">")
     tag = tail[5:]
-    if tail[:5] != b";tag=" or not tag or tag.translate(TOKEN_ONLY) != tag:
+    if tail and (tail[:5] != b";tag=" or not tag or tag.translate(TOKEN_ONLY) != tag):
         return None
-    return NameAddr(value[: start - 1] if start else b"", uri, [(b"tag", tag)])
+    named = _remembered(head) if len(head) <= MAX_REMEMBERED else _usual_head(head)
+    if named is None:
+        return None
+    return NameAddr(named[0], named[1], [(b"tag", tag)] if tail else None)
+
+
+def _usual_head(head: bytes) -> tuple[bytes, bytes] | None:
+    """Display name and URI of `"Display" <uri`."""
+    start = 0
+    if head[:1] == b'"':
+        start = head.find(b'" <') + 2
+        if head.find(b'"', 1) != start - 2 or b"\\" in head:
+            return None
+    uri = head[start + 1 :]
+    if head[start : start + 1] != b"<" or uri.translate(URI_ONLY) != uri or uri.find(b":") < 1:
+        return None
+    return head[: start - 1] if start else b"", uri
+
+
+# Who writes and who is written to recurs, only the tag is new: 1.0 us instead of 1.5. A hostile crowd only
+# evicts; 8 MB when full.
+MAX_REMEMBERED: Final = 128
+_remembered: Final = lru_cache(16_384)(_usual_head)
 
 
 def _cut(value: bytes) -> tuple[bytes, bytes, bytes]:

@@ -39,9 +39,6 @@ _PROTOCOLS: Final = {b"SIP/2.0/" + name: name for name in (b"UDP", b"TCP", b"TLS
 _DEFAULT_PORTS: Final = {b"TLS": 5061, b"TLS-SCTP": 5061, b"WS": 80, b"WSS": 443}
 _NAME_ONLY: Final = only(DIGIT + b"abcdefghijklmnopqrstuvwxyz-_.")
 _IPV6_ONLY: Final = only(HEX + b":.")
-_QUOTE: Final = 0x22
-# What may stand behind a parameter without a value.
-_NEXT: Final = (b"", b";")
 
 Params = dict[bytes, bytes | None]
 Sender = tuple[bytes, bytes, int | None]
@@ -51,12 +48,22 @@ class Via:
     """One Via value.
 
     `transport` in upper case, `host` in lower case (IPv6 in brackets), `port` None when not sent, `branch`
-    b"" when not sent, `raw` the value as it stands in its line.
+    b"" when not sent, `raw` the value as it stands in its line. `asks_rport`: beside the branch there is an
+    `rport` without a value and nothing else, so that nobody has to look for what else there may be.
     """
 
-    __slots__ = ("_params", "branch", "host", "port", "raw", "transport")
+    __slots__ = ("_params", "asks_rport", "branch", "host", "port", "raw", "transport")
 
-    def __init__(self, transport: bytes, host: bytes, port: int | None, branch: bytes, raw: bytes) -> None:
+    def __init__(
+        self,
+        transport: bytes,
+        host: bytes,
+        port: int | None,
+        branch: bytes,
+        raw: bytes,
+        asks_rport: bool = False,
+    ) -> None:
+        self.asks_rport = asks_rport
         self.transport = transport
         self.host = host
         self.port = port
@@ -86,6 +93,7 @@ class Via:
 
     def stamp(self, raw: bytes) -> None:
         """Exchange the text; only parameters other than the branch may differ."""
+        self.asks_rport = False
         self.raw = raw
         self._params = None
 
@@ -105,19 +113,16 @@ def parse_via(value: bytes) -> Via:
     head, _, tail = value.partition(b";branch=")
     sent, more, before = head.partition(b";")
     branch, still_more, rest = tail.partition(b";")
+    # Nearly all phones have nothing else beside the branch.
+    asks_rport = (before == b"rport" and not rest) or (rest == b"rport" and not before)
     if (
         not branch
         or branch.translate(TOKEN_ONLY) != branch
-        or ((more or still_more) and not _is_usual(before, rest) and not _are_plain(head, tail))
+        or ((more or still_more) and not asks_rport and not _are_plain(head, tail))
     ):
         return _parse_spaced(value)
     transport, host, port = _sender(sent) if len(sent) < MAX_REMEMBERED else _protocol_and_sent_by(sent)
-    return Via(transport, host, port, branch, value)
-
-
-def _is_usual(before: bytes, behind: bytes) -> bool:
-    """Nothing beside the branch but an `rport` on one side of it, as nearly all phones have it."""
-    return (before == b"rport" and not behind) or (behind == b"rport" and not before)
+    return Via(transport, host, port, branch, value, asks_rport)
 
 
 def _are_plain(head: bytes, tail: bytes) -> bool:
@@ -227,8 +232,8 @@ def stamp_source(request: "Request", flow: Flow) -> None:
     if PERCENT in source:
         # A zone means something on this machine only, and no Via can hold it (RFC 6874 §1).
         source = source.partition(b"%")[0]
-    head, found, tail = raw.partition(b";rport")
-    if found and tail[:1] in _NEXT and _QUOTE not in raw and raw.lower().find(b"received") < 0:
+    if via.asks_rport:
+        head, _, tail = raw.partition(b";rport")
         stamped = b"%b;rport=%d%b;received=%b" % (head, flow.port, tail, source)
     else:
         stamped = _stamped(via, source, flow.port)
