@@ -104,23 +104,24 @@ class Turnstile:
         self._lock = trio.Lock()
         self._under_way: Counter[str] = Counter()
 
-    async def shake(self, stream: TlsStream, sock: socket.socket, host: str) -> bool:
-        """The server's side of a handshake with `host`; False when it failed, or when too many are under way."""
+    async def shake(self, sock: socket.socket, context: ssl.SSLContext, host: str) -> TlsStream | None:
+        """The server's side of a handshake with `host`; None when it failed, or when too many are under way."""
         under_way = self._under_way
         if under_way.total() >= MAX_HANDSHAKES or under_way[host] >= MAX_HANDSHAKES_PER_ADDRESS:
-            return False
+            return None
         under_way[host] += 1
         try:
-            # Who connects and says nothing holds up nobody.
+            # Who connects and says nothing holds up nobody, and costs no more than on TCP.
             await trio.lowlevel.wait_readable(sock)
+            stream = wrap(sock, context)
             await self.begin(stream.do_handshake)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return False
+            return None
         finally:
             under_way[host] -= 1
             if not under_way[host]:
                 del under_way[host]
-        return True
+        return stream
 
     async def begin(self, handshake: Callable[[], Awaitable[None]]) -> None:
         """Wait for a round of the loop in which no other begins."""
@@ -143,7 +144,7 @@ def wrap(sock: socket.socket, context: ssl.SSLContext, domain: str = "") -> TlsS
 class TlsConnection(FramedConnection):
     """One TLS connection: accepted, or dialled to `domain` and then `shake`n before it is served."""
 
-    __slots__ = ("_is_shaken", "_stream", "_turnstile")
+    __slots__ = ("_context", "_stream", "_turnstile")
 
     def __init__(
         self,
@@ -156,37 +157,39 @@ class TlsConnection(FramedConnection):
     ) -> None:
         super().__init__(streams, sock, flow, domain)
         self.deadline = trio.current_time() + streams.limits.handshake
-        self._stream = wrap(sock, context, domain)
+        self._context = context
         self._turnstile = turnstile
-        self._is_shaken = False
+        # None until hands are shaken.
+        self._stream: TlsStream | None = None
 
     async def shake(self) -> None:
         """The client's side of the handshake. Raises TransportError, also for a certificate of somebody else."""
         domain = self.peer[3]
+        stream = wrap(self._socket, self._context, domain)
         try:
-            await self._stream.do_handshake()
+            await stream.do_handshake()
         except trio.BrokenResourceError as error:
             raise TransportError(f"tls to {domain}: {_reason(error)}") from error
-        if not names_domain(self._stream.getpeercert() or {}, domain):
+        if not names_domain(stream.getpeercert() or {}, domain):
             raise TransportError(f"tls to {domain}: the certificate is somebody else's (RFC 5922)")
-        self._is_shaken = True
+        self._stream = stream
 
     def on_deadline(self, now: float) -> None:
         """A handshake that is late, or as on TCP."""
-        if self._is_shaken:
+        if self._stream is not None:
             super().on_deadline(now)
         else:
             self.close()
 
     async def _run(self) -> None:
-        stream = self._stream
-        if not self._is_shaken and not await self._turnstile.shake(stream, self._socket, self.flow.host):
+        if self._stream is None:
+            self._stream = await self._turnstile.shake(self._socket, self._context, self.flow.host)
+        if self._stream is None:
             return
-        self._is_shaken = True
         self.deadline = trio.current_time() + self.streams.limits.idle
         while True:
             try:
-                data = await stream.receive_some(CHUNK)
+                data = await self._stream.receive_some(CHUNK)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
             if not data:
@@ -196,7 +199,8 @@ class TlsConnection(FramedConnection):
                 return
 
     async def _put(self, data: bytes) -> None:
-        await self._stream.send_all(data)
+        if self._stream is not None:
+            await self._stream.send_all(data)
 
 
 def _reason(error: trio.BrokenResourceError) -> str:

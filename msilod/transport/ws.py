@@ -17,7 +17,7 @@ from wsproto.utilities import ProtocolError
 from msilod.sip.flow import Flow
 from msilod.sip.framing import LONGEST, PING, PONG
 from msilod.transport.streams import Connection, Streams
-from msilod.transport.tls import Turnstile, wrap
+from msilod.transport.tls import Turnstile
 
 SUBPROTOCOL: Final = "sip"
 _CHUNK: Final = 16384
@@ -71,8 +71,7 @@ class WsConnection(Connection):
         """What the WebSocket runs over; None when TLS did not come about."""
         if self._context is None:
             return trio.SocketStream(trio.socket.from_stdlib_socket(self._socket))
-        stream = wrap(self._socket, self._context)
-        return stream if await self._turnstile.shake(stream, self._socket, self.flow.host) else None
+        return await self._turnstile.shake(self._socket, self._context, self.flow.host)
 
     async def _open(
         self, stream: trio.abc.Stream, nursery: trio.Nursery

@@ -3,7 +3,7 @@
 import pytest
 
 from msilod.proxy.record_route import RecordRoute
-from msilod.sip.flow import TCP, UDP, Endpoint, Flow
+from msilod.sip.flow import TCP, TLS, UDP, WS, WSS, Endpoint, Flow
 from msilod.sip.uri import SipUri
 
 OURS = RecordRoute(b"k" * 32)
@@ -30,6 +30,16 @@ def test_p5_two_values_where_the_transport_changes_the_outer_first() -> None:
     outer, inner = recorded(leaves=TCP_FLOW)
     assert (outer.port, outer.params.get("transport")) == (5070, "tcp")
     assert (inner.port, inner.params.get("transport")) == (5060, None)
+
+
+@pytest.mark.parametrize(
+    ("transport", "parameter"), [(TCP, "tcp"), (TLS, "tls"), (WS, "ws"), (WSS, "ws"), (UDP, None)]
+)
+def test_p5_the_uri_says_its_transport(transport: str, parameter: str | None) -> None:
+    via = f"SIP/2.0/{transport.upper()} 127.0.0.1:5070".encode()
+    flow = Flow(Endpoint(transport, "127.0.0.1", 5070, via), "192.0.2.8", 40000, 3)
+    (uri,) = recorded(came=flow, leaves=flow)
+    assert (uri.port, uri.params.get("transport")) == (5070, parameter)
 
 
 def test_p17_a_dialog_proves_itself_by_the_token_of_its_call_id() -> None:

@@ -1,5 +1,7 @@
 """Those who hold on to connections: each is closed or answered, and others are served meanwhile (§4, hoarding)."""
 
+import socket
+
 import pytest
 import trio
 import trio.testing
@@ -7,6 +9,7 @@ import trio.testing
 from msilod.errors import TransportError
 from msilod.transport import streams
 from msilod.transport.streams import Limits, Streams
+from msilod.transport.tcp import connect
 from tests.transport.ear import MESSAGE, all_of, dialled, serving
 
 HEAD, BODY = MESSAGE[:-2], MESSAGE[-2:]
@@ -184,3 +187,18 @@ async def test_an_answer_survives_what_the_peer_sent_behind_its_fault() -> None:
         for _ in range(10):
             await stream.send_all(b"x" * 10_000)
         assert await all_of(stream) == b""
+
+
+async def test_a_peer_that_vanished_is_noticed_by_the_kernel() -> None:
+    """Half-open connections: no FIN ever comes when a phone loses power or its NAT forgets it."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        await connect("127.0.0.1", server.getsockname()[1]) as sock,
+    ):
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        idle, every, times = (
+            sock.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        )
+        assert idle + every * times <= 120
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
