@@ -11,9 +11,10 @@ from msilo_cli import filters
 from msilo_cli.session import Session, UsageError
 from msilod.errors import MsilodError, SipError, StoreError
 from msilod.silo.acceptance import accept
+from msilod.silo.due import FURTHEST
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
-from msilod.sip.dates import format_date
+from msilod.sip.dates import format_date, parse_rfc3339
 from msilod.sip.headers import Headers
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
@@ -36,6 +37,9 @@ def inject(
     sender: Annotated[str, typer.Option("--from", metavar="URI", help="The sender.")] = "",
     content_type: Annotated[str, typer.Option("--type", metavar="TYPE", help="The content type.")] = TEXT,
     expires: Annotated[str, typer.Option("--expires", metavar="3d", help="How long it may wait.")] = "",
+    at: Annotated[
+        str, typer.Option("--at", metavar="TIME", help="Deliver then: 2026-12-24T18:00:00+01:00, or +2h.")
+    ] = "",
     header: Annotated[
         list[str] | None, typer.Option("--header", metavar="'N: v'", help="A header field; may be repeated.")
     ] = None,
@@ -53,7 +57,19 @@ def inject(
         raise UsageError("inject wants one recipient, not a pattern")
     body = _body(text, file)
     request = _request(session, aor, sender, content_type, expires, header or [], body)
-    run(session, aor, request)
+    run(session, aor, request, _due(session, at) if at else None)
+
+
+def _due(session: Session, text: str) -> float:
+    """The time that --at means. Raises UsageError."""
+    now = session.now()
+    ahead = text.startswith("+")
+    due = now + filters.duration(text[1:]) if ahead else parse_rfc3339(text.encode("ascii", "replace"))
+    if due is None:
+        raise UsageError(f"--at {text!r} is no time; write 2026-12-24T18:00:00+01:00, ...Z for UTC, or +2h")
+    if not now < due <= now + FURTHEST:
+        raise UsageError(f"--at {text!r} is {'over' if due <= now else 'more than a year ahead'}")
+    return due
 
 
 def _body(text: str | None, file: Path | None) -> bytes:
@@ -102,12 +118,12 @@ def _sender(text: str) -> bytes:
         raise UsageError(f"--from {text!r}: {error.phrase.lower()}; write sip:user@host") from error
 
 
-def run(session: Session, aor: str, request: Request) -> None:
+def run(session: Session, aor: str, request: Request, due_at: float | None = None) -> None:
     """Check, insert, print the id, wake the daemon."""
     config = session.settings.config.silo
     policy = SiloPolicy(expire_time=config.expire_time, max_body=config.max_body, registrar=config.registrar)
     try:
-        message = accept(request, aor, policy, session.now())
+        message = accept(request, aor, policy, session.now(), due_at=due_at)
     except SipError as error:
         raise Refused(f"not taken: {error.status} {error.phrase} (as a sender would be told)") from error
     session.out.write(f"{_insert(session, message)}\n")

@@ -37,4 +37,5 @@ def silo_policy(config: Config) -> SiloPolicy:
         use_contact=section.use_contact,
         extra_hdrs=tuple(section.extra_hdrs),
         next_hop_kind=section.next_hop_kind,
+        due_header=section.due_header,
     )

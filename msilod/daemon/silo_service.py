@@ -157,6 +157,9 @@ class SiloService:
     ) -> None:
         self.counters.stored_messages += 1
         transaction.respond(202, now)
+        if message.due_at is not None:
+            # Nothing to deliver and nothing to tell of before it is due.
+            return
         if origin is None:
             self.on_stored(message, now)
         else:

@@ -21,6 +21,7 @@ from msilod.registrar.registration import Registration
 from msilod.routing.actions import Action, Break, Drop, Dump, Relay, Reply, Save, Store
 from msilod.routing.policy import Policy
 from msilod.routing.request import RoutingRequest
+from msilod.silo.due import is_scheduled
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, build_response
 from msilod.sip.status import reason
@@ -66,8 +67,12 @@ class Incoming(RoutingRequest):
         self.uri = named.uri
         self.is_myself = named.is_ours
         self.is_registered = bool(bindings)
+        silo = server.silo.policy
         self.has_due_rows = server.deliverer.is_running(named.aor)
-        self.mode = server.silo.policy.mode
+        if silo.due_field and self.method == b"MESSAGE":
+            # What is for later goes into the silo, as what has to wait for others.
+            self.has_due_rows |= is_scheduled(transaction.request, silo.due_field, server.clock.wall())
+        self.mode = silo.mode
         self.message = transaction.request
         self.flow = transaction.flow
         self.user = None

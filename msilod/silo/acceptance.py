@@ -13,8 +13,9 @@ from zlib import crc32
 
 from msilod.errors import MalformedMessage, RequestRefused
 from msilod.silo.content import is_usual, lifetime
+from msilod.silo.due import due_time
 from msilod.silo.policy import SiloPolicy
-from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
+from msilod.silo.stored_message import CALL_KEY_BYTES, State, StoredMessage
 from msilod.sip.dates import parse_date
 from msilod.sip.grammar import WSP, number
 from msilod.sip.message import Request
@@ -89,9 +90,12 @@ def _named(uri: bytes) -> tuple[str, str, bool]:
 
 
 def accept(
-    request: Request, aor: str, policy: SiloPolicy, wall: float, is_trusted: bool = False
-) -> StoredMessage:
+    request: Request, aor: str, policy: SiloPolicy, wall: float, is_trusted: bool = False,
+    due_at: float | None = None,
+) -> StoredMessage:  # fmt: skip
     """The row to keep for `aor`; `is_trusted` keeps P-Asserted-Identity (RFC 3325 §5).
+
+    With `due_at`, or by the policy's due_header, it is scheduled, and its life begins then.
 
     Raises RequestRefused: 413 body, 513 kept headers too long; 420 Require (a silo ends the transaction and knows
     no extension); 403 in the name of the notice's sender; 480 Expires over or 0; and as `content.lifetime` does.
@@ -99,20 +103,15 @@ def accept(
     """
     if len(request.body) > policy.max_body:
         raise RequestRefused(413, "Request Entity Too Large")
-    received, body = request.received, request.body
-    headers = _kept(request, is_trusted)
+    received, body, headers = request.received, request.body, _kept(request, is_trusted)
     author = request.from_
     sender = _named(author.uri)[0] or author.uri.decode("ascii", "backslashreplace")
     to_header = received.get(b"to", b"").strip(WSP)
     if policy.registrar_aor:
         _guard_registrar(policy.registrar_aor, aor, sender, to_header)
     content_type = received.get(b"content-type", b"").strip(WSP)
-    is_special = policy.is_choosy or not is_usual(content_type)
-    expires_at = wall + (lifetime(content_type, body, policy) if is_special else policy.expire_time)
-    if b"expires" in received:
-        expires_at = min(expires_at, _end_of_life(received, wall))
-    if expires_at <= wall:
-        raise RequestRefused(480, "Temporarily Unavailable")
+    if due_at is None and policy.due_field:
+        due_at = due_time(request, policy.due_field, wall)
     return StoredMessage(
         aor=aor,
         sender=sender,
@@ -126,7 +125,9 @@ def accept(
         headers=headers,
         body=body,
         received_at=wall,
-        expires_at=expires_at,
+        expires_at=_end_of_life(request, content_type, policy, wall, due_at),
+        due_at=due_at,
+        state=State.WAITING if due_at is None else State.SCHEDULED,
     )
 
 
@@ -160,16 +161,31 @@ def _names(to_header: bytes, registrar: str) -> bool:
     return _named(uri.strip(WSP))[0] == registrar
 
 
-def _end_of_life(received: dict[bytes, bytes], wall: float) -> float:
-    """Date, if it is sane, else now, plus Expires; an unreadable Expires is none (RFC 3261 §20.19)."""
+def _end_of_life(
+    request: Request, content_type: bytes, policy: SiloPolicy, wall: float, due_at: float | None
+) -> float:
+    """By the policy, or sooner by Expires. Raises RequestRefused for what would be over at once."""
+    received = request.received
+    born = wall if due_at is None else due_at
+    is_special = policy.is_choosy or not is_usual(content_type)
+    end = born + (lifetime(content_type, request.body, policy) if is_special else policy.expire_time)
+    if b"expires" in received:
+        end = min(end, _expires(received, born, due_at is None))
+    if end <= born:
+        raise RequestRefused(480, "Temporarily Unavailable")
+    return end
+
+
+def _expires(received: dict[bytes, bytes], born: float, by_date: bool) -> float:
+    """Date, if it is sane and counts, else `born`, plus Expires; an unreadable Expires is none (RFC 3261 §20.19)."""
     seconds = number(received[b"expires"].strip(WSP), _MAX_EXPIRES)
     if seconds is None:
         return float("inf")
     if seconds == 0:
-        return wall
-    date = parse_date(received[b"date"].strip(WSP)) if b"date" in received else None
-    if date is None or not wall - OLDEST_DATE <= date <= wall + NEWEST_DATE:
-        date = wall
+        return born
+    date = parse_date(received[b"date"].strip(WSP)) if by_date and b"date" in received else None
+    if date is None or not born - OLDEST_DATE <= date <= born + NEWEST_DATE:
+        date = born
     return date + seconds
 
 

@@ -29,7 +29,7 @@ class SiloPolicy:
     `accept_types` and `refuse_types` are media types or `type/*`; nothing accepted by name: everything is.
     `notice_period` is between two notices to one sender about one recipient; `failure_notice` is empty for none;
     `imdn`: receipts are sent to who asks for them (RFC 5438). `add_date`, `add_contact`, `use_contact` and
-    `extra_hdrs` (`Name: value`) are msilo's.
+    `extra_hdrs` (`Name: value`) are msilo's. `due_header` names the header field that schedules a message.
     Raises ValueError for an empty or not positive `retry`, a `registrar` without user and host, and a line in
     `extra_hdrs` that is no header field.
     """
@@ -54,8 +54,10 @@ class SiloPolicy:
     add_contact: bool = False
     use_contact: bool = False
     extra_hdrs: tuple[str, ...] = ()
+    due_header: str = ""
     registrar_aor: str = field(init=False, default="")
     extra_fields: tuple[tuple[bytes, bytes], ...] = field(init=False, default=())
+    due_field: bytes = field(init=False, default=b"")
     is_choosy: bool = field(init=False, default=False)
     serves_old_phones: bool = field(init=False, default=False)
 
@@ -66,6 +68,7 @@ class SiloPolicy:
         if self.registrar:
             object.__setattr__(self, "registrar_aor", parse_aor(self.registrar))
         object.__setattr__(self, "extra_fields", tuple(map(_field, self.extra_hdrs)))
+        object.__setattr__(self, "due_field", canonical(self.due_header.encode("ascii")))
         object.__setattr__(self, "is_choosy", bool(self.accept_types or self.refuse_types))
         is_changed = self.add_date or self.add_contact or bool(self.extra_hdrs)
         object.__setattr__(self, "serves_old_phones", is_changed)

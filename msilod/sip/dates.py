@@ -1,4 +1,4 @@
-"""The Date header field (RFC 3261 §20.17): RFC 1123 dates in GMT, in English whatever the locale.
+"""The Date header field (RFC 3261 §20.17): RFC 1123 dates in GMT, in English whatever the locale; and RFC 3339.
 
 Rule: the time is an argument; no clock is read here.
 """
@@ -43,3 +43,22 @@ def parse_date(value: bytes) -> float | None:
     except ValueError:
         return None
     return at.timestamp()
+
+
+def parse_rfc3339(value: bytes) -> float | None:
+    """Seconds since 1970 (UTC) of an RFC 3339 §5.6 date-time; None for anything else.
+
+        date-time = full-date "T" partial-time time-offset
+        time-offset = "Z" / ("+" / "-") 2DIGIT ":" 2DIGIT
+
+    What Python takes beyond that (weeks, times without an offset) is refused.
+    """
+    text = value.decode("ascii", "replace").upper()
+    head, offset = (text[:-1], "+00:00") if text.endswith("Z") else (text[:-6], text[-6:])
+    signs = (head[4:5], head[7:8], head[10:11], head[13:14], head[16:17], head[19:20] or ".", offset[3:4])
+    if signs != ("-", "-", "T", ":", ":", ".", ":") or offset[:1] not in ("+", "-"):
+        return None
+    try:
+        return datetime.fromisoformat(head + offset).timestamp()
+    except (ValueError, OverflowError):
+        return None
