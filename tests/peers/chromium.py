@@ -130,7 +130,5 @@ def chromium() -> Iterator[Chromium]:
         try:
             yield Chromium(f"http://127.0.0.1:{served.server_address[1]}/", process)
         finally:
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait(20)
+            process.communicate(timeout=20)
             served.shutdown()
