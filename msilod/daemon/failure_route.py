@@ -29,13 +29,14 @@ MAX_RELAYS: Final = 8
 class FailureRoute:
     """The failure route of one fork; `aor` is whose contacts were tried, "" for somebody elsewhere."""
 
-    __slots__ = ("aor", "delivered", "fork", "incoming", "policy", "refused", "row", "server")
+    __slots__ = ("aor", "arrived", "delivered", "fork", "incoming", "policy", "refused", "row", "server")
 
     def __init__(self, server: "Server", policy: Policy, incoming: "Incoming", aor: str) -> None:
         self.server = server
         self.policy = policy
         self.incoming = incoming
         self.aor = aor
+        self.arrived = server.clock.wall()
         self.fork: Fork | None = None
         self.row: StoredMessage | None = None
         self.delivered = self.refused = 0

@@ -41,7 +41,12 @@ def _why_full(result: OverQuota) -> list[tuple[bytes, bytes]]:
 
 
 class Origin(Protocol):
-    """What was tried for a request before it came here: a fork to registered contacts."""
+    """What was tried for a request before it came here: a fork to registered contacts.
+
+    `arrived` is when the request came, UTC seconds: its life counts from there (RFC 3428 §7).
+    """
+
+    arrived: float
 
     def storing(self, row: StoredMessage) -> None:
         """The row is about to be handed to the writer."""
@@ -109,7 +114,8 @@ class SiloService:
         if not aor:
             aor = self._recipient(request, new_uri, mode)
         is_trusted = self.trust.trusts(transaction.flow)
-        message = accept(request, aor, self.policy, self.clock.wall(), is_trusted)
+        wall = self.clock.wall() if origin is None else origin.arrived
+        message = accept(request, aor, self.policy, wall, is_trusted)
         message.next_hop = next_hop
         if origin is not None:
             origin.storing(message)

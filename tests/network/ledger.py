@@ -1,7 +1,8 @@
 """Ledger: what was promised and what was done, and the laws between the two.
 
-Rules: it sees the wires and the rows, never the daemon's mind. A message is known by its body. Each broken law is
-a line in `faults`, with the time and the message, so that the ladder can be read for it.
+Rules: it sees the wires and the rows, never the daemon's mind. A message is known by its body; one that was not
+entered is none of its business. Each broken law is a line in `faults`, with the time and the message, so that
+the ladder can be read for it.
 """
 
 from collections import defaultdict
@@ -16,6 +17,8 @@ from tests.network.ladder import Address
 OPEN_FOR = 32.0
 # Refusals after which a row waits for those of its recipient who were not asked.
 REFUSALS = frozenset((400, 403, 406, 413, 415, 488, 603))
+# A device that says so has perhaps got it already: such a row steps aside for a minute (RFC 3261 §8.2.2.2).
+LOOPS = frozenset((429, 440, 482, 483))
 
 
 @dataclass(slots=True)
@@ -72,7 +75,8 @@ class Ledger:
         self.messages[name].statuses.append(status)
 
     def taken(self, name: bytes, at: float, device: Address) -> None:
-        self.messages[name].taken.append((at, device))
+        if name in self.messages:
+            self.messages[name].taken.append((at, device))
 
     # --- what rows say -------------------------------------------------------------------------------
 
@@ -145,6 +149,7 @@ class Ledger:
         attempt.is_over = True
         message = self.messages[attempt.name]
         message.is_refused = message.is_refused or response.status in REFUSALS
+        message.is_tried = message.is_tried or response.status in LOOPS
         if at >= attempt.at + OPEN_FOR:
             return
         if response.status < 300 and message.heard_2xx is None:

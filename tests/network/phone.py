@@ -2,15 +2,16 @@
 
 Rules: it does what phones do, also the unpleasant: it may answer late or never, refuse, repeat, vanish without a
 word and come back on another port. `answers` and `rings` are what it does with a MESSAGE and an INVITE: pairs of
-seconds and status. All it says and takes is told to the ledger.
+seconds and status. All it says and takes is told to the ledger; `got` is every MESSAGE that came,
+without the copies.
 """
 
 from collections.abc import Sequence
 from functools import partial
 from itertools import count
 
-from msilod.sip.message import Response
-from tests.network.agent import LIFE, Agent, Asked, Fields, Served
+from msilod.sip.message import Request, Response
+from tests.network.agent import LIFE, Agent, Asked, Fields, Heard, Served
 from tests.network.calls import Call, called
 from tests.network.ladder import Address
 from tests.network.ledger import Ledger
@@ -41,6 +42,7 @@ class Phone(Agent):
         self.merges = False
         self.is_registered = False
         self.calls: list[Call] = []
+        self.got: list[Request] = []
         self._names = count(1)
         self._refresh: Timer | None = None
         self._call_id = b""
@@ -104,11 +106,20 @@ class Phone(Agent):
         """REGISTER, and again before it runs out; `expires` 0 takes it back."""
         expires = self.expires if expires is None else expires
         self._stop_refreshing()
+        self._register(
+            f"Contact: <{self.contact}>\r\nExpires: {expires}\r\n", partial(self._registered, expires)
+        )
+
+    def register_line(self, lines: str) -> Asked:
+        """REGISTER with Contact and Expires as they are written."""
+        self._call_id = self._call_id or b"line@" + self.user.encode()
+        return self._register(lines, lambda response: None)
+
+    def _register(self, lines: str, heard: Heard) -> Asked:
         self._cseq += 1
         branch = self.branch()
         head = self.head("REGISTER", "sip:example.test", self.aor, self._call_id, self._cseq, branch)
-        tail = f"Contact: <{self.contact}>\r\nExpires: {expires}\r\nContent-Length: 0\r\n\r\n"
-        self.ask(head + tail.encode(), branch, b"REGISTER", partial(self._registered, expires))
+        return self.ask(head + f"{lines}Content-Length: 0\r\n\r\n".encode(), branch, b"REGISTER", heard)
 
     def _registered(self, expires: int, response: Response | None) -> None:
         if response is not None and response.status < 200:
@@ -135,6 +146,18 @@ class Phone(Agent):
         self.ledger.sent(name, user, lives)
         return self.ask(head + tail + name, branch, b"MESSAGE", partial(self._texted, name))
 
+    def message(
+        self, user: str, body: bytes = b"hello", content_type: str = "text/plain", extra: str = "",
+        uri: str = "", to: str = "", call_id: bytes = b"",
+    ) -> Asked:  # fmt: skip
+        """Any MESSAGE, outside of the ledger's books."""
+        branch, number = self.branch(), next(self._names)
+        uri = uri or f"sip:{user}@example.test"
+        call_id = call_id or f"message{number}@{self.user}".encode()
+        head = self.head("MESSAGE", uri, to or uri, call_id, 1, branch)
+        tail = f"{extra}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        return self.ask(head + tail + body, branch, b"MESSAGE", lambda response: None)
+
     def _texted(self, name: bytes, response: Response | None) -> None:
         if response is not None and response.status >= 200:
             self.ledger.answered(name, response.status)
@@ -156,6 +179,7 @@ class Phone(Agent):
             served.respond(200)
 
     def _taken_up(self, served: Served) -> None:
+        self.got.append(served.request)
         if self.merges and self._is_merged(served):
             served.respond(482)
             return

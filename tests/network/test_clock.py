@@ -40,6 +40,30 @@ def test_a_clock_that_is_set_neither_delays_loses_nor_repeats(
     assert [len(message.taken) for message in world.ledger.messages.values()] == [1]
 
 
+def test_a_life_counts_from_the_arrival_and_not_from_the_end_of_a_vain_fork(tmp_path: Path) -> None:
+    """RFC 3428 §7: a silent phone is waited for, 10 s, before the message is stored."""
+
+    async def story(world: World) -> None:
+        alice, bob = world.phone("alice"), world.phone("bob")
+        alice.switch_on()
+        bob.boot()
+        await trio.sleep(1)
+        bob.answers = ()
+        began = world.clock.wall()
+        alice.text("bob", "Expires: 100\r\n", lives=100)
+        await trio.sleep(11)
+        for name, seconds in (("received_at", 0), ("expires_at", 100)):
+            assert 0 <= world.column(name)[0] - began - seconds < 1
+        await trio.sleep(84)
+        bob.answers = TAKES
+        await trio.sleep(7)
+        bob.boot()
+        await trio.sleep(1)
+        assert [message.taken for message in world.ledger.messages.values()] == [[]]
+
+    assert play(tmp_path, story).ledger.faults == []
+
+
 def test_what_has_expired_is_not_delivered_and_is_cleaned_away(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob = world.phone("alice"), world.phone("bob")

@@ -49,7 +49,7 @@ def test_a_run_sends_nothing_beside_the_last_live_branch(tmp_path: Path) -> None
         bob.register()
         await trio.sleep(1)
         assert len(world.rows()) == 2, "the second is still on the wire"
-        await trio.sleep(65)
+        await trio.sleep(400)
         assert world.rows() == {}
 
     play(tmp_path, story)

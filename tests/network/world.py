@@ -37,6 +37,7 @@ class VirtualClock(Clock):
     """`jump` is somebody setting the system's clock."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.offset = EPOCH
 
     def wall(self) -> float:
@@ -148,6 +149,10 @@ class World:
         self.phones.append(made)
         return made
 
+    def column(self, name: str) -> list[Any]:
+        """One column of the silo, oldest row first."""
+        return [value for (value,) in self._read(f"SELECT {name} FROM silo ORDER BY id")]
+
     def rows(self) -> dict[bytes, tuple[str, str]]:
         """What is in the silo: body to state and reason."""
         found = self._read(
@@ -174,13 +179,20 @@ class World:
         }
 
 
+def configured(**sections: object) -> Config:
+    """A configuration with these sections or keys, the rest by default."""
+    return msgspec.convert(sections, Config)
+
+
 Story = Callable[[World], Awaitable[None]]
 
 
-def play(folder: Path, story: Story, seed: int = 0, config: Config | None = None) -> World:
+def play(
+    folder: Path, story: Story, seed: int = 0, config: Config | None = None, errors: Sequence[str] = ()
+) -> World:
     """Start a daemon, let the story happen, and hand the world back with what the ledger found.
 
-    Raises AssertionError with the ladder for whatever the daemon logged as an error.
+    Raises AssertionError with the ladder when the daemon logged other errors than these.
     """
     made: list[World] = []
 
@@ -203,6 +215,6 @@ def play(folder: Path, story: Story, seed: int = 0, config: Config | None = None
     trio._core._run._r.seed(seed)
     with structlog.testing.capture_logs() as logs:
         trio.run(main, clock=MockClock(autojump_threshold=0))
-    errors = [entry for entry in logs if entry["log_level"] == "error"]
-    assert not errors, f"{errors}\n{made[0].ladder.draw()}"
+    logged = [entry for entry in logs if entry["log_level"] == "error"]
+    assert [entry["event"] for entry in logged] == list(errors), f"{logged}\n{made[0].ladder.draw()}"
     return made[0]
