@@ -11,10 +11,10 @@ import trio
 
 from msilod import __version__
 from msilod.daemon.operator_verbs import OperatorVerbs
+from msilod.daemon.outgoing import request_for
 from msilod.daemon.server import Server
 from msilod.errors import MsilodError
 from msilod.registrar.binding import Binding
-from msilod.silo.delivery import build_delivery, next_hop_of
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.uri import SipUri, parse_aor
 
@@ -142,6 +142,9 @@ class ControlVerbs:
         contacts = self._contacts(aor, to)
         if server.deliverer.pauses.cover(aor):
             return [{"aor": f"sip:{aor}", "outcome": "skipped", "reason": "paused"}]
+        by_hop = [] if contacts else await self._ids_by_hop(aor, ids)
+        if by_hop:
+            contacts = [server.probes.contact(aor)]
         if not contacts:
             return [{"aor": f"sip:{aor}", "outcome": "skipped", "reason": "not registered"}]
         ended = trio.Event()
@@ -154,7 +157,10 @@ class ControlVerbs:
 
         if wait:
             server.deliverer.watchers.watch(aor, watch)
-        server.deliverer.offer(aor, contacts, server.clock.now(), only=ids)
+        if by_hop:
+            server.probes.offer(aor, by_hop)
+        else:
+            server.deliverer.offer(aor, contacts, server.clock.now(), only=ids)
         server.after_batch()
         if not wait:
             return [{"aor": f"sip:{aor}", "outcome": "sent"}]
@@ -163,8 +169,16 @@ class ControlVerbs:
         server.deliverer.watchers.unwatch(aor, watch)
         return results
 
+    async def _ids_by_hop(self, aor: str, ids: frozenset[int]) -> list[int]:
+        """The rows that go by a next hop to who is not registered here."""
+        rows = await trio.to_thread.run_sync(self.server.store.waiting, aor)
+        has_hop = bool(self.server.silo.policy.next_hop)
+        return [row.id for row in rows if (has_hop or row.next_hop) and (not ids or row.id in ids)]
+
     async def _dry_run(self, aor: str, to: str | None, ids: frozenset[int]) -> list[Params]:
         contacts = self._contacts(aor, to)
+        if not contacts and await self._ids_by_hop(aor, ids):
+            contacts = [self.server.probes.contact(aor)]
         rows = await trio.to_thread.run_sync(self.server.store.waiting, aor)
         return [
             {**_outcome(row, "would send", None, contact.contact, None), "request": _text(self, row, contact)}
@@ -176,9 +190,7 @@ class ControlVerbs:
 
 def _text(verbs: ControlVerbs, row: StoredMessage, contact: Binding) -> str:
     server = verbs.server
-    policy = server.silo.policy
-    hop = next_hop_of(row, contact, policy)
-    request = build_delivery(row, contact.contact, contact.path, policy, server.clock.wall(), next_hop=hop)
+    request, _ = request_for(row, contact, server.silo.policy, server.clock.wall())
     return request.to_bytes().decode("utf-8", "backslashreplace")
 
 

@@ -7,7 +7,6 @@ contact leaves only when the former row's end is committed, because the run wait
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -20,19 +19,18 @@ from msilod.daemon.historian import Historian
 from msilod.daemon.live_branches import LiveBranches
 from msilod.daemon.log import get_log
 from msilod.daemon.mail import MailMemory
+from msilod.daemon.outgoing import request_for, size_of, target_of
 from msilod.daemon.paths import Paths
 from msilod.daemon.pauses import Pauses
 from msilod.daemon.watchers import Watchers
 from msilod.errors import MsilodError, StoreError
 from msilod.proxy.forwarding import DELIVERY, branch_for
-from msilod.proxy.target_set import Target
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.silo.contact import ContactKey, contact_key
-from msilod.silo.delivery import build_delivery, next_hop_of
 from msilod.silo.hand import phrase
 from msilod.silo.online import OnlineEnd, mark, next_attempt, note_contacts, remember
-from msilod.silo.policy import B2BUA, SiloPolicy
+from msilod.silo.policy import SiloPolicy
 from msilod.silo.run import Claim, DeliveryRun, Finished, Postpone, Reject, Release, Send, Settle, Step, Why
 from msilod.silo.schedule import DeliverySchedule
 from msilod.silo.stored_message import Ending, StoredMessage
@@ -42,12 +40,13 @@ from msilod.sip.retry_after import parse_retry_after
 from msilod.store.writer import StoreWriter
 from msilod.transaction.layer import TransactionLayer
 
-# The start line and what a delivery has beside the kept headers and the body, at most; but for long contacts.
-HEAD_SIZE: Final = 500
-
 
 class Deliverer:
-    """Drives the runs. `live` are branches of online MESSAGEs that still occupy a contact."""
+    """Drives the runs. `live` are branches of online MESSAGEs that still occupy a contact.
+
+    `unseen` are the runs to an AOR itself, by a next hop, with the contact that stands for it; `on_unseen` is told
+    of who is registered nowhere when his back-off ends (daemon/probes.py).
+    """
 
     def __init__(
         self,
@@ -74,9 +73,12 @@ class Deliverer:
         self.runs: dict[str, DeliveryRun] = {}
         self.live = LiveBranches()
         self.only: dict[str, frozenset[int]] = {}
+        self.again: set[str] = set()
         self.watchers = Watchers()
         self.pauses = Pauses()
         self.historian = Historian(writer, clock)
+        self.unseen: dict[str, ContactKey] = {}
+        self.on_unseen: Callable[[str, float], None] = _nothing
 
     # --- what begins a run ---------------------------------------------------------------------------
 
@@ -85,28 +87,23 @@ class Deliverer:
         if self.mail.may_have(aor):
             usable = self._not_out(aor, contacts)
             if usable:
-                self.offer(aor, usable, now, self._usable(aor))
+                self.offer(aor, usable, now, self.usable(aor))
 
-    def dump(self, aor: str, next_hop: str, now: float) -> None:
-        """m_dump(next_hop) without a REGISTER: to all usable contacts, or by the next hop to the AOR itself."""
-        usable = [
-            replace(binding, next_hop=next_hop) if next_hop else binding for binding in self._usable(aor)
-        ]
-        if usable:
+    def wake(self, aor: str, now: float) -> bool:
+        """Rows of `aor` are due: try all its usable contacts. False when there are none."""
+        usable = self.usable(aor)
+        if usable or aor in self.unseen:
             self.offer(aor, usable, now)
-
-    def wake(self, aor: str, now: float) -> None:
-        """Rows of `aor` are due: try all its usable contacts."""
-        usable = self._usable(aor)
-        if usable:
-            self.offer(aor, usable, now)
+        return bool(usable)
 
     def wake_due(self, now: float) -> None:
         """Those whose back-off has ended."""
         for aor in self.schedule.due(self.clock.wall()):
-            self.wake(aor, now)
+            if not self.wake(aor, now):
+                self.on_unseen(aor, now)
 
-    def _usable(self, aor: str) -> list[Binding]:
+    def usable(self, aor: str) -> list[Binding]:
+        """The contacts of `aor` that a MESSAGE may go to."""
         return self._not_out(aor, self.location.bindings(aor, self.clock.wall()))
 
     def _not_out(self, aor: str, contacts: Iterable[Binding]) -> list[Binding]:
@@ -126,21 +123,28 @@ class Deliverer:
         now: float,
         others: Sequence[Binding] = (),
         only: frozenset[int] = frozenset(),
+        policy: SiloPolicy | None = None,
     ) -> None:
         """Begin a run of `aor` to `contacts`, or give them to the run that is under way.
 
-        `only` these rows are delivered by a run that begins; none named: all.
+        `only` these rows are delivered by a run that begins, none named: all; and by `policy`, if it is another.
         """
         run = self.runs.get(aor)
         if run is None:
             if self.pauses.cover(aor) or not self.schedule.begin(aor):
                 return
-            run = self.runs[aor] = DeliveryRun(aor, self.policy, self.schedule.memory(aor))
+            run = self.runs[aor] = DeliveryRun(aor, policy or self.policy, self.schedule.memory(aor))
             if only:
                 self.only[aor] = only
             for key, row_id in self.live.of(aor):
                 run.busy(key, row_id)
+        elif aor in self.only and not only:
+            # The run is for some rows only; the others go when it is over (law 7).
+            self.again.add(aor)
         self._perform(run, run.offer(contacts, self.clock.wall(), others), now)
+        if contacts and aor in self.unseen:
+            run.policy = self.policy
+            self._perform(run, run.withdraw(self.unseen.pop(aor), self.clock.wall()), now)
 
     def is_running(self, aor: str) -> bool:
         """True while rows of `aor` are due or on the wire: a new MESSAGE goes behind them (law 7)."""
@@ -169,7 +173,7 @@ class Deliverer:
         memory = self.schedule.memory(row.aor)
         remember(memory, row.id, ends, self.policy.retry, self.clock.wall())
         tried = {contact_key(end.binding) for end in ends if end.binding is not None}
-        fresh = [binding for binding in self._usable(row.aor) if contact_key(binding) not in tried]
+        fresh = [binding for binding in self.usable(row.aor) if contact_key(binding) not in tried]
         if fresh:
             self.offer(row.aor, fresh, now)
         elif row.aor not in self.runs and row.next_attempt_at is not None:
@@ -220,7 +224,7 @@ class Deliverer:
         run = self.runs.get(binding.aor)
         if run is not None:
             self._perform(run, run.withdraw(contact_key(binding), self.clock.wall()), now)
-        elif not self._usable(binding.aor):
+        elif not self.usable(binding.aor):
             self.schedule.forget(binding.aor)
 
     # --- what an operator wants (daemon/intervention.py) ---------------------------------------------
@@ -265,13 +269,7 @@ class Deliverer:
             self.schedule.back_off(run.aor, self.clock.wall() + self.policy.backoff(0))
 
     def _send(self, run: DeliveryRun, step: Send, now: float) -> None:
-        binding = step.contact.binding
-        hop = next_hop_of(step.row, binding, self.policy)
-        if hop:
-            target = Target(binding.contact, path=(hop,))
-        else:
-            target = Target(binding.contact, binding.flow, binding.path, binding.q, binding)
-        size = step.row.size + len(step.row.headers) + HEAD_SIZE
+        target, size = target_of(step.row, step.contact.binding, self.policy), size_of(step.row)
         try:
             flow = self.paths.flow_to(target, size)
         except MsilodError:
@@ -289,12 +287,7 @@ class Deliverer:
         if not run.wants(step.row.id):
             self._perform(run, run.unsent(step.row.id, step.contact.key, self.clock.wall()), now)
             return
-        binding = step.contact.binding
-        hop = next_hop_of(step.row, binding, self.policy)
-        how = Ending.HANDED if hop and self.policy.next_hop_kind == B2BUA else Ending.DELIVERED
-        request = build_delivery(
-            step.row, binding.contact, binding.path, self.policy, self.clock.wall(), next_hop=hop
-        )
+        request, how = request_for(step.row, step.contact.binding, self.policy, self.clock.wall())
         attempt = Attempt(self, run, step.row, step.contact, how)
         self.layer.request(request, flow, attempt, now, branch_for(self.random(), DELIVERY))
 
@@ -355,9 +348,13 @@ class Deliverer:
         if self.runs.get(run.aor) is run:
             del self.runs[run.aor]
             self.only.pop(run.aor, None)
+            self.unseen.pop(run.aor, None)
         self.watchers.tell(run.aor, None, "finished", None, step.retry_at)
         for aor in self.schedule.finished(run.aor, step.retry_at, self.clock.wall()):
             self.wake(aor, now)
+        if run.aor in self.again:
+            self.again.discard(run.aor)
+            self.wake(run.aor, now)
 
     # --- inputs --------------------------------------------------------------------------------------
 
@@ -383,6 +380,10 @@ class Deliverer:
         run = attempt.run
         self.historian.silent(attempt.row, attempt.contact, why)
         self._perform(run, run.failed(attempt.row.id, attempt.contact.key, why, self.clock.wall()), now)
+
+
+def _nothing(aor: str, now: float) -> None:
+    """Nobody is probed."""
 
 
 _CARRY_OUT: Final[dict[type, Callable[[Deliverer, DeliveryRun, Any, float], None]]] = {

@@ -1,7 +1,7 @@
 """What happens by the clock: retries that are due, wake-ups that were missed, leases, expiry.
 
 Every second: rows that the writer cannot take any more, commits of the command line (a missed wake-up is
-made good within that second), retries. Every check_time: leases and expired bindings. Every clean_period-th
+made good within that second), retries, probes. Every check_time: leases and expired bindings. Every clean_period-th
 check_time: expired rows, in small batches (msilo's parameters and their meaning).
 """
 
@@ -16,6 +16,7 @@ from msilod.daemon.forwarder import Forwarder
 from msilod.daemon.intervention import Intervention
 from msilod.daemon.log import get_log
 from msilod.daemon.mail import MailMemory
+from msilod.daemon.probes import Probes
 from msilod.daemon.registrar_service import RegistrarService
 from msilod.daemon.silo_service import SiloService
 from msilod.errors import StoreError
@@ -44,6 +45,7 @@ class Housekeeping:
         silo: SiloService,
         registrar: RegistrarService,
         intervention: Intervention,
+        probes: Probes,
         forwarder: Forwarder,
         location: LocationService,
         mail: MailMemory,
@@ -58,6 +60,7 @@ class Housekeeping:
         self.registrar = registrar
         self.deliverer = intervention.deliverer
         self.intervention = intervention
+        self.probes = probes
         self.forwarder = forwarder
         self.location = location
         self.mail = mail
@@ -85,6 +88,7 @@ class Housekeeping:
         self.writer.poll_foreign(self.foreign)
         self.writer.due(self.clock.wall(), ROWS_A_BATCH, self.noticed)
         self.deliverer.wake_due(now)
+        self.probes.tick(now)
         self.forwarder.check_timer_c(now)
         if self._ticks % RENEWAL == 0:
             self.writer.renew(self.clock.wall())

@@ -25,6 +25,7 @@ from msilod.daemon.myself import Myself
 from msilod.daemon.notices import Notices
 from msilod.daemon.paths import Paths
 from msilod.daemon.policies import registrar_policy, silo_policy
+from msilod.daemon.probes import Probes
 from msilod.daemon.registrar_service import RegistrarService
 from msilod.daemon.replies import Replies, answering
 from msilod.daemon.silo_service import SiloService
@@ -123,8 +124,9 @@ class Server:
         self.registrar = RegistrarService(
             registrar_policy(config), self.location, writer, self.myself, clock, self.counters
         )
+        self.probes = Probes(self.deliverer)
         self.housekeeping = Housekeeping(
-            clock, writer, self.silo, self.registrar, self.intervention, self.forwarder, self.location,
+            clock, writer, self.silo, self.registrar, self.intervention, self.probes, self.forwarder, self.location,
             self.mail, self.counters, config.silo.check_time, config.silo.clean_period, self.after_batch,
         )  # fmt: skip
         self.alarm = Alarm(self.layer, self.after_batch)

@@ -230,7 +230,7 @@ class TransactionUserService:
         aor = myself.named(action.uri.encode() if action.uri else incoming.message.to.uri).aor
         if not aor:
             raise RequestRefused(404, "Not Found")
-        self.server.deliverer.dump(aor, action.next_hop, now)
+        self.server.probes.dump(aor, action.next_hop, now)
         incoming.transaction.respond(200, now)
 
     def _store(self, incoming: Incoming, action: Store, now: float) -> None:

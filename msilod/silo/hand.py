@@ -9,6 +9,7 @@ from typing import Final
 
 from msilod.silo.contact import Contact
 from msilod.silo.memory import RecipientMemory
+from msilod.silo.policy import UNCOUNTED
 from msilod.silo.steps import Postpone, Reject, Release, Step
 from msilod.silo.stored_message import Ending, StoredMessage
 from msilod.silo.verdicts import NO_ANSWER, SPACING, Pause, verdict_of
@@ -160,7 +161,7 @@ class Hand:
         released = []
         for held in rows:
             row = held.row
-            row.attempts += held.was_answered
+            row.attempts += held.was_answered and attempts != UNCOUNTED
             status = self._final_status(held, attempts, known)
             if status:
                 steps.append(self.reject(held, status))
@@ -183,7 +184,7 @@ class Hand:
         row = held.row
         if row.id in self.memory.delivered:
             return 0
-        if held.was_answered and row.attempts >= attempts:
+        if held.was_answered and row.attempts >= attempts != UNCOUNTED:
             return held.status or NO_ANSWER
         return self.memory.refused_with(row.id, known)
 

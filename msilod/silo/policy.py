@@ -12,6 +12,7 @@ from msilod.sip.uri import parse_aor
 
 KEEP_CALL_ID: Final = "keep"
 NEW_CALL_ID: Final = "new"
+UNCOUNTED: Final = 0
 PROXY: Final = "proxy"
 B2BUA: Final = "b2bua"
 NOTICE: Final = "User [{recipient}] is offline. The message will be delivered when user goes online."
@@ -21,10 +22,10 @@ NOTICE: Final = "User [{recipient}] is offline. The message will be delivered wh
 class SiloPolicy:
     """What an operator decides. Times in seconds, sizes in bytes.
 
-    `mode` is m_store's (0, 1, 2); `attempts` counts answered failures; `retry` is the back-off of a recipient
-    who stays registered, its last step repeats; `registrar` the notice's sender, empty for no notices;
-    `next_hop` an outbound proxy for deliveries and notices, `next_hop_kind` what a 2xx through any next hop is
-    worth: PROXY, the device's own; B2BUA, the hop's.
+    `mode` is m_store's (0, 1, 2); `attempts` counts answered failures, and UNCOUNTED does not; `retry` is the
+    back-off of a recipient who stays registered, its last step repeats; `registrar` the notice's sender, empty for
+    no notices; `next_hop` an outbound proxy for deliveries and notices, `next_hop_kind` what a 2xx through any next
+    hop is worth: PROXY, the device's own; B2BUA, the hop's.
 
     `accept_types` and `refuse_types` are media types or `type/*`; nothing accepted by name: everything is.
     `notice_period` is between two notices to one sender about one recipient; `failure_notice` is empty for none;

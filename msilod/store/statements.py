@@ -253,6 +253,29 @@ class Statements:
         sql = f"SELECT DISTINCT aor FROM {self.table} NOT INDEXED WHERE id > ?"  # noqa: S608
         return [row[0] for row in db.execute(sql, (id,))]
 
+    def unseen(
+        self, db: sqlite3.Connection, after: str, limit: int, has_hop: bool
+    ) -> list[tuple[str, list[int]]]:
+        """A page of recipients in order, after that one: all, or those with rows that have a next hop, with the ids.
+
+        One index look-up per recipient, however many rows he has.
+        """
+        hop = "" if has_hop else "next_hop <> '' AND "
+        sql = f"SELECT min(aor) FROM {self.table} WHERE {hop}aor > ?"  # noqa: S608
+        found: list[tuple[str, list[int]]] = []
+        while len(found) < limit and (aor := db.execute(sql, (after,)).fetchone()[0]) is not None:
+            after = aor
+            found.append((aor, [] if has_hop else self.by_next_hop(db, aor)))
+        return found
+
+    def by_next_hop(self, db: sqlite3.Connection, aor: str) -> list[int]:
+        """The waiting rows of `aor` that have a next hop of their own, oldest first."""
+        sql = (
+            f"SELECT id FROM {self.table} WHERE aor = ? AND next_hop <> '' AND state = 'waiting' "  # noqa: S608
+            "ORDER BY id LIMIT 1000"
+        )
+        return [int(row[0]) for row in db.execute(sql, (aor,))]
+
     def last_id(self, db: sqlite3.Connection) -> int:
         """The highest id ever given."""
         row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.table,)).fetchone()

@@ -122,6 +122,14 @@ class StoreWriter:
         """Scheduled rows that are due become waiting; `done` hears whose. No sync: they fall due again."""
         self._call(lambda db: self._sweep.due(db, wall, limit), done, is_durable=False)
 
+    def unseen(self, after: str, limit: int, has_hop: bool, done: Done) -> None:
+        """A page of recipients to probe: `done` hears (AOR, ids of rows with a next hop) or the StoreError."""
+        self._call(lambda db: self._statements.unseen(db, after, limit, has_hop), done, is_durable=False)
+
+    def by_next_hop(self, aor: str, done: Done) -> None:
+        """The ids of the waiting rows of `aor` that have a next hop of their own."""
+        self._call(lambda db: self._statements.by_next_hop(db, aor), done, is_durable=False)
+
     def poll_foreign(self, done: Callable[[Foreign], None]) -> None:
         """`done` hears what others have done to the silo since it was asked last."""
         self._call(lambda db: self._transactions.foreign.take(), done, is_durable=False)

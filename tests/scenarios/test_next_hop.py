@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from msilod.sip.message import Response
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import Phone
 
@@ -46,3 +47,46 @@ def test_what_a_b2bua_takes_is_handed_and_not_sent_again(start_daemon: StartDaem
             assert alice.response().status == 200
             bob.register(expires=0)
             assert alice.text("bob", "four").status == 202, "handed ones count in no quota"
+
+
+def test_a_dump_of_who_is_not_registered_here_goes_by_the_next_hop(start_daemon: StartDaemon) -> None:
+    with Phone("hop", ("127.0.0.1", 9)) as hop:
+        daemon = start_daemon(f'[silo]\nnext_hop = "sip:127.0.0.1:{hop.port}"\n')
+        hop.server = daemon.address
+        with Phone("alice", daemon.address) as alice:
+            for text in ("one", "two"):
+                assert alice.text("bob", text).status == 202
+        shown = daemon.msilo("dump", "bob@example.test", "--dry-run")
+        assert shown.stdout.count("MESSAGE sip:bob@example.test SIP/2.0") == 2
+        assert daemon.msilo("dump", "bob@example.test").returncode == 0
+        # The round at the start may have sent the first, and again while nobody listened.
+        bodies = [b""]
+        while bodies[-1] != b"two":
+            request = hop.take()
+            assert request.uri == b"sip:bob@example.test"
+            assert request.headers.get(b"route") == b"<sip:127.0.0.1:%d;lr>" % hop.port
+            bodies.append(request.body)
+        assert list(dict.fromkeys(bodies)) == [b"", b"one", b"two"]
+        assert daemon.rows() == []
+
+
+def test_a_hop_that_sends_a_delivery_back_to_us_ends_no_row(start_daemon: StartDaemon) -> None:
+    """Law 6, msilo's W7: a 202 of our own to our own delivery would be the end of the message."""
+    with Phone("hop", ("127.0.0.1", 9)) as hop:
+        daemon = start_daemon(f'[silo]\nnext_hop = "sip:127.0.0.1:{hop.port}"\n')
+        hop.server = daemon.address
+        with Phone("alice", daemon.address) as alice:
+            assert alice.text("bob", "boomerang").status == 202
+        assert daemon.msilo("dump", "bob@example.test").returncode == 0
+        request = hop.request()
+        request.headers.remove(b"route")
+        request.headers.prepend(b"Via", f"SIP/2.0/UDP 127.0.0.1:{hop.port};branch=z9hG4bKback".encode())
+        hop.send(request.to_bytes())
+        back = hop.receive()
+        while not isinstance(back, Response):
+            back = hop.receive()
+        assert back.status == 480
+        request.headers.fields.pop(0)
+        hop.answer(request, back.status)
+        (row,) = daemon.rows()
+        assert (row["state"], row["body"]) == ("waiting", "boomerang")

@@ -1,0 +1,44 @@
+"""Recipients to probe: in pages, by an index, never by reading every row."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from msilod.store.statements import Statements
+from tests.store.rows import add, ask, open_silo, row
+
+
+def test_pages_in_order_with_the_ids_that_have_a_hop(tmp_path: Path) -> None:
+    silo = open_silo(tmp_path)
+    add(
+        silo,
+        row(1, "b@h"), row(2, "b@h", next_hop="sip:p"), row(3, "c@h"), row(4, "a@h", next_hop="sip:q"),
+        row(5, "a@h", next_hop="sip:q"), row(6, "d@h", next_hop="sip:q", state="held"),
+    )  # fmt: skip
+    assert ask(silo, lambda done: silo.writer.unseen("", 2, True, done)) == [("a@h", []), ("b@h", [])]
+    assert ask(silo, lambda done: silo.writer.unseen("b@h", 9, True, done)) == [("c@h", []), ("d@h", [])]
+    assert ask(silo, lambda done: silo.writer.unseen("", 9, False, done)) == [
+        ("a@h", [4, 5]), ("b@h", [2]), ("d@h", []),
+    ]  # fmt: skip
+    assert ask(silo, lambda done: silo.writer.unseen("d@h", 9, False, done)) == []
+    assert ask(silo, lambda done: silo.writer.by_next_hop("b@h", done)) == [2]
+    silo.close()
+
+
+@pytest.mark.parametrize("has_hop", [True, False])
+def test_no_read_is_a_scan(tmp_path: Path, has_hop: bool) -> None:
+    silo = open_silo(tmp_path)
+    add(silo, *(row(n, f"user{n}@h", next_hop="sip:p") for n in range(3)))
+    silo.close()
+    db = sqlite3.connect(tmp_path / "silo.db")
+    asked: list[str] = []
+    db.set_trace_callback(asked.append)
+    assert len(Statements("silo").unseen(db, "", 9, has_hop)) == 3
+    db.set_trace_callback(None)
+    for sql in set(asked):
+        plan = " ".join(step[3] for step in db.execute(f"EXPLAIN QUERY PLAN {sql}"))
+        assert "SEARCH" in plan, sql
+        assert "SCAN" not in plan, (sql, plan)
+        assert has_hop or "min(" not in sql or "silo_by_next_hop" in plan, (sql, plan)
+    db.close()
