@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from msilo_cli.commands import daemon_cmds, db_cmds, inject_cmd, list_cmd, purge_cmd, show_cmd, state_cmds
+from msilo_cli.commands import (
+    daemon_cmds,
+    db_cmds,
+    inject_cmd,
+    list_cmd,
+    purge_cmd,
+    show_cmd,
+    state_cmds,
+    user_cmds,
+)
 from msilo_cli.session import Session, UsageError
 from msilod import __version__
 
@@ -63,3 +72,4 @@ app.command("status")(daemon_cmds.status)
 app.command("pause")(state_cmds.pause)
 app.command("resume")(state_cmds.resume)
 app.add_typer(db_cmds.app, name="db")
+app.add_typer(user_cmds.app, name="user")

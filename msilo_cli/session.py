@@ -17,6 +17,7 @@ from msilod.control import ControlClient
 from msilod.errors import MsilodError, UnavailableError
 from msilod.settings import Options, Settings, load
 from msilod.store.queue import Queue
+from msilod.store.users import UserTable
 
 # A line of the control protocol has its bound; each recipient has at most 64 rows under lease.
 AORS_A_CALL: Final = 500
@@ -77,6 +78,7 @@ class Session:
     err: TextIO = field(default_factory=lambda: sys.stderr)
     _settings: Settings | None = None
     _queue: Queue | None = None
+    _users: UserTable | None = None
 
     @property
     def settings(self) -> Settings:
@@ -92,6 +94,13 @@ class Session:
         if self._queue is None:
             self._queue = Queue(self.settings.silo, self.settings.config.db_table, self._on_wire)
         return self._queue
+
+    @property
+    def users(self) -> UserTable:
+        """The open table of users."""
+        if self._users is None:
+            self._users = UserTable(self.settings.silo, self.settings.config.db_table)
+        return self._users
 
     def now(self) -> float:
         """Seconds since 1970."""
@@ -147,6 +156,13 @@ class Session:
         except KeyError:
             return f"uid {os.getuid()}"
 
+    def wake_users(self) -> None:
+        """Tell a running daemon that users have changed, and wait until it knows."""
+        try:
+            self.ask("wake", {"users": True})
+        except UnavailableError:
+            self.say("no daemon is running", level=2)
+
     def say(self, text: str, level: int = 0) -> None:
         """Talk: on standard error, and only if the verbosity is at least `level` (-q silences 0)."""
         if self.verbosity >= level:
@@ -168,3 +184,5 @@ class Session:
         self.out.flush()
         if self._queue is not None:
             self._queue.close()
+        if self._users is not None:
+            self._users.close()

@@ -81,9 +81,11 @@ def check(config: ConfigFile = None) -> None:
     """Read configuration, certificates and routing policy, and say what is wrong, in one line; exit 0 or 78."""
     from msilod.daemon.listeners import read_certificates
     from msilod.daemon.policy_file import load_policy
-    from msilod.settings import load, summary
+    from msilod.daemon.process import have_users_existed
+    from msilod.settings import check_doors, load, summary
 
     settings = load(config, os.environ)
+    check_doors(settings, lambda: have_users_existed(settings))
     read_certificates(settings)
     load_policy(settings.routing)
     typer.echo(f"msilod: {summary(settings)}")

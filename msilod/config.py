@@ -18,6 +18,7 @@ from msilod.sip.uri import SipUri, parse_aor
 from msilod.transport.listen import TRANSPORTS, parse_address
 
 Seconds = Annotated[int, Meta(ge=1, le=2**31)]
+Algorithm = Literal["SHA-512-256", "SHA-256", "MD5"]
 Count = Annotated[int, Meta(ge=1, le=2**31)]
 # RFC 6838 §4.2; a range is as in Accept (RFC 3261 §20.1).
 MediaRange = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$&^_.+-]{1,127}/(\*|[A-Za-z0-9!#$&^_.+-]{1,127})$")]
@@ -55,7 +56,9 @@ class AuthConfig(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Literal["auto", "off", "required"] = "auto"
     realm: str = ""
     inbound: Literal["nobody", "trusted", "anybody"] = "nobody"
-    algorithms: list[str] = field(default_factory=lambda: ["SHA-256", "MD5"])
+    algorithms: Annotated[list[Algorithm], Meta(min_length=1)] = field(
+        default_factory=lambda: ["SHA-256", "MD5"]
+    )
 
 
 class RegistrarConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,8 +150,6 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 # Keys that must keep their defaults until the part that serves them is here: key, and what serves meanwhile.
 UNSUPPORTED: Final = {
-    "auth.realm": "there are no users yet",
-    "auth.algorithms": "there are no users yet",
     "metrics.listen": "ask msilo status --json",
 }
 
@@ -168,8 +169,10 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
     for key, instead in UNSUPPORTED.items():
         if values[key] != defaults[key]:
             yield key, f"not supported by this version; {instead}"
-    if config.auth.mode == "required":
-        yield "auth.mode", 'not supported by this version; write "off", or listen on loopback only'
+    if config.auth.realm and not re.fullmatch(r"[\w.:@ \[\]-]{1,255}", config.auth.realm, re.ASCII):
+        yield "auth.realm", f"{config.auth.realm!r} is no realm; write letters, digits, dots: example.test"
+    if len(set(config.auth.algorithms)) != len(config.auth.algorithms):
+        yield "auth.algorithms", 'names one twice; write ["SHA-256", "MD5"], the best first'
     for key in ("silo.registrar", "silo.next_hop"):
         if values[key]:
             yield from ((key, problem) for problem in _uri_problem(values[key], key == "silo.registrar"))

@@ -4,6 +4,7 @@
     ├── SipError                 .status .phrase: what to answer a request with
     │   ├── MalformedMessage     400 (413, 414, 416, 505, 513 where the RFC has a better one)
     │   ├── RequestRefused       any other status, with headers (Retry-After, Unsupported ...)
+    │   │   └── StatelessRefusal   401, 407: the request is not remembered
     │   └── PolicyError          500: the operator's routing policy raised, or said what is no action
     ├── TransportError           a datagram or a connection that cannot be had; a branch then fails as 503
     ├── ConfigError              exit 78: file, line, key, what is wrong, what would be right
@@ -62,6 +63,10 @@ class PolicyError(SipError):
     def __init__(self, detail: str) -> None:
         super().__init__(500, "Server Internal Error", detail=detail)
         self.detail = detail
+
+
+class StatelessRefusal(RequestRefused):
+    """Answered without remembering the request, since anybody can ask for it: a challenge (RFC 3261 §8.2.7)."""
 
 
 class TransportError(MsilodError):

@@ -8,7 +8,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -213,13 +213,23 @@ def _listeners(config: Config, options: Options, file: Path | None) -> tuple[Lis
     where = f"{file}: listen" if file is not None and not options.listen else "--listen"
     if not specs:
         raise ConfigError(f"{where}: nothing to listen on; name at least one address")
-    for spec in specs:
-        if not spec.is_loopback and config.auth.mode == "auto":
-            raise ConfigError(
-                f"{where}: {spec}: there are no users, so only loopback is served; "
-                'listen on 127.0.0.1, or say [auth] mode = "off" to serve everybody who reaches it'
-            )
     return tuple(specs)
+
+
+def check_doors(settings: Settings, have_users_existed: Callable[[], bool]) -> None:
+    """Without users whoever reaches a listener is served, and that must be loopback or said so.
+
+    Raises ConfigError; `have_users_existed` is asked only when it matters.
+    """
+    wide = [spec for spec in settings.listeners if not spec.is_loopback]
+    if settings.config.auth.mode != "auto" or not wide or have_users_existed():
+        return
+    domain = (settings.config.domains or ["example.test"])[0]
+    raise ConfigError(
+        f"{settings.file or '--listen'}: {wide[0]}: there are no users, so only loopback is served; add one "
+        f"(msilo db upgrade, msilo user add alice@{domain}), listen on 127.0.0.1, or say "
+        '[auth] mode = "off" to serve everybody who reaches it'
+    )
 
 
 def summary(settings: Settings) -> str:

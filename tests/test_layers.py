@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "msilod.proxy": {"msilod.sip", "msilod.registrar.binding"},
     "msilod.silo": {"msilod.sip", "msilod.registrar.binding"},
     "msilod.routing": {"msilod.sip", "msilod.registrar.binding"},
+    "msilod.auth": {"msilod.sip"},
     "msilod.dns": {"msilod.sip"},
     "msilod.store": {
         "msilod.registrar.binding", "msilod.silo.stored_message", "msilod.silo.history", "msilod.sip.flow",
@@ -33,7 +34,7 @@ MAY_IMPORT = {
         "msilod.registrar.binding", "msilod.routing.aliases", "msilod.store",
     },
 }  # fmt: skip
-PURE = ("sip", "transaction", "registrar", "proxy", "silo", "routing")
+PURE = ("sip", "transaction", "registrar", "proxy", "silo", "routing", "auth")
 IMPURE = {
     "trio",
     "socket",

@@ -67,6 +67,7 @@ class ControlVerbs:
             "bindings": len(server.location),
             "recipients_registered": server.location.aor_count,
             "open_transactions": server.layer.open_transactions,
+            "users": len(server.gate.users) if server.gate.users.is_readable else None,
             "runs": len(server.deliverer.runs),
             "paused": sorted(server.deliverer.pauses.domains),
             "counters": server.counters.as_dict(),

@@ -20,6 +20,11 @@ class Counters:
     relayed_requests: int = 0
     registrations: int = 0
     notices: int = 0
+    challenges: int = 0
+    authenticated_requests: int = 0
+    wrong_passwords: int = 0
+    delayed_guesses: int = 0
+    shed_challenges: int = 0
     malformed: int = 0
     dropped: int = 0
     internal_errors: int = 0

@@ -28,7 +28,7 @@ from msilod.silo.online import OnlineEnd
 from msilod.silo.verdicts import NO_ANSWER, NO_TRANSPORT
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response
-from msilod.sip.privacy import ASSERTED, PREFERRED, guard_identity
+from msilod.sip.privacy import guard_identity
 from msilod.sip.retry_after import parse_retry_after
 from msilod.sip.uri import SipUri
 from msilod.transaction.client import ClientOwner, ClientTransaction
@@ -304,8 +304,9 @@ class Forwarder:
         branch = branch_for(self.random(), loop_hash(request))
         recorded = self.record_route.values(request.method, request.call_id, server.flow, flow)
         copy = forward_request(request, target, self.max_forwards, recorded, breadth)
-        if ASSERTED in request.received or PREFERRED in request.received:
-            guard_identity(copy.headers, self.trust.trusts(server.flow), self.trust.trusts(flow))
+        if b"privacy" in request.received:
+            # Whose the assertion is the gate has seen to.
+            guard_identity(copy.headers, True, self.trust.trusts(flow))
         return self.layer.request(copy, flow, owner, now, branch, limit)
 
     def has_time(self, transaction: ClientTransaction, now: float) -> bool:

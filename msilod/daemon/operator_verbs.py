@@ -47,12 +47,14 @@ class OperatorVerbs:
         committed.set()
         self.server.housekeeping.foreign(found)
 
-    def wake(self, params: Params) -> Params:
+    async def wake(self, params: Params) -> Params:
         """Rows of `aors` were let go, or are new; what is remembered against the `requeued` is forgotten.
 
-        Also what else has been committed by others, pauses above all, is noticed now.
+        Also what else has been committed by others, pauses above all, is noticed now; with `users` true, users too.
         """
         server = self.server
+        if params.get("users"):
+            await server.user_watch.look()
         for aor, ids in params.get("requeued", {}).items():
             server.intervention.forget_refusals(aor, [int(id) for id in ids])
         server.housekeeping.noticed([self.canonical(aor) for aor in params.get("aors", [])])

@@ -1,5 +1,6 @@
 """From configuration to the policies of the pure rooms, which know no configuration."""
 
+from msilod.auth.policy import AuthPolicy
 from msilod.config import Config
 from msilod.registrar.registration import RegistrarPolicy
 from msilod.silo.acceptance import SiloPolicy
@@ -10,6 +11,17 @@ def registrar_policy(config: Config) -> RegistrarPolicy:
     section = config.registrar
     return RegistrarPolicy(
         section.default_expires, section.min_expires, section.max_expires, section.max_contacts
+    )
+
+
+def auth_policy(config: Config) -> AuthPolicy:
+    """[auth]."""
+    section = config.auth
+    return AuthPolicy(
+        mode=section.mode,
+        realm=section.realm,
+        inbound=section.inbound,
+        algorithms=tuple(name.encode() for name in section.algorithms),
     )
 
 

@@ -25,9 +25,10 @@ from msilod.daemon.log import get_log
 from msilod.daemon.policy_file import load_policy
 from msilod.daemon.server import Server
 from msilod.errors import MsilodError
-from msilod.settings import Settings
+from msilod.settings import Settings, check_doors
 from msilod.store.quota import Limits
 from msilod.store.silo import Silo
+from msilod.store.users import UserTable
 from msilod.transport.tls import Certificates
 
 STOPPED: Final = 0
@@ -47,6 +48,7 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
     gc.set_threshold(*GC_THRESHOLD)
     sys.setswitchinterval(SWITCH_INTERVAL)
     raise_file_limit()
+    check_doors(settings, lambda: have_users_existed(settings))
     certificates = read_certificates(settings)
     try:
         trio.run(_main, settings, certificates, read_again)
@@ -57,6 +59,17 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
             raise
         raise _first(ours) from group
     return STOPPED
+
+
+def have_users_existed(settings: Settings) -> bool:
+    """Asked of the silo before it is opened for good; one that is not there has none. Raises MsilodError."""
+    if not settings.silo.exists():
+        return False
+    table = UserTable(settings.silo, settings.config.db_table)
+    try:
+        return table.reads.last_change() > 0
+    finally:
+        table.close()
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -119,6 +132,7 @@ def _reload(server: Server, started_with: Settings, read_again: Callable[[], Set
     """Read all files again; what is bad is refused and the old stays. Raises ConfigError."""
     try:
         settings = read_again()
+        check_doors(settings, lambda: server.gate.users.existed or not server.gate.users.is_readable)
         certificates, policy = read_certificates(settings), load_policy(settings.routing)
     except MsilodError as error:
         get_log().error("not reloaded, the old configuration stays", reason=str(error))

@@ -6,7 +6,7 @@ Memory changes first, so that the next REGISTER of the AOR sees this one (R1); a
 former bindings back and answers 500.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Final
 
@@ -81,6 +81,18 @@ class RegistrarService:
         changes = BindingChanges(aor, registration.added + registration.refreshed, registration.removed)
         done = partial(self._committed, transaction, registration, before, registered)
         self.writer.bindings(changes, done)
+
+    def forget(self, aors: Iterable[str]) -> list[Binding]:
+        """Take out the bindings of these users; what there was."""
+        gone = []
+        for aor in aors:
+            found = self.location.bindings(aor, self.clock.wall())
+            if found:
+                self.location.restore(aor, ())
+                self._refreshed.pop(aor, None)
+                self.writer.bindings(BindingChanges(aor, (), found), None)
+                gone += found
+        return gone
 
     def _aor(self, to: bytes) -> str:
         try:

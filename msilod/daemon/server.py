@@ -5,17 +5,20 @@ writer is handed over once, in `after_batch` (design, speed 1 to 3).
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import trio
 
+from msilod.auth.nonce import RUN_BYTES
+from msilod.auth.users import Users
 from msilod.config import Config
 from msilod.daemon.alarm import Alarm
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
 from msilod.daemon.deliverer import Deliverer
 from msilod.daemon.forwarder import Forwarder
+from msilod.daemon.gate import Gate
 from msilod.daemon.housekeeping import Housekeeping
 from msilod.daemon.intervention import Intervention
 from msilod.daemon.locating import LazyAsk, Reachable, reach_of
@@ -24,7 +27,7 @@ from msilod.daemon.mail import MailMemory
 from msilod.daemon.myself import Myself
 from msilod.daemon.notices import Notices
 from msilod.daemon.paths import Paths
-from msilod.daemon.policies import registrar_policy, silo_policy
+from msilod.daemon.policies import auth_policy, registrar_policy, silo_policy
 from msilod.daemon.probes import Probes
 from msilod.daemon.registrar_service import RegistrarService
 from msilod.daemon.replies import Replies, answering
@@ -32,6 +35,7 @@ from msilod.daemon.silo_service import SiloService
 from msilod.daemon.targets import Targets
 from msilod.daemon.transaction_user import TransactionUserService
 from msilod.daemon.trust import Trust
+from msilod.daemon.user_watch import UserWatch
 from msilod.dns.resolver import Resolver
 from msilod.errors import MalformedMessage
 from msilod.proxy.record_route import RecordRoute
@@ -96,6 +100,7 @@ class Server:
         self.is_draining = False
         self.stopping = trio.Event()
         self._nursery = nursery
+        self._wire_users()
         self._wire(policy)
 
     def _wire(self, routing: Policy) -> None:
@@ -117,7 +122,7 @@ class Server:
         )  # fmt: skip
         self.intervention = Intervention(self.deliverer)
         self.silo = SiloService(
-            policy, writer, self.myself, self.trust, clock, self.counters, self.deliverer.stored
+            policy, writer, self.myself, self.gate.is_known, clock, self.counters, self.deliverer.stored
         )
         self.notices = Notices(self, policy, random_token)
         self.silo.observers.append(self.notices.stored)
@@ -130,6 +135,13 @@ class Server:
             self.mail, self.counters, config.silo.check_time, config.silo.clean_period, self.after_batch,
         )  # fmt: skip
         self.alarm = Alarm(self.layer, self.after_batch)
+
+    def _wire_users(self) -> None:
+        users, run = Users(), secrets.token_bytes(RUN_BYTES)
+        self.gate = Gate(self, auth_policy(self.config), users, self.store.secret("digest"), run)
+        self.user_watch = UserWatch(
+            users, self.store.users, self.gate.realm_of, self.gate.refresh, self.forget_users
+        )
 
     def _paths(self) -> Paths:
         listening = self.transports.listening()
@@ -202,8 +214,12 @@ class Server:
 
         The writer, the listeners and the control socket are others' to close.
         """
+        self.user_watch.start()
         self.location.load(self.store.load_bindings(self.transports.find_flow))
+        if self.gate.is_closed and self.gate.knows_names:
+            self.forget_users({b.aor for b in self.location.all() if not self.gate.is_known(b.aor)})
         nursery = self._nursery
+        nursery.start_soon(self.user_watch.run)
         nursery.start_soon(self.alarm.run)
         nursery.start_soon(self.housekeeping.run)
         self.deliverer.pauses.domains = self.store.paused()
@@ -216,10 +232,13 @@ class Server:
 
     def reload(self, config: Config, routing: Policy = default) -> None:
         """Take over everything that needs no other socket or database."""
-        self.config = config
+        former, self.config = self.config, config
         self.user.policy = routing
         self.myself.configure(config.domains, Aliases(config.aliases))
         self.trust.configure(config.trusted)
+        self.gate.configure(auth_policy(config))
+        if config.auth.realm != former.auth.realm:
+            self._nursery.start_soon(self.user_watch.read_again)
         policy = silo_policy(config)
         self.silo.policy = self.deliverer.policy = policy
         self.notices.configure(policy)
@@ -231,6 +250,14 @@ class Server:
         self.forwarder.max_forwards = config.proxy.max_forwards
         self.housekeeping.check_time = config.silo.check_time
         self.housekeeping.clean_period = config.silo.clean_period
+
+    def forget_users(self, aors: Iterable[str] | None) -> None:
+        """Who is no user any more is not registered either; None: who is registered has shown no password."""
+        if self.gate.is_closed:
+            gone = {binding.aor for binding in self.location.all()} if aors is None else aors
+            for binding in self.registrar.forget(gone):
+                self.deliverer.gone(binding, self.clock.now())
+            self.after_batch()
 
     def stop(self) -> None:
         """Begin to drain; a second call changes nothing."""

@@ -13,7 +13,6 @@ from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
 from msilod.daemon.log import get_log
 from msilod.daemon.myself import Myself
-from msilod.daemon.trust import Trust
 from msilod.errors import RequestRefused
 from msilod.proxy.forwarding import is_delivery
 from msilod.silo.acceptance import TO_ONLY, SiloPolicy, accept, recipient
@@ -75,7 +74,7 @@ class SiloService:
         policy: SiloPolicy,
         writer: StoreWriter,
         myself: Myself,
-        trust: Trust,
+        is_known: Callable[[str], bool],
         clock: Clock,
         counters: Counters,
         on_stored: Callable[[StoredMessage, float], None],
@@ -83,7 +82,7 @@ class SiloService:
         self.policy = policy
         self.writer = writer
         self.myself = myself
-        self.trust = trust
+        self.is_known = is_known
         self.clock = clock
         self.counters = counters
         self.on_stored = on_stored
@@ -113,9 +112,9 @@ class SiloService:
         aor = self.myself.named(request.uri).aor if mode < TO_ONLY and new_uri is None else ""
         if not aor:
             aor = self._recipient(request, new_uri, mode)
-        is_trusted = self.trust.trusts(transaction.flow)
         wall = self.clock.wall() if origin is None else origin.arrived
-        message = accept(request, aor, self.policy, wall, is_trusted)
+        # What the gate has let stand of an asserted identity is believed.
+        message = accept(request, aor, self.policy, wall, True)
         message.next_hop = next_hop
         if origin is not None:
             origin.storing(message)
@@ -135,7 +134,7 @@ class SiloService:
             if not is_tel(request.to.uri):
                 raise
             aor = self.myself.named(request.to.uri).aor
-        if not self.myself.serves(aor):
+        if not self.myself.serves(aor) or not self.is_known(aor):
             raise RequestRefused(404, "Not Found")
         return aor
 

@@ -13,7 +13,7 @@ from msilod.daemon.forwarder import Fork
 from msilod.daemon.log import get_log
 from msilod.daemon.myself import Named
 from msilod.daemon.registrar_service import Registered
-from msilod.errors import RequestRefused, SipError
+from msilod.errors import RequestRefused, SipError, StatelessRefusal
 from msilod.proxy.route import preprocess_route
 from msilod.proxy.validation import refuse_extensions, validate
 from msilod.registrar.binding import Binding
@@ -75,6 +75,7 @@ class Incoming(RoutingRequest):
         self.mode = silo.mode
         self.message = transaction.request
         self.flow = transaction.flow
+        self.is_known = server.gate.is_known(named.aor)
         self.user = None
         self.server = server
         self.transaction = transaction
@@ -95,6 +96,7 @@ class Incoming(RoutingRequest):
         self.uri, self.is_myself, self.aor = named.uri, named.is_ours, named.aor
         self.bindings = self.server.user.bindings(named.aor, self.method)
         self.is_registered = bool(self.bindings)
+        self.is_known = self.server.gate.is_known(named.aor)
 
 
 class TransactionUserService:
@@ -129,6 +131,9 @@ class TransactionUserService:
             transaction.respond(500, now)
 
     def _refuse(self, transaction: ServerTransaction, error: SipError, now: float) -> None:
+        if isinstance(error, StatelessRefusal):
+            transaction.refuse(error.status, error.headers)
+            return
         try:
             transaction.respond(error.status, now, headers=error.headers)
         except ValueError:
@@ -143,6 +148,8 @@ class TransactionUserService:
         """An ACK for a 2xx is routed like any request and never answered (RFC 3261 §16.11)."""
         try:
             own_routes = preprocess_route(request, self.server.myself.owns)
+            # It repeats the credentials of its INVITE (§22.1).
+            self.server.gate.clean(request, self.server.trust.trusts(flow))
             may_relay = self.server.config.proxy.relay == "anybody"
             uri = self.server.myself.named(request.uri).uri
             for target in self.server.targets.of(request, uri, [], own_routes, may_relay)[:1]:
@@ -163,6 +170,7 @@ class TransactionUserService:
         validate(request, myself.owns, myself.is_own_via, myself.named(request.uri).uri)
         own_routes = preprocess_route(request, myself.owns)
         incoming = self._look_up(transaction, myself.named(request.uri), own_routes)
+        self.server.gate.admit(incoming, now)
         self.act(incoming, self.policy.route(incoming), now)
 
     def act(self, incoming: Incoming, action: Action, now: float) -> None:

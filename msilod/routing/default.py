@@ -24,6 +24,8 @@ Store()
 Relay(on_failure=True)
 >>> route(example("INVITE", bob))
 Reply(status=404, phrase='Not Found')
+>>> route(example("MESSAGE", bob, is_known=False))
+Reply(status=404, phrase='Not Found')
 >>> failure_route(example("MESSAGE", bob, registered=here), 405)
 Store(mode=1)
 >>> failure_route(example("INFO", bob, registered=here), 401)
@@ -58,6 +60,8 @@ def route(request: RoutingRequest) -> Action:
         return SAVE_AND_DUMP
     if request.is_for_server and method != b"MESSAGE":
         return FOR_SERVER.get(method, NOT_ALLOWED)
+    if not request.is_known:
+        return NOT_FOUND
     if method == b"MESSAGE" and (request.has_due_rows or not request.is_registered):
         return STORE[request.mode]
     if not request.is_registered:

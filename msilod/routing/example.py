@@ -40,10 +40,12 @@ def example(
     has_due_rows: bool = False,
     mode: int = 0,
     user: str | None = None,
+    is_known: bool = True,
 ) -> RoutingRequest:
     """A request from `sender` for `uri`; `to` is the Request-URI unless it is given.
 
-    `domains` are ours, `registered` the users (`bob@example.test`) who are registered. Raises ValueError and
+    `domains` are ours, `registered` the users (`bob@example.test`) who are registered; the name in `uri` is a user's
+    unless `is_known` is false. Raises ValueError and
     MalformedMessage for what is no address.
 
     >>> request = example("MESSAGE", "sip:bob@example.test", registered=["bob@example.test"])
@@ -56,7 +58,7 @@ def example(
     flow = Flow(Endpoint(transport, "192.0.2.1", 5060, b""), source, 5060, 0 if transport == UDP else 1)
     is_here = parsed.user is not None and parsed.aor() in here
     is_ours = parsed.host in domains
-    made = Example(message.method, parsed, is_ours, is_here, has_due_rows, mode, message, flow)
+    made = Example(message.method, parsed, is_ours, is_here, has_due_rows, mode, message, flow, is_known)
     made.registered = here
     made.user = user
     return made

@@ -20,12 +20,14 @@ class RoutingRequest:
 
     `is_myself` is the seed's uri==myself, `is_registered` its lookup("location"). `has_due_rows`: messages of
     the recipient are being delivered, so that a new one goes behind them (law 7). `mode` is the configured
-    m_store mode. `user` is the AOR of who has proved to have sent it, None when nobody has.
+    m_store mode. `is_known`: the name is a user's, or there are no users yet. `user` is the AOR of who has proved
+    to have sent it, None when nobody has.
     """
 
     __slots__ = (
         "flow",
         "has_due_rows",
+        "is_known",
         "is_myself",
         "is_registered",
         "message",
@@ -45,6 +47,7 @@ class RoutingRequest:
         mode: int = 0,
         message: Request = NO_MESSAGE,
         flow: Flow | None = None,
+        is_known: bool = True,
     ) -> None:
         self.method = method
         self.uri = uri
@@ -54,6 +57,7 @@ class RoutingRequest:
         self.mode = mode
         self.message = message
         self.flow = flow
+        self.is_known = is_known
         self.user: str | None = None
 
     @property

@@ -132,6 +132,18 @@ def canonical_user(user: str) -> str:
     return "".join([chr(b) if b in _USER and b != 0x25 else f"%{b:02X}" for b in unescape(user)])
 
 
+def user_of(name: bytes) -> str:
+    """A name as people and digests have it, as a canonical user part: what may not stand raw is escaped."""
+    if name.translate(_USER_ONLY) == name and PERCENT not in name:
+        return name.decode("ascii")
+    return "".join([chr(byte) if byte in _USER and byte != PERCENT else f"%{byte:02X}" for byte in name])
+
+
+def name_of(user: str) -> bytes:
+    """The other way: the name that a user part stands for."""
+    return unescape(user)
+
+
 def parse_aor(text: str) -> str:
     """What a person types, with or without `sip:`, as canonical `user@host`.
 

@@ -149,6 +149,26 @@ class TotalColumns(peewee.Model):
     bytes = peewee.IntegerField()
 
 
+class UserColumns(peewee.Model):
+    """An HA1 value of a user (silo_user)."""
+
+    aor = peewee.TextField()
+    algorithm = peewee.TextField()
+    realm = peewee.TextField()
+    ha1 = peewee.TextField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("aor", "algorithm")
+
+
+class UserChangeColumns(peewee.Model):
+    """A user who was added, changed or removed (silo_user_change)."""
+
+    id = peewee.AutoField()
+    aor = peewee.TextField()
+    at = peewee.DoubleField()
+
+
 def columns_of(model: type[peewee.Model]) -> list[str]:
     """The names of a model's columns, in the order of the table."""
     return [field.column_name for field in model._meta.sorted_fields]
@@ -180,6 +200,8 @@ TABLES: Final = {
     "_device": DeviceColumns,
     "_served": ServedColumns,
     "_total": TotalColumns,
+    "_user": UserColumns,
+    "_user_change": UserChangeColumns,
 }
 
 

@@ -20,6 +20,7 @@ from msilod.store.models import LOADED, message_of
 from msilod.store.quota import Limits, Quota
 from msilod.store.statements import Statements
 from msilod.store.transaction import Transactions
+from msilod.store.users import UserReads
 from msilod.store.writer import Deliver, InlineWriter, StoreWriter, Writer
 
 PAGE: Final = 5000
@@ -46,6 +47,7 @@ class Silo:
         # Reads come from worker threads, one at a time; Peewee would open a connection for each of them.
         self._read_connection = raw(self._reader)
         self._reading = threading.Lock()
+        self.users = UserReads(self._select, table)
 
     def start(self, owner: str, deliver: Deliver | None) -> None:
         """Free the leases of the dead and start the writer; without `deliver`, its in-line twin."""
@@ -124,6 +126,10 @@ class Silo:
                 (aor, PAGE),
             )
         return [message_of(row) for row in rows]
+
+    def _select(self, sql: str, values: tuple[object, ...]) -> list[Any]:
+        with translated(self.path):
+            return self._read(sql, values)
 
     def _read(self, sql: str, values: tuple[object, ...] = ()) -> list[Any]:
         with self._reading:

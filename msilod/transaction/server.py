@@ -46,6 +46,13 @@ class ServerTransaction:
         """
         self._home.respond(self, status, now, to_tag, headers)
 
+    def refuse(self, status: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """A failure that is not remembered: a copy of the request is a new one, and gets it again (§8.2.7).
+
+        For what anybody can ask for: it costs no memory, and its To tag absorbs the ACK of an INVITE.
+        """
+        self._home.refuse(self, status, headers)
+
     def forward(self, response: Response, now: float) -> None:
         """A response from downstream; its top Via is the request's own (§16.7 step 9). Dropped: as above.
 

@@ -162,6 +162,17 @@ class ServerTransactions:
         else:
             self._answer(transaction, status, data, tag, now)
 
+    def refuse(
+        self, transaction: ServerTransaction, status: int, headers: Iterable[tuple[bytes, bytes]]
+    ) -> None:
+        """See ServerTransaction.refuse."""
+        if transaction.is_answered:
+            return
+        del self._live[transaction.key]
+        transaction.state = _TERMINATED
+        tag = self.stateless_tag(transaction.request)
+        self._send_once(response_bytes(transaction.request, status, tag, headers), transaction.flow)
+
     def forward(self, transaction: ServerTransaction, response: Response, now: float) -> None:
         """See ServerTransaction.forward."""
         status = response.status

@@ -1,0 +1,155 @@
+"""`msilo user`: add, remove, list, passwd: who may register and send.
+
+Rules: a password comes from a prompt or from standard input, never from the command line, where every process of
+the machine could read it; nothing of it is printed or kept but its HA1 values.
+"""
+
+import getpass
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from msilo_cli import filters
+from msilo_cli.printer import Column, chosen_format, show
+from msilo_cli.session import Session, UsageError
+from msilod.errors import MsilodError
+from msilod.sip.digest import ha1
+from msilod.sip.uri import name_of
+from msilod.store.users import UserRow
+
+MAX_PASSWORD = 1024
+
+app = typer.Typer(help="Users: add, remove, list, passwd.", no_args_is_help=True, rich_markup_mode=None)
+
+User = Annotated[str, typer.Argument(metavar="USER@HOST", help="The user.")]
+Users = Annotated[list[str], typer.Argument(metavar="USER@HOST...", help="The users.")]
+Dash = Annotated[
+    str, typer.Argument(metavar="[-]", help="- reads the password from standard input.", show_default=False)
+]
+Stdin = Annotated[
+    bool, typer.Option("--stdin", help="Read the password from standard input: its first line.")
+]
+
+
+class NoSuchUser(MsilodError):
+    """Somebody who is no user."""
+
+
+class UserExists(MsilodError):
+    """Somebody who is a user already."""
+
+
+@app.command("add")
+def add(context: typer.Context, user: User, dash: Dash = "", stdin: Stdin = False) -> None:
+    """Add a user; asks for the password on a terminal, or reads it from standard input.
+
+    msilo user add alice@example.test
+    """
+    _set(context.obj, user, dash, stdin, _must_be_new)
+
+
+@app.command("passwd")
+def passwd(context: typer.Context, user: User, dash: Dash = "", stdin: Stdin = False) -> None:
+    """Give a user another password."""
+    _set(context.obj, user, dash, stdin, _must_exist)
+
+
+@app.command("remove")
+def remove(context: typer.Context, users: Users) -> None:
+    """Remove users; what waits for them stays until it expires."""
+    session: Session = context.obj
+    aors = [_aor(user) for user in users]
+    for aor in aors:
+        _must_exist(session, aor)
+    for aor in aors:
+        session.users.remove(aor)
+    session.wake_users()
+    session.say(f"{', '.join(aors)} removed", level=1)
+
+
+@app.command("list")
+def list_users(
+    context: typer.Context,
+    format: filters.Format = "",
+    json: filters.Json = False,
+) -> None:
+    """List the users, with the algorithms that each has a value for."""
+    session: Session = context.obj
+    found: dict[str, dict[str, Any]] = {}
+    for row in session.users.reads.all():
+        record = found.setdefault(
+            row.aor, {"id": row.aor, "user": row.aor, "realm": row.realm, "algorithms": []}
+        )
+        record["algorithms"].append(row.algorithm)
+    count = show(session, found.values(), COLUMNS, chosen_format(session, format, json, False))
+    if not count:
+        session.say("no users", level=1)
+
+
+COLUMNS = (
+    Column("USER", lambda shown: shown["user"]),
+    Column("REALM", lambda shown: shown["realm"]),
+    Column("ALGORITHMS", lambda shown: " ".join(shown["algorithms"])),
+)
+
+
+def _set(session: Session, user: str, dash: str, stdin: bool, check: Callable[[Session, str], None]) -> None:
+    aor = _aor(user)
+    if dash not in ("", "-"):
+        raise UsageError(
+            "a password is no argument: others could read it; type it, or send it to standard input"
+        )
+    check(session, aor)
+    session.users.set(aor, _values(session, aor, _password(session, aor, stdin or dash == "-")))
+    session.wake_users()
+
+
+def _must_be_new(session: Session, aor: str) -> None:
+    if session.users.reads.of(aor):
+        raise UserExists(f"{aor} is a user already (msilo user passwd {aor} sets another password)")
+
+
+def _must_exist(session: Session, aor: str) -> None:
+    if not session.users.reads.of(aor):
+        raise NoSuchUser(f"{aor} is no user (msilo user list shows them)")
+
+
+def _aor(user: str) -> str:
+    aor = filters.address(user)
+    if "*" in aor:
+        raise UsageError("user wants addresses, not patterns")
+    return aor
+
+
+def _password(session: Session, aor: str, from_stdin: bool) -> bytes:
+    """UTF-8 as typed, without its line end (RFC 8760 §2.6). Raises UsageError."""
+    if from_stdin or not session.is_interactive:
+        word = sys.stdin.buffer.readline(MAX_PASSWORD + 2).rstrip(b"\r\n")
+    else:
+        word = _typed(f"Password of {aor}: ")
+        if word != _typed("Again: "):
+            raise UsageError("the two differ; nothing was changed")
+    if not word or len(word) > MAX_PASSWORD:
+        raise UsageError(f"a password has 1 to {MAX_PASSWORD} bytes; nothing was changed")
+    return word
+
+
+def _typed(prompt: str) -> bytes:
+    try:
+        return getpass.getpass(prompt).encode("utf-8", "surrogateescape")
+    except EOFError as error:
+        raise UsageError("no password was typed; nothing was changed") from error
+
+
+def _values(session: Session, aor: str, password: bytes) -> list[UserRow]:
+    """One HA1 per algorithm that is offered: what is not needed is not kept."""
+    auth = session.settings.config.auth
+    user, _, domain = aor.rpartition("@")
+    realm = auth.realm or domain
+    name = name_of(user)
+    return [
+        UserRow(aor, algorithm, realm, ha1(algorithm.encode(), name, realm.encode(), password))
+        for algorithm in auth.algorithms
+    ]

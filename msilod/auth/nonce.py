@@ -1,0 +1,88 @@
+"""Nonces that are made and checked without remembering any (RFC 7616 §3.3, §5.4; checklist A4).
+
+    nonce  =  base64( stamp(4) salt(6) run(2) home(4) mac(8) )
+
+`stamp` counts spans of 16 s; `salt` is made of the request's transaction, so that a copy of it gets the same
+challenge (RFC 3261 §8.2.7) and no other request does; `run` tells the nonces of a former daemon, whose counts
+nobody remembers; `home` stands for the source it was given to; the MAC is ours alone to make.
+
+Rule: who shows a nonce from `home` has received it there. So guesses are booked on `home`, and nobody can have
+another source slowed down by writing its address into his datagrams.
+"""
+
+from binascii import Error, a2b_base64, b2a_base64
+from collections.abc import Callable
+from functools import lru_cache
+from hashlib import blake2b
+from hmac import compare_digest
+from typing import Final
+
+LIFETIME: Final = 300.0
+# Two nonces of one span and one transaction are the same; a clock's second would part a request and its copy.
+SPAN: Final = 16
+SPANS: Final = int(LIFETIME // SPAN) + 1
+STAMP_BYTES: Final = 4
+SALT_BYTES: Final = 6
+RUN_BYTES: Final = 2
+HOME_BYTES: Final = 4
+MAC_BYTES: Final = 8
+BODY: Final = STAMP_BYTES + SALT_BYTES + RUN_BYTES + HOME_BYTES
+LENGTH: Final = 4 * (BODY + MAC_BYTES) // 3
+CACHED_HOMES: Final = 4096
+
+
+class Nonce:
+    """A nonce that is ours: when it was made, for which request, by which run, for which source."""
+
+    __slots__ = ("home", "run", "salt", "stamp")
+
+    def __init__(self, body: bytes) -> None:
+        self.stamp = int.from_bytes(body[:4], "big")
+        self.salt = body[4:10]
+        self.run = body[10:12]
+        self.home = body[12:16]
+
+
+class Nonces:
+    """`secret`, 32 bytes, outlives a restart; `run`, 2 bytes, does not. `wall` is seconds since 1970."""
+
+    def __init__(self, secret: bytes, run: bytes) -> None:
+        self._mac = blake2b(digest_size=MAC_BYTES, key=secret, person=b"digest nonce")
+        self._salt = blake2b(digest_size=SALT_BYTES, key=secret, person=b"digest salt")
+        self._home = blake2b(digest_size=HOME_BYTES, key=secret, person=b"digest home")
+        self._run = run
+        self.home_of: Callable[[str], bytes] = lru_cache(CACHED_HOMES)(self._home_of)
+
+    def make(self, transaction: bytes, source: str, wall: float) -> bytes:
+        """The nonce of a challenge to a request, known by its transaction key, from `source`."""
+        salt = self._salt.copy()
+        salt.update(transaction)
+        stamp = (int(wall) // SPAN).to_bytes(STAMP_BYTES, "big")
+        body = b"%b%b%b%b" % (stamp, salt.digest(), self._run, self.home_of(source))
+        return b2a_base64(body + self._sign(body), newline=False)
+
+    def read(self, text: bytes) -> Nonce | None:
+        """What `text` says, of whatever age and run; None when it was not made here."""
+        if len(text) != LENGTH:
+            return None
+        try:
+            raw = a2b_base64(text)
+        except Error:
+            return None
+        body = raw[:BODY]
+        return Nonce(body) if compare_digest(self._sign(body), raw[BODY:]) else None
+
+    def is_fresh(self, nonce: Nonce, source: str, wall: float) -> bool:
+        """True when it may be used now and from there; a clock that was put back makes it as old as one put on."""
+        age = int(wall) // SPAN - nonce.stamp
+        return 0 <= age < SPANS and nonce.run == self._run and nonce.home == self.home_of(source)
+
+    def _sign(self, body: bytes) -> bytes:
+        mac = self._mac.copy()
+        mac.update(body)
+        return mac.digest()
+
+    def _home_of(self, source: str) -> bytes:
+        home = self._home.copy()
+        home.update(source.encode())
+        return home.digest()

@@ -1,0 +1,20 @@
+"""AuthPolicy: what the [auth] section of msilod.toml says. Rule: data only."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AuthPolicy:
+    """`mode` auto, off or required; `inbound` nobody, trusted or anybody; `algorithms` best first.
+
+    `realm` is "" when each domain is its own.
+    """
+
+    mode: str = "auto"
+    realm: str = ""
+    inbound: str = "nobody"
+    algorithms: tuple[bytes, ...] = (b"SHA-256", b"MD5")
+
+    def realm_of(self, domain: str) -> str:
+        """The realm of users of `domain`; constant for a user, so that his HA1 stays right (checklist A7)."""
+        return self.realm or domain

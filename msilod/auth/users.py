@@ -1,0 +1,71 @@
+"""Users in memory: their HA1 values by AOR, never a password (checklist A10).
+
+100,000 users with two values each are some 25 MB: one byte string per user, a place in it per algorithm.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from msilod.sip.digest import ALGORITHMS, HA1_SIZES
+
+# (algorithm, HA1) of one user.
+Values = Iterable[tuple[bytes, bytes]]
+
+
+def _places() -> dict[bytes, slice]:
+    places, start = {}, 0
+    for algorithm in ALGORITHMS:
+        places[algorithm] = slice(start, start + HA1_SIZES[algorithm])
+        start += HA1_SIZES[algorithm]
+    return places
+
+
+_PLACES: Final = _places()
+_SIZE: Final = sum(HA1_SIZES.values())
+
+
+class Users:
+    """`is_readable`: the table could be read; `existed`: there has been a user, now or before (design: auto)."""
+
+    __slots__ = ("_values", "existed", "is_readable")
+
+    def __init__(self) -> None:
+        self._values: dict[str, bytes] = {}
+        self.is_readable = False
+        self.existed = False
+
+    def ha1(self, aor: str, algorithm: bytes) -> bytes | None:
+        """None for an unknown user, and for one who has no value of that algorithm."""
+        values = self._values.get(aor)
+        if values is None:
+            return None
+        found = values[_PLACES[algorithm]]
+        return found if found.strip(b"\0") else None
+
+    def knows(self, aor: str) -> bool:
+        """True for a user, even for one whose values are of another realm."""
+        return aor in self._values
+
+    def put(self, aor: str, values: Values) -> None:
+        """Add or replace a user."""
+        packed, end = bytearray(_SIZE), 0
+        for algorithm, value in values:
+            place = _PLACES.get(algorithm)
+            if place is not None and len(value) == HA1_SIZES[algorithm]:
+                packed[place] = value
+                end = max(end, place.stop)
+        self._values[aor] = bytes(packed[:end])
+
+    def remove(self, aor: str) -> None:
+        """Forget a user."""
+        self._values.pop(aor, None)
+
+    def replace(self, other: "Users") -> None:
+        """Become what `other` is."""
+        self._values, self.existed, self.is_readable = other._values, other.existed, other.is_readable
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)

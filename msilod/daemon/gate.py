@@ -1,0 +1,239 @@
+"""The gate: whose requests go on (RFC 3261 §22, §26.3.2; RFC 3325 §5). Behind validation, before the policy (§16.3).
+
+    request                                  must show
+    ACK, CANCEL                              nothing (§22.1); they never come here
+    from a `trusted` network                 nothing
+    OPTIONS to the server itself             nothing: it is a ping
+    of a dialog that we let through          nothing, but a MESSAGE in the name of a user of ours
+    REGISTER for a domain of ours            401: a password of the user in To
+    From in a domain of ours                 407: a password of the user in From
+    any other From                           nothing, if [auth] inbound lets it in; else 403
+
+Rules: open to everybody until there has been a user, or by `mode = "off"`; users that cannot be read shut it (503).
+Whoever is let in has `incoming.user`, and his P-Asserted-Identity is ours; a stranger's is removed in any case.
+"""
+
+from functools import partial
+from math import ceil
+from typing import TYPE_CHECKING, Final
+
+from msilod.auth.flood import ChallengeRate
+from msilod.auth.identity import assert_identity, drop_own_credentials
+from msilod.auth.judge import Judge, Judgement, Verdict
+from msilod.auth.policy import AuthPolicy
+from msilod.auth.users import Users
+from msilod.errors import MalformedMessage, RequestRefused, StatelessRefusal
+from msilod.sip.flow import Flow
+from msilod.sip.message import Request
+from msilod.sip.privacy import ASSERTED, PREFERRED, guard_identity
+from msilod.sip.tel import is_tel
+from msilod.sip.uri import SipUri
+
+if TYPE_CHECKING:
+    from msilod.daemon.server import Server
+    from msilod.daemon.transaction_user import Incoming
+
+_RETRY_AFTER: Final = (b"Retry-After", b"5")
+# Status: where the credentials are, and what asks for them (§22.2, §22.3).
+_FIELDS: Final = {
+    401: (b"authorization", b"WWW-Authenticate"),
+    407: (b"proxy-authorization", b"Proxy-Authenticate"),
+}
+_PHRASES: Final = {401: "Unauthorized", 407: "Proxy Authentication Required"}
+
+
+class Gate:
+    """`secret` (32 bytes) outlives restarts, `run` (2 bytes) does not. `refresh` after a change of users."""
+
+    def __init__(self, server: "Server", policy: AuthPolicy, users: Users, secret: bytes, run: bytes) -> None:
+        self.server = server
+        self.users = users
+        self.judge = Judge(users, policy.algorithms, secret, run)
+        self.rate = ChallengeRate()
+        self.configure(policy)
+
+    def configure(self, policy: AuthPolicy) -> None:
+        """Serve by this policy from now on."""
+        self.policy = policy
+        self.judge.algorithms = policy.algorithms
+        self.refresh()
+
+    def refresh(self) -> None:
+        """The users are others now, or can or cannot be read."""
+        mode, users = self.policy.mode, self.users
+        may_exist = users.existed or not users.is_readable
+        self.is_closed = mode == "required" or (mode == "auto" and may_exist)
+        self.knows_names = mode != "off" and users.existed
+
+    def is_known(self, aor: str) -> bool:
+        """False for a name in a domain of ours that is no user's; until there are users all names are known."""
+        return not self.knows_names or self.users.knows(aor) or aor == self.server.silo.policy.registrar_aor
+
+    def realm_of(self, aor: str) -> str:
+        """The realm that a user's password was hashed with."""
+        return self.policy.realm_of(aor.rpartition("@")[2])
+
+    # --- the way in ----------------------------------------------------------------------------------
+
+    def admit(self, incoming: "Incoming", now: float) -> None:
+        """Let the request go on, and clean it of what nobody has proved.
+
+        Raises RequestRefused: 401 and 407 with challenges, 403, 400 (another digest uri), 503; MalformedMessage.
+        """
+        request, is_ours = incoming.transaction.request, incoming.is_myself
+        is_trusted = self.server.trust.trusts(incoming.transaction.flow)
+        if self.is_closed:
+            self._check(incoming, request, is_trusted, now)
+        if request.method == b"REGISTER" and is_ours:
+            # It goes no further, and nothing of it is kept but contacts.
+            return
+        self.clean(request, is_trusted)
+        if incoming.user is not None:
+            preferred = request.received.get(PREFERRED)
+            assert_identity(request, incoming.user, preferred, self._aor_of)
+
+    def clean(self, request: Request, is_trusted: bool) -> None:
+        """Remove credentials of our realms, and what a stranger says of his own identity."""
+        received = request.received
+        if ASSERTED in received or PREFERRED in received:
+            guard_identity(request.headers, is_trusted, True)
+        if b"proxy-authorization" in received or b"authorization" in received:
+            drop_own_credentials(request, self._is_own_realm)
+
+    def _check(self, incoming: "Incoming", request: Request, is_trusted: bool, now: float) -> None:
+        if request.method == b"REGISTER" and incoming.is_myself:
+            self._check_register(incoming, self.server.myself.named(request.to.uri).aor, is_trusted, now)
+            return
+        if request.method == b"OPTIONS" and incoming.is_for_server:
+            return
+        is_in_dialog = self._is_in_dialog(incoming, request)
+        if is_in_dialog and request.method != b"MESSAGE":
+            return
+        author = self._author(request)
+        if author is None:
+            if not is_in_dialog:
+                self._check_inbound(is_trusted)
+        elif not is_trusted:
+            self._authenticate(incoming, 407, author, now)
+
+    def _is_in_dialog(self, incoming: "Incoming", request: Request) -> bool:
+        """A To tag, and the token of our Record-Route: whoever has it was let in with the first request."""
+        routes = incoming.own_routes
+        if not routes or not request.to.tag:
+            return False
+        return self.server.record_route.is_in_dialog(routes, request.call_id)
+
+    def _author(self, request: Request) -> str | None:
+        """The AOR in From; None when it is nobody of ours. Raises RequestRefused 403 for a From without user."""
+        uri = request.from_.uri
+        try:
+            named = self.server.myself.named(uri)
+        except MalformedMessage:
+            # Another scheme.
+            return None
+        if not named.is_ours or (is_tel(uri) and not self.is_known(named.aor)):
+            # All telephone numbers read as names in our first domain, and most are none of ours.
+            return None
+        if not named.aor:
+            raise RequestRefused(403, "Forbidden")
+        return named.aor
+
+    def _check_inbound(self, is_trusted: bool) -> None:
+        """[auth] inbound: senders of foreign domains. Raises RequestRefused."""
+        if not self.users.is_readable:
+            raise StatelessRefusal(503, "Service Unavailable", [_RETRY_AFTER])
+        inbound = self.policy.inbound
+        if inbound == "nobody" or (inbound == "trusted" and not is_trusted):
+            raise RequestRefused(403, "Forbidden")
+
+    def _check_register(self, incoming: "Incoming", aor: str, is_trusted: bool, now: float) -> None:
+        """A third party's REGISTER is taken from a trusted network, for a user; the registrar answers other To's."""
+        if not aor:
+            return
+        if not is_trusted:
+            self._authenticate(incoming, 401, aor, now)
+        elif not self.is_known(aor):
+            raise RequestRefused(404, "Not Found")
+
+    # --- passwords -----------------------------------------------------------------------------------
+
+    def _authenticate(self, incoming: "Incoming", status: int, aor: str, now: float) -> None:
+        """`incoming.user` is who has shown a password, and he is `aor`; or it raises."""
+        if not self.users.is_readable:
+            raise StatelessRefusal(503, "Service Unavailable", [_RETRY_AFTER])
+        transaction, server = incoming.transaction, self.server
+        request, flow = transaction.request, transaction.flow
+        field = _FIELDS[status][0]
+        values = request.headers.get_all(field) if field in request.received else ()
+        domain = aor.rpartition("@")[2]
+        realm = self.policy.realm_of(domain)
+        judgement = self.judge.judge(
+            values, request.method, realm, domain, _source(flow), now, server.clock.wall(),
+            partial(self._is_bound_at, flow),
+        )  # fmt: skip
+        if judgement.verdict is not Verdict.RIGHT:
+            self._refuse(judgement, incoming, status, realm, now)
+        self._check_uri(request, judgement.uri)
+        if judgement.user != aor:
+            raise RequestRefused(403, "Forbidden")
+        server.counters.authenticated_requests += 1
+        incoming.user = aor
+        if len(values) == 1:
+            # Known to be ours: it need not be read again to be removed.
+            request.headers.remove(field)
+
+    def _refuse(
+        self, judgement: Judgement, incoming: "Incoming", status: int, realm: str, now: float
+    ) -> None:
+        """Raises what the verdict comes to; no more is said of why, and nobody is remembered for it."""
+        counters, flow = self.server.counters, incoming.transaction.flow
+        if judgement.verdict is Verdict.TOO_SOON:
+            counters.delayed_guesses += 1
+            after = (b"Retry-After", b"%d" % ceil(judgement.wait))
+            raise StatelessRefusal(503, "Service Unavailable", [after])
+        if judgement.verdict is Verdict.WRONG:
+            counters.wrong_passwords += 1
+        if not _is_local(flow) and not self.rate.allows(flow.host, now):
+            counters.shed_challenges += 1
+            raise StatelessRefusal(503, "Service Unavailable", [_RETRY_AFTER])
+        counters.challenges += 1
+        is_stale = judgement.verdict is Verdict.STALE
+        challenges = self.judge.challenges(
+            realm, incoming.transaction.key, _source(flow), self.server.clock.wall(), is_stale
+        )
+        name = _FIELDS[status][1]
+        raise StatelessRefusal(status, _PHRASES[status], [(name, value) for value in challenges])
+
+    def _check_uri(self, request: Request, uri: bytes) -> None:
+        """Not the same characters, but the same place (RFC 8760 §2.6 item 6); of a REGISTER the domain is enough."""
+        if uri == request.uri:
+            return
+        named, meant = self.server.myself.named(request.uri), self.server.myself.named(uri)
+        if named.is_ours and meant.is_ours and (named.aor == meant.aor or request.method == b"REGISTER"):
+            return
+        if not SipUri.equals(named.uri, meant.uri):
+            raise RequestRefused(400, "Bad Request", detail="the digest is for another uri")
+
+    def _is_bound_at(self, flow: Flow, aor: str) -> bool:
+        """True when `aor` is registered from there: then it is he, whoever else guesses from his address."""
+        bindings = self.server.location.bindings(aor, self.server.clock.wall())
+        return any(
+            binding.flow is not None and binding.flow.host == flow.host and binding.flow.port == flow.port
+            for binding in bindings
+        )
+
+    def _is_own_realm(self, realm: bytes) -> bool:
+        name = realm.decode("utf-8", "replace")
+        return name == self.policy.realm or name.lower() in self.server.myself.domains
+
+    def _aor_of(self, uri: bytes) -> str:
+        return self.server.myself.named(uri).aor
+
+
+def _is_local(flow: Flow) -> bool:
+    return flow.host.startswith("127.") or flow.host == "::1"
+
+
+def _source(flow: Flow) -> str:
+    """Who guesses: an address; on loopback, which all programs here share, an address and a port."""
+    return f"{flow.host} {flow.port}" if _is_local(flow) else flow.host

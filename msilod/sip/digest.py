@@ -1,0 +1,179 @@
+"""Digest access authentication: the grammar of challenges and credentials, and the sums (RFC 7616, RFC 8760).
+
+    challenge    =  "Digest" LWS digest-cln *(COMMA digest-cln)        ; RFC 3261 §25.1
+    credentials  =  "Digest" LWS dig-resp *(COMMA dig-resp)
+    dig-resp     =  username / realm / nonce / digest-uri / dresponse / algorithm / cnonce
+                    / opaque / message-qop / nonce-count / auth-param
+
+Rules: user names and passwords are bytes, UTF-8 by RFC 8760 §2.6; what the RFC quotes may come without quotes and
+the other way round (§22.4, real clients); a parameter that comes twice is refused. Nothing here knows a user.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from hmac import compare_digest
+from typing import Final
+
+from msilod.errors import MalformedMessage
+from msilod.sip.grammar import WSP, only, quoted_end, split_outside
+
+# RFC 8760 §2.3 and RFC 7616 §3.3; SHA-512-256 is FIPS 180-4's SHA-512/256, not a SHA-512 cut short.
+_HASHES: Final[dict[bytes, Callable[[bytes], "hashlib._Hash"]]] = {
+    b"MD5": partial(hashlib.md5, usedforsecurity=False),
+    b"SHA-256": hashlib.sha256,
+    b"SHA-512-256": partial(hashlib.new, "sha512_256"),
+}
+ALGORITHMS: Final = tuple(_HASHES)
+HA1_SIZES: Final = {b"MD5": 16, b"SHA-256": 32, b"SHA-512-256": 32}
+_BY_NAME: Final = {name.lower(): name for name in ALGORITHMS}
+
+MAX_CREDENTIALS: Final = 2048
+MAX_PARAMS: Final = 32
+_NC_DIGITS: Final = 8
+_HEX_ONLY: Final = only(b"0123456789abcdefABCDEF")
+_BACKSLASH: Final = 0x5C
+_REQUIRED: Final = (b"username", b"realm", b"nonce", b"uri", b"response")
+
+
+class Credentials:
+    """What a client shows. `algorithm` is canonical, b"" for one that we do not know; absent means MD5.
+
+    `qop` is in lower case, b"" when absent; `count` is the nonce count as a number, 0 when absent.
+    """
+
+    __slots__ = ("algorithm", "cnonce", "count", "nc", "nonce", "qop", "realm", "response", "uri", "username")
+
+    def __init__(self, params: dict[bytes, bytes]) -> None:
+        self.username = params[b"username"]
+        self.realm = params[b"realm"]
+        self.nonce = params[b"nonce"]
+        self.uri = params[b"uri"]
+        self.response = params[b"response"]
+        self.algorithm = _BY_NAME.get(params.get(b"algorithm", b"MD5").lower(), b"")
+        self.cnonce = params.get(b"cnonce", b"")
+        self.qop = params.get(b"qop", b"").lower()
+        self.nc = params.get(b"nc", b"")
+        self.count = int(self.nc, 16) if self.nc else 0
+
+    def is_right(self, ha1: bytes, method: bytes) -> bool:
+        """True when who made them knows `ha1`; in constant time (§5 of RFC 7616, checklist A10)."""
+        expected = response(
+            self.algorithm,
+            ha1,
+            ha2(self.algorithm, method, self.uri),
+            self.nonce,
+            self.nc,
+            self.cnonce,
+            self.qop,
+        )
+        return compare_digest(expected, self.response.lower())
+
+
+def challenge(realm: bytes, nonce: bytes, algorithm: bytes, is_stale: bool = False) -> bytes:
+    """The value of a WWW-Authenticate or Proxy-Authenticate field.
+
+    `stale` and `algorithm` go without quotes, `qop` with (RFC 7616 §3.3); qop always goes (RFC 8760 §2.6).
+    """
+    stale = b", stale=true" if is_stale else b""
+    return b'Digest realm="%b", nonce="%b", algorithm=%b, qop="auth"%b' % (realm, nonce, algorithm, stale)
+
+
+def parse_credentials(value: bytes) -> Credentials | None:
+    """An Authorization or Proxy-Authorization value; None for another scheme than Digest.
+
+    Raises MalformedMessage (400) for a Digest that cannot be read.
+    """
+    scheme, _, rest = value.strip(WSP).partition(b" ")
+    if scheme.lower() != b"digest":
+        return None
+    if len(rest) > MAX_CREDENTIALS:
+        raise MalformedMessage("Bad Credentials")
+    params = _usual(rest)
+    if params is None:
+        params = _params(rest)
+    if not all(params.get(name) for name in _REQUIRED):
+        raise MalformedMessage("Bad Credentials")
+    nc = params.get(b"nc", b"")
+    if nc and (len(nc) != _NC_DIGITS or nc.translate(_HEX_ONLY) != nc):
+        raise MalformedMessage("Bad Credentials")
+    return Credentials(params)
+
+
+def _usual(rest: bytes) -> dict[bytes, bytes] | None:
+    """What nearly all send: no comma and no escape inside of quotes. A third of the price; None for others."""
+    if _BACKSLASH in rest or b" =" in rest or b"= " in rest or b"\t" in rest:
+        return None
+    params = {}
+    pieces = rest.split(b",")
+    for piece in pieces:
+        name, _, value = piece.strip(WSP).partition(b"=")
+        if value[:1] == b'"':
+            if value[-1:] != b'"' or value.count(b'"') != 2:
+                return None
+            value = value[1:-1]
+        params[name.lower()] = value
+    return params if len(params) == len(pieces) <= MAX_PARAMS else None
+
+
+def _params(rest: bytes) -> dict[bytes, bytes]:
+    pieces = split_outside(rest, b",")
+    if len(pieces) > MAX_PARAMS:
+        raise MalformedMessage("Bad Credentials")
+    params: dict[bytes, bytes] = {}
+    for piece in pieces:
+        name, equals, value = piece.partition(b"=")
+        name = name.rstrip(WSP).lower()
+        if not equals or name in params:
+            raise MalformedMessage("Bad Credentials")
+        params[name] = _unquoted(value.lstrip(WSP), name == b"username")
+    return params
+
+
+def _unquoted(value: bytes, is_name: bool) -> bytes:
+    """Without its quotes. A name is unescaped as well; the others are hashed as they stand (RFC 7616 §3.4)."""
+    if value[:1] != b'"':
+        return value
+    if quoted_end(value) != len(value):
+        raise MalformedMessage("Bad Credentials")
+    text = value[1:-1]
+    return _unescaped(text) if is_name and _BACKSLASH in text else text
+
+
+def _unescaped(text: bytes) -> bytes:
+    head, *rest = text.split(b"\\\\")
+    return b"\\".join(piece.replace(b"\\", b"") for piece in (head, *rest))
+
+
+# --- the sums (RFC 7616 §3.4) ------------------------------------------------------------------------
+
+
+def ha1(algorithm: bytes, username: bytes, realm: bytes, password: bytes) -> bytes:
+    """H(A1), the only thing that is ever kept of a password; raw, HA1_SIZES[algorithm] bytes."""
+    return _HASHES[algorithm](b"%b:%b:%b" % (username, realm, password)).digest()
+
+
+def session_ha1(algorithm: bytes, ha1: bytes, nonce: bytes, cnonce: bytes) -> bytes:
+    """H(A1) of the `-sess` form (§3.4.2), which we do not offer."""
+    return _HASHES[algorithm](b"%b:%b:%b" % (ha1.hex().encode(), nonce, cnonce)).digest()
+
+
+def ha2(algorithm: bytes, method: bytes, uri: bytes, body_hash: bytes = b"") -> bytes:
+    """H(A2) in hex; `body_hash`, H(entity-body) in hex, makes it the one of auth-int (§3.4.3)."""
+    text = b"%b:%b:%b" % (method, uri, body_hash) if body_hash else b"%b:%b" % (method, uri)
+    return _HASHES[algorithm](text).hexdigest().encode()
+
+
+def response(
+    algorithm: bytes,
+    ha1: bytes,
+    ha2: bytes,
+    nonce: bytes,
+    nc: bytes = b"",
+    cnonce: bytes = b"",
+    qop: bytes = b"",
+) -> bytes:
+    """The response in hex; without `qop` in the form of RFC 2069."""
+    secret = ha1.hex().encode()
+    parts = (secret, nonce, nc, cnonce, qop, ha2) if qop else (secret, nonce, ha2)
+    return _HASHES[algorithm](b":".join(parts)).hexdigest().encode()
