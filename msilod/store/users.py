@@ -1,4 +1,4 @@
-"""The table of users: HA1 values, never a password, and the list of what has changed (schema 3).
+"""The table of users: HA1 values, never a password, and the list of what has changed (schema 4).
 
 The daemon reads through `UserReads`, all users at its start and then what is new; the command line writes through
 `UserTable`, each change in one short transaction.
