@@ -68,15 +68,13 @@ class BindingChanges:
 
 
 class Job:
-    """`is_taken` from the moment the writer has it: then it cannot be withdrawn any more."""
+    """`is_durable`: the commit it is in has to be synced."""
 
-    __slots__ = ("done", "is_durable", "is_taken", "is_withdrawn")
+    __slots__ = ("done", "is_durable")
 
     def __init__(self, done: Done | None, is_durable: bool) -> None:
         self.done = done
         self.is_durable = is_durable
-        self.is_taken = False
-        self.is_withdrawn = False
 
 
 class AddJob(Job):

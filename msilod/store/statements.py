@@ -90,10 +90,9 @@ class Statements:
         width = count if count <= EXACT else -(-count // EXACT) * EXACT
         values: list[Any] = []
         for message in messages:
-            values.append(1)
             values += fresh_values(message)
-        # Exact ints: sqlite3 looks for an adapter of True and of None, 4 us a row where a third is padding.
-        values += [0] * ((width - count) * (1 + len(FRESH)))
+        # Not NULL: sqlite3 looks for an adapter of None, 4 us a row where a third is padding.
+        values += [0] * ((width - count) * len(FRESH))
         values.append(version)
         values += [message.hash for message in messages]
         values += [0] * (width - count)
@@ -105,17 +104,15 @@ class Statements:
         return True
 
     def _undisturbed(self, width: int) -> str:
-        """Each row is preceded by whether it is one; those past the last are not, and all zeros.
-
-        So a few prepared statements serve every batch.
-        """
+        """What is past the last row has a zero for its AOR; so a few prepared statements serve every batch."""
         sql = self._at_once.get(width)
         if sql is None:
-            columns = ", ".join(f"column{number}" for number in range(2, len(FRESH) + 2))
+            columns = ", ".join(f"column{number}" for number in range(1, len(FRESH) + 1))
+            aor = f"column{FRESH.index('aor') + 1}"
             sql = self._at_once[width] = (
                 f"{self._insert_fresh.removesuffix('VALUES ')}SELECT {columns} "  # noqa: S608
-                f"FROM (VALUES {marks(width, 1 + len(FRESH))}) "
-                "WHERE column1 AND (SELECT data_version FROM pragma_data_version) = ? "
+                f"FROM (VALUES {marks(width, len(FRESH))}) "
+                f"WHERE {aor} IS NOT 0 AND (SELECT data_version FROM pragma_data_version) = ? "
                 f"AND NOT EXISTS (SELECT 1 FROM {self.table}_ended WHERE hash IN {marks(1, width)})"
             )
         return sql

@@ -167,7 +167,7 @@ class InlineWriter(StoreWriter):
         try:
             while self._collected:
                 jobs, self._collected = self._collected, []
-                for done, result in self._transactions.execute([job for job in jobs if not job.is_withdrawn]):
+                for done, result in self._transactions.execute(jobs):
                     done(result)
         finally:
             self._is_flushing = False
@@ -178,8 +178,7 @@ class InlineWriter(StoreWriter):
 
     def withdraw(self, job: Job) -> bool:
         """Not flushed yet."""
-        job.is_withdrawn = job in self._collected
-        return job.is_withdrawn
+        return _is_removed(job, self._collected)
 
     def close(self) -> None:
         """Nothing waits longer than a flush."""
@@ -210,9 +209,7 @@ class Writer(StoreWriter):
     def withdraw(self, job: Job) -> bool:
         """Under the lock: taken or withdrawn, never both."""
         with self._lock:
-            if not job.is_taken:
-                job.is_withdrawn = True
-            return job.is_withdrawn
+            return _is_removed(job, self._collected) or _is_removed(job, self._queue)
 
     def close(self) -> None:
         """Commit what waits and end the thread."""
@@ -237,13 +234,16 @@ class Writer(StoreWriter):
 
     def _take(self) -> list[Job]:
         """All that waits, at most MAX_BATCH; empty when closing and nothing is left."""
-        taken: list[Job] = []
+        queue = self._queue
         with self._lock:
-            while not self._queue and not self._is_closing:
+            while not queue and not self._is_closing:
                 self._wake.wait()
-            while self._queue and len(taken) < MAX_BATCH:
-                job = self._queue.popleft()
-                if not job.is_withdrawn:
-                    job.is_taken = True
-                    taken.append(job)
-        return taken
+            return [queue.popleft() for _ in range(min(len(queue), MAX_BATCH))]
+
+
+def _is_removed(job: Job, waiting: list[Job] | deque[Job]) -> bool:
+    """Late rows are few, and the late ones wait in front."""
+    if job not in waiting:
+        return False
+    waiting.remove(job)
+    return True
