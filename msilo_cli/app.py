@@ -8,6 +8,7 @@ import typer
 from msilo_cli.commands import (
     daemon_cmds,
     db_cmds,
+    exchange_cmds,
     inject_cmd,
     list_cmd,
     purge_cmd,
@@ -69,6 +70,8 @@ app.command("requeue")(state_cmds.requeue)
 app.command("purge")(purge_cmd.purge)
 app.command("bindings")(daemon_cmds.bindings)
 app.command("status")(daemon_cmds.status)
+app.command("export")(exchange_cmds.export)
+app.command("import")(exchange_cmds.import_)
 app.command("pause")(state_cmds.pause)
 app.command("resume")(state_cmds.resume)
 app.add_typer(db_cmds.app, name="db")

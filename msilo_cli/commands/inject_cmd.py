@@ -132,7 +132,7 @@ def run(session: Session, aor: str, request: Request, due_at: float | None = Non
 
 
 def _insert(session: Session, message: StoredMessage) -> int:
-    result = session.queue.insert(message, Limits.of(session.settings.config.silo))
+    (result,) = session.queue.insert([message], Limits.of(session.settings.config.silo))
     if isinstance(result, OverQuota):
         raise Refused(f"not taken: {result.limit} ({result.messages} messages, {result.bytes} bytes)")
     if isinstance(result, Added | Duplicate):

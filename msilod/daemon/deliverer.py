@@ -172,6 +172,7 @@ class Deliverer:
             self._occupy(row, key)
         memory = self.schedule.memory(row.aor)
         remember(memory, row.id, ends, self.policy.retry, self.clock.wall())
+        self.historian.failed_online(row, ends)
         tried = {contact_key(end.binding) for end in ends if end.binding is not None}
         fresh = [binding for binding in self.usable(row.aor) if contact_key(binding) not in tried]
         if fresh:

@@ -3,13 +3,19 @@
 Rule: a delivery's own 2xx is no entry here: the writer makes it of the row's end, in the same statement for all.
 """
 
+from collections.abc import Sequence
+from typing import Final
+
 from msilod.daemon.clock import Clock
 from msilod.silo.contact import Contact
 from msilod.silo.hand import phrase
 from msilod.silo.history import Event, HistoryEntry
+from msilod.silo.online import OnlineEnd
 from msilod.silo.stored_message import StoredMessage
 from msilod.silo.verdicts import SILENCE, Why
 from msilod.store.writer import StoreWriter
+
+_WITHOUT_ANSWER: Final = dict(SILENCE.values())
 
 
 class Historian:
@@ -27,6 +33,13 @@ class Historian:
         """An attempt was not answered."""
         status, text = SILENCE[why]
         self._note(row, Event.FAILED, status, text, contact.binding.contact)
+
+    def failed_online(self, row: StoredMessage, ends: Sequence[OnlineEnd]) -> None:
+        """What came before the row: the attempts while its sender waited."""
+        for end in ends:
+            if end.binding is not None:
+                text = _WITHOUT_ANSWER[end.status] if end.was_silent else phrase(end.status)
+                self._note(row, Event.FAILED, end.status, text, end.binding.contact)
 
     def rejected(self, row: StoredMessage, status: int, reason: str) -> None:
         """It is never sent again."""

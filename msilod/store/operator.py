@@ -70,12 +70,13 @@ _HOLD: Final = _Change(
     "state = 'held', held_at = ?",
     lambda wall: (wall,),
 )
-# The life of a scheduled row begins when it is due, so that only what it was held beyond that is added.
+# The life of a scheduled row begins when it is due, so that only what it was held beyond that is added. What was
+# imported as held has been so for ever.
 _RELEASE: Final = _Change(
     "state = 'held'",
     Event.RELEASED,
     "state = CASE WHEN due_at > ? THEN 'scheduled' ELSE 'waiting' END, next_attempt_at = NULL, "
-    "expires_at = expires_at + max(0, ? - max(held_at, coalesce(due_at, held_at))), held_at = NULL",
+    "expires_at = expires_at + max(0, ? - max(coalesce(held_at, received_at), coalesce(due_at, 0))), held_at = NULL",
     lambda wall: (wall, wall),
 )
 _REQUEUE: Final = _Change(

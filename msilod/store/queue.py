@@ -129,16 +129,18 @@ class Queue:
             ).fetchone()
         return int(row[0]), int(row[1]), int(row[2])
 
-    def insert(self, message: StoredMessage, limits: Limits) -> AddResult:
-        """Put a row in, under the same checks as the daemon's writer."""
+    def insert(self, messages: Sequence[StoredMessage], limits: Limits) -> list[AddResult]:
+        """Put rows in, in one transaction, under the same checks as the daemon's writer; a result for each."""
         holdings = Holdings(self._statements, limits)
         quota = Quota(self.path, self.table, limits)
         transactions = Transactions(self._db, self._statements, holdings, quota, self._history)
         results: list[AddResult] = []
         with translated(self.path):
-            for done, result in transactions.execute([AddJob(message, results.append)]):
+            for done, result in transactions.execute(
+                [AddJob(message, results.append) for message in messages]
+            ):
                 done(result)
-        return results[0]
+        return results
 
     def operator(self, actor: str) -> Operator:
         """Changes in the name of `actor`."""

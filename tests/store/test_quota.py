@@ -27,7 +27,7 @@ def insert(folder: Path, number: int, limits: Limits, **changes: Any) -> object:
     """As the command line does."""
     queue = Queue(folder / "silo.db", "silo")
     try:
-        return queue.insert(row(number, **changes), limits)
+        return queue.insert([row(number, **changes)], limits)[0]
     finally:
         queue.close()
 

@@ -106,7 +106,7 @@ def test_a_copy_of_what_another_has_just_committed_is_seen(tmp_path: Path) -> No
     silo = open_silo(tmp_path)
     add(silo, row(1))
     other = Queue(tmp_path / "silo.db", "silo")
-    assert other.insert(row(2), Limits(10, 1000)) == Added(2)
+    assert other.insert([row(2)], Limits(10, 1000)) == [Added(2)]
     assert add(silo, row(2), row(3)) == [Duplicate(2, False), Added(3)]
     other.close()
     silo.close()

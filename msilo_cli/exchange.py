@@ -1,0 +1,196 @@
+"""A message as a line of an export, and back: nothing of it is lost on the way (law 5).
+
+Rules: the members are those of `list --json`, more of them, and `NAME_b64` beside each that is not UTF-8. A file is
+untrusted input: what an import makes of a line is checked as strictly as what comes by SIP; what would make two
+header lines of one is refused.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from msilo_cli.message_view import record
+from msilod.errors import SipError
+from msilod.silo.acceptance import NEVER_SENT, duplicate_hash
+from msilod.silo.stored_message import State, StoredMessage
+from msilod.sip.grammar import WSP
+from msilod.sip.headers import Headers, canonical
+from msilod.sip.message import Request
+from msilod.sip.uri import SipUri
+
+# A body of a megabyte in base64 and its head.
+MAX_LINE: Final = 4_000_000
+MAX_HEADERS: Final = 16_384
+_BYTES: Final = ("request_uri", "from_header", "to_header", "call_id", "content_type", "headers")
+_MEMBERS: Final = {"from_header": "from", "to_header": "to"}
+_STATES: Final = frozenset(str(state) for state in State)
+
+
+class BadLine(ValueError):
+    """What is wrong with a line of an import."""
+
+
+def exported(message: StoredMessage) -> dict[str, Any]:
+    """The JSON object of a message, whole."""
+    shown = record(message)
+    for column in _BYTES:
+        value: bytes = getattr(message, column)
+        try:
+            value.decode("utf-8")
+        except UnicodeDecodeError:
+            shown[f"{_MEMBERS.get(column, column)}_b64"] = base64.b64encode(value).decode("ascii")
+    shown["cseq"] = message.cseq
+    shown["next_hop"] = message.next_hop
+    shown["delivery_call_id"] = message.delivery_call_id.decode("ascii", "replace")
+    return shown
+
+
+def imported(
+    line: bytes, canonical_aor: Callable[[str], str], now: float, expire_time: float, max_body: int
+) -> StoredMessage:
+    """The row that a line stands for; times that it does not say are those of a message that comes now.
+
+    Raises BadLine.
+    """
+    try:
+        shown = msgspec.json.decode(line, type=dict[str, Any])
+        aor = canonical_aor(_text(shown, "aor"))
+        if "*" in aor:
+            raise BadLine(f"{aor} is a pattern, not a recipient")
+        request = _request(shown, aor)
+        author = request.from_
+    except (msgspec.DecodeError, ValueError, SipError) as error:
+        raise BadLine(str(error)) from error
+    body = _value(shown, "body")
+    if len(body) > max_body:
+        raise BadLine(f"its body has {len(body)} bytes, at most {max_body} are kept")
+    received = {name: value.strip(WSP) for name, value in request.received.items()}
+    content_type = received[b"content-type"]
+    received_at = _time(shown, "received_at") or now
+    due_at = _time(shown, "due_at")
+    message = StoredMessage(
+        aor=aor,
+        sender=_sender(author.uri),
+        hash=duplicate_hash(request.call_id, request.cseq, author.tag, aor, content_type, body),
+        request_uri=request.uri,
+        from_header=received[b"from"],
+        to_header=received[b"to"],
+        call_id=request.call_id,
+        cseq=request.cseq,
+        content_type=content_type,
+        headers=_headers(shown),
+        body=body,
+        received_at=received_at,
+        expires_at=_time(shown, "expires_at") or (due_at or received_at) + expire_time,
+    )
+    _take_state(message, shown, due_at, now)
+    return message
+
+
+def _request(shown: dict[str, Any], aor: str) -> Request:
+    """The head, through the parser's own classes, so that nothing stands in it that could not have come by SIP."""
+    fields = Headers()
+    for name, member in (
+        (b"From", "from"),
+        (b"To", "to"),
+        (b"Call-ID", "call_id"),
+        (b"Content-Type", "content_type"),
+    ):
+        value = _value(shown, member)
+        if not value and member in ("from", "call_id"):
+            raise BadLine(f"it has no {member}")
+        fields.add(name, value or (f"<sip:{aor}>".encode() if member == "to" else b""))
+    uri = _value(shown, "request_uri") or f"sip:{aor}".encode()
+    if any(byte <= 0x20 for byte in uri):
+        raise BadLine("its request_uri has a blank")
+    return Request(
+        b"MESSAGE", uri, fields, b"", cseq=_number(shown, "cseq", 1), call_id=_value(shown, "call_id")
+    )
+
+
+def _headers(shown: dict[str, Any]) -> bytes:
+    """The kept lines, each one line and one that may be kept."""
+    if "headers_b64" in shown:
+        lines = _value(shown, "headers").split(b"\r\n")
+    else:
+        lines = [str(text).encode() for text in shown.get("headers") or []]
+    kept = [line for line in lines if line]
+    for line in kept:
+        name, colon, _ = line.partition(b":")
+        if not colon or not name.strip() or set(line) & set(b"\r\n\0"):
+            raise BadLine(f"{line[:40]!r} is no header field")
+        if canonical(name.strip()) in NEVER_SENT:
+            raise BadLine(f"{name[:40]!r} is no header field that is kept")
+    joined = b"".join(line + b"\r\n" for line in kept)
+    if len(joined) > MAX_HEADERS:
+        raise BadLine("its header fields are too long")
+    return joined
+
+
+def _take_state(message: StoredMessage, shown: dict[str, Any], due_at: float | None, now: float) -> None:
+    state = shown.get("state") or State.WAITING
+    if state not in _STATES:
+        raise BadLine(f"{state!r} is no state of a message in the silo")
+    message.due_at = due_at
+    message.attempts = _number(shown, "attempts", 0)
+    message.next_attempt_at = _time(shown, "next_attempt_at")
+    message.last_status = _number(shown, "last_status", 0) or None
+    message.last_reason = str(shown.get("last_reason") or "")
+    message.next_hop = str(shown.get("next_hop") or "")
+    message.delivery_call_id = str(shown.get("delivery_call_id") or "").encode("ascii", "replace")
+    # What was on the wire there is not on the wire here.
+    message.state = State.WAITING if state == State.SENDING else State(state)
+    if message.state is State.SCHEDULED and (due_at is None or due_at <= now):
+        message.state = State.WAITING
+
+
+def _sender(uri: bytes) -> str:
+    try:
+        return SipUri.parse(uri).aor()
+    except SipError:
+        return uri.decode("ascii", "backslashreplace")
+
+
+def _text(shown: dict[str, Any], name: str) -> str:
+    value = shown.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadLine(f"it has no {name}")
+    return value
+
+
+def _value(shown: dict[str, Any], name: str) -> bytes:
+    """A member's bytes, "" when it is not there."""
+    coded = shown.get(f"{name}_b64")
+    if coded is not None:
+        try:
+            return base64.b64decode(str(coded), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise BadLine(f"its {name}_b64 is not base64") from error
+    value = shown.get(name)
+    return value.encode() if isinstance(value, str) else b""
+
+
+def _number(shown: dict[str, Any], name: str, default: int) -> int:
+    value = shown.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int) or not 0 <= value < 2**31:
+        raise BadLine(f"its {name} is no number")
+    return value
+
+
+def _time(shown: dict[str, Any], name: str) -> float | None:
+    value = shown.get(name)
+    if value is None:
+        return None
+    try:
+        at = datetime.fromisoformat(str(value))
+        if at.tzinfo is None:
+            raise ValueError
+        return at.timestamp()
+    except (ValueError, OverflowError) as error:
+        raise BadLine(f"its {name} is no time with an offset") from error
