@@ -5,6 +5,7 @@ For a MESSAGE the policy says Store, and the decision table (checklist §3.4) wh
 that is still alive then is the row's attempt: its late 2xx ends the row, its late 6xx rejects it (law 2).
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from msilod.daemon.forwarder import Fork
@@ -19,11 +20,29 @@ from msilod.silo.verdicts import Outcome, combine
 
 if TYPE_CHECKING:
     from msilod.daemon.server import Server
-    from msilod.daemon.transaction_user import Incoming
+    from msilod.daemon.transaction_user import Incoming, TransactionUserService
 
 
 # How often a policy may send one request on before that is a loop.
 MAX_RELAYS: Final = 8
+
+
+def call_failed(
+    user: "TransactionUserService",
+    incoming: "Incoming",
+    status: int,
+    give_best: Callable[[float], None],
+    now: float,
+) -> None:
+    """The failure route of an INVITE: it may be sent on, or be answered in other words."""
+    try:
+        action = user.policy.failure_route(incoming, status)
+        if isinstance(action, Break) or (isinstance(action, Relay) and incoming.relays >= MAX_RELAYS):
+            give_best(now)
+        else:
+            user.act(incoming, action, now)
+    except SipError as error:
+        incoming.transaction.respond(error.status, now, headers=error.headers)
 
 
 class FailureRoute:

@@ -23,17 +23,19 @@ if TYPE_CHECKING:
     from msilod.daemon.forwarder import Forwarder
 
 Reach = Callable[[SipUri], Sequence[Target]]
+OnCallFailure = Callable[[int, Callable[[float], None], float], None]
 
 
 class InviteFork:
     """One INVITE on its way to the targets of `groups`; `rings_until` is Timer C by branch.
 
     `reach` gives the targets of a URI from a redirection, none for what may not be reached from here.
+    `on_failure(status, give_best, now)` is called once when no branch took it and the caller still waits.
     """
 
     __slots__ = (
         "_branches", "_groups", "_reach", "_rings_until", "_transactions", "breadth", "context", "forwarder",
-        "server",
+        "on_failure", "server",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +57,7 @@ class InviteFork:
         self._branches: dict[ClientTransaction, Target] = {}
         self._transactions: dict[Target, ClientTransaction] = {}
         self._rings_until: dict[Target, float] = {}
+        self.on_failure: OnCallFailure | None = None
 
     # --- branches ------------------------------------------------------------------------------------
 
@@ -154,10 +157,9 @@ class InviteFork:
         self._rings_until.pop(target, None)
 
     def _do(self, step: Step[Target], now: float) -> None:
-        if step.forward is not None:
-            self.server.forward(step.forward, now)
-        if step.answer:
-            self.server.respond(step.answer, now)
+        status = self._failed_with(step) if self.on_failure is not None else 0
+        if not status:
+            self._answer(step, now)
         for target in step.cancel:
             if target in self._transactions:
                 self.forwarder.layer.cancel(self._transactions[target], now)
@@ -170,3 +172,18 @@ class InviteFork:
             # Transactions know us as their owner: a ring would be the collector's.
             self._branches.clear()
             self._transactions.clear()
+        if status and self.on_failure is not None:
+            self.on_failure(status, partial(self._answer, step), now)
+
+    def _failed_with(self, step: Step[Target]) -> int:
+        """The status that the caller would hear now; 0 when it is no failure, or when he has cancelled."""
+        if not step.is_over or self.context.is_cancelled:
+            return 0
+        status = step.forward.status if step.forward is not None else step.answer
+        return status if status >= 300 else 0
+
+    def _answer(self, step: Step[Target], now: float) -> None:
+        if step.forward is not None:
+            self.server.forward(step.forward, now)
+        if step.answer:
+            self.server.respond(step.answer, now)

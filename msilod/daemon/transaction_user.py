@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from msilod.daemon.failure_route import MAX_RELAYS, FailureRoute
+from msilod.daemon.failure_route import MAX_RELAYS, FailureRoute, call_failed
 from msilod.daemon.forwarder import Fork
 from msilod.daemon.log import get_log
 from msilod.daemon.myself import Named
@@ -276,7 +276,9 @@ class TransactionUserService:
             self._nobody_there(incoming, action, now)
             return
         fork = server.forwarder.relay(transaction, targets, incoming.aor, server.targets.reach)
-        if isinstance(fork, Fork) and action.on_failure:
+        if not isinstance(fork, Fork):
+            fork.on_failure = partial(call_failed, self, incoming) if action.on_failure else None
+        elif action.on_failure:
             binding = targets[0].binding
             failure = FailureRoute(server, self.policy, incoming, binding.aor if binding is not None else "")
             fork.on_failure, fork.on_late, fork.on_taken = failure.failed, failure.late, failure.taken

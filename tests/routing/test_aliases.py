@@ -1,10 +1,13 @@
 """Aliases: the names of a mailbox by pattern, and patterns that a sender cannot use against us."""
 
 import time
+from pathlib import Path
 
 import pytest
 
+from msilod.errors import ConfigError
 from msilod.routing.aliases import MAX_NAME, MAX_RULES, Aliases, alias_problems
+from msilod.settings import read
 
 DIAL_PLAN = {
     r"00(\d{8,15})": r"+\1",
@@ -110,3 +113,11 @@ def test_no_name_takes_long(pattern: str) -> None:
     assert aliases.resolve("1" * (MAX_NAME - 7) + "@h.test")
     assert aliases.resolve("1" * 60_000 + "@h.test")
     assert time.process_time() - begun < 0.5
+
+
+def test_a_bad_rule_in_the_file_is_told_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "msilod.toml"
+    file.write_text("domains = [\"example.test\"]\n\n[aliases]\n'00(\\d+)' = '+\\1'\n\"(a+)+\" = 'x'\n")
+    with pytest.raises(ConfigError) as caught:
+        read(file)
+    assert str(caught.value).startswith(f"{file}: line 5: aliases.(a+)+: repeats a group")

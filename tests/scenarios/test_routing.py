@@ -26,6 +26,8 @@ from msilod.routing import Break, Drop, Dump, Relay, Reply, Save, Store, default
 
 def route(request):
     user = request.uri.user
+    if request.method == b"INVITE":
+        return Relay(on_failure=True)
     if request.method != b"MESSAGE":
         return default.route(request)
     if user == "closed":
@@ -50,6 +52,8 @@ def route(request):
 
 
 def failure_route(request, status):
+    if request.method == b"INVITE" and status == 404:
+        return Reply(480, "Nobody home")
     if request.uri.user == "second":
         return Relay(uri="sip:bob@example.test")
     if request.to.user == "team":
@@ -126,6 +130,29 @@ def test_the_failure_route_may_send_on(daemon: Daemon, alice: Phone) -> None:
         assert bob.take().body == b"on"
         assert alice.response().status == 200
     assert daemon.rows() == []
+
+
+def _invite(phone: Phone, user: str) -> bytes:
+    head = phone.head("INVITE", f"sip:{user}@example.test", f"sip:{user}@example.test", f"call-{user}@a", 1)
+    return f"{head}Contact: <{phone.contact}>\r\nContent-Length: 0\r\n\r\n".encode()
+
+
+def test_a_call_has_its_failure_route_as_well(daemon: Daemon, alice: Phone) -> None:
+    with Phone("second", daemon.address) as second, Phone("bob", daemon.address) as bob:
+        second.register()
+        bob.register()
+        alice.send(_invite(alice, "second"))
+        second.answer(second.request(b"INVITE"), 486)
+        second.request(b"ACK")
+        bob.answer(bob.request(b"INVITE"), 200, ((b"Contact", bob.contact.encode()),))
+        assert [alice.response().status for _ in range(2)] == [100, 200]
+
+
+def test_a_calls_failure_route_may_answer_in_its_own_words(alice: Phone) -> None:
+    alice.send(_invite(alice, "nobody"))
+    answer = alice.response()
+    answer = alice.response() if answer.status == 100 else answer
+    assert (answer.status, answer.reason) == (480, b"Nobody home")
 
 
 def test_store_under_another_uri_and_by_to_only(daemon: Daemon, alice: Phone) -> None:
