@@ -95,3 +95,7 @@ def test_one_border_for_foreign_errors(text: str, kind: type[Exception]) -> None
     assert type(made) is kind
     assert "x.db" in str(made)
     assert "\n" not in str(made)
+
+
+def test_every_file_has_a_number_of_its_own_and_none_is_missing() -> None:
+    assert [number for number, _, _ in migrations()] == list(range(1, len(migrations()) + 1))
