@@ -20,6 +20,7 @@ class Counters:
     relayed_requests: int = 0
     registrations: int = 0
     notices: int = 0
+    receipts: int = 0
     challenges: int = 0
     authenticated_requests: int = 0
     wrong_passwords: int = 0

@@ -22,6 +22,7 @@ from msilod.daemon.mail import MailMemory
 from msilod.daemon.outgoing import request_for, size_of, target_of
 from msilod.daemon.paths import Paths
 from msilod.daemon.pauses import Pauses
+from msilod.daemon.usable import Usable
 from msilod.daemon.watchers import Watchers
 from msilod.errors import MsilodError, StoreError
 from msilod.proxy.forwarding import DELIVERY, branch_for
@@ -45,7 +46,8 @@ class Deliverer:
     """Drives the runs. `live` are branches of online MESSAGEs that still occupy a contact.
 
     `unseen` are the runs to an AOR itself, by a next hop, with the contact that stands for it; `on_unseen` is told
-    of who is registered nowhere when his back-off ends (daemon/probes.py).
+    of who is registered nowhere when his back-off ends (daemon/probes.py); `tell_sender(row, reason, now)` of each
+    row that is given up for good.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Deliverer:
     ) -> None:
         self.policy = policy
         self.schedule = DeliverySchedule()
+        self.usable = Usable(location, self.schedule, clock)
         self.layer = layer
         self.paths = paths
         self.writer = writer
@@ -79,19 +82,20 @@ class Deliverer:
         self.historian = Historian(writer, clock)
         self.unseen: dict[str, ContactKey] = {}
         self.on_unseen: Callable[[str, float], None] = _nothing
+        self.tell_sender: Callable[[StoredMessage, str, float], None] = lambda row, reason, now: None
 
     # --- what begins a run ---------------------------------------------------------------------------
 
     def registered(self, aor: str, contacts: Iterable[Binding], now: float) -> None:
         """m_dump(): the rows go to the contacts of that REGISTER, if they take MESSAGEs."""
         if self.mail.may_have(aor):
-            usable = self._not_out(aor, contacts)
+            usable = self.usable.among(aor, contacts)
             if usable:
-                self.offer(aor, usable, now, self.usable(aor))
+                self.offer(aor, usable, now, self.usable.of(aor))
 
     def wake(self, aor: str, now: float) -> bool:
         """Rows of `aor` are due: try all its usable contacts. False when there are none."""
-        usable = self.usable(aor)
+        usable = self.usable.of(aor)
         if usable or aor in self.unseen:
             self.offer(aor, usable, now)
         return bool(usable)
@@ -101,20 +105,6 @@ class Deliverer:
         for aor in self.schedule.due(self.clock.wall()):
             if not self.wake(aor, now):
                 self.on_unseen(aor, now)
-
-    def usable(self, aor: str) -> list[Binding]:
-        """The contacts of `aor` that a MESSAGE may go to."""
-        return self._not_out(aor, self.location.bindings(aor, self.clock.wall()))
-
-    def _not_out(self, aor: str, contacts: Iterable[Binding]) -> list[Binding]:
-        return self.without_out(aor, [binding for binding in contacts if binding.takes_messages])
-
-    def without_out(self, aor: str, contacts: list[Binding]) -> list[Binding]:
-        """Those that have not said that they take no MESSAGE."""
-        memory = self.schedule.known(aor)
-        if memory is None:
-            return contacts
-        return [binding for binding in contacts if not memory.contacts.is_out(binding)]
 
     def offer(
         self,
@@ -174,7 +164,7 @@ class Deliverer:
         remember(memory, row.id, ends, self.policy.retry, self.clock.wall())
         self.historian.failed_online(row, ends)
         tried = {contact_key(end.binding) for end in ends if end.binding is not None}
-        fresh = [binding for binding in self.usable(row.aor) if contact_key(binding) not in tried]
+        fresh = [binding for binding in self.usable.of(row.aor) if contact_key(binding) not in tried]
         if fresh:
             self.offer(row.aor, fresh, now)
         elif row.aor not in self.runs and row.next_attempt_at is not None:
@@ -194,10 +184,8 @@ class Deliverer:
 
     def rejected_late(self, row: StoredMessage, status: int, now: float) -> None:
         """A live branch brought a 6xx: reached and refused."""
-        self.counters.rejected_messages += 1
         self._ended_elsewhere(row, now)
-        self.writer.reject(row.id, status, "refused", row.attempts)
-        self.historian.rejected(row, status, "refused")
+        self._rejected(row, status, phrase(status), now)
 
     def _ended_elsewhere(self, row: StoredMessage, now: float) -> None:
         """A run that has the row in hand, or is just claiming it, must not send it again."""
@@ -225,7 +213,7 @@ class Deliverer:
         run = self.runs.get(binding.aor)
         if run is not None:
             self._perform(run, run.withdraw(contact_key(binding), self.clock.wall()), now)
-        elif not self.usable(binding.aor):
+        elif not self.usable.of(binding.aor):
             self.schedule.forget(binding.aor)
 
     # --- what an operator wants (daemon/intervention.py) ---------------------------------------------
@@ -304,6 +292,7 @@ class Deliverer:
         row = step.row
         if step.how == Ending.EXPIRED:
             self.counters.expired_messages += 1
+            self.tell_sender(row, "expired", now)
         else:
             self.counters.dumped_messages += 1
         self.watchers.tell(run.aor, row, str(step.how), step.status, None)
@@ -329,10 +318,14 @@ class Deliverer:
         self._perform(run, run.settled(row_id, error is None, self.clock.wall()), self.clock.now())
 
     def _reject(self, run: DeliveryRun, step: Reject, now: float) -> None:
-        self.counters.rejected_messages += 1
         self.watchers.tell(run.aor, step.row, "rejected", step.status, None)
-        self.writer.reject(step.row.id, step.status, step.reason, step.row.attempts)
-        self.historian.rejected(step.row, step.status, step.reason)
+        self._rejected(step.row, step.status, step.reason, now)
+
+    def _rejected(self, row: StoredMessage, status: int, reason: str, now: float) -> None:
+        self.counters.rejected_messages += 1
+        self.writer.reject(row.id, status, reason, row.attempts)
+        self.historian.rejected(row, status, reason)
+        self.tell_sender(row, f"{status} {reason}", now)
 
     def _postpone(self, run: DeliveryRun, step: Postpone, now: float) -> None:
         self.counters.failed_messages += sum(1 for row in step.rows if step.status is not None)

@@ -21,6 +21,7 @@ from msilod.daemon.registrar_service import RegistrarService
 from msilod.daemon.silo_service import SiloService
 from msilod.errors import StoreError
 from msilod.registrar.location import LocationService
+from msilod.silo.stored_message import State
 from msilod.store.foreign import Foreign
 from msilod.store.sweep import Cleaned
 from msilod.store.writer import BindingChanges, StoreWriter
@@ -134,6 +135,9 @@ class Housekeeping:
         if isinstance(done, StoreError):
             get_log().error("expired rows could not be removed", reason=str(done))
             return
-        self.counters.expired_messages += done.expired
+        self.counters.expired_messages += len(done.expired)
+        for row in done.expired:
+            if row.state not in (State.REJECTED, State.HANDED):
+                self.deliverer.tell_sender(row, "expired", self.clock.now())
         if done.has_more:
             self._clean()

@@ -70,7 +70,7 @@ class Probes:
 
         By that hop, or by the one that rows have.
         """
-        usable = self.deliverer.usable(aor)
+        usable = self.deliverer.usable.of(aor)
         if usable:
             by_hop = [replace(binding, next_hop=next_hop) for binding in usable] if next_hop else usable
             self.deliverer.offer(aor, by_hop, now)

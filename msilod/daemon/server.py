@@ -29,6 +29,7 @@ from msilod.daemon.notices import Notices
 from msilod.daemon.paths import Paths
 from msilod.daemon.policies import auth_policy, registrar_policy, silo_policy
 from msilod.daemon.probes import Probes
+from msilod.daemon.receipts import Receipts
 from msilod.daemon.registrar_service import RegistrarService
 from msilod.daemon.replies import Replies, answering
 from msilod.daemon.silo_service import SiloService
@@ -43,6 +44,7 @@ from msilod.registrar.location import LocationService
 from msilod.routing import default
 from msilod.routing.aliases import Aliases
 from msilod.routing.policy import Policy
+from msilod.silo.stored_message import StoredMessage
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, build_response
 from msilod.sip.parser import parse
@@ -125,7 +127,9 @@ class Server:
             policy, writer, self.myself, self.gate.is_known, clock, self.counters, self.deliverer.stored
         )
         self.notices = Notices(self, policy, random_token)
-        self.silo.observers.append(self.notices.stored)
+        self.receipts = Receipts(self, policy, random_token)
+        self.silo.observers += [self.notices.stored, self.receipts.stored]
+        self.deliverer.tell_sender = self._tell_sender
         self.registrar = RegistrarService(
             registrar_policy(config), self.location, writer, self.myself, clock, self.counters
         )
@@ -166,6 +170,10 @@ class Server:
             config.proxy.fr_inv_timer,
             config.proxy.max_forwards,
         )
+
+    def _tell_sender(self, row: StoredMessage, reason: str, now: float) -> None:
+        self.notices.failed(row, reason, now)
+        self.receipts.failed(row, reason, now)
 
     # --- bytes in ------------------------------------------------------------------------------------
 
@@ -242,6 +250,7 @@ class Server:
         policy = silo_policy(config)
         self.silo.policy = self.deliverer.policy = policy
         self.notices.configure(policy)
+        self.receipts.policy = policy
         self.registrar.configure(registrar_policy(config))
         self.store.configure(Limits.of(config.silo), config.silo.history)
         self.ask.configure(config.proxy.nameservers)

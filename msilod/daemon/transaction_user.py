@@ -189,7 +189,7 @@ class TransactionUserService:
         server = self.server
         bindings = server.location.bindings(aor, server.clock.wall()) if aor else []
         if bindings and method == b"MESSAGE":
-            bindings = server.deliverer.without_out(aor, bindings)
+            bindings = server.deliverer.usable.not_out(aor, bindings)
         return bindings
 
     # --- the actions ---------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 Here: who the recipient is and what of a request is kept (`acceptance`), what goes out on delivery
 (`delivery`), what each status of a device means (`verdicts`), one recipient's delivery run (`run`, in the
 words of `steps` and `contact`), what is remembered between runs (`memory`), which runs go now (`schedule`),
-and the "user is offline" notice (`notice`).
+what an online attempt says of the queue (`online`), what is never kept (`content`, `cpim`), and what senders are
+told: notices (`notice`) and receipts (`imdn`). What old phones want is in `old_phones`.
 
 Never here: sockets, SQL, clocks, randomness, tasks. Times are wall seconds (UTC) in the whole room, because
 rows outlive the process; the daemon carries out what this room decides.

@@ -4,9 +4,11 @@ Rules: each call is a small piece on an index, inside a transaction of the write
 """
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from msilod.silo.stored_message import StoredMessage
 from msilod.store.history import History
 from msilod.store.holdings import Holdings
 from msilod.store.jobs import EndJob
@@ -20,9 +22,12 @@ FORGOTTEN_PER_ROW: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """How many rows expired, and whether another piece is to be had at once."""
+    """The rows that expired, and whether another piece is to be had at once.
 
-    expired: int
+    Of their bodies only those of `message/*` are here: their senders may have asked to be told (RFC 5438).
+    """
+
+    expired: Sequence[StoredMessage]
     has_more: bool
 
 
@@ -47,7 +52,7 @@ class Sweep:
     def clean(self, db: sqlite3.Connection, wall: float, limit: int) -> Cleaned:
         """Remove up to `limit` expired rows, and a piece of what is old enough to be forgotten."""
         gone = self.statements.clean(db, wall, limit)
-        ended = [EndJob(id, hash, aor, "expired", None, wall, None) for id, hash, aor in gone]
+        ended = [EndJob(row.id, row.hash, row.aor, "expired", None, wall, None) for row in gone]
         self.statements.end(db, ended)
         self.history.ended(db, ended)
         for job in ended:
@@ -56,4 +61,4 @@ class Sweep:
         hashes = self.statements.forget_ended(db, wall - ENDED_KEPT, piece)
         entries = self.history.forget(db, wall - self.history.kept, piece)
         db.execute(self._forget_hours, (wall // 3600 - 1,))
-        return Cleaned(len(gone), len(gone) >= limit or hashes >= piece or entries >= piece)
+        return Cleaned(gone, len(gone) >= limit or hashes >= piece or entries >= piece)

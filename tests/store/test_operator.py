@@ -53,7 +53,7 @@ def test_a_held_row_is_not_claimed_and_does_not_expire(silo: Silo, queue: Queue,
     assert (done.count, done.ids, done.claimed) == (1, {BOB: [1]}, {})
     assert states(queue) == {1: "held", 2: "waiting"}
     assert [message.id for message in claim(silo)] == [2]
-    assert ask(silo, lambda done: silo.writer.clean(WALL + 10**5, 100, done)).expired == 1
+    assert len(ask(silo, lambda done: silo.writer.clean(WALL + 10**5, 100, done)).expired) == 1
     assert states(queue) == {1: "held"}
     assert queue.history(1)[0].actor == "ann"
     assert queue.history(1)[0].event == "held"

@@ -1,0 +1,36 @@
+"""Usable: the contacts of a recipient that a MESSAGE may go to.
+
+Rules: a contact whose registration says that it takes no MESSAGE (methods=, Allow) gets no stored one, as m_dump had
+it; one that has answered so itself (405 and its kind) gets none at all until it registers anew (checklist §3.4).
+"""
+
+from collections.abc import Iterable
+
+from msilod.daemon.clock import Clock
+from msilod.registrar.binding import Binding
+from msilod.registrar.location import LocationService
+from msilod.silo.schedule import DeliverySchedule
+
+
+class Usable:
+    """Asked for each MESSAGE to who is registered: nearly always nothing is remembered of him."""
+
+    def __init__(self, location: LocationService, schedule: DeliverySchedule, clock: Clock) -> None:
+        self.location = location
+        self.schedule = schedule
+        self.clock = clock
+
+    def of(self, aor: str) -> list[Binding]:
+        """All of `aor` that a stored MESSAGE may go to."""
+        return self.among(aor, self.location.bindings(aor, self.clock.wall()))
+
+    def among(self, aor: str, contacts: Iterable[Binding]) -> list[Binding]:
+        """Those of `contacts` that a stored MESSAGE may go to."""
+        return self.not_out(aor, [binding for binding in contacts if binding.takes_messages])
+
+    def not_out(self, aor: str, contacts: list[Binding]) -> list[Binding]:
+        """Those that have not answered that they take no MESSAGE."""
+        memory = self.schedule.known(aor)
+        if memory is None:
+            return contacts
+        return [binding for binding in contacts if not memory.contacts.is_out(binding)]
