@@ -315,6 +315,11 @@ class Server:
         """ICMP told that a branch has no listener (RFC 3261 §18.4)."""
         self.layer.transport_failed(branch, self.clock.now())
 
+    def broken(self, error: Exception, flow: Flow) -> None:
+        """A connection came upon a fault of ours or of a library's; it ends, and the others go on."""
+        self.counters.internal_errors += 1
+        get_log().error("a connection broke", exc_info=error, flow=repr(flow))
+
     def is_needed(self, flow: Flow) -> bool:
         """A connection that a binding came by is kept, however quiet the phone is."""
         return self.location.has_flow(flow)

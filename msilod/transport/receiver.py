@@ -21,6 +21,9 @@ class Receiver(Protocol):
     def unreachable(self, branch: bytes, host: str, port: int) -> None:
         """ICMP came back for a request of this branch (RFC 3261 §18.4)."""
 
+    def broken(self, error: Exception, flow: Flow) -> None:
+        """Something went wrong that nobody foresaw; the connection is closed after this."""
+
     def closed(self, flow: Flow) -> None:
         """A connection has ended; told once."""
 

@@ -124,6 +124,9 @@ class Connection(ABC):
         try:
             with self._scope:
                 await self._run()
+        except* Exception as errors:
+            # One connection's trouble is nobody else's.
+            self.streams.receiver.broken(errors, self.flow)
         finally:
             self._is_ending = True
             self.streams.forget(self)

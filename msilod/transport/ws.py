@@ -62,7 +62,12 @@ class WsConnection(Connection):
                 if self._ws is not None:
                     await self._read(self._ws)
                 nursery.cancel_scope.cancel()
-        except* (trio_websocket.ConnectionClosed, trio.BrokenResourceError, ProtocolError):
+        except* (
+            trio_websocket.ConnectionClosed,
+            trio.BrokenResourceError,
+            ProtocolError,
+            UnicodeDecodeError,
+        ):
             # The peer's end, or its nonsense: this connection is over, and nothing else.
             pass
         await self._end()

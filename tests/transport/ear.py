@@ -32,6 +32,7 @@ class Ear:
     lost: list[tuple[bytes, str, int]] = field(default_factory=list)
     gone: list[Flow] = field(default_factory=list)
     needed: list[Flow] = field(default_factory=list)
+    faults: list[Exception] = field(default_factory=list)
     transports: Transports | None = None
     changed: trio.Event = field(default_factory=trio.Event)
 
@@ -56,6 +57,10 @@ class Ear:
 
     def unreachable(self, branch: bytes, host: str, port: int) -> None:
         self.lost.append((branch, host, port))
+        self._change()
+
+    def broken(self, error: Exception, flow: Flow) -> None:
+        self.faults.append(error)
         self._change()
 
     def is_needed(self, flow: Flow) -> bool:

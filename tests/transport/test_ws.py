@@ -1,5 +1,6 @@
 """WebSocket on real sockets, plain and secure: T12, T14 (RFC 7118), and peers that abuse it."""
 
+import random
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -119,12 +120,16 @@ async def test_t14_a_foreign_origin_is_refused() -> None:
         OPENING.replace(b"Version: 13", b"Version: 8"),
         OPENING.replace(b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", b""),
         b"GET / HTTP/1.1\r\nX: " + b"y" * 70_000,
+        OPENING.replace(b"Connection: Upgrade", b"Connection: Upgr\xe4de"),
+        OPENING.replace(b"Protocol: sip", b"Protocol: s\xefp"),
+        OPENING.replace(b"GET /any", b"GET /\xff"),
     ],
 )
 async def test_t12_what_is_no_websocket_is_closed_at_once(said: bytes) -> None:
     async with serving(LISTEN) as (transports, ear):
         assert (await refused(transports, said))[:10] in (b"", b"HTTP/1.1 4")
         await ear.until(1, "gone")
+        assert ear.faults == []
         async with browser(transports) as ws:
             await ws.send_message(MESSAGE)
             await ear.until(1)
@@ -241,3 +246,54 @@ async def test_a_browser_that_does_not_read_is_closed() -> None:
         transports.send(b"x" * 32 * 1024 * 1024, ear.received[0][1])
         transports.flush()
         await ear.until(1, "gone")
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_noise_from_many_ends_with_all_of_them_gone(seed: int) -> None:
+    chance = random.Random(seed)
+    limits = Limits(ping=0.3, look=0.02, last_words=0.1)
+
+    def said() -> bytes:
+        kind = chance.choice((0x81, 0x82, 0x01, 0x80, 0x88, 0x89, 0x8A, 0x08))
+        data = bytearray(
+            chance.choice(
+                (OPENING, MESSAGE, frame(MESSAGE), frame(chance.randbytes(chance.randrange(300)), kind))
+            )
+        )
+        for _ in range(chance.randrange(3)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        return bytes(data)
+
+    async with serving(LISTEN, limits=limits) as (transports, ear):
+
+        async def noisy() -> None:
+            async with dialled(transports) as stream:
+                with suppress(trio.BrokenResourceError):
+                    await stream.send_all(OPENING if chance.random() < 0.7 else said())
+                    with trio.move_on_after(0.02):
+                        await stream.receive_some()
+                    for _ in range(chance.randrange(1, 5)):
+                        await stream.send_all(said())
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(40):
+                nursery.start_soon(noisy)
+        await ear.until(40, "gone")
+        assert ear.faults == []
+        async with browser(transports) as ws:
+            await ws.send_message(MESSAGE)
+            await ear.until(len(ear.received) + 1)
+
+
+async def test_a_fault_that_nobody_foresaw_ends_one_connection_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(LISTEN, "tcp:127.0.0.1:0") as (transports, ear):
+        with monkeypatch.context() as patch:
+            patch.setattr(ear, "receive", lambda data, flow: 1 // 0)
+            async with browser(transports) as ws:
+                await ws.send_message(MESSAGE)
+                await ear.until(1, "gone")
+        assert len(ear.faults) == 1
+        assert transports.streams.connections == {}
+        async with browser(transports) as ws:
+            await ws.send_message(MESSAGE)
+            await ear.until(1)
