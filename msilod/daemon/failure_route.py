@@ -8,7 +8,7 @@ that is still alive then is the row's attempt: its late 2xx ends the row, its la
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from msilod.daemon.forwarder import Fork
+from msilod.daemon.fork import Fork
 from msilod.errors import SipError
 from msilod.proxy.target_set import Target
 from msilod.routing.actions import Action, Break, Relay, Store

@@ -1,12 +1,6 @@
-"""Forwarding: one request to its target set, and what the branches' ends mean (RFC 3261 §16.5 to §16.9).
+"""Forwarding: one request to its target set, a client transaction for each branch (RFC 3261 §16.5, §16.6, §16.8).
 
-A MESSAGE to registered contacts is forked to all of them; a branch without a final answer at fr_timer counts
-as failed while its client transaction lives on (the silo decides early, because the sender's Timer F began
-before ours). When nobody took it the failure route decides, and the default policy stores it: the branches
-still alive are then the row's attempt, and a late 2xx ends the row.
-
-Rules: a 2xx goes back at once, and only the first (§16.7 step 5); never a 408 to a non-INVITE (RFC 4320
-§4.2); a transport error counts as a 503 (§16.9).
+Rule: what the branches' ends mean is the fork's to say, fork.py and for an INVITE invite_fork.py.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,23 +8,17 @@ from functools import partial
 from typing import Final
 
 from msilod.daemon.counters import Counters
+from msilod.daemon.fork import Fork
 from msilod.daemon.invite_fork import InviteFork, Reach
 from msilod.daemon.paths import Paths
 from msilod.daemon.trust import Trust
 from msilod.errors import MsilodError, TransportError
 from msilod.proxy.forwarding import branch_for, forward_request, loop_hash, share_of_breadth
 from msilod.proxy.record_route import RecordRoute
-from msilod.proxy.redirection import redirection
-from msilod.proxy.response_context import MAX_TARGETS, best_response
 from msilod.proxy.target_set import Target, q_groups
-from msilod.registrar.binding import Binding
-from msilod.silo.online import OnlineEnd
-from msilod.silo.verdicts import NO_ANSWER, NO_TRANSPORT
 from msilod.sip.flow import Flow
-from msilod.sip.message import Request, Response
+from msilod.sip.message import Request
 from msilod.sip.privacy import guard_identity
-from msilod.sip.retry_after import parse_retry_after
-from msilod.sip.uri import SipUri
 from msilod.transaction.client import ClientOwner, ClientTransaction
 from msilod.transaction.layer import TransactionLayer
 from msilod.transaction.server import ServerTransaction
@@ -40,210 +28,6 @@ _CUT_AT_FR_TIMER: Final = (b"MESSAGE", b"INVITE")
 
 # What answers nothing to four copies in 3.5 s is down: its name's next hop has its turn (RFC 3263 §4.3).
 HOP_LIMIT: Final = 4.0
-
-OnFailure = Callable[["Fork", int, float], None]
-Late = Callable[["Fork", Target, int, float], None]
-
-
-class Fork:
-    """The response context of one forwarded non-INVITE request; owns its client transactions.
-
-    `live` are the branches that were cut at fr_timer and still run; `ends` tells how branches ended.
-    `on_failure(fork, status, now)` is called once when no branch took the request; `on_late(fork, target,
-    status, now)` for each final answer that comes after that (0: the branch ended without one);
-    `on_taken(fork)` once when a branch took it and others had failed before.
-    """
-
-    __slots__ = (
-        "aor", "branches", "breadth", "decided", "ends", "finals", "forwarder", "live", "on_failure", "on_late",
-        "on_taken", "open", "reach", "server", "targets",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        forwarder: "Forwarder",
-        server: ServerTransaction,
-        targets: Sequence[Target],
-        aor: str,
-        breadth: int,
-        reach: Reach,
-    ) -> None:
-        self.breadth = breadth
-        self.reach = reach
-        self.forwarder = forwarder
-        self.server = server
-        self.targets = targets
-        self.aor = aor
-        self.open = len(targets)
-        self.branches: dict[ClientTransaction, Target] = {}
-        self.live: dict[ClientTransaction, Target] = {}
-        self.finals: list[Response] = []
-        self.ends: list[OnlineEnd] = []
-        self.decided = False
-        self.on_failure: OnFailure | None = None
-        self.on_late: Late | None = None
-        self.on_taken: Callable[[Fork], None] | None = None
-
-    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        """A branch answered; provisional answers of a non-INVITE stop here (RFC 4320 §4.1)."""
-        status = response.status
-        if status < 200:
-            return
-        # An ended branch is let go of at once: it knows us as its owner, and a ring would be the collector's.
-        target = self.branches.pop(transaction, None)
-        if status == 503 and target is not None and self._goes_on(target, now):
-            return
-        if self.decided:
-            self._late(transaction, target, status, now)
-        if status < 300:
-            self.decided = True
-            if not self.server.is_answered:
-                self.server.forward(response, now)
-                if self.ends and self.on_taken is not None:
-                    self.on_taken(self)
-            return
-        cut = self.live.pop(transaction, None)
-        if target is None and cut is None:
-            # A hop that another one was tried for.
-            return
-        if status < 400 and target is not None and self._recurse(response, now):
-            return
-        self.finals.append(response)
-        retry_after = parse_retry_after(response.headers.get(b"retry-after"))
-        end = OnlineEnd(status, retry_after, _binding(target or cut))
-        if cut is None:
-            self._branch_failed(end, now)
-        else:
-            # It counts as failed already; what it says now weighs all the same.
-            self.ends.append(end)
-
-    def _recurse(self, response: Response, now: float) -> bool:
-        """§16.7 step 4: the contacts of a 3xx that may be reached from here take the place of who sent it."""
-        if self.decided:
-            return False
-        tried, room = [target.uri for target in self.targets], MAX_TARGETS - len(self.targets)
-        uris, _ = redirection(self.server.request, response, tried, lambda uri: bool(self.reach(uri)), room)
-        found = [target for uri in uris for target in self.reach(SipUri.parse(uri))]
-        if not found:
-            return False
-        for target in found:
-            if target.binding is not None and target.binding.aor != self.aor:
-                # What somebody else's contact answers says nothing of the recipient's.
-                target.binding = None
-        self.targets = [*self.targets, *found]
-        self.open += len(found) - 1
-        for target in found:
-            self._begin_branch(target, now)
-        return True
-
-    def on_limit(self, transaction: ClientTransaction, now: float) -> None:
-        """fr_timer: the branch counts as failed and lives on. Before it the hop's own limit (RFC 3263 §4.3)."""
-        if self.decided:
-            return
-        target = self.branches.pop(transaction)
-        if transaction.is_silent and self._goes_on(target, now):
-            return
-        if self.forwarder.has_time(transaction, now):
-            self.branches[transaction] = target
-            return
-        self.live[transaction] = target
-        self._silent(target, NO_ANSWER, now)
-
-    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
-        """Timer F."""
-        self._ended(transaction, NO_ANSWER, now)
-
-    def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
-        """ICMP, a closed connection: §16.9."""
-        target = self.branches.get(transaction)
-        if target is not None and self._goes_on(target, now):
-            del self.branches[transaction]
-            return
-        self._ended(transaction, NO_TRANSPORT, now)
-
-    def _goes_on(self, target: Target, now: float) -> bool:
-        """The next hop of a name gets a branch of its own (RFC 3263 §4.3)."""
-        if not target.hops or self.decided:
-            return False
-        return self.forwarder.paths.fails_over(
-            target, partial(self._start, target), self.server.request.size, now
-        )
-
-    def _ended(self, transaction: ClientTransaction, status: int, now: float) -> None:
-        target = self.branches.pop(transaction, None)
-        if self.decided or transaction in self.live:
-            self._late(transaction, target, 0, now)
-        elif target is not None:
-            self._silent(target, status, now)
-
-    def _late(self, transaction: ClientTransaction, target: Target | None, status: int, now: float) -> None:
-        target = self.live.pop(transaction, None) or target
-        if self.on_late is not None and target is not None:
-            self.on_late(self, target, status, now)
-
-    def _silent(self, target: Target | None, status: int, now: float) -> None:
-        self._branch_failed(OnlineEnd(status, None, _binding(target), was_silent=True), now)
-
-    def _branch_failed(self, end: OnlineEnd, now: float) -> None:
-        if self.decided:
-            return
-        self.ends.append(end)
-        self.open -= 1
-        if self.open == 0:
-            self.decided = True
-            self._decide(now)
-
-    def _decide(self, now: float) -> None:
-        if self.server.is_answered:
-            return
-        best = best_response(self.finals) if self.finals else None
-        if self.on_failure is not None:
-            self.on_failure(self, best.status if best is not None else NO_ANSWER, now)
-        else:
-            self.give_best(now)
-
-    def give_best(self, now: float) -> None:
-        """Answer upstream with the best response (§16.7 step 6), or 500 when nothing could be sent at all.
-
-        Silence stays silence: RFC 4320 §4.2 forbids the 408.
-        """
-        # A device's own 408 is as good as silence: nobody waits for it any more.
-        finals = [response for response in self.finals if response.status != NO_ANSWER]
-        if finals:
-            self.server.forward(best_response(finals), now)
-        elif any(end.was_silent and end.status == NO_TRANSPORT for end in self.ends):
-            self.server.respond(500, now)
-
-    def begin(self, now: float) -> None:
-        """Send all branches."""
-        for target in self.targets:
-            self._begin_branch(target, now)
-
-    def _begin_branch(self, target: Target, now: float) -> None:
-        paths, size = self.forwarder.paths, self.server.request.size
-        try:
-            flow = paths.flow_to(target, size)
-        except MsilodError:
-            self._start(target, None, now)
-            return
-        if flow is not None:
-            self._start(target, flow, now)
-        else:
-            paths.dial(target, partial(self._start, target), size)
-
-    def _start(self, target: Target, flow: Flow | None, now: float) -> None:
-        if self.decided:
-            # A 2xx came while we dialled: this branch is never begun.
-            return
-        if flow is None:
-            self._silent(target, NO_TRANSPORT, now)
-        else:
-            branch = self.forwarder.send(self, self.server, target, flow, now, self.breadth)
-            self.branches[branch] = target
-
-
-def _binding(target: Target | None) -> Binding | None:
-    return target.binding if target is not None else None
 
 
 class Forwarder:

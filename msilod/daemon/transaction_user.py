@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from msilod.daemon.failure_route import MAX_RELAYS, FailureRoute, call_failed
-from msilod.daemon.forwarder import Fork
+from msilod.daemon.fork import Fork
 from msilod.daemon.log import get_log
 from msilod.daemon.myself import Named
 from msilod.daemon.registrar_service import Registered
