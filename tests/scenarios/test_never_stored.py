@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from msilod.sip.message import Request
+from msilod.sip.message import Request, Response
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import Phone
 
@@ -73,6 +73,14 @@ def returned(hop: Phone, delivery: Request) -> None:
     hop.send(twin.to_bytes())
 
 
+def answer_to(hop: Phone) -> Response:
+    """The next response; the delivery may be sent again meanwhile."""
+    while True:
+        message = hop.receive()
+        if isinstance(message, Response):
+            return message
+
+
 def test_w7_a_delivery_that_comes_back_is_not_stored_again(start_daemon: Callable[..., Daemon]) -> None:
     with Phone("hop", ("127.0.0.1", 9)) as hop:
         daemon = start_daemon(f'[silo]\nnext_hop = "sip:127.0.0.1:{hop.port}"\n')
@@ -83,7 +91,7 @@ def test_w7_a_delivery_that_comes_back_is_not_stored_again(start_daemon: Callabl
             bob.register()
             delivery = hop.request()
             returned(hop, delivery)
-            assert hop.response().status == 480, "neither a 202, which would end the row, nor a second row"
+            assert answer_to(hop).status == 480, "neither a 202, which would end the row, nor a second row"
             hop.answer(delivery, 480)
             assert alice.text("alice").status == 202, "the daemon has handled the answer"
             (after,) = daemon.rows("bob@example.test")
