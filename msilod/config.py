@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 
 from msilod.routing.aliases import alias_problems
 from msilod.sip.headers import KNOWN, canonical
+from msilod.sip.limits import MAX_BODY
 from msilod.sip.uri import SipUri, parse_aor
 from msilod.transport.listen import TRANSPORTS, parse_address
 
@@ -102,7 +103,7 @@ class SiloConfig(Struct, frozen=True, forbid_unknown_fields=True):
     )
     max_messages: Count = 1000
     max_bytes: Count = 10_000_000
-    max_body: Annotated[int, Meta(ge=1, le=1_000_000)] = 65536
+    max_body: Annotated[int, Meta(ge=1, le=MAX_BODY)] = MAX_BODY
     accept_types: list[MediaRange] = field(default_factory=list)
     refuse_types: list[MediaRange] = field(default_factory=list)
     add_date: bool = False

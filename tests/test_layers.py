@@ -24,7 +24,10 @@ MAY_IMPORT = {
         "msilod.config",
     },
     "msilod.transport": {"msilod.sip.framing", "msilod.sip.flow", "msilod.config"},
-    "msilod.config": {"msilod.sip.headers", "msilod.sip.uri", "msilod.transport.listen", "msilod.routing.aliases"},
+    "msilod.config": {
+        "msilod.sip.headers", "msilod.sip.limits", "msilod.sip.uri", "msilod.transport.listen",
+        "msilod.routing.aliases",
+    },
     "msilod.settings": {"msilod.config", "msilod.transport.listen"},
     "msilod.control": set[str](),
     "msilod.daemon": {"msilod"},

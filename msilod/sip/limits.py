@@ -10,7 +10,7 @@ MAX_LINE: Final = 8192
 MAX_FIELDS: Final = 200
 MAX_VIAS: Final = 70
 MAX_URI: Final = 2048
-# A UDP datagram holds no more (RFC 3261 §18.1.1), and a stream gets no more than a datagram could carry.
-MAX_BODY: Final = 65535
+# A UDP datagram holds less (RFC 3261 §18.1.1), and a stream gets little more than a datagram could carry.
+MAX_BODY: Final = 65_536
 # RFC 3261 §8.1.1.5 asks clients for less than 2**31; RFC 4475 §3.1.2.4 refuses what needs more than 32 bits.
 MAX_CSEQ: Final = 2**32 - 1

@@ -93,11 +93,12 @@ class Phone(Agent):
         return f"SIP/2.0/{transport} {self.address[0]}:{self.address[1]}".encode()
 
     def head(self, method: str, uri: str, to: str, call_id: bytes, cseq: int, branch: bytes) -> bytes:
-        """Request line and the fields that every request has."""
+        """Request line and the fields that every request has; `to` is a URI or a whole To."""
+        to = to if "<" in to else f"<{to}>"
         lines = (
             f"{method} {uri} SIP/2.0\r\n"
             f"Via: {self.via.decode()};rport;branch={branch.decode()}\r\nMax-Forwards: 70\r\n"
-            f"From: <{self.aor}>;tag=f{self.address[1]}{cseq}\r\nTo: <{to}>\r\n"
+            f"From: <{self.aor}>;tag=f{self.address[1]}{cseq}\r\nTo: {to}\r\n"
             f"Call-ID: {call_id.decode()}\r\nCSeq: {cseq} {method}\r\n"
         )
         return lines.encode()

@@ -137,9 +137,10 @@ class VirtualTransports(Transports):
                 end.send(PONG)
         if lost is not None:
             receiver.malformed(lost, flow)
+        self.watcher.arrived()
+        if lost is not None:
             end.close()
             self._closed(flow)
-        self.watcher.arrived()
 
     def _closed(self, flow: Flow) -> None:
         if self._connections.pop(flow.connection, None) is not None and not self.is_dead:

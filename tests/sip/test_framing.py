@@ -109,7 +109,7 @@ def test_the_same_length_twice_is_one() -> None:
         ((b"Content-Length: 3", b"l: 5"), 400),
         ((b"Content-Length: 3", b"X: a\nContent-Length: 5"), 400),
         ((b"Content-Length: 3", b"X: a\rContent-Length: 5"), 400),
-        ((b"Content-Length: 65536",), 413),
+        ((b"Content-Length: 65537",), 413),
         ((b"Content-Length: " + b"9" * 101,), 413),
     ],
 )
