@@ -230,7 +230,7 @@ def test_a13_a_message_on_the_wire_is_not_purged_and_that_is_told(daemon: Daemon
 
 def until_silent(phone: RealPhone) -> list[Request]:
     """What still comes: copies of what was answered late."""
-    heard = []
+    heard: list[Request] = []
     while True:
         try:
             message = phone.receive(0.3)
@@ -238,6 +238,28 @@ def until_silent(phone: RealPhone) -> list[Request]:
             return heard
         assert isinstance(message, Request)
         heard.append(message)
+
+
+def test_a14_what_is_imported_twice_is_there_once(daemon: Daemon) -> None:
+    with RealPhone("alice", daemon.address) as alice:
+        for text in ("0", "1", "2"):
+            assert alice.text("bob", text).status == 202
+    exported = daemon.msilo("export")
+    assert exported.returncode == 0, exported.stderr
+    daemon.stop()
+    for file in daemon.folder.glob("silo.db*"):
+        file.unlink()
+    daemon.start()
+    for _ in range(2):
+        daemon.msilo("import", "-", stdin=exported.stdout)
+        assert len(daemon.rows()) == 3
+    daemon.kill()
+    daemon.start()
+    daemon.msilo("import", "-", stdin=exported.stdout)
+    with RealPhone("bob", daemon.address) as bob:
+        bob.register()
+        assert [bob.take().body for _ in range(3)] == [b"0", b"1", b"2"]
+        assert bob.is_silent()
 
 
 @virtual()
