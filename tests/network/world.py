@@ -1,7 +1,7 @@
 """World: the whole daemon on a virtual clock, the wires, and the phones around it.
 
-Rules: the daemon is `msilod.daemon.server.Server` itself with a SQLite file; only its sockets, its clock and the
-writer's thread are replaced (a clock that jumps when all sleep must never run beside a live thread). `crash`
+Rules: the daemon is `msilod.daemon.server.Server` itself with a SQLite file; only its sockets, its clock and its
+threads are replaced (a clock that jumps when all sleep must never run beside a live thread). `crash`
 is a kill: what was not committed is lost, what was not sent is not sent. Nothing here sleeps for real.
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import structlog
@@ -187,6 +188,12 @@ def configured(**sections: object) -> Config:
 Story = Callable[[World], Awaitable[None]]
 
 
+async def _at_once(call: Callable[..., Any], *arguments: object, **_: object) -> Any:
+    """What the daemon reads in a thread is read here: no thread lives beside a clock that jumps."""
+    await trio.lowlevel.checkpoint()
+    return call(*arguments)
+
+
 def play(
     folder: Path, story: Story, seed: int = 0, config: Config | None = None, errors: Sequence[str] = ()
 ) -> World:
@@ -213,7 +220,7 @@ def play(
     # What trio itself leaves to chance (which of two tasks that are due runs first) is the seed's as well.
     vars(trio._core._run).update(_ALLOW_DETERMINISTIC_SCHEDULING=True)
     trio._core._run._r.seed(seed)
-    with structlog.testing.capture_logs() as logs:
+    with structlog.testing.capture_logs() as logs, patch.object(trio.to_thread, "run_sync", _at_once):
         trio.run(main, clock=MockClock(autojump_threshold=0))
     logged = [entry for entry in logs if entry["log_level"] == "error"]
     assert [entry["event"] for entry in logged] == list(errors), f"{logged}\n{made[0].ladder.draw()}"
