@@ -9,6 +9,8 @@ messages that have to go behind others, and the configured mode.
 Save()
 >>> route(example("MESSAGE", bob))
 Store()
+>>> route(example("MESSAGE", bob, is_known=False))
+Reply(status=404, phrase='Not Found')
 >>> route(example("INVITE", bob))
 Reply(status=404, phrase='Not Found')
 >>> route(example("MESSAGE", bob, registered=here))
@@ -28,6 +30,9 @@ def route(request: RoutingRequest) -> Action:
     if request.is_myself:
         if request.method == b"REGISTER":
             return Save(dump=True)
+        if not request.is_known:
+            # Once there are users, nothing is kept for a name that is nobody's.
+            return Reply(404, "Not Found")
         if not request.is_registered:
             if request.method != b"MESSAGE":
                 return Reply(404, "Not Found")

@@ -5,8 +5,8 @@ a next hop, of their own or the configured one: once an hour the oldest is sent 
 alone; when it is taken the others follow. What the hop answers is judged as a contact's answer, but for this:
 that he is away says nothing against the message, so such tries are not counted.
 
-Rules: the sweep begins at the start of the daemon and then every hour; it reads recipients from an index, a page
-a second, and waits while many runs are under way. Who has a binding here is not probed.
+Rules: the sweep begins half a minute after the start of the daemon, when the phones that lost it are back, and
+then every hour; it reads recipients from an index, a page a second, and waits while many runs are under way. Who has a binding here is not probed.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,7 @@ from msilod.silo.contact import contact_key
 from msilod.silo.policy import UNCOUNTED, SiloPolicy
 
 EVERY: Final = 3600
+FIRST: Final = 30.0
 # Recipients a second: two million an hour, at some 5 us of the writer's time each.
 PAGE: Final = 500
 # Half of the places: those who register must find one.
@@ -37,7 +38,7 @@ class Probes:
         self.deliverer = deliverer
         self.deliverer.on_unseen = self.due
         self._after: str | None = None
-        self._next_round = 0.0
+        self._next_round = deliverer.clock.now() + FIRST
         self._is_asking = False
         self._probe_policy: tuple[SiloPolicy, SiloPolicy] | None = None
 

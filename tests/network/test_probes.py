@@ -25,11 +25,11 @@ def config(**silo: object) -> Config:
 
 
 async def boot(world: World) -> tuple[Phone, Phone]:
-    """The hop and alice; the round at the start of the daemon is over and has found nobody."""
+    """The hop and alice; the first round is over and has found nobody."""
     hop, alice = world.phone("hop"), world.phone("alice")
     hop.switch_on()
     alice.switch_on()
-    await trio.sleep(2)
+    await trio.sleep(probes.FIRST + 2)
     return hop, alice
 
 
@@ -190,7 +190,7 @@ def test_every_recipient_is_probed_in_pages_and_once_a_round(
         assert sorted(bodies(hop)) == [name.encode() for name in names]
         await world.restart()
         await trio.sleep(60)
-        assert len(came(hop)) == 2 * len(names), "a new daemon asks at once"
+        assert len(came(hop)) == 2 * len(names), "a new daemon asks soon"
 
     play(tmp_path, story, config=config(next_hop=HOP))
 

@@ -26,11 +26,12 @@ def test_it_loads_with_its_examples(path: Path) -> None:
 @pytest.mark.parametrize("method", ["MESSAGE", "REGISTER", "INVITE", "BYE"])
 @pytest.mark.parametrize("uri", ["sip:bob@example.test", "sip:carol@far.test"])
 @pytest.mark.parametrize("here", [(), ("bob@example.test",)])
+@pytest.mark.parametrize("is_known", [False, True])
 def test_the_seeds_route_block_says_what_the_built_in_policy_says(
-    method: str, uri: str, here: tuple[str, ...]
+    method: str, uri: str, here: tuple[str, ...], is_known: bool
 ) -> None:
     seed = PolicyFile(CONTRIB / "seed.py")
-    request = example(method, uri, registered=here)
+    request = example(method, uri, registered=here, is_known=is_known)
     assert seed.route(request) == default.route(request)
     assert seed.failure_route(request, 405) == default.failure_route(request, 405)
 
