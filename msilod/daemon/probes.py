@@ -6,7 +6,8 @@ alone; when it is taken the others follow. What the hop answers is judged as a c
 that he is away says nothing against the message, so such tries are not counted.
 
 Rules: the sweep begins half a minute after the start of the daemon, when the phones that lost it are back, and
-then every hour; it reads recipients from an index, a page a second, and waits while many runs are under way. Who has a binding here is not probed.
+then every hour; it reads recipients from an index, a page a second, and waits while many runs are under way.
+Who has a binding here is not probed.
 """
 
 from collections.abc import Sequence

@@ -138,7 +138,9 @@ class Silo:
     def close(self) -> None:
         """Commit what waits, let go of the file."""
         self.writer.close()
-        self._reader.close()
+        with self._reading:
+            # A thread that still reads has the connection under its feet.
+            self._reader.close()
         self._database.close()
         self._lock.release()
 
