@@ -129,6 +129,19 @@ def test_mixed_ends_without_an_empty_line_are_400() -> None:
     assert refusal(message(body=None)[:-2] + b"X: y\n").status == 400
 
 
+@pytest.mark.parametrize(
+    "low", [b"Via: SIP/2.0/UDP b;branch=y", b"Contact: <sip:b@h>\r\nv: SIP/2.0/UDP b;branch=y"]
+)
+def test_f3_the_first_of_two_vias_counts_wherever_the_second_stands(low: bytes) -> None:
+    parsed = request(message(via=b"Via: SIP/2.0/UDP a;branch=x\r\n" + low))
+    assert (parsed.via.branch, parsed.received[b"via"].strip()) == (b"x", b"SIP/2.0/UDP a;branch=x")
+
+
+def test_what_comes_twice_is_found_below_two_vias() -> None:
+    vias = b"Via: SIP/2.0/UDP a;branch=x\r\nVia: SIP/2.0/UDP b;branch=y"
+    assert refusal(message(b"To: <sip:eve@h>", via=vias)).status == 400
+
+
 @pytest.mark.parametrize("name", ["via", "to", "from", "call_id", "cseq"])
 def test_f6_what_is_required_is_missed(name: str) -> None:
     error = refusal(message(**{name: b""}))
