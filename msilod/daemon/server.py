@@ -238,7 +238,7 @@ class Server:
         await self.stopping.wait()
         await self._drain()
 
-    def reload(self, config: Config, routing: Policy = default) -> None:
+    def reload(self, config: Config, routing: Policy) -> None:
         """Take over everything that needs no other socket or database."""
         former, self.config = self.config, config
         self.user.policy = routing

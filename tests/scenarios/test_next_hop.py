@@ -46,6 +46,8 @@ def test_what_a_b2bua_takes_is_handed_and_not_sent_again(start_daemon: StartDaem
             alice.send(alice.message("bob", "three"))
             assert bob.take().body == b"three", "who is registered gets it at once, not by the hop"
             assert alice.response().status == 200
+            assert daemon.msilo("requeue", str(rows[1]["id"])).returncode == 0
+            assert hop.take(status).body == b"two", "unless somebody asks for it"
             bob.register(expires=0)
             assert alice.text("bob", "four").status == 202, "handed ones count in no quota"
 
