@@ -14,7 +14,8 @@ from multiprocessing.connection import Connection, wait
 from time import monotonic
 from typing import Any
 
-from tests.bench.load.job import Job, Outcome, split
+from tests.bench.load.calls import CallLoad
+from tests.bench.load.job import CALLS, Job, Outcome, split
 from tests.bench.load.loads import LOADS
 from tests.bench.load.process import Sample
 
@@ -38,7 +39,7 @@ def work(job: Job, pipe: "Pipe[Any, Any]") -> None:
     """A worker's life. Nothing here makes cycles, so the collector would only cost time."""
     gc.disable()
     try:
-        load = LOADS[job.scenario.kind](job)
+        load = (CallLoad if job.scenario.kind == CALLS else LOADS[job.scenario.kind])(job)
         load.prepare()
         _report(pipe, "ready")
         before = _own_cpu()

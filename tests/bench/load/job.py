@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from tests.bench.load.ledger import Books
 from tests.bench.load.tally import Tally
 
-STORE, DELIVER, RELAY, REFRESH, NEW = "store", "deliver", "relay", "refresh", "new"
+STORE, DELIVER, RELAY, REFRESH, NEW, CALLS = "store", "deliver", "relay", "refresh", "new", "calls"
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ SCENARIOS = (
     Scenario("deliver-20000x1", DELIVER, 20_000, 32, each=1),
     Scenario("deliver-1x1000", DELIVER, 1, 32, each=1000),
     Scenario("relay-32", RELAY, 200, 32),
+    Scenario("calls-32", CALLS, 200, 32),
     Scenario("register-refresh", REFRESH, 1000, 32),
     Scenario("register-new", NEW, 1, 32),
     Scenario("steady", STORE, 20_000, 256, is_long=True),
