@@ -11,6 +11,7 @@ its own each time (§4.3). What is too large for a datagram (RFC 3261 §18.1.1) 
 
 import ipaddress
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 
 import trio
@@ -34,6 +35,8 @@ LARGE_TIMEOUT: Final = 1.0
 # Hops of one request that are tried. With HOP_LIMIT all have had their turn before Timer F of the sender.
 MOST_HOPS: Final = 4
 
+CACHED_LITERALS: Final = 8192
+
 Dialled = Callable[[Flow | None, float], None]
 
 
@@ -53,6 +56,8 @@ class Paths:
         self.after = after
         self.resolver = resolver
         self.reachable = reachable
+        # The remote targets of dialogs recur: 40 us become 1.
+        self._literal: Callable[[str], list[Hop] | None] = lru_cache(CACHED_LITERALS)(self._read_literal)
 
     # --- at once ---------------------------------------------------------------------------------------
 
@@ -96,14 +101,21 @@ class Paths:
         return flow
 
     def _by_uri(self, target: Target) -> Flow | None:
-        uri = _first_hop(target)
-        hops = self.resolver.locate_now(uri, trio.current_time())
+        literal = self._literal(_first_text(target))
+        if literal:
+            target.hops = self._allowed(target, literal)
+            return self._remember(target, self._open_now(target))
+        hops = self.resolver.locate_now(_first_hop(target), trio.current_time())
         if hops is None:
             return None
         target.hops = self._allowed(target, hops)
-        flow = self._open_now(target)
-        # What a name means today is not what it means tomorrow.
-        return self._remember(target, flow) if uri.is_ip_literal else flow
+        # What a name means today is not what it means tomorrow: it is not remembered.
+        return self._open_now(target)
+
+    def _read_literal(self, text: str) -> list[Hop] | None:
+        """The hop of a URI with an address of its own, nothing for a name."""
+        uri = SipUri.parse(text)
+        return self.resolver.locate_now(uri, trio.current_time()) if uri.is_ip_literal else None
 
     def _open_now(self, target: Target) -> Flow | None:
         transport, host, port = target.hops[0]
@@ -194,14 +206,18 @@ class Paths:
 
 
 def _first_hop(target: Target) -> SipUri:
+    return SipUri.parse(_first_text(target))
+
+
+def _first_text(target: Target) -> str:
     """The stored Path's first URI (RFC 3327 §5.3) or a configured next hop; else a Route; else the target itself."""
     if not target.path:
-        return SipUri.parse(target.route or target.uri)
+        return target.route or target.uri
     first = target.path[0]
     if "<" not in first:
         # A next hop is a URI, whose parameters are its own; a Path value is a name-addr (RFC 3327 §4).
-        return SipUri.parse(first)
-    return SipUri.parse(NameAddr.parse(first.encode("utf-8", "replace")).uri)
+        return first
+    return NameAddr.parse(first.encode("utf-8", "replace")).uri.decode("ascii", "replace")
 
 
 def _place(uri: SipUri, unsaid: str) -> Hop:

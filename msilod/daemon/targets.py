@@ -58,7 +58,7 @@ class Targets:
     def _elsewhere(self, uri: SipUri, is_allowed: bool) -> list[Target]:
         server, text = self.server, str(uri)
         wall = server.clock.wall()
-        for aor in server.location.aors_for_contact(text):
+        for aor in server.location.aors_for_contact(text, uri):
             for binding in server.location.bindings(aor, wall):
                 if SipUri.parse(binding.contact).equals(uri):
                     return [Target(text, binding.flow, binding.path, binding.q, binding)]

@@ -29,7 +29,7 @@ def _use_routes(request: Request, is_myself: IsMyself) -> list[SipUri]:
     routes = request.headers.split(b"route")
     left = routes.copy()
     ours = []
-    uri = _read_uri(request.uri)
+    uri = _read_uri(request.uri) if b";lr" in request.uri.lower() else None
     if left and uri is not None and uri.user is None and "lr" in uri.params and is_myself(uri):
         # A strict router put our Record-Route value into the Request-URI; the real one is the last Route.
         request.uri = NameAddr.parse(left.pop()).uri

@@ -179,12 +179,13 @@ class LocationService:
             self._schedule(aor, min([binding.expires_at for binding in found]))
         return expired
 
-    def aors_for_contact(self, contact: str) -> list[str]:
+    def aors_for_contact(self, contact: str, uri: SipUri | None = None) -> list[str]:
         """The AORs that have `contact` among their bindings, expired ones included; MAX_SHARED are looked at.
 
-        Raises MalformedMessage for what is no SIP URI.
+        `uri` is the same, if it has been parsed already. Raises MalformedMessage for what is no SIP URI.
         """
-        uri = SipUri.parse(contact)
+        if uri is None:
+            uri = SipUri.parse(contact)
         candidates = islice(self._contacts.get(_key_of(uri), ()), MAX_SHARED)
         return sorted(aor for aor in candidates if any(_is_at(b, contact, uri) for b in self._bindings[aor]))
 
