@@ -1,6 +1,6 @@
-"""Microseconds of the daemon's thread for a whole walk: a store, a relay, a refresh; and the writer's for a row.
+"""Microseconds of the daemon's thread for a whole walk: store, relay, call, refresh; and the writer's for a row.
 
-    python tests/bench/walks.py [store] [relay] [refresh] [writer] [ROUNDS]
+    python tests/bench/walks.py [store] [relay] [call] [refresh] [writer] [ROUNDS]
 
 Everything between the socket and the writer is the real one; the datagrams are those of the load generator.
 What is sent goes nowhere and the disk answers at once, except for `writer`, which commits to a silo under
@@ -30,11 +30,13 @@ from msilod.store.silo import Silo
 from msilod.store.writer import InlineWriter
 from msilod.transport.listen import ListenSpec
 from msilod.transport.transports import Transports
+from tests.bench.load.calls import in_dialog, invite_template, invites, rings_and_answers
 from tests.bench.load.wire import answer, message_template, messages, register_template, registers, user_name
 
 DOMAIN = "bench.test"
 BATCH = 64
 MANY = 1280
+CALLS = 320
 USERS = [user_name(number) for number in range(1000)]
 
 
@@ -129,6 +131,29 @@ def relay(bench: Bench) -> float:
     return spent / MANY
 
 
+def call(bench: Bench) -> float:
+    """INVITE, 180, 200, ACK, BYE, 200."""
+    bench.receive(bench.registers())
+    run = b"%04d" % next(bench.runs)
+    feed = invites(invite_template(DOMAIN.encode(), 40001, run), USERS, count())
+    bench.sent()
+    spent = bench.receive([next(feed)[1] for _ in range(CALLS)])
+    answers = [rings_and_answers(_head(data), 40001) for data in bench.sent() if data.startswith(b"INVITE ")]
+    spent += bench.receive([data for pair in answers for data in pair])
+    heads = [_head(data) for data in bench.sent() if data.startswith(b"SIP/2.0 200")]
+    dialogs = list(enumerate(heads))
+    for method, number in ((b"ACK", 1), (b"BYE", 2)):
+        branches = [(head, b"z9hG4bK%b%b%d" % (run, method, index)) for index, head in dialogs]
+        spent += bench.receive([in_dialog(method, number, head, 40001, branch) for head, branch in branches])
+    spent += bench.receive([answer(_head(data))[0] for data in bench.sent() if data.startswith(b"BYE ")])
+    assert len([data for data in bench.sent() if data.startswith(b"SIP/2.0 200")]) == CALLS
+    return spent / CALLS
+
+
+def _head(data: bytes) -> bytes:
+    return data.partition(b"\r\n\r\n")[0]
+
+
 def refresh(bench: Bench) -> float:
     """REGISTER to 200."""
     bench.receive(bench.registers())
@@ -154,7 +179,7 @@ def writer(bench: Bench) -> float:
 
 
 WALKS: dict[str, Callable[[Bench], float]] = {
-    "store": store, "relay": relay, "refresh": refresh, "writer": writer,
+    "store": store, "relay": relay, "call": call, "refresh": refresh, "writer": writer,
 }  # fmt: skip
 
 
