@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn, TextIO
 from msilod.control import ControlClient
 from msilod.errors import MsilodError, UnavailableError
 from msilod.settings import Options, Settings, load
+from msilod.silo.policy import EACH_DEVICE
 from msilod.store.queue import Queue
 from msilod.store.users import UserTable
 
@@ -92,7 +93,9 @@ class Session:
     def queue(self) -> Queue:
         """The open silo."""
         if self._queue is None:
-            self._queue = Queue(self.settings.silo, self.settings.config.db_table, self._on_wire)
+            config = self.settings.config
+            memory = config.silo.device_memory if config.silo.devices == EACH_DEVICE else 0
+            self._queue = Queue(self.settings.silo, config.db_table, self._on_wire, memory)
         return self._queue
 
     @property

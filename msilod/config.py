@@ -110,6 +110,8 @@ class SiloConfig(Struct, frozen=True, forbid_unknown_fields=True):
     add_contact: bool = False
     use_contact: bool = False
     extra_hdrs: list[HeaderLine] = field(default_factory=list)
+    devices: Literal["first", "each"] = "first"
+    device_memory: Seconds = 2_592_000
     due_header: Annotated[str, Meta(pattern=r"^[A-Za-z0-9!%*_+`'~.-]{0,64}$")] = ""
     max_total_bytes: Limit = 0
     min_free_bytes: Limit = 10_000_000

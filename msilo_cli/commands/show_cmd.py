@@ -39,22 +39,39 @@ def run(session: Session, ids: tuple[int, ...], format: str, json: bool) -> None
     if not ids:
         raise UsageError("show needs an id (see msilo list)")
     now = session.now()
-    found = [(_message(session, id, now), session.queue.history(id), id) for id in ids]
-    for message, history, id in found:
-        if message is None and not history:
-            raise NoSuchMessage(f"there is no message {id} (see msilo list)")
+    found = [_Found(session, id, now) for id in ids]
     chosen = chosen_format(session, format, json, False)
     if chosen == "table" or (chosen == "tsv" and not format and "MSILO_FORMAT" not in session.environment):
-        for message, history, id in found:
-            head = _text(message, now) if message is not None else _ended(id, history)
-            session.out.write(head + _history(history))
+        for one in found:
+            session.out.write(one.text(now))
     else:
-        records = [
-            (record(message) if message is not None else _ended_record(id, history))
-            | {"history": [history_record(entry) for entry in history]}
-            for message, history, id in found
-        ]
-        show(session, records, columns(now), chosen)
+        show(session, (one.record() for one in found), columns(now), chosen)
+
+
+class _Found:
+    """What is known of an id: the message, its devices, its history. Raises NoSuchMessage for nothing at all."""
+
+    def __init__(self, session: Session, id: int, now: float) -> None:
+        self.id = id
+        self.message = _message(session, id, now)
+        self.history = session.queue.history(id)
+        self.devices = session.queue.devices(self.message, now) if self.message is not None else {}
+        if self.message is None and not self.history:
+            raise NoSuchMessage(f"there is no message {id} (see msilo list)")
+
+    def text(self, now: float) -> str:
+        """For a person."""
+        head = _text(self.message, now) if self.message is not None else _ended(self.id, self.history)
+        lines = [f"{answer or 'waiting':<9}  {device}" for device, answer in self.devices.items()]
+        parts = (lines, [history_line(entry) for entry in self.history])
+        return head + "".join("\n".join(map(printable, part)) + "\n\n" for part in parts if part)
+
+    def record(self) -> dict[str, Any]:
+        """For programs."""
+        shown = record(self.message) if self.message is not None else _ended_record(self.id, self.history)
+        if self.devices:
+            shown["devices"] = [{"device": device, "status": its} for device, its in self.devices.items()]
+        return shown | {"history": [history_record(entry) for entry in self.history]}
 
 
 def _message(session: Session, id: int, now: float) -> StoredMessage | None:
@@ -74,11 +91,6 @@ def _ended_record(id: int, history: Sequence[HistoryEntry]) -> dict[str, Any]:
     end = history[-1]
     shown: dict[str, Any] = dict.fromkeys(EMPTY, None)
     return shown | {"id": id, "aor": f"sip:{end.aor}", "state": end.event, "last_status": end.status}
-
-
-def _history(history: Sequence[HistoryEntry]) -> str:
-    lines = [printable(history_line(entry)) for entry in history]
-    return "\n".join(lines) + "\n\n" if lines else ""
 
 
 def _text(message: StoredMessage, now: float) -> str:

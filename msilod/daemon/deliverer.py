@@ -15,6 +15,7 @@ import trio
 from msilod.daemon.attempt import Attempt
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
+from msilod.daemon.each_device import EachDevice
 from msilod.daemon.historian import Historian
 from msilod.daemon.live_branches import LiveBranches
 from msilod.daemon.log import get_log
@@ -29,6 +30,7 @@ from msilod.proxy.forwarding import DELIVERY, branch_for
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.silo.contact import ContactKey, contact_key
+from msilod.silo.device import by_run, parts, recipients, run_name
 from msilod.silo.hand import phrase
 from msilod.silo.online import OnlineEnd, mark, next_attempt, note_contacts, remember
 from msilod.silo.policy import SiloPolicy
@@ -80,8 +82,9 @@ class Deliverer:
         self.watchers = Watchers()
         self.pauses = Pauses()
         self.historian = Historian(writer, clock)
+        self.each = EachDevice(writer, clock)
         self.unseen: dict[str, ContactKey] = {}
-        self.on_unseen: Callable[[str, float], None] = _nothing
+        self.on_unseen: Callable[[str, float], None] = lambda aor, now: None
         self.tell_sender: Callable[[StoredMessage, str, float], None] = lambda row, reason, now: None
 
     # --- what begins a run ---------------------------------------------------------------------------
@@ -102,7 +105,7 @@ class Deliverer:
 
     def wake_due(self, now: float) -> None:
         """Those whose back-off has ended."""
-        for aor in self.schedule.due(self.clock.wall()):
+        for aor in recipients(self.schedule.due(self.clock.wall())):
             if not self.wake(aor, now):
                 self.on_unseen(aor, now)
 
@@ -119,16 +122,28 @@ class Deliverer:
 
         `only` these rows are delivered by a run that begins, none named: all; and by `policy`, if it is another.
         """
-        run = self.runs.get(aor)
+        if not self.policy.is_for_each:
+            self._offer(aor, aor, contacts, now, others, only, policy)
+            return
+        for name, bindings in by_run(contacts).items():
+            mine = [other for other in others if run_name(other) == name]
+            self._offer(name, aor, bindings, now, mine, only, policy)
+
+    def _offer(
+        self, name: str, aor: str, contacts: Sequence[Binding], now: float, others: Sequence[Binding],
+        only: frozenset[int], policy: SiloPolicy | None,
+    ) -> None:  # fmt: skip
+        """To the run of that name: the recipient's, or that of one of his devices."""
+        run = self.runs.get(name)
         if run is None:
-            if self.pauses.cover(aor) or not self.schedule.begin(aor):
+            if self.pauses.cover(aor) or not self.schedule.begin(name):
                 return
-            run = self.runs[aor] = DeliveryRun(aor, policy or self.policy, self.schedule.memory(aor))
+            run = self.runs[name] = DeliveryRun(name, policy or self.policy, self.schedule.memory(name))
             if only:
-                self.only[aor] = only
+                self.only[name] = only
             for key, row_id in self.live.of(aor):
                 run.busy(key, row_id)
-        elif aor in self.only and not only:
+        elif name in self.only and not only:
             # The run is for some rows only; the others go when it is over (law 7).
             self.again.add(aor)
         self._perform(run, run.offer(contacts, self.clock.wall(), others), now)
@@ -210,23 +225,18 @@ class Deliverer:
 
     def gone(self, binding: Binding, now: float) -> None:
         """The binding was removed, has expired, or lost its connection."""
-        run = self.runs.get(binding.aor)
+        name = run_name(binding) if self.policy.is_for_each else binding.aor
+        run = self.runs.get(name)
         if run is not None:
             self._perform(run, run.withdraw(contact_key(binding), self.clock.wall()), now)
         elif not self.usable.of(binding.aor):
-            self.schedule.forget(binding.aor)
-
-    # --- what an operator wants (daemon/intervention.py) ---------------------------------------------
-
-    def give_up(self, run: DeliveryRun, id: int, now: float) -> None:
-        """Let go of a row, unless it is on the wire."""
-        self._perform(run, run.give_up(id, self.clock.wall()), now)
-
-    def stop(self, run: DeliveryRun, now: float) -> None:
-        """End a run; what is on the wire still ends by itself."""
-        self._perform(run, run.stop(self.clock.wall()), now)
+            self.schedule.forget(name)
 
     # --- steps out -----------------------------------------------------------------------------------
+
+    def carry_out(self, run: DeliveryRun, steps: Sequence[Step], now: float) -> None:
+        """What a run says to an operator's wish (daemon/intervention.py)."""
+        self._perform(run, steps, now)
 
     def _perform(self, run: DeliveryRun, steps: Sequence[Step], now: float) -> None:
         for step in steps:
@@ -238,20 +248,18 @@ class Deliverer:
             return
         done = partial(self._claimed, run, step.after)
         ids = self.only.get(run.aor, frozenset())
-        self.writer.claim(run.aor, step.limit, step.after, ids, self.clock.wall(), done)
+        if self.policy.is_for_each:
+            self.each.claim(run.aor, step, ids, done)
+        else:
+            self.writer.claim(run.aor, step.limit, step.after, ids, self.clock.wall(), done)
 
     def _claimed(self, run: DeliveryRun, after: int, rows: "list[StoredMessage] | StoreError") -> None:
         now, failed = self.clock.now(), False
         if isinstance(rows, StoreError):
             get_log().error("rows could not be claimed", aor=run.aor, reason=str(rows))
             rows, failed = [], True
-        elif (
-            not rows
-            and not after
-            and not run.in_hand
-            and run.aor not in self.live
-            and run.aor not in self.only
-        ):
+        elif not (rows or after or run.in_hand or run.aor in self.live or run.aor in self.only):
+            # Of a device's run it says nothing: no AOR has that name.
             self.mail.discard(run.aor)
         self._perform(run, run.claimed(rows, self.clock.wall()), now)
         if failed:
@@ -295,16 +303,18 @@ class Deliverer:
             self.tell_sender(row, "expired", now)
         else:
             self.counters.dumped_messages += 1
-        self.watchers.tell(run.aor, row, str(step.how), step.status, None)
+        self.watchers.tell(row.aor, row, str(step.how), step.status, None)
         done = partial(self._settled, run, row.id)
         if step.how == Ending.HANDED:
             status = step.status or 0
             self.writer.hand(row.id, status, phrase(status), done)
             self.historian.handed(row, status, step.contact)
             return
-        self.writer.end(
-            row.id, row.hash, row.aor, step.how, step.status, self.clock.wall(), done, step.contact
-        )
+        if self.policy.is_for_each and step.how == Ending.DELIVERED:
+            self.each.serve(run.aor, row, step.status or 0, step.contact, done)
+            return
+        wall = self.clock.wall()
+        self.writer.end(row.id, row.hash, row.aor, step.how, step.status, wall, done, step.contact)
 
     async def _settle_later(self, run: DeliveryRun, step: Settle) -> None:
         await trio.sleep(step.at - self.clock.wall())
@@ -318,7 +328,10 @@ class Deliverer:
         self._perform(run, run.settled(row_id, error is None, self.clock.wall()), self.clock.now())
 
     def _reject(self, run: DeliveryRun, step: Reject, now: float) -> None:
-        self.watchers.tell(run.aor, step.row, "rejected", step.status, None)
+        self.watchers.tell(step.row.aor, step.row, "rejected", step.status, None)
+        if self.policy.is_for_each:
+            self.each.serve(run.aor, step.row, step.status, "", None)
+            return
         self._rejected(step.row, step.status, step.reason, now)
 
     def _rejected(self, row: StoredMessage, status: int, reason: str, now: float) -> None:
@@ -330,25 +343,27 @@ class Deliverer:
     def _postpone(self, run: DeliveryRun, step: Postpone, now: float) -> None:
         self.counters.failed_messages += sum(1 for row in step.rows if step.status is not None)
         for row in step.rows:
-            self.watchers.tell(run.aor, row, "retry", step.status, step.until)
+            self.watchers.tell(row.aor, row, "retry", step.status, step.until)
         self.writer.postpone(step.rows, step.until, step.status, step.reason)
 
     def _release(self, run: DeliveryRun, step: Release, now: float) -> None:
         for row in step.rows:
-            self.watchers.tell(run.aor, row, "skipped", None, None)
+            self.watchers.tell(row.aor, row, "skipped", None, None)
         self.writer.release([row.id for row in step.rows])
 
     def _finished(self, run: DeliveryRun, step: Finished, now: float) -> None:
+        aor = parts(run.aor)[0]
         if self.runs.get(run.aor) is run:
             del self.runs[run.aor]
             self.only.pop(run.aor, None)
-            self.unseen.pop(run.aor, None)
-        self.watchers.tell(run.aor, None, "finished", None, step.retry_at)
-        for aor in self.schedule.finished(run.aor, step.retry_at, self.clock.wall()):
+            self.unseen.pop(aor, None)
+        if not self.policy.is_for_each or self.each.is_last(run.aor, self.runs):
+            self.watchers.tell(aor, None, "finished", None, step.retry_at)
+        for waiting in recipients(self.schedule.finished(run.aor, step.retry_at, self.clock.wall())):
+            self.wake(waiting, now)
+        if aor in self.again:
+            self.again.discard(aor)
             self.wake(aor, now)
-        if run.aor in self.again:
-            self.again.discard(run.aor)
-            self.wake(run.aor, now)
 
     # --- inputs --------------------------------------------------------------------------------------
 
@@ -359,14 +374,8 @@ class Deliverer:
             retry_after = parse_retry_after(response.headers.get(b"retry-after"))
             self.historian.refused(attempt.row, attempt.contact, response.status)
         run = attempt.run
-        steps = run.answered(
-            attempt.row.id,
-            attempt.contact.key,
-            response.status,
-            retry_after,
-            self.clock.wall(),
-            attempt.how,
-        )
+        key, wall = attempt.contact.key, self.clock.wall()
+        steps = run.answered(attempt.row.id, key, response.status, retry_after, wall, attempt.how)
         self._perform(run, steps, now)
 
     def failed(self, attempt: Attempt, why: Why, now: float) -> None:
@@ -374,10 +383,6 @@ class Deliverer:
         run = attempt.run
         self.historian.silent(attempt.row, attempt.contact, why)
         self._perform(run, run.failed(attempt.row.id, attempt.contact.key, why, self.clock.wall()), now)
-
-
-def _nothing(aor: str, now: float) -> None:
-    """Nobody is probed."""
 
 
 _CARRY_OUT: Final[dict[type, Callable[[Deliverer, DeliveryRun, Any, float], None]]] = {

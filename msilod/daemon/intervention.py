@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from msilod.daemon.deliverer import Deliverer
 from msilod.daemon.pauses import Pauses
+from msilod.silo.device import parts, run_name
+from msilod.silo.run import DeliveryRun
 
 
 class Intervention:
@@ -22,26 +24,35 @@ class Intervention:
 
     def give_up(self, aor: str, id: int, now: float) -> bool:
         """Let go of a row that is not on the wire; False: it is."""
-        run = self.deliverer.runs.get(aor)
-        if run is not None:
-            self.deliverer.give_up(run, id, now)
-        return run is None or id not in run.on_wire
+        runs = [run for run in self._runs_of(aor) if id in {row.id for row in run.in_hand}]
+        for run in runs:
+            self.deliverer.carry_out(run, run.give_up(id, self.deliverer.clock.wall()), now)
+        return not any(id in run.on_wire for run in runs)
+
+    def _runs_of(self, aor: str) -> list[DeliveryRun]:
+        """The recipient's run, or those of his devices."""
+        runs = self.deliverer.runs
+        if self.deliverer.policy.is_for_each:
+            return [run for name, run in runs.items() if parts(name)[0] == aor]
+        return [runs[aor]] if aor in runs else []
 
     def forget_refusals(self, aor: str, ids: Sequence[int]) -> None:
         """These rows are tried as if they were new."""
-        memory = self.deliverer.schedule.known(aor)
-        if memory is not None:
-            for id in ids:
-                memory.forget_row(id)
+        bindings = self.deliverer.location.bindings(aor, self.deliverer.clock.wall())
+        for name in (aor, *map(run_name, bindings)):
+            memory = self.deliverer.schedule.known(name)
+            if memory is not None:
+                for id in ids:
+                    memory.forget_row(id)
 
     def set_paused(self, domains: frozenset[str], now: float) -> None:
         """Nothing more to these; to those that were paused and no longer are, what has waited."""
         pauses = self.deliverer.pauses
         former = Pauses()
         former.domains, pauses.domains = pauses.domains, domains
-        for aor, run in list(self.deliverer.runs.items()):
-            if pauses.cover(aor):
-                self.deliverer.stop(run, now)
+        for name, run in list(self.deliverer.runs.items()):
+            if pauses.cover(parts(name)[0]):
+                self.deliverer.carry_out(run, run.stop(self.deliverer.clock.wall()), now)
         if former.domains - domains:
             self.wake_registered(now, former)
 

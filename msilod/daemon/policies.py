@@ -50,4 +50,5 @@ def silo_policy(config: Config) -> SiloPolicy:
         extra_hdrs=tuple(section.extra_hdrs),
         next_hop_kind=section.next_hop_kind,
         due_header=section.due_header,
+        devices=section.devices,
     )

@@ -44,6 +44,7 @@ from msilod.registrar.location import LocationService
 from msilod.routing import default
 from msilod.routing.aliases import Aliases
 from msilod.routing.policy import Policy
+from msilod.silo.policy import EACH_DEVICE
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, build_response
@@ -109,6 +110,7 @@ class Server:
         config, clock, writer = self.config, self.clock, self.store.writer
         random_token = Tokens()
         self.writer = writer
+        self._configure_store()
         self.user = TransactionUserService(self, routing)
         self.replies = Replies(self.transports, self._nursery, self.after_batch)
         self.layer = TransactionLayer(self.user, self.transports.send, secrets.token_bytes(16))
@@ -252,7 +254,7 @@ class Server:
         self.notices.configure(policy)
         self.receipts.policy = policy
         self.registrar.configure(registrar_policy(config))
-        self.store.configure(Limits.of(config.silo), config.silo.history)
+        self._configure_store()
         self.ask.configure(config.proxy.nameservers)
         self.forwarder.fr_timer = config.proxy.fr_timer
         self.forwarder.fr_inv_timer = config.proxy.fr_inv_timer
@@ -267,6 +269,11 @@ class Server:
             for binding in self.registrar.forget(gone):
                 self.deliverer.gone(binding, self.clock.now())
             self.after_batch()
+
+    def _configure_store(self) -> None:
+        section = self.config.silo
+        memory = section.device_memory if section.devices == EACH_DEVICE else 0
+        self.store.configure(Limits.of(section), section.history, memory)
 
     def stop(self) -> None:
         """Begin to drain; a second call changes nothing."""

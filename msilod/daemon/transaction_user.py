@@ -69,9 +69,11 @@ class Incoming(RoutingRequest):
         self.is_registered = bool(bindings)
         silo = server.silo.policy
         self.has_due_rows = server.deliverer.is_running(named.aor)
-        if silo.due_field and self.method == b"MESSAGE":
-            # What is for later goes into the silo, as what has to wait for others.
-            self.has_due_rows |= is_scheduled(transaction.request, silo.due_field, server.clock.wall())
+        if (silo.is_for_each or silo.due_field) and self.method == b"MESSAGE":
+            # What is for each device (a fork ends with the first 2xx) or for later goes by way of the silo.
+            self.has_due_rows |= silo.is_for_each or is_scheduled(
+                transaction.request, silo.due_field, server.clock.wall()
+            )
         self.mode = silo.mode
         self.message = transaction.request
         self.flow = transaction.flow

@@ -18,6 +18,8 @@ class Event(StrEnum):
     HELD = "held"
     RELEASED = "released"
     REQUEUED = "requeued"
+    TAKEN = "taken"
+    """One of several devices has it."""
     REJECTED = "rejected"
     HANDED = "handed"
     DELIVERED = "delivered"

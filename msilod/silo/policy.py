@@ -13,6 +13,8 @@ from msilod.sip.uri import parse_aor
 KEEP_CALL_ID: Final = "keep"
 NEW_CALL_ID: Final = "new"
 UNCOUNTED: Final = 0
+FIRST_DEVICE: Final = "first"
+EACH_DEVICE: Final = "each"
 PROXY: Final = "proxy"
 B2BUA: Final = "b2bua"
 NOTICE: Final = "User [{recipient}] is offline. The message will be delivered when user goes online."
@@ -31,6 +33,7 @@ class SiloPolicy:
     `notice_period` is between two notices to one sender about one recipient; `failure_notice` is empty for none;
     `imdn`: receipts are sent to who asks for them (RFC 5438). `add_date`, `add_contact`, `use_contact` and
     `extra_hdrs` (`Name: value`) are msilo's. `due_header` names the header field that schedules a message.
+    `devices`: FIRST_DEVICE, the first 2xx ends a row; EACH_DEVICE, every device gets it.
     Raises ValueError for an empty or not positive `retry`, a `registrar` without user and host, and a line in
     `extra_hdrs` that is no header field.
     """
@@ -56,9 +59,11 @@ class SiloPolicy:
     use_contact: bool = False
     extra_hdrs: tuple[str, ...] = ()
     due_header: str = ""
+    devices: str = FIRST_DEVICE
     registrar_aor: str = field(init=False, default="")
     extra_fields: tuple[tuple[bytes, bytes], ...] = field(init=False, default=())
     due_field: bytes = field(init=False, default=b"")
+    is_for_each: bool = field(init=False, default=False)
     is_choosy: bool = field(init=False, default=False)
     serves_old_phones: bool = field(init=False, default=False)
 
@@ -70,6 +75,7 @@ class SiloPolicy:
             object.__setattr__(self, "registrar_aor", parse_aor(self.registrar))
         object.__setattr__(self, "extra_fields", tuple(map(_field, self.extra_hdrs)))
         object.__setattr__(self, "due_field", canonical(self.due_header.encode("ascii")))
+        object.__setattr__(self, "is_for_each", self.devices == EACH_DEVICE)
         object.__setattr__(self, "is_choosy", bool(self.accept_types or self.refuse_types))
         is_changed = self.add_date or self.add_contact or bool(self.extra_hdrs)
         object.__setattr__(self, "serves_old_phones", is_changed)

@@ -177,6 +177,10 @@ class Operator:
             sql = f"UPDATE {self.table} SET {change.sql} WHERE id IN {marks(1, len(rows))}"  # noqa: S608
             values: list[Any] = [*change.values(wall), *(row.id for row in rows)]
             self.db.execute(sql, values)
+            if change.event is Event.REQUEUED:
+                # Also for the devices that have answered, each for itself.
+                ids = [row.id for row in rows]
+                self.db.execute(f"DELETE FROM {self.table}_served WHERE message IN {marks(1, len(ids))}", ids)  # noqa: S608
         entries = [HistoryEntry(row.id, row.aor, wall, change.event, actor=self.actor) for row in rows]
         self._history.note(self.db, entries)
 

@@ -13,6 +13,7 @@ from msilod.errors import NoSuchMessage
 from msilod.silo.history import ENDS, HistoryEntry
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.database import open_sqlite, raw, translated
+from msilod.store.devices import Devices
 from msilod.store.foreign import paused
 from msilod.store.history import History
 from msilod.store.holdings import Holdings
@@ -35,7 +36,9 @@ OnWire = Callable[[], Collection[int] | None]
 class Queue:
     """An open silo. Raises UnavailableError when there is none, SchemaError, PermissionDenied, BusyError."""
 
-    def __init__(self, path: Path, table: str, on_wire: OnWire = lambda: None) -> None:
+    def __init__(
+        self, path: Path, table: str, on_wire: OnWire = lambda: None, device_memory: float = 0.0
+    ) -> None:
         self.path = path
         self.table = table
         self._database = open_sqlite(path)
@@ -44,6 +47,8 @@ class Queue:
         self._statements = Statements(table)
         self._history = History(table, 0)
         self._on_wire = on_wire
+        self._devices = Devices(self._statements, self._history)
+        self._devices.memory = device_memory
         self._wire: tuple[frozenset[int] | None] | None = None
 
     def messages(self, selection: Selection, wall: float) -> Iterator[StoredMessage]:
@@ -103,6 +108,14 @@ class Queue:
                 sql = f"SELECT id, aor, ended_at, how, status FROM {self.table}_ended WHERE id = ?"  # noqa: S608
                 found += [HistoryEntry(*row) for row in self._db.execute(sql, (id,))]
         return found
+
+    def devices(self, message: StoredMessage, wall: float) -> dict[str, int | None]:
+        """Of a message for each device: what each has answered, None: nothing yet. Empty for any other."""
+        with translated(self.path):
+            sql = f"SELECT device, status FROM {self.table}_served WHERE message = ? ORDER BY at"  # noqa: S608
+            answered: dict[str, int | None] = dict(self._db.execute(sql, (message.id,)))
+            waiting = self._devices.known(self._db, message.aor, wall) if self._devices.memory else set()
+        return answered | {device: None for device in sorted(waiting - answered.keys())}
 
     def missing(self, ids: Sequence[int]) -> list[int]:
         """Those that are not in the silo."""

@@ -54,7 +54,9 @@ class Silo:
         connection = raw(self._database)
         with translated(self.path):
             self._statements.free_all(connection)
-        transactions = Transactions(connection, self._statements, self._holdings, self._quota, self._history)
+        transactions = self._transactions = Transactions(
+            connection, self._statements, self._holdings, self._quota, self._history
+        )
         self.writer = (
             InlineWriter(transactions, owner) if deliver is None else Writer(transactions, owner, deliver)
         )
@@ -68,11 +70,12 @@ class Silo:
             ((value,),) = self._read(kept, (name,))
         return bytes(value)
 
-    def configure(self, limits: Limits, history: float) -> None:
-        """Other quotas, and another life of the history, from the next transaction on."""
+    def configure(self, limits: Limits, history: float, device_memory: float = 0.0) -> None:
+        """Other quotas and memories from the next transaction on; without `device_memory` the first 2xx ends a row."""
         self._holdings.set_limits(limits)
         self._quota.limits = limits
         self._history.kept = history
+        self._transactions.devices.memory = device_memory
 
     def paused(self) -> frozenset[str]:
         """The domains whose deliveries are paused."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from msilod.silo.stored_message import StoredMessage
+from msilod.store.devices import Devices
 from msilod.store.history import History
 from msilod.store.holdings import Holdings
 from msilod.store.jobs import EndJob
@@ -34,10 +35,13 @@ class Cleaned:
 class Sweep:
     """The statements for one db_table."""
 
-    def __init__(self, statements: Statements, history: History, holdings: Holdings) -> None:
+    def __init__(
+        self, statements: Statements, history: History, holdings: Holdings, devices: Devices
+    ) -> None:
         self.statements = statements
         self.history = history
         self.holdings = holdings
+        self.devices = devices
         table = statements.table
         self._due = (
             f"UPDATE {table} SET state = 'waiting' WHERE id IN (SELECT id FROM {table} "  # noqa: S608
@@ -60,5 +64,6 @@ class Sweep:
         piece = limit * FORGOTTEN_PER_ROW
         hashes = self.statements.forget_ended(db, wall - ENDED_KEPT, piece)
         entries = self.history.forget(db, wall - self.history.kept, piece)
+        self.devices.forget(db, wall)
         db.execute(self._forget_hours, (wall // 3600 - 1,))
         return Cleaned(gone, len(gone) >= limit or hashes >= piece or entries >= piece)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from msilod.errors import StoreError
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.database import translate
+from msilod.store.devices import Devices
 from msilod.store.foreign import ForeignChanges
 from msilod.store.history import History
 from msilod.store.holdings import Holdings
@@ -38,6 +39,7 @@ class Transactions:
         self.holdings = holdings
         self.quota = quota
         self.history = history
+        self.devices = Devices(statements, history)
         self.is_synced = True
         self.last_id = statements.last_id(db)
         self.foreign = ForeignChanges(db, statements)

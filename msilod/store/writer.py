@@ -53,7 +53,9 @@ class StoreWriter:
     def __init__(self, transactions: Transactions, owner: str) -> None:
         self._transactions = transactions
         self._statements = transactions.statements
-        self._sweep = Sweep(transactions.statements, transactions.history, transactions.holdings)
+        self._sweep = Sweep(
+            transactions.statements, transactions.history, transactions.holdings, transactions.devices
+        )
         self._owner = owner
         self._collected: list[Job] = []
 
@@ -98,6 +100,29 @@ class StoreWriter:
         """The row is handed over; as `end`, no sync needed."""
         self._call(lambda db: self._statements.hand(db, id, status, reason), done, is_durable=False)
 
+    def claim_for(
+        self, device: str, aor: str, limit: int, after: int, ids: Collection[int], wall: float, done: Done
+    ) -> None:
+        """As `claim`, for one device of several."""
+        devices, owner = self._transactions.devices, self._owner
+        self._call(
+            lambda db: devices.claim(db, owner, aor, device, limit, after, ids, wall), done, is_durable=False
+        )
+
+    def serve(
+        self, row: StoredMessage, device: str, status: int, reason: str, contact: str, wall: float,
+        done: Done | None,
+    ) -> None:  # fmt: skip
+        """One device of several has answered for good; no sync needed, as in `end`."""
+        devices = self._transactions.devices
+        self._call(
+            lambda db: devices.serve(db, row, device, status, reason, contact, wall), done, is_durable=False
+        )
+
+    def _bind(self, db: sqlite3.Connection, changes: BindingChanges) -> None:
+        self._statements.bindings(db, changes)
+        self._transactions.devices.learn(db, [*changes.saved, *changes.removed])
+
     def note(self, entry: HistoryEntry) -> None:
         """One more entry of the history."""
         self._call(lambda db: self._transactions.history.note(db, (entry,)), None, is_durable=False)
@@ -108,7 +133,7 @@ class StoreWriter:
 
     def bindings(self, changes: BindingChanges, done: Done | None) -> None:
         """Save and remove bindings; `done` hears None, or the StoreError."""
-        self._call(lambda db: self._statements.bindings(db, changes), done)
+        self._call(lambda db: self._bind(db, changes), done)
 
     def refresh(self, bindings: Sequence[Binding]) -> None:
         """Bindings that live longer now, and nothing else of them has changed; no sync needed."""

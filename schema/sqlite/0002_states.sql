@@ -75,4 +75,4 @@ CREATE TRIGGER silo_total_added AFTER INSERT ON silo BEGIN
   UPDATE silo_total SET messages = messages + 1, bytes = bytes + NEW.size WHERE id = 1; END;
 
 CREATE TRIGGER silo_total_removed AFTER DELETE ON silo BEGIN
-  UPDATE silo_total SET messages = messages - 1, bytes = bytes - OLD.size WHERE id = 1; END;
+  UPDATE silo_total SET messages = messages - 1, bytes = bytes - OLD.size WHERE id = 1; DELETE FROM silo_served WHERE message = OLD.id; END;

@@ -1,0 +1,35 @@
+"""What the deliverer asks of the writer where every device gets every message ([silo] devices = "each")."""
+
+from collections.abc import Collection, Mapping
+
+from msilod.daemon.clock import Clock
+from msilod.silo.device import parts
+from msilod.silo.hand import phrase
+from msilod.silo.steps import Claim
+from msilod.silo.stored_message import StoredMessage
+from msilod.store.jobs import Done
+from msilod.store.writer import StoreWriter
+
+
+class EachDevice:
+    """`run` is the name of a device's run."""
+
+    def __init__(self, writer: StoreWriter, clock: Clock) -> None:
+        self.writer = writer
+        self.clock = clock
+
+    def claim(self, run: str, step: Claim, ids: Collection[int], done: Done) -> None:
+        """What this device has not answered yet."""
+        aor, device = parts(run)
+        self.writer.claim_for(device, aor, step.limit, step.after, ids, self.clock.wall(), done)
+
+    def serve(self, run: str, row: StoredMessage, status: int, contact: str, done: Done | None) -> None:
+        """The device has answered for good: the row ends with the last of them."""
+        wall = self.clock.wall()
+        self.writer.serve(row, parts(run)[1], status, phrase(status), contact, wall, done)
+
+    @staticmethod
+    def is_last(run: str, runs: Mapping[str, object]) -> bool:
+        """True when no other device of the recipient has a run under way."""
+        aor = parts(run)[0]
+        return not any(parts(name)[0] == aor for name in runs)

@@ -1,0 +1,108 @@
+"""Rows for each device: claimed by each that has not answered, ended by the last of them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from msilod.registrar.binding import Binding
+from msilod.store.jobs import BindingChanges
+from msilod.store.quota import Limits
+from msilod.store.silo import Silo
+from tests.store.rows import WALL, add, ask, open_silo, query, row
+
+BOB = "bob@example.test"
+MONTH = 2_592_000.0
+DESK = Binding(BOB, "sip:bob@desk", "reg", 1, WALL + 600, WALL, instance="<urn:uuid:desk>")
+CELL = Binding(BOB, "sip:bob@cell", "reg", 1, WALL + 600, WALL, instance="<urn:uuid:cell>")
+PLAIN = Binding(BOB, "sip:bob@plain", "reg", 1, WALL + 600, WALL)
+
+
+@pytest.fixture
+def silo(tmp_path: Path) -> Iterator[Silo]:
+    one = open_silo(tmp_path)
+    one.configure(Limits(), 604_800.0, MONTH)
+    yield one
+    one.close()
+
+
+def bind(silo: Silo, *saved: Binding, removed: tuple[Binding, ...] = ()) -> None:
+    silo.writer.bindings(BindingChanges(BOB, saved, removed), None)
+    silo.writer.flush()
+
+
+def claimed(silo: Silo, device: str, wall: float = WALL) -> list[int]:
+    found: list[Any] = ask(silo, lambda done: silo.writer.claim_for(device, BOB, 64, 0, (), wall, done))
+    return [message.id for message in found]
+
+
+def serve(silo: Silo, id: int, device: str, status: int = 200, wall: float = WALL) -> None:
+    message = row(id)
+    message.id = id
+    ask(silo, lambda done: silo.writer.serve(message, device, status, "said so", "sip:x", wall, done))
+
+
+def test_each_device_claims_what_it_has_not_answered(silo: Silo) -> None:
+    bind(silo, DESK, CELL)
+    add(silo, row(1), row(2))
+    assert claimed(silo, DESK.instance) == [1, 2]
+    assert claimed(silo, CELL.instance) == [1, 2], "a lease of ours does not keep the other device from it"
+    serve(silo, 1, DESK.instance)
+    assert claimed(silo, DESK.instance) == [2]
+    assert claimed(silo, CELL.instance) == [1, 2]
+
+
+def test_the_last_answer_ends_the_row(silo: Silo, tmp_path: Path) -> None:
+    bind(silo, DESK, CELL)
+    add(silo, row(1))
+    serve(silo, 1, CELL.instance, 603)
+    assert query(tmp_path, "SELECT state, owner FROM silo") == [("waiting", "")]
+    serve(silo, 1, DESK.instance)
+    assert query(tmp_path, "SELECT count(*) FROM silo") == [(0,)]
+    assert query(tmp_path, "SELECT how, status FROM silo_ended") == [("delivered", 200)]
+    assert query(tmp_path, "SELECT count(*) FROM silo_served") == [(0,)]
+    serve(silo, 1, DESK.instance)
+    assert query(tmp_path, "SELECT count(*) FROM silo_served") == [(0,)], "a late answer leaves nothing"
+
+
+def test_when_all_refuse_the_row_is_rejected(silo: Silo, tmp_path: Path) -> None:
+    bind(silo, DESK, CELL)
+    add(silo, row(1))
+    serve(silo, 1, CELL.instance, 603)
+    serve(silo, 1, DESK.instance, 415)
+    assert query(tmp_path, "SELECT state, last_status FROM silo") == [("rejected", 415)]
+
+
+def test_a_device_with_an_instance_is_waited_for_when_it_is_gone(silo: Silo, tmp_path: Path) -> None:
+    bind(silo, DESK, CELL, PLAIN)
+    bind(silo, removed=(CELL, PLAIN))
+    add(silo, row(1), row(2))
+    serve(silo, 1, DESK.instance)
+    assert query(tmp_path, "SELECT id FROM silo") == [(1,), (2,)]
+    bind(silo, replace(DESK, expires_at=WALL + 2 * MONTH))
+    serve(silo, 2, DESK.instance, wall=WALL + MONTH + 601)
+    assert query(tmp_path, "SELECT id FROM silo") == [(1,)], "but not for ever"
+
+
+def test_who_takes_no_message_is_not_waited_for(silo: Silo, tmp_path: Path) -> None:
+    bind(silo, DESK, replace(PLAIN, methods=frozenset({"INVITE"})))
+    add(silo, row(1))
+    serve(silo, 1, DESK.instance)
+    assert query(tmp_path, "SELECT count(*) FROM silo") == [(0,)]
+
+
+def test_expiry_and_purge_forget_who_has_it(silo: Silo, tmp_path: Path) -> None:
+    bind(silo, DESK, CELL)
+    add(silo, row(1))
+    serve(silo, 1, DESK.instance)
+    ask(silo, lambda done: silo.writer.clean(WALL + 1000, 10, done))
+    assert query(tmp_path, "SELECT count(*) FROM silo_served") == [(0,)]
+
+
+def test_by_default_no_device_is_remembered(tmp_path: Path) -> None:
+    silo = open_silo(tmp_path)
+    bind(silo, DESK, CELL)
+    assert query(tmp_path, "SELECT count(*) FROM silo_device") == [(0,)]
+    silo.close()
