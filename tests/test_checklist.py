@@ -46,8 +46,9 @@ ROWS: Final = {
     "P17": "no open relay", "P19": "SUBSCRIBE, NOTIFY, PUBLISH (RFC 6665)",
     # MESSAGE (RFC 3428)
     "G1": "no Contact (§4)", "G2": "202 and 200 (§7)", "G3": "large messages (§8)", "G4": "one at a time (§8)",
-    "G5": "any body (§7)", "G6": "Expires (§7)", "G7": "authentication (§11.1)",
-    "G10": "is-composing (RFC 3994)", "G12": "CPIM is opaque (RFC 3862)",
+    "G5": "any body (§7)", "G6": "Expires (§7)", "G7": "authentication (§11.1)", "G8": "the sender's Date (§11.4)",
+    "G9": "external bodies (RFC 4483)", "G10": "is-composing (RFC 3994)", "G11": "receipts (RFC 5438 §12.2)",
+    "G12": "CPIM is opaque (RFC 3862)", "G13": "no list service (RFC 5365)",
     # TLS, WebSocket, keep-alive (RFC 7118, RFC 5922, RFC 5626)
     "T12": "WebSocket (RFC 7118)", "T13": ".invalid (RFC 7118 §5.3)", "T14": "Origin, ping (RFC 7118 §7)",
     "T15": "TLS (§26.3.1)", "T16": "whom we dialled (RFC 5922 §7)", "T17": "sip and sips (RFC 5630 §5.2)",
@@ -57,7 +58,8 @@ ROWS: Final = {
     "A4": "nonces (RFC 7616 §3.3)", "A5": "nonce counts (RFC 7616 §3.4)", "A6": "the uri (RFC 8760 §2.6)",
     "A7": "quotes (§22.4)", "A9": "From is the user's", "A10": "equal cost", "A11": "never Basic (RFC 8760 §2.6)",
     # Identity (RFC 3325, RFC 8224)
-    "I1": "P-Asserted-Identity (RFC 3325 §5)", "I2": "Privacy (RFC 3325 §7)", "I4": "Identity (RFC 8224)",
+    "I1": "P-Asserted-Identity (RFC 3325 §5)", "I2": "Privacy (RFC 3325 §7)", "I3": "no privacy service (RFC 3323 §5)",
+    "I4": "Identity (RFC 8224)",
 }  # fmt: skip
 
 

@@ -242,7 +242,7 @@ def test_kept_headers_over_the_limit_are_513() -> None:
     assert refusal(request) == 513
 
 
-def test_require_is_420_and_says_what_is_unsupported() -> None:
+def test_g13_require_is_420_and_says_what_is_unsupported() -> None:
     with pytest.raises(RequestRefused) as caught:
         accept(message(b"Require: recipient-list-message"), AOR, POLICY, WALL)
     assert caught.value.status == 420

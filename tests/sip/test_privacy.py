@@ -43,3 +43,11 @@ def test_an_assertion_goes_only_from_and_hidden_only_to_trusted_ones(
     headers = guarded(is_from_trusted, is_to_trusted, privacy)
     assert len(headers.get_all(ASSERTED)) == values
     assert (headers.get(b"privacy") or b"") == (privacy or b"")
+
+
+def test_i3_what_only_a_privacy_service_can_do_is_left_to_one() -> None:
+    headers = Headers()
+    headers.add(b"Privacy", b"header;session;critical")
+    before = list(headers.fields)
+    guard_identity(headers, False, False)
+    assert headers.fields == before
