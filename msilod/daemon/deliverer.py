@@ -182,7 +182,7 @@ class Deliverer:
         fresh = [binding for binding in self.usable.of(row.aor) if contact_key(binding) not in tried]
         if fresh:
             self.offer(row.aor, fresh, now)
-        elif row.aor not in self.runs and row.next_attempt_at is not None:
+        if row.next_attempt_at is not None:
             self.schedule.back_off(row.aor, row.next_attempt_at)
 
     def heard(self, aor: str, ends: Sequence[OnlineEnd]) -> None:

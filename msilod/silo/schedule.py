@@ -76,7 +76,7 @@ class DeliverySchedule:
         if aor in self._waiting:
             self._waiting.move_to_end(aor)
         if retry_at is not None:
-            self._remember(aor, retry_at)
+            self.back_off(aor, retry_at)
         memory = self._memories.get(aor)
         if memory is not None and not memory.is_worth_keeping(now):
             del self._memories[aor]
@@ -87,8 +87,11 @@ class DeliverySchedule:
         return self._memories.get(aor)
 
     def back_off(self, aor: str, retry_at: float) -> None:
-        """A row of `aor` was stored after its contacts had failed: no run before then but by a REGISTER."""
-        if aor not in self._running and retry_at < self._retry_at.get(aor, inf):
+        """A row of `aor` was stored after its contacts had failed: no run before then but by a REGISTER.
+
+        A run that is under way may not see that row any more, so that its end does not change this.
+        """
+        if retry_at < self._retry_at.get(aor, inf):
             self._remember(aor, retry_at)
 
     def forget(self, aor: str) -> None:

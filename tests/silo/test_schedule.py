@@ -161,3 +161,21 @@ def test_a_clock_that_was_set_back_leaves_the_pauses_as_long_as_they_were() -> N
     assert schedule.due(10.0) == ["a"]
     assert schedule.next_deadline() == 70.0
     assert schedule.retry_at("b") == 70.0
+
+
+def test_law3_a_back_off_that_comes_during_a_run_outlives_it() -> None:
+    schedule = DeliverySchedule()
+    assert schedule.begin("a")
+    schedule.back_off("a", START + 60)
+    schedule.finished("a", None)
+    assert schedule.due(START + 59) == []
+    assert schedule.due(START + 60) == ["a"]
+
+
+def test_law3_the_earlier_of_two_back_offs_counts() -> None:
+    schedule = DeliverySchedule()
+    assert schedule.begin("a")
+    schedule.back_off("a", START + 60)
+    schedule.finished("a", START + 300)
+    assert schedule.due(START + 60) == ["a"]
+    assert schedule.due(START + 300) == []
