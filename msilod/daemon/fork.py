@@ -81,7 +81,7 @@ class Fork:
             return
         # An ended branch is let go of at once: it knows us as its owner, and a ring would be the collector's.
         target = self.branches.pop(transaction, None)
-        if status == 503 and target is not None and self._goes_on(target, now):
+        if status == 503 and target is not None and self._goes_on(target, now, response):
             return
         if self.decided:
             self._late(transaction, target, status, now)
@@ -151,12 +151,12 @@ class Fork:
             return
         self._ended(transaction, NO_TRANSPORT, now)
 
-    def _goes_on(self, target: Target, now: float) -> bool:
+    def _goes_on(self, target: Target, now: float, answer: Response | None = None) -> bool:
         """The next hop of a name gets a branch of its own (RFC 3263 §4.3)."""
         if not target.hops or self.decided:
             return False
         return self.forwarder.paths.fails_over(
-            target, partial(self._start, target), self.server.request.size, now
+            target, partial(self._start, target), self.server.request.size, now, answer
         )
 
     def _ended(self, transaction: ClientTransaction, status: int, now: float) -> None:

@@ -101,7 +101,7 @@ class InviteFork:
             if 200 <= response.status < 300:
                 self.server.forward(response, now)
             return
-        if response.status == 503 and self._goes_on(transaction, target, now):
+        if response.status == 503 and self._goes_on(transaction, target, now, response):
             return
         if response.status >= 200:
             self._ended(target)
@@ -133,10 +133,13 @@ class InviteFork:
             self._ended(target)
             self._do(self.context.transport_failed(target), now)
 
-    def _goes_on(self, transaction: ClientTransaction, target: Target, now: float) -> bool:
+    def _goes_on(
+        self, transaction: ClientTransaction, target: Target, now: float, answer: Response | None = None
+    ) -> bool:
         """The next hop of a name gets a branch of its own, which is the same one to the context (RFC 3263 §4.3)."""
         paths, size = self.forwarder.paths, self.server.request.size
-        if self.context.is_closed or not paths.fails_over(target, partial(self._start, target), size, now):
+        then = partial(self._start, target)
+        if self.context.is_closed or not paths.fails_over(target, then, size, now, answer):
             return False
         del self._branches[transaction], self._transactions[target]
         self._ended(target)

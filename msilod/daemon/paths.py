@@ -24,6 +24,8 @@ from msilod.proxy.target_set import Target
 from msilod.sip.address import NameAddr
 from msilod.sip.flow import TCP, TLS, UDP, Flow
 from msilod.sip.hop import Hop, bare, can_be_sent_to
+from msilod.sip.message import Response
+from msilod.sip.retry_after import parse_retry_after
 from msilod.sip.uri import SipUri
 from msilod.transport.transports import DIALLED, Transports
 
@@ -148,11 +150,17 @@ class Paths:
         """Look up and connect; then call `then(flow, now)`, the flow None when there is no way."""
         self.nursery.start_soon(self._dial, target, then, size)
 
-    def fails_over(self, target: Target, then: Dialled, size: int, now: float) -> bool:
-        """The hop in use failed: go on with the next one, if there is one, as `dial` does (RFC 3263 §4.3)."""
+    def fails_over(
+        self, target: Target, then: Dialled, size: int, now: float, answer: Response | None = None
+    ) -> bool:
+        """The hop in use failed: go on with the next one, if there is one, as `dial` does (RFC 3263 §4.3).
+
+        `answer` is its 503; what that says of when to come again is kept to (RFC 3261 §21.5.4).
+        """
         if not target.hops:
             return False
-        self.resolver.failed(target.hops[0], now)
+        wait = parse_retry_after(answer.headers.get(b"retry-after")) if answer is not None else None
+        self.resolver.failed(target.hops[0], now, wait or 0)
         target.hops = target.hops[1:]
         if target.hops:
             self.dial(target, then, size)

@@ -17,6 +17,7 @@ NEGATIVE_TTL: Final = 30.0
 FAILURE_TTL: Final = 5.0
 # RFC 3263 §4.3 leaves the time open; Timer F is 32 s.
 UNREACHABLE_S: Final = 30.0
+MAX_UNREACHABLE_S: Final = 3600.0
 MAX_UNREACHABLE: Final = 1000
 
 # A failure is kept as its reason: an exception raised twice would grow its traceback each time.
@@ -67,12 +68,12 @@ class Unreachable:
     def __init__(self) -> None:
         self._until: dict[Hop, float] = {}
 
-    def add(self, hop: Hop, now: float) -> None:
-        """For UNREACHABLE_S from now."""
+    def add(self, hop: Hop, now: float, seconds: float = 0.0) -> None:
+        """For so many seconds from now, which are UNREACHABLE_S at least and MAX_UNREACHABLE_S at most."""
         self._until.pop(hop, None)
         while len(self._until) >= MAX_UNREACHABLE:
             del self._until[next(iter(self._until))]
-        self._until[hop] = now + UNREACHABLE_S
+        self._until[hop] = now + min(max(seconds, UNREACHABLE_S), MAX_UNREACHABLE_S)
 
     def has(self, hop: Hop, now: float) -> bool:
         """True when `hop` failed lately."""

@@ -63,9 +63,12 @@ class Resolver:
         except StopIteration as end:
             return self._unreachable.last(end.value, now)
 
-    def failed(self, hop: Hop, now: float) -> None:
-        """`hop` did not answer or refused the connection: for 30 s it stands last (RFC 3263 §4.3)."""
-        self._unreachable.add(hop, now)
+    def failed(self, hop: Hop, now: float, seconds: float = 0.0) -> None:
+        """`hop` did not answer or refused the connection: for 30 s it stands last (RFC 3263 §4.3).
+
+        Or for `seconds`, the Retry-After of its 503, when that is more (RFC 3261 §21.5.4).
+        """
+        self._unreachable.add(hop, now, seconds)
 
     def has_failed(self, hop: Hop, now: float) -> bool:
         """True for 30 s after `failed`."""

@@ -118,6 +118,32 @@ def test_p15_a_503_goes_to_the_next_with_a_new_branch(
     assert alice.final(sent).status == 500, "a 503 of the last is our 500"
 
 
+def test_p16_a_server_that_asks_for_time_is_given_it(
+    daemon: Daemon, callers: Callers, nameserver: Nameserver, domain: str
+) -> None:
+    alice = callers(daemon, "alice")
+    first, second = (callers(daemon, "carol", is_registered=False) for _ in range(2))
+    serve(nameserver, domain, first.port, second.port)
+    for phone in (first, second):
+        alice.send(alice.invite(f"sip:carol@{domain}", method="MESSAGE"))
+        if phone is first:
+            first.answer(first.request(), 503, ((b"Retry-After", b"120"),))
+        second.answer(second.request())
+        assert alice.response().status == 200
+    assert first.is_silent()
+
+
+def test_p17_trusted_networks_may_where_users_may(
+    start_daemon: Callable[..., Daemon], callers: Callers, nameserver: Nameserver, domain: str
+) -> None:
+    daemon = start_daemon(f'trusted = ["127.0.0.1"]\n[proxy]\nnameservers = ["{nameserver.address}"]\n')
+    alice, carol = callers(daemon, "alice"), callers(daemon, "carol", is_registered=False)
+    serve(nameserver, domain, carol.port)
+    alice.send(alice.invite(f"sip:carol@{domain}", method="MESSAGE"))
+    carol.answer(carol.request())
+    assert alice.response().status == 200
+
+
 @pytest.mark.parametrize("method", ["INVITE", "MESSAGE"])
 def test_p15_silence_goes_to_the_next(
     daemon: Daemon, callers: Callers, nameserver: Nameserver, domain: str, method: str

@@ -64,3 +64,13 @@ def test_dns_the_unreachable_are_bounded() -> None:
         unreachable.add(hop, 0.0)
     # The oldest was forgotten: it stands before the second again.
     assert unreachable.last([hops[1], hops[0]], 1.0) == [hops[0], hops[1]]
+
+
+def test_p16_who_asks_for_time_stands_last_for_as_long_but_for_an_hour_at_most() -> None:
+    first, second = [Hop("udp", f"192.0.2.{n}", 5060) for n in (1, 2)]
+    unreachable = Unreachable()
+    for asked, given in ((0.0, 30.0), (5.0, 30.0), (120.0, 120.0), (1e9, 3600.0)):
+        unreachable.add(first, 0.0, asked)
+        assert unreachable.has(first, given - 0.1)
+        assert not unreachable.has(first, given)
+    assert not unreachable.has(second, 0.0)
