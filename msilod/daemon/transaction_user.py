@@ -212,7 +212,8 @@ class TransactionUserService:
         transaction.forward(build_response(transaction.request, action.status, phrase, tag, headers), now)
 
     def _drop(self, incoming: Incoming, action: Drop | Break, now: float) -> None:
-        """drop(): nothing is answered; the transaction forgets itself."""
+        """drop(): nothing is answered, and nothing is kept of it."""
+        incoming.transaction.drop()
 
     def _save(self, incoming: Incoming, action: Save, now: float) -> None:
         refuse_extensions(incoming.transaction.request, b"require", EXTENSIONS)

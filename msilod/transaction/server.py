@@ -60,6 +60,10 @@ class ServerTransaction:
         """
         self._home.forward(self, response, now)
 
+    def drop(self) -> None:
+        """Never answer it, not even with a 100; it takes no room from here on, and each copy is a new request."""
+        self._home.drop(self)
+
     def __repr__(self) -> str:
         return f"<{self.machine!r} {self.request.method!r} {self.state.name} {self.flow!r}>"
 

@@ -185,6 +185,11 @@ class ServerTransactions:
         else:
             self._answer(transaction, status, data, final_tag(response), now)
 
+    def drop(self, transaction: ServerTransaction) -> None:
+        """See ServerTransaction.drop."""
+        self._live.pop(transaction.key, None)
+        transaction.state = _TERMINATED
+
     def _complete(self, transaction: ServerTransaction, data: bytes, answer: Answer, now: float) -> None:
         """The short cut: NIST (TRYING or PROCEEDING, FINAL) -> (COMPLETED, SEND) and Timer J."""
         flow = transaction.flow

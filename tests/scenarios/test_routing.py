@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from msilod.control import ControlClient
+from msilod.daemon.failure_route import MAX_RELAYS
 from msilod.errors import MsilodError
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import Phone
@@ -26,6 +27,8 @@ from msilod.routing import Break, Drop, Dump, Relay, Reply, Save, Store, default
 
 def route(request):
     user = request.uri.user
+    if request.method == b"INVITE" and user == "silent":
+        return Drop()
     if request.method == b"INVITE":
         return Relay(on_failure=True)
     if request.method != b"MESSAGE":
@@ -46,6 +49,10 @@ def route(request):
         return Store(2)
     if user == "dump":
         return Dump(uri=f"sip:{request.sender}")
+    if user == "round":
+        return Relay(on_failure=True)
+    if user == "nobody":
+        return Relay(on_failure=True, uri="sip:nobody@example.test")
     if user == "second":
         return Relay(on_failure=True) if request.is_registered else Reply(404)
     return default.route(request)
@@ -54,6 +61,8 @@ def route(request):
 def failure_route(request, status):
     if request.method == b"INVITE" and status == 404:
         return Reply(480, "Nobody home")
+    if request.uri.user in ("round", "nobody"):
+        return Relay(on_failure=True, uri=str(request.uri))
     if request.uri.user == "second":
         return Relay(uri="sip:bob@example.test")
     if request.to.user == "team":
@@ -153,6 +162,24 @@ def test_a_calls_failure_route_may_answer_in_its_own_words(alice: Phone) -> None
     answer = alice.response()
     answer = alice.response() if answer.status == 100 else answer
     assert (answer.status, answer.reason) == (480, b"Nobody home")
+
+
+def test_a_policy_that_sends_it_round_and_round_is_stopped(daemon: Daemon, alice: Phone) -> None:
+    assert alice.text("nobody").status == 404
+    with Phone("round", daemon.address) as phone:
+        phone.register()
+        alice.send(alice.message("round"))
+        for _ in range(MAX_RELAYS):
+            phone.take(486)
+        assert alice.response().status == 486
+        assert phone.is_silent()
+
+
+def test_a_dropped_call_leaves_nothing_behind(daemon: Daemon, alice: Phone) -> None:
+    alice.send(_invite(alice, "silent"))
+    assert alice.is_silent()
+    with ControlClient(daemon.folder / "control.sock") as client:
+        assert client.call("status")["open_transactions"] == 0
 
 
 def test_store_under_another_uri_and_by_to_only(daemon: Daemon, alice: Phone) -> None:

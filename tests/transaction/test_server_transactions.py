@@ -180,3 +180,14 @@ def test_an_answer_that_cannot_be_sent_breaks_nothing(is_down: bool) -> None:
     side.is_down = False
     side.receive(request(), 1.0)
     assert side.statuses()[-1] == 202
+
+
+@pytest.mark.parametrize("method", ["MESSAGE", "INVITE"])
+def test_what_is_dropped_is_never_answered_and_takes_no_room(method: str) -> None:
+    side = Side()
+    side.on_request = lambda transaction, now: transaction.drop()  # type: ignore[method-assign]
+    for copy in range(3):
+        side.receive(request(method), float(copy))
+    side.layer.handle_timeout(100.0)
+    assert side.sent == []
+    assert side.layer.open_transactions == 0
