@@ -17,8 +17,6 @@ from msilod.store.statements import Statements
 
 # Ended hashes are kept well past 64*T1, the last retransmission of a sender (law 9).
 ENDED_KEPT: Final = 120.0
-# What is forgotten is small and has one index: so many of it cost as much as one expired row.
-FORGOTTEN_PER_ROW: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +52,15 @@ class Sweep:
         return sorted({row[0] for row in db.execute(self._due, (wall, limit))})
 
     def clean(self, db: sqlite3.Connection, wall: float, limit: int) -> Cleaned:
-        """Remove up to `limit` expired rows, and a piece of what is old enough to be forgotten."""
+        """Remove up to `limit` expired rows, and as many of the hashes and entries that are old enough."""
         gone = self.statements.clean(db, wall, limit)
         ended = [EndJob(row.id, row.hash, row.aor, "expired", None, wall, None) for row in gone]
         self.statements.end(db, ended)
         self.history.ended(db, ended)
         for job in ended:
             self.holdings.forget(job.aor)
-        piece = limit * FORGOTTEN_PER_ROW
-        hashes = self.statements.forget_ended(db, wall - ENDED_KEPT, piece)
-        entries = self.history.forget(db, wall - self.history.kept, piece)
+        hashes = self.statements.forget_ended(db, wall - ENDED_KEPT, limit)
+        entries = self.history.forget(db, wall - self.history.kept, limit)
         self.devices.forget(db, wall)
         db.execute(self._forget_hours, (wall // 3600 - 1,))
-        return Cleaned(gone, len(gone) >= limit or hashes >= piece or entries >= piece)
+        return Cleaned(gone, max(len(gone), hashes, entries) >= limit)
