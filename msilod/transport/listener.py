@@ -43,13 +43,14 @@ class StreamListener:
         self._accepting = trio.CancelScope()
 
     async def serve(self) -> None:
-        """Accept until `stop_accepting`."""
+        """Accept until `stop_accepting`; from then on who connects is refused by the kernel."""
         with self._accepting:
             while True:
                 await trio.lowlevel.wait_readable(self.socket)
                 if not self._accept():
                     # Out of descriptors: those who hold them will time out.
                     await trio.sleep(ACCEPT_PAUSE)
+        self.socket.close()
 
     def _accept(self) -> bool:
         for _ in range(BATCH):

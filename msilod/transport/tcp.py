@@ -108,10 +108,11 @@ class TcpConnection(FramedConnection):
     async def _run(self) -> None:
         sock = self._socket
         while True:
+            # One message a wake-up is the rule: a second read would only hear that there is no more.
+            await trio.lowlevel.wait_readable(sock)
             try:
                 length = sock.recv_into(_buffer)
             except BlockingIOError:
-                await trio.lowlevel.wait_readable(sock)
                 continue
             except OSError:
                 return
@@ -120,7 +121,6 @@ class TcpConnection(FramedConnection):
             if not self._feed(bytes(_view[:length])):
                 await self._end()
                 return
-            await trio.lowlevel.checkpoint()
 
     def flush(self) -> None:
         """One call when the kernel has room."""

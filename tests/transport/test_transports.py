@@ -1,6 +1,8 @@
 """UDP and TCP on real loopback sockets: batches, framing, bounds, ICMP (rows T1 to T10, T18)."""
 
 import pytest
+import trio
+import trio.testing
 
 from msilod.errors import TransportError, UnavailableError
 from msilod.transport.listen import parse_address, parse_spec
@@ -135,3 +137,15 @@ async def test_a_udp_flow_is_found_again_after_a_restart() -> None:
         assert transports.find_flow("tcp:127.0.0.1:1>1.2.3.4:5#7") is None
         assert transports.find_flow("") is None
         assert transports.local_addresses() == ["127.0.0.1", "::1"]
+
+
+async def test_after_the_stop_nobody_new_is_let_in_and_who_is_here_goes_on() -> None:
+    async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
+        await stream.send_all(MESSAGE)
+        await ear.until(1)
+        transports.stop_listening()
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(OSError, match="connect"):
+            await trio.open_tcp_stream("127.0.0.1", transports.listening()[0].port)
+        await stream.send_all(MESSAGE)
+        await ear.until(2)
