@@ -86,7 +86,9 @@ class Forwarder:
         if len(target.hops) > 1:
             limit = min(limit or HOP_LIMIT, HOP_LIMIT)
         branch = branch_for(self.random(), loop_hash(request))
-        recorded = self.record_route.values(request.method, request.call_id, server.flow, flow)
+        recorded = self.record_route.values(
+            request.method, request.call_id, server.flow, flow, request.via.host
+        )
         copy = forward_request(request, target, self.max_forwards, recorded, breadth)
         if b"privacy" in request.received:
             # Whose the assertion is the gate has seen to.

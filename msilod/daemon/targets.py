@@ -11,6 +11,7 @@ from msilod.errors import MalformedMessage, RequestRefused
 from msilod.proxy.target_set import Target, target_set
 from msilod.registrar.binding import Binding
 from msilod.sip.address import NameAddr
+from msilod.sip.flow import Flow
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
@@ -31,10 +32,11 @@ class Targets:
         bindings: list[Binding],
         own_routes: Sequence[SipUri] = (),
         may_relay: bool = False,
+        came: Flow | None = None,
     ) -> list[Target]:
         """Where `request` for `uri` goes: to these bindings, else elsewhere; by its next Route if it has one.
 
-        Raises RequestRefused 403 for what may not be relayed, MalformedMessage.
+        Raises RequestRefused 403 for what may not be relayed, 430 for a flow that is gone, MalformedMessage.
         """
         if bindings and b"route" not in request.received:
             return target_set(bindings)
@@ -42,7 +44,11 @@ class Targets:
         routes = request.headers.split(b"route")
         if routes and not is_allowed:
             raise RequestRefused(403, "Forbidden")
-        targets = target_set(bindings) if bindings else self._elsewhere(uri, is_allowed)
+        way = self.server.record_route.flow_of(own_routes, request.call_id)
+        if came is not None and way == repr(came):
+            # From the caller himself: it goes the other way (RFC 5626 §5.3.1).
+            way = ""
+        targets = target_set(bindings) if bindings else self._elsewhere(uri, is_allowed, way)
         if routes:
             for target in targets:
                 target.route = NameAddr.parse(routes[0]).uri.decode("ascii", "replace")
@@ -55,7 +61,7 @@ class Targets:
         except (RequestRefused, MalformedMessage):
             return []
 
-    def _elsewhere(self, uri: SipUri, is_allowed: bool) -> list[Target]:
+    def _elsewhere(self, uri: SipUri, is_allowed: bool, way: str = "") -> list[Target]:
         server, text = self.server, str(uri)
         wall = server.clock.wall()
         for aor in server.location.aors_for_contact(text, uri):
@@ -66,4 +72,10 @@ class Targets:
             return target_set(server.location.bindings(server.myself.canonical(uri.aor()), wall))
         if not is_allowed:
             raise RequestRefused(403, "Forbidden")
-        return [Target(text)]
+        return [Target(text, self._flow(way) if way else None)]
+
+    def _flow(self, way: str) -> Flow:
+        flow = self.server.transports.find_flow(way)
+        if flow is None:
+            raise RequestRefused(430, "Flow Failed")
+        return flow

@@ -154,7 +154,7 @@ class TransactionUserService:
             self.server.gate.clean(request, self.server.trust.trusts(flow))
             may_relay = self.server.config.proxy.relay == "anybody"
             uri = self.server.myself.named(request.uri).uri
-            for target in self.server.targets.of(request, uri, [], own_routes, may_relay)[:1]:
+            for target in self.server.targets.of(request, uri, [], own_routes, may_relay, flow)[:1]:
                 self.server.forwarder.forward_ack(request, target, now)
         except SipError:
             self.server.counters.dropped += 1
@@ -274,6 +274,7 @@ class TransactionUserService:
             incoming.bindings,
             incoming.own_routes,
             self._may_relay(incoming),
+            transaction.flow,
         )
         if not targets:
             self._nobody_there(incoming, action, now)

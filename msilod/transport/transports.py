@@ -216,7 +216,11 @@ class Transports:
         return connection
 
     def find_flow(self, text: str) -> Flow | None:
-        """A UDP flow from its repr, after a restart; None for a stream's, or a listener that is no more."""
+        """A flow from its repr; None for a connection that is closed, or a listener that is no more."""
+        serial = text.rpartition("#")[2]
+        if serial.isascii() and serial.isdigit():
+            connection = self.streams.connections.get(int(serial))
+            return connection.flow if connection is not None and repr(connection.flow) == text else None
         own, arrow, peer = text.partition(">")
         host, _, port = peer.rpartition(":")
         if not arrow or not port.isascii() or not port.isdigit():

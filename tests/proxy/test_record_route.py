@@ -11,8 +11,10 @@ UDP_FLOW = Flow(Endpoint(UDP, "127.0.0.1", 5060, b"SIP/2.0/UDP 127.0.0.1:5060"),
 TCP_FLOW = Flow(Endpoint(TCP, "127.0.0.1", 5070, b"SIP/2.0/TCP 127.0.0.1:5070"), "192.0.2.8", 40000, 3)
 
 
-def recorded(method: bytes = b"INVITE", came: Flow = UDP_FLOW, leaves: Flow = UDP_FLOW) -> list[SipUri]:
-    return [SipUri.parse(value) for value in OURS.values(method, b"call", came, leaves)]
+def recorded(
+    method: bytes = b"INVITE", came: Flow = UDP_FLOW, leaves: Flow = UDP_FLOW, sent_by: bytes = b"192.0.2.9"
+) -> list[SipUri]:
+    return [SipUri.parse(value) for value in OURS.values(method, b"call", came, leaves, sent_by)]
 
 
 @pytest.mark.parametrize("method", [b"MESSAGE", b"REGISTER", b"OPTIONS", b"BYE", b"ACK", b"PUBLISH", b"INFO"])
@@ -55,3 +57,30 @@ def test_p17_a_dialog_proves_itself_by_the_token_of_its_call_id() -> None:
 def test_p17_a_forged_token_is_none(token: str) -> None:
     uri = SipUri("sip", None, "127.0.0.1", 5060, {"lr": None, "dlg": token})
     assert not OURS.is_in_dialog([uri], b"call")
+
+
+@pytest.mark.parametrize(
+    ("came", "sent_by", "is_hidden"),
+    [(UDP_FLOW, b"192.0.2.9", False), (UDP_FLOW, b"10.0.0.1", True), (TCP_FLOW, b"192.0.2.8", True)],
+)
+def test_p14_a_hidden_callers_flow_is_named(came: Flow, sent_by: bytes, is_hidden: bool) -> None:
+    routes = recorded(came=came, sent_by=sent_by)
+    assert OURS.flow_of(routes, b"call") == (repr(came) if is_hidden else "")
+    assert OURS.is_in_dialog(routes, b"call")
+
+
+@pytest.mark.parametrize("name", ["dlg", "flow"])
+def test_p14_a_flipped_byte_is_no_token(name: str) -> None:
+    (uri,) = recorded(came=TCP_FLOW, leaves=TCP_FLOW)
+    value = uri.params[name]
+    assert value is not None
+    uri.params[name] = ("0" if value[0] != "0" else "1") + value[1:]
+    assert not OURS.is_in_dialog([uri], b"call")
+    assert OURS.flow_of([uri], b"call") == ""
+
+
+def test_p14_a_flow_of_another_call_is_none() -> None:
+    routes = recorded(came=TCP_FLOW)
+    assert OURS.flow_of(routes, b"another") == ""
+    del routes[0].params["flow"]
+    assert not OURS.is_in_dialog(routes[:1], b"call"), "the token covers it"
