@@ -268,7 +268,10 @@ class Streams:
             return
         if self._by_peer.get(connection.peer) is connection:
             del self._by_peer[connection.peer]
-        self.receiver.closed(connection.flow)
+        try:
+            self.receiver.closed(connection.flow)
+        except Exception as error:
+            self.receiver.broken(error, connection.flow)
 
     def release(self, connection: Connection) -> None:
         """It is gone, and counts no more."""

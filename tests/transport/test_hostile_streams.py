@@ -202,3 +202,17 @@ async def test_a_peer_that_vanished_is_noticed_by_the_kernel() -> None:
         )
         assert idle + every * times <= 120
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+
+
+async def test_a_fault_in_what_follows_from_an_end_ends_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as other:
+        await other.send_all(MESSAGE)
+        await ear.until(1)
+        monkeypatch.setattr(ear, "closed", lambda flow: 1 // 0)
+        async with dialled(transports) as stream:
+            await stream.send_all(MESSAGE)
+            await ear.until(2)
+        await ear.until(1, "faults")
+        await other.send_all(MESSAGE)
+        await ear.until(3)
+        monkeypatch.undo()
