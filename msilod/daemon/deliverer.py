@@ -229,7 +229,7 @@ class Deliverer:
         run = self.runs.get(name)
         if run is not None:
             self._perform(run, run.withdraw(contact_key(binding), self.clock.wall()), now)
-        elif not self.usable.of(binding.aor):
+        elif not self.location.bindings(binding.aor, self.clock.wall()):
             self.schedule.forget(name)
 
     # --- steps out -----------------------------------------------------------------------------------

@@ -271,3 +271,16 @@ def test_3xx_that_leads_nowhere_from_here_is_stored_for_its_recipient(
     bob.answer(bob.request(), 302, ((b"Contact", contact),))
     assert alice.response().status == 202
     assert [row["aor"] for row in daemon.rows()] == ["sip:bob@example.test"]
+
+
+def test_who_is_out_stays_out_when_another_contact_leaves(daemon: Daemon, phone: MakePhone) -> None:
+    alice, desk, soft = phone("alice"), phone("bob"), phone("bob")
+    desk.register()
+    soft.register()
+    alice.send(alice.message("bob", "one"))
+    desk.take(405)
+    soft.take()
+    assert alice.response().status == 200
+    soft.register(expires=0)
+    assert alice.text("bob", "two").status == 202
+    assert desk.is_silent()

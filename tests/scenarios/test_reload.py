@@ -30,6 +30,23 @@ def test_a_reload_takes_over_limits_and_domains(start_daemon: Callable[..., Daem
     assert "max_body" in (daemon.folder / "log").read_text()
 
 
+def test_a_reload_takes_over_what_is_kept_and_who_is_told(start_daemon: Callable[..., Daemon]) -> None:
+    daemon = start_daemon()
+    with Phone("alice", daemon.address) as alice:
+        alice.register()
+        assert alice.text("bob").status == 202
+        assert alice.is_silent()
+        daemon.config.write_text(
+            '[silo]\nregistrar = "sip:registrar@example.test"\nnotice = "away"\nrefuse_types = ["text/html"]\n'
+        )
+        assert "'wants_restart': []" in _control(daemon, "reload")
+        alice.send(alice.message("bob", "<p/>", content_type="text/html"))
+        assert alice.response().status == 415
+        alice.send(alice.message("bob"))
+        assert alice.response().status == 202
+        assert alice.take().body == b"away"
+
+
 def test_a_dump_with_a_filter_delivers_only_what_it_names(start_daemon: Callable[..., Daemon]) -> None:
     daemon = start_daemon()
     with Phone("alice", daemon.address) as alice, Phone("bob", daemon.address) as bob:
