@@ -25,6 +25,7 @@ class Phone:
         self.socket.bind(("127.0.0.1", 0))
         self.socket.settimeout(PATIENCE)
         self.cseq = itertools.count(1)
+        self.answered: set[bytes] = set()
         self.call_id = f"reg-{next(_serial)}@{user}"
 
     def __enter__(self) -> "Phone":
@@ -67,16 +68,19 @@ class Phone:
         return message
 
     def is_silent(self, seconds: float = 0.3) -> bool:
-        """True when nothing comes in `seconds`."""
-        try:
-            self.receive(seconds)
-        except TimeoutError:
-            return True
-        return False
+        """True when nothing new comes in `seconds`; copies of what was answered are not new."""
+        while True:
+            try:
+                message = self.receive(seconds)
+            except TimeoutError:
+                return True
+            if not isinstance(message, Request) or message.via.branch not in self.answered:
+                return False
 
     def answer(
         self, request: Request, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()
     ) -> None:
+        self.answered.add(request.via.branch)
         self.send(build_response(request, status, to_tag=b"ua", headers=headers).to_bytes())
 
     # --- words ---------------------------------------------------------------------------------------
