@@ -13,6 +13,7 @@ Rules: open to everybody until there has been a user, or by `mode = "off"`; user
 Whoever is let in has `incoming.user`, and his P-Asserted-Identity is ours; a stranger's is removed in any case.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Final
@@ -164,7 +165,7 @@ class Gate:
         transaction, server = incoming.transaction, self.server
         request, flow = transaction.request, transaction.flow
         field = _FIELDS[status][0]
-        values = request.headers.get_all(field) if field in request.received else ()
+        values = _values(request, field)
         domain = aor.rpartition("@")[2]
         realm = self.policy.realm_of(domain)
         judgement = self.judge.judge(
@@ -178,7 +179,7 @@ class Gate:
             raise RequestRefused(403, "Forbidden")
         server.counters.authenticated_requests += 1
         incoming.user = aor
-        if len(values) == 1:
+        if len(values) == 1 and status == 407:
             # Known to be ours: it need not be read again to be removed.
             request.headers.remove(field)
 
@@ -228,6 +229,14 @@ class Gate:
 
     def _aor_of(self, uri: bytes) -> str:
         return self.server.myself.named(uri).aor
+
+
+def _values(request: Request, field: bytes) -> Sequence[bytes]:
+    """The fields of that name; of a request with none twice without a walk through all of them."""
+    received, headers = request.received, request.headers
+    if field not in received:
+        return ()
+    return (received[field],) if len(received) == len(headers.fields) else headers.get_all(field)
 
 
 def _is_local(flow: Flow) -> bool:

@@ -11,7 +11,7 @@ the other way round (§22.4, real clients); a parameter that comes twice is refu
 
 import hashlib
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from hmac import compare_digest
 from typing import Final
 
@@ -29,6 +29,8 @@ HA1_SIZES: Final = {b"MD5": 16, b"SHA-256": 32, b"SHA-512-256": 32}
 _BY_NAME: Final = {name.lower(): name for name in ALGORITHMS}
 
 MAX_CREDENTIALS: Final = 2048
+# Phones register at one URI again and again; a hostile crowd only evicts.
+CACHED_HA2: Final = 4096
 MAX_PARAMS: Final = 32
 _NC_DIGITS: Final = 8
 _HEX_ONLY: Final = only(b"0123456789abcdefABCDEF")
@@ -121,7 +123,9 @@ def _usual(rest: bytes) -> dict[bytes, bytes] | None:
     if len(params) != len(pieces) or quotes != rest.count(b'"') or quotes < 2 or len(pieces) > MAX_PARAMS:
         return None
     found = params.get
-    has_all = found(b"username") and found(b"realm") and found(b"nonce") and found(b"uri") and found(b"response")
+    has_all = (
+        found(b"username") and found(b"realm") and found(b"nonce") and found(b"uri") and found(b"response")
+    )
     return params if has_all else None
 
 
@@ -167,6 +171,7 @@ def session_ha1(algorithm: bytes, ha1: bytes, nonce: bytes, cnonce: bytes) -> by
     return _HASHES[algorithm](b"%b:%b:%b" % (ha1.hex().encode(), nonce, cnonce)).digest()
 
 
+@lru_cache(CACHED_HA2)
 def ha2(algorithm: bytes, method: bytes, uri: bytes, body_hash: bytes = b"") -> bytes:
     """H(A2) in hex; `body_hash`, H(entity-body) in hex, makes it the one of auth-int (§3.4.3)."""
     text = b"%b:%b:%b" % (method, uri, body_hash) if body_hash else b"%b:%b" % (method, uri)

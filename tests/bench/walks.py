@@ -1,6 +1,6 @@
 """Microseconds of the daemon's thread for a whole walk: store, relay, call, refresh; and the writer's for a row.
 
-    python tests/bench/walks.py [store] [relay] [call] [refresh] [writer] [ROUNDS]
+    python tests/bench/walks.py [store] [relay] [call] [refresh] [digest] [writer] [ROUNDS]
 
 Everything between the socket and the writer is the real one; the datagrams are those of the load generator.
 What is sent goes nowhere and the disk answers at once, except for `writer`, which commits to a silo under
@@ -23,6 +23,7 @@ from msilod.config import Config
 from msilod.daemon.clock import Clock
 from msilod.daemon.process import GC_THRESHOLD
 from msilod.daemon.server import Server
+from msilod.sip.digest import ha1, ha2, response
 from msilod.sip.flow import Flow
 from msilod.store.jobs import Added, AddJob, CallJob
 from msilod.store.quota import Limits
@@ -109,6 +110,31 @@ class Bench:
         template = register_template(DOMAIN.encode(), 40001, b"0000")
         return [data for _, data in registers(template, USERS, next(self.cseqs))]
 
+    def lock(self) -> None:
+        """From here on everybody is a user with the password `secret`."""
+        gate = self.server.gate
+        for user in (b"u" + name for name in USERS):
+            values = [(name, ha1(name, user, DOMAIN.encode(), b"secret")) for name in (b"MD5", b"SHA-256")]
+            gate.users.put(f"{user.decode()}@{DOMAIN}", values)
+        gate.users.existed = gate.users.is_readable = True
+        gate.refresh()
+
+    def proved(self, nonces: list[bytes], number: int) -> list[bytes]:
+        """A REGISTER for each user, with his credentials for his nonce."""
+        found = []
+        for name, nonce, data in zip(USERS, nonces, self.registers(), strict=True):
+            user = b"u" + name
+            head, _, tail = data.partition(b"\r\n")
+            uri, nc = head.split(b" ")[1], b"%08x" % number
+            secret = ha1(b"MD5", user, DOMAIN.encode(), b"secret")
+            proof = response(b"MD5", secret, ha2(b"MD5", b"REGISTER", uri), nonce, nc, b"c0ffee", b"auth")
+            found.append(
+                b'%b\r\nAuthorization: Digest username="%b", realm="%b", nonce="%b", uri="%b", response="%b", '
+                b'algorithm=MD5, cnonce="c0ffee", qop=auth, nc=%b\r\n%b'
+                % (head, user, DOMAIN.encode(), nonce, uri, proof, nc, tail)
+            )
+        return found
+
 
 def store(bench: Bench) -> float:
     """MESSAGE to 202."""
@@ -163,6 +189,19 @@ def refresh(bench: Bench) -> float:
     return spent / len(USERS)
 
 
+def digest(bench: Bench) -> float:
+    """REGISTER with a password to 200: at most twice a refresh without."""
+    bench.lock()
+    bench.receive(bench.registers())
+    nonces = [data.partition(b'nonce="')[2].partition(b'"')[0] for data in bench.sent()]
+    bench.receive(bench.proved(nonces, 1))
+    datagrams = bench.proved(nonces, 2)
+    spent = bench.receive(datagrams)
+    assert bench.sent()[-1].startswith(b"SIP/2.0 200")
+    bench.server.registrar.write_refreshes()
+    return spent / len(USERS)
+
+
 def writer(bench: Bench) -> float:
     """From the writer's hand into a synced commit, in batches."""
     prompt = bench.silo.writer
@@ -179,7 +218,7 @@ def writer(bench: Bench) -> float:
 
 
 WALKS: dict[str, Callable[[Bench], float]] = {
-    "store": store, "relay": relay, "call": call, "refresh": refresh, "writer": writer,
+    "store": store, "relay": relay, "call": call, "refresh": refresh, "digest": digest, "writer": writer,
 }  # fmt: skip
 
 
