@@ -38,6 +38,8 @@ LARGE_TIMEOUT: Final = 1.0
 MOST_HOPS: Final = 4
 
 CACHED_LITERALS: Final = 8192
+# Requests that wait for a look-up or a connection; beyond it a way counts as closed, and is told so at once.
+MAX_DIALS: Final = 2000
 
 Dialled = Callable[[Flow | None, float], None]
 
@@ -58,6 +60,7 @@ class Paths:
         self.after = after
         self.resolver = resolver
         self.reachable = reachable
+        self.dials = 0
         # The remote targets of dialogs recur: 40 us become 1.
         self._literal: Callable[[str], list[Hop] | None] = lru_cache(CACHED_LITERALS)(self._read_literal)
 
@@ -147,7 +150,14 @@ class Paths:
     # --- the slow path ---------------------------------------------------------------------------------
 
     def dial(self, target: Target, then: Dialled, size: int = 0) -> None:
-        """Look up and connect; then call `then(flow, now)`, the flow None when there is no way."""
+        """Look up and connect; then call `then(flow, now)`, the flow None when there is no way.
+
+        When MAX_DIALS wait already it is called from in here.
+        """
+        if self.dials >= MAX_DIALS:
+            then(None, trio.current_time())
+            return
+        self.dials += 1
         self.nursery.start_soon(self._dial, target, then, size)
 
     def fails_over(
@@ -162,9 +172,10 @@ class Paths:
         wait = parse_retry_after(answer.headers.get(b"retry-after")) if answer is not None else None
         self.resolver.failed(target.hops[0], now, wait or 0)
         target.hops = target.hops[1:]
-        if target.hops:
-            self.dial(target, then, size)
-        return bool(target.hops)
+        if not target.hops or self.dials >= MAX_DIALS:
+            return False
+        self.dial(target, then, size)
+        return True
 
     async def _dial(self, target: Target, then: Dialled, size: int) -> None:
         flow = None
@@ -172,6 +183,8 @@ class Paths:
             flow = await self._reach(target, size)
         except MsilodError:
             flow = None
+        finally:
+            self.dials -= 1
         then(flow, trio.current_time())
         self.after()
 
