@@ -61,12 +61,12 @@ class FramedConnection(Connection):
     def __init__(self, streams: Streams, sock: socket.socket, flow: Flow, domain: str = "") -> None:
         super().__init__(streams, sock, flow, domain)
         self._framer = StreamFramer()
-        # When the message that is not complete began; 0.0 between messages.
-        self._began = 0.0
+        # When the message that is not complete began; None between messages.
+        self._began: float | None = None
 
     def on_deadline(self, now: float) -> None:
         """A message that is late, or idleness."""
-        if self._began:
+        if self._began is not None:
             self.close()
         else:
             super().on_deadline(now)
@@ -93,9 +93,9 @@ class FramedConnection(Connection):
     def _time(self, has_ended_one: bool) -> None:
         now, limits = trio.current_time(), self.streams.limits
         if not self._framer.pending:
-            self._began, self.deadline = 0.0, now + limits.idle
+            self._began, self.deadline = None, now + limits.idle
             return
-        if has_ended_one or not self._began:
+        if has_ended_one or self._began is None:
             self._began = now
         self.deadline = self._began + (limits.message if self._framer.is_in_body else limits.head)
 

@@ -7,10 +7,11 @@ import trio
 import trio.testing
 
 from msilod.errors import TransportError
+from msilod.sip.flow import Endpoint, Flow
 from msilod.transport import streams
 from msilod.transport.streams import Limits, Streams
-from msilod.transport.tcp import connect
-from tests.transport.ear import MESSAGE, all_of, dialled, serving
+from msilod.transport.tcp import TcpConnection, connect
+from tests.transport.ear import MESSAGE, Ear, all_of, dialled, serving
 
 HEAD, BODY = MESSAGE[:-2], MESSAGE[-2:]
 
@@ -76,34 +77,36 @@ async def test_what_the_kernel_had_no_room_for_follows_in_order() -> None:
 
 
 @pytest.mark.parametrize("part", [MESSAGE[:20], HEAD, b"M"])
-async def test_a_slow_message_is_closed_however_steady_its_drip(part: bytes) -> None:
-    limits = Limits(head=0.2, message=0.2, idle=60, look=0.02)
+async def test_a_message_that_does_not_end_is_closed(part: bytes) -> None:
+    limits = Limits(head=0.1, message=0.1, idle=60, look=0.02)
     async with serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear), dialled(transports) as stream:
         await stream.send_all(part)
-
-        async def drip() -> None:
-            for byte in b"x" * 1000:
-                await trio.sleep(0.03)
-                try:
-                    await stream.send_all(bytes((byte,)) if part != HEAD else b"")
-                except trio.BrokenResourceError:
-                    return
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(drip)
-            await ear.until(1, "gone")
-            nursery.cancel_scope.cancel()
+        assert await all_of(stream) == b""
         assert ear.received == []
 
 
-async def test_the_body_has_longer_than_the_head() -> None:
-    limits = Limits(head=0.05, message=60, idle=60, look=0.01)
-    async with serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear), dialled(transports) as stream:
-        await stream.send_all(HEAD)
-        await trio.sleep(0.2)
-        await stream.send_all(BODY)
-        await ear.until(1)
-        assert ear.gone == []
+async def test_no_drip_however_steady_makes_a_message_last_longer(mock_clock: trio.testing.MockClock) -> None:
+    """Slowloris: ten seconds for a head and thirty for a message, from its first byte on."""
+    streams_of_one, ours, theirs = Streams(), *socket.socketpair()
+    with ours, theirs:
+        async with trio.open_nursery() as nursery:
+            streams_of_one.begin(Ear(), nursery)
+            flow = Flow(Endpoint("tcp", "127.0.0.1", 5060, b""), "127.0.0.1", 9, 1)
+            connection = TcpConnection(streams_of_one, ours, flow)
+            began = mock_clock.current_time()
+            for byte in HEAD[:-1]:
+                assert connection._feed(bytes((byte,)))
+                assert connection.deadline == began + 10
+                mock_clock.jump(0.01)
+            connection._feed(HEAD[-1:] + BODY[:1])
+            assert connection.deadline == began + 30
+            mock_clock.jump(5)
+            connection._feed(BODY[1:] + MESSAGE[:3])
+            assert connection.deadline == mock_clock.current_time() + 10, (
+                "the next message has a time of its own"
+            )
+            connection._feed(MESSAGE[3:])
+            assert connection.deadline == mock_clock.current_time() + Limits().idle
 
 
 async def test_an_idle_connection_is_closed_unless_a_binding_needs_it() -> None:

@@ -153,7 +153,7 @@ async def test_a_handshake_that_is_given_up_is_forgotten_at_once() -> None:
 
 
 async def test_t14_a_ping_goes_out_and_who_is_silent_is_gone() -> None:
-    limits = Limits(ping=0.2, look=0.02)
+    limits = Limits(ping=0.6, look=0.02)
     async with (
         serving(LISTEN, limits=limits) as (transports, ear),
         browser(transports) as alive,
