@@ -51,13 +51,14 @@ class Attempt:
 
 
 class Ledger:
-    """`life` counts the daemon's starts."""
+    """`life` counts the daemon's starts; `barred` are rows that an operator holds or has purged."""
 
     def __init__(self) -> None:
         self.life = 0
         self.messages: dict[bytes, Message] = {}
         self.attempts: dict[bytes, Attempt] = {}
         self.faults: list[str] = []
+        self.barred: set[int] = set()
         self._by_contact: dict[Address, list[Attempt]] = defaultdict(list)
         self._newest_row: dict[str, int] = {}
         self._newly_heard: list[Message] = []
@@ -119,6 +120,8 @@ class Ledger:
             is_open = not other.is_over and other.life == self.life and other.at > attempt.at - OPEN_FOR
             if is_open and other.is_delivery:
                 self.fault(attempt.at, f"{attempt.name!r} sent beside {other.name!r} to {attempt.contact}")
+        if message.row in self.barred:
+            self.fault(attempt.at, f"{attempt.name!r} sent though it is held or purged")
         if message.row and not message.is_tried:
             message.is_tried = True
             newest = self._newest_row.get(message.recipient, 0)

@@ -84,6 +84,8 @@ class World:
         for name, row in self._read("SELECT CAST(body AS BLOB), id FROM silo"):
             self.ledger.stored(bytes(name), row)
         await self._nursery.start(self._serve)
+        # All its tasks have begun: one that has not would still take its first step after a kill.
+        await trio.sleep(0.001)
         self.is_up = True
         self.ladder.note(self.wires.now, f"daemon {self.ledger.life} is up")
         return self.server
@@ -151,6 +153,16 @@ class World:
         made = Phone(self.wires, self.ledger, user, address, SERVER, stream)
         self.phones.append(made)
         return made
+
+    def jump(self, seconds: float) -> None:
+        """Somebody sets the system's clock."""
+        self.clock.jump(seconds)
+        for message in self.ledger.messages.values():
+            message.expires_at -= seconds
+
+    def ended(self) -> list[Any]:
+        """(id, how) of rows that have ended, as far back as the daemon remembers."""
+        return self._read("SELECT id, how FROM silo_ended")
 
     def column(self, name: str) -> list[Any]:
         """One column of the silo, oldest row first."""
