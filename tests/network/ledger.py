@@ -13,7 +13,7 @@ from msilod.sip.message import Request, Response
 from msilod.sip.parser import parse
 from tests.network.ladder import Address
 
-# Timer F: what comes later is heard by nobody (RFC 3261 §17.1.2.2).
+# Timer F: what comes later, or after ICMP has ended the transaction, is heard by nobody (RFC 3261 §17.1.2.2).
 OPEN_FOR = 32.0
 # Refusals after which a row waits for those of its recipient who were not asked.
 REFUSALS = frozenset((400, 403, 406, 413, 415, 488, 603))
@@ -107,8 +107,11 @@ class Ledger:
         self._by_contact[destination].append(attempt)
 
     def _check_repeat(self, attempt: Attempt, message: Message) -> None:
-        """Law 2: once a 2xx is heard and committed, the message is not sent again."""
-        if message.heard_2xx is None:
+        """Law 2: once a 2xx is heard and committed, the message is not sent again.
+
+        In one batch a REGISTER may come before the 2xx: what it sets going is no repeat.
+        """
+        if message.heard_2xx is None or message.heard_2xx == attempt.at:
             return
         # A relay that a dead process had made left no row: the sender's copy is a new message to the next one.
         if message.life_of_2xx == self.life or (attempt.is_delivery and message.row):
@@ -149,13 +152,11 @@ class Ledger:
         attempt = self.attempts.get(response.via.branch) if response.via is not None else None
         if attempt is None or attempt.life != self.life:
             return
-        attempt.is_over = True
+        is_late, attempt.is_over = attempt.is_over or at >= attempt.at + OPEN_FOR, True
         message = self.messages[attempt.name]
         message.is_refused = message.is_refused or response.status in REFUSALS
         message.is_tried = message.is_tried or response.status in LOOPS
-        if at >= attempt.at + OPEN_FOR:
-            return
-        if response.status < 300 and message.heard_2xx is None:
+        if response.status < 300 and message.heard_2xx is None and not is_late:
             message.heard_2xx = at
             message.life_of_2xx = self.life
             self._newly_heard.append(message)

@@ -32,7 +32,7 @@ USERS = ("bob", "carol")
 LIFE = 259_200.0
 MOODS: dict[str, Script] = {
     "takes": TAKES, "away": ((0.05, 480),), "busy": ((0.05, 486),), "type": ((0.05, 415),), "error": ((0.05, 500),),
-    "declines": ((0.05, 603),), "no messages": ((0.05, 405),), "silent": SILENT, "late": LATE,
+    "declines": ((0.05, 603),), "no messages": ((0.05, 405),), "silent": SILENT, "late": LATE, "slow": ((5.0, 200),),
 }  # fmt: skip
 Step = Callable[["Town"], Awaitable[None]]
 
@@ -135,9 +135,12 @@ class Plan(RuleBasedStateMachine):
     def _step(self, step: Callable[..., Awaitable[None]], *arguments: object) -> None:
         self.steps.append(lambda town: partial(step, town)(*arguments))
 
-    @rule(user=st.sampled_from(USERS), life=st.sampled_from([LIFE, LIFE, LIFE, 60.0]))
-    def send(self, user: str, life: float) -> None:
-        self._step(Town.send, user, life)
+    @rule(
+        user=st.sampled_from(USERS), life=st.sampled_from([LIFE, LIFE, LIFE, 60.0]), count=st.integers(1, 4)
+    )
+    def send(self, user: str, life: float, count: int) -> None:
+        for _ in range(count):
+            self._step(Town.send, user, life)
 
     @rule(user=st.sampled_from(USERS), what=st.sampled_from(["comes", "stays", "moves", "leaves", "dies"]))
     def change(self, user: str, what: str) -> None:
