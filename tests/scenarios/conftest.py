@@ -44,7 +44,9 @@ class Daemon:
         command = [sys.executable, "-m", "msilod", "start"]
         for domain in self.domains:
             command += ["--domain", domain]
-        command += ["--listen", f"udp:127.0.0.1:{self.port}", "--listen", f"tcp:127.0.0.1:{self.port}"]
+        # Somebody may have had TCP's twin of the free UDP port: a restart asks for what the start got.
+        tcp = self.ports.get("tcp:127.0.0.1", self.port)
+        command += ["--listen", f"udp:127.0.0.1:{self.port}", "--listen", f"tcp:127.0.0.1:{tcp}"]
         for spec in self.listen:
             command += ["--listen", f"{spec}:{self.ports.get(spec, 0)}"]
         log = (self.folder / "log").open("a")
