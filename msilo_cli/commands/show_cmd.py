@@ -54,7 +54,7 @@ class _Found:
     def __init__(self, session: Session, id: int, now: float) -> None:
         self.id = id
         self.message = _message(session, id, now)
-        self.history = session.queue.history(id)
+        self.history = session.queue.history(id, is_gone=self.message is None)
         self.devices = session.queue.devices(self.message, now) if self.message is not None else {}
         if self.message is None and not self.history:
             raise NoSuchMessage(f"there is no message {id} (see msilo list)")

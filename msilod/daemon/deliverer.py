@@ -30,7 +30,7 @@ from msilod.proxy.forwarding import DELIVERY, branch_for
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.silo.contact import ContactKey, contact_key
-from msilod.silo.device import by_run, parts, recipients, run_name
+from msilod.silo.device import by_run, is_for_device, parts, recipients, run_name
 from msilod.silo.hand import phrase
 from msilod.silo.online import OnlineEnd, mark, next_attempt, note_contacts, remember
 from msilod.silo.policy import SiloPolicy
@@ -248,7 +248,7 @@ class Deliverer:
             return
         done = partial(self._claimed, run, step.after)
         ids = self.only.get(run.aor, frozenset())
-        if self.policy.is_for_each:
+        if is_for_device(run.aor):
             self.each.claim(run.aor, step, ids, done)
         else:
             self.writer.claim(run.aor, step.limit, step.after, ids, self.clock.wall(), done)
@@ -310,7 +310,7 @@ class Deliverer:
             self.writer.hand(row.id, status, phrase(status), done)
             self.historian.handed(row, status, step.contact)
             return
-        if self.policy.is_for_each and step.how == Ending.DELIVERED:
+        if is_for_device(run.aor) and step.how == Ending.DELIVERED:
             self.each.serve(run.aor, row, step.status or 0, step.contact, done)
             return
         wall = self.clock.wall()
@@ -329,7 +329,7 @@ class Deliverer:
 
     def _reject(self, run: DeliveryRun, step: Reject, now: float) -> None:
         self.watchers.tell(step.row.aor, step.row, "rejected", step.status, None)
-        if self.policy.is_for_each:
+        if is_for_device(run.aor):
             self.each.serve(run.aor, step.row, step.status, "", None)
             return
         self._rejected(step.row, step.status, step.reason, now)

@@ -30,6 +30,11 @@ def parts(name: str) -> tuple[str, str]:
     return aor, device
 
 
+def is_for_device(name: str) -> bool:
+    """True for the run of one device."""
+    return _SEPARATOR in name
+
+
 def by_run(bindings: Iterable[Binding]) -> dict[str, list[Binding]]:
     """The bindings of each device, under the name of its run."""
     found: dict[str, list[Binding]] = {}

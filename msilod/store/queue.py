@@ -97,14 +97,14 @@ class Queue:
             return found
         raise NoSuchMessage(f"there is no message {id} (see msilo list)")
 
-    def history(self, id: int) -> list[HistoryEntry]:
+    def history(self, id: int, is_gone: bool = True) -> list[HistoryEntry]:
         """What has happened to a message, oldest first, whether it is still there or not.
 
-        An end that left no entry is told from the table of the ended, as long as that remembers it.
+        Of one that `is_gone` an end that left no entry is told from the table of the ended, while that remembers it.
         """
         with translated(self.path):
             found = self._history.of(self._db, id)
-            if not found or found[-1].event not in ENDS:
+            if is_gone and not (found and found[-1].event in ENDS):
                 sql = f"SELECT id, aor, ended_at, how, status FROM {self.table}_ended WHERE id = ?"  # noqa: S608
                 found += [HistoryEntry(*row) for row in self._db.execute(sql, (id,))]
         return found
