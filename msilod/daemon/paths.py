@@ -1,15 +1,13 @@
 """Where the bytes for a target go: an open flow, a UDP address, or a connection still to be made.
 
-NAT (R10): a contact on the address its REGISTER came from means what it says, port included; one at a public
-address of its own likewise; any other (private, a name, `.invalid`) is reached by the flow that registered.
-A contact on a stream is reached over its connection; when that is gone we dial, which fails at once at a
-phone that only calls out, and the MESSAGE is stored.
+NAT (R10): a contact that means what it says (registrar/reach.py) is sent to where it says, any other is reached by
+the flow that registered. A contact on a stream is reached over its connection; when that is gone we dial, which fails
+at once at a phone that only calls out, and the MESSAGE is stored.
 
 Any other URI is located (RFC 3263), and when a hop fails the next one is tried: `fails_over`, with a branch of
 its own each time (§4.3). What is too large for a datagram (RFC 3261 §18.1.1) tries TCP first.
 """
 
-import ipaddress
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
@@ -21,9 +19,10 @@ from msilod.dns.location import default_port
 from msilod.dns.resolver import Resolver
 from msilod.errors import MsilodError, TransportError
 from msilod.proxy.target_set import Target
+from msilod.registrar.reach import means_what_it_says
 from msilod.sip.address import NameAddr
 from msilod.sip.flow import TCP, TLS, UDP, Flow
-from msilod.sip.hop import Hop, bare, can_be_sent_to
+from msilod.sip.hop import Hop, bare
 from msilod.sip.message import Response
 from msilod.sip.retry_after import parse_retry_after
 from msilod.sip.uri import SipUri
@@ -88,7 +87,7 @@ class Paths:
         if flow.connection and self.transports.is_open(flow):
             return self._remember(target, flow)
         uri = SipUri.parse(target.uri)
-        means_it = _means_what_it_says(uri, flow)
+        means_it = means_what_it_says(uri, flow.host)
         if flow.connection:
             # Whose TCP connection is gone may listen where its contact says; nobody dials a browser or a TLS phone.
             if flow.transport != TCP or not means_it:
@@ -250,10 +249,3 @@ def _place(uri: SipUri, unsaid: str) -> Hop:
 def _domain(target: Target) -> str:
     """Whom a TLS peer must prove to be: what was asked for, not what DNS made of it (RFC 5922 §4)."""
     return bare(_first_hop(target).host)
-
-
-def _means_what_it_says(contact: SipUri, flow: Flow) -> bool:
-    if not contact.is_ip_literal:
-        return False
-    host = bare(contact.host)
-    return host == flow.host or (can_be_sent_to(host) and ipaddress.ip_address(host).is_global)

@@ -94,6 +94,14 @@ class RegistrarService:
                 gone += found
         return gone
 
+    def forget_lost(self, bindings: Iterable[Binding]) -> None:
+        """These are no bindings any more: neither is what was to be written of them."""
+        for binding in bindings:
+            refreshed = self._refreshed.get(binding.aor)
+            if refreshed is not None:
+                refreshed.pop(binding.contact, None)
+            self.writer.bindings(BindingChanges(binding.aor, (), (binding,)), None)
+
     def _aor(self, to: bytes) -> str:
         try:
             aor = self.myself.canonical(SipUri.parse(NameAddr.parse(to).uri).aor())

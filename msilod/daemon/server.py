@@ -26,6 +26,7 @@ from msilod.daemon.log import get_log
 from msilod.daemon.mail import MailMemory
 from msilod.daemon.myself import Myself
 from msilod.daemon.notices import Notices
+from msilod.daemon.orphans import Orphans
 from msilod.daemon.paths import Paths
 from msilod.daemon.policies import auth_policy, registrar_policy, silo_policy
 from msilod.daemon.probes import Probes
@@ -135,6 +136,7 @@ class Server:
         self.registrar = RegistrarService(
             registrar_policy(config), self.location, writer, self.myself, clock, self.counters
         )
+        self.orphans = Orphans(self)
         self.probes = Probes(self.deliverer)
         self.housekeeping = Housekeeping(
             clock, writer, self.silo, self.registrar, self.intervention, self.probes, self.forwarder, self.location,
@@ -225,7 +227,7 @@ class Server:
         The writer, the listeners and the control socket are others' to close.
         """
         self.user_watch.start()
-        self.location.load(self.store.load_bindings(self.transports.find_flow))
+        self.orphans.load()
         if self.gate.is_closed and self.gate.knows_names:
             self.forget_users({b.aor for b in self.location.all() if not self.gate.is_known(b.aor)})
         nursery = self._nursery
@@ -332,8 +334,7 @@ class Server:
         return self.location.has_flow(flow)
 
     def closed(self, flow: Flow) -> None:
-        """A connection ended: its transactions fail now, its bindings lose their flow."""
+        """A connection ended: its transactions fail now, its bindings lose their flow, or go with it."""
         self.layer.flow_closed(flow, self.clock.now())
-        for binding in self.location.drop_flow(flow):
-            self.deliverer.gone(binding, self.clock.now())
+        self.orphans.closed(flow)
         self.after_batch()

@@ -133,6 +133,12 @@ class LocationService:
             binding.way = None
         return orphans
 
+    def remove(self, bindings: Iterable[Binding]) -> None:
+        """Take out these, whatever else their AORs have."""
+        for binding in bindings:
+            found = self._bindings.get(binding.aor, _NOTHING)
+            self._replace(binding.aor, found, [other for other in found if other is not binding])
+
     def _schedule(self, aor: str, earliest: float) -> None:
         due = self._due.get(aor)
         if due is not None and due <= earliest:

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +9,6 @@ import peewee
 
 from msilod.registrar.binding import Binding
 from msilod.silo.stored_message import StoredMessage
-from msilod.sip.flow import Flow
 from msilod.store.database import open_sqlite, raw, translated
 from msilod.store.history import History
 from msilod.store.holdings import Holdings
@@ -26,7 +24,6 @@ from msilod.store.writer import Deliver, InlineWriter, StoreWriter, Writer
 PAGE: Final = 5000
 # A week: as long as somebody may ask what became of a message.
 HISTORY: Final = 604_800.0
-FindFlow = Callable[[str], Flow | None]
 
 
 class Silo:
@@ -91,11 +88,11 @@ class Silo:
         with translated(self.path):
             return [(at, aor) for at, aor in self._read(sql, (*after, PAGE))]
 
-    def load_bindings(self, find_flow: FindFlow) -> list[Binding]:
-        """Every binding that is remembered; its flow is what `find_flow` makes of its name."""
+    def load_bindings(self) -> list[tuple[Binding, str]]:
+        """Every binding that is remembered, without a flow but with the name of the one that it came by."""
         with translated(self.path):
             rows = self._read(f"SELECT * FROM {self.table}_location")  # noqa: S608
-        return [_binding(row, find_flow) for row in rows]
+        return [_binding(row) for row in rows]
 
     def recipients(self, after: str) -> list[str]:
         """A page of the AORs that have rows, in order, after that one."""
@@ -148,13 +145,13 @@ class Silo:
         self._lock.release()
 
 
-def _binding(row: tuple[object, ...], find_flow: FindFlow) -> Binding:
+def _binding(row: tuple[object, ...]) -> tuple[Binding, str]:
     (aor, contact, params, call_id, cseq, q, expires_at, registered_at, path, flow, instance, reg_id, agent,
      methods, _node) = row  # fmt: skip
-    return Binding(
+    binding = Binding(
         aor=str(aor), contact=str(contact), params=str(params), call_id=str(call_id), cseq=int(str(cseq)),
         q=float(str(q)), expires_at=float(str(expires_at)), registered_at=float(str(registered_at)),
-        path=tuple(json.loads(str(path))), flow=find_flow(str(flow)), instance=str(instance),
-        reg_id=int(str(reg_id)), user_agent=str(agent),
+        path=tuple(json.loads(str(path))), instance=str(instance), reg_id=int(str(reg_id)), user_agent=str(agent),
         methods=None if methods is None else frozenset(str(methods).split(",")),
     )  # fmt: skip
+    return binding, str(flow)

@@ -97,12 +97,13 @@ def test_a_browser_that_dies_or_signs_out_is_away_at_once(
     with Phone("alice", daemon.address) as alice:
         bob = signed_in(browser, url, "bob")
         bob.die()
-        until(lambda: "connections  none" in daemon.msilo("status").stdout)
+        until(lambda: daemon.msilo("bindings").stdout == "")
         assert alice.text("bob", "are you there?").status == 202
         again = signed_in(browser, url, "bob", "bob again")
         assert again.wait_for_lines(1) == ["are you there?"]
         again.sign_out()
         again.wait_for_state("not connected")
+        until(lambda: daemon.msilo("bindings").stdout == "")
         assert alice.text("bob", "and now?").status == 202
         again.die()
 

@@ -165,6 +165,16 @@ def test_r13_a_closed_connection_finds_its_bindings_and_no_others() -> None:
     assert location.drop_flow(Flow(STREAM, "192.0.2.9", 40000, 9)) == []
 
 
+def test_r13_what_is_removed_leaves_the_others_of_its_recipient() -> None:
+    location = LocationService()
+    flow = Flow(STREAM, "192.0.2.9", 40000, 7)
+    held = [binding("a", "sip:1@x", 99, flow), binding("a", "sip:2@x", 99), binding("b", "sip:1@x", 99, flow)]
+    location.load(held)
+    location.remove([held[0], held[2]])
+    assert (names(location.bindings("a", WALL)), location.bindings("b", WALL)) == (["sip:2@x"], [])
+    assert (len(location), location.has_flow(flow), location.aors_for_contact("sip:1@x")) == (1, False, [])
+
+
 def test_r13_a_phone_that_came_back_is_not_on_its_old_connection() -> None:
     location = LocationService()
     old, new = Flow(STREAM, "192.0.2.9", 40000, 7), Flow(STREAM, "192.0.2.9", 40009, 8)

@@ -1,0 +1,67 @@
+"""Flows on the real daemon: a binding that nothing but a connection reaches ends with it (RFC 5626 §6, R13)."""
+
+import sqlite3
+from collections.abc import Callable
+
+import pytest
+
+from tests.scenarios.conftest import Daemon
+from tests.scenarios.lines import Line
+from tests.scenarios.phone import Phone
+
+BROWSER = "<sip:r4nd0m@x7.invalid;transport=ws>"
+OUTBOUND = '<{contact}>;+sip.instance="<urn:uuid:00000000-0000-1000-8000-000A95A0E128>";reg-id=1'
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Ask again for at most twenty questions; each is a process, so nothing sleeps and nothing spins."""
+    assert any(holds() for _ in range(20))
+
+
+def stored_bindings(daemon: Daemon) -> int:
+    """How many the database has."""
+    with sqlite3.connect(daemon.silo) as database:
+        return int(database.execute("SELECT count(*) FROM silo_location").fetchone()[0])
+
+
+def registered(daemon: Daemon, contact: str) -> Line:
+    """bob on a TCP connection; "{contact}" in the Contact is the address that it comes from."""
+    bob = Line("bob", "tcp", daemon.address)
+    assert bob.register(contact=contact.format(contact=bob.contact)).status == 200
+    assert daemon.msilo("bindings").stdout != ""
+    return bob
+
+
+@pytest.mark.parametrize("contact", [BROWSER, OUTBOUND, "<sip:bob@10.1.2.3:5060;transport=tcp>"])
+def test_r13_a_binding_that_only_its_connection_reaches_ends_with_it(daemon: Daemon, contact: str) -> None:
+    bob = registered(daemon, contact)
+    bob.hang_up()
+    until(lambda: daemon.msilo("bindings").stdout == "")
+    assert stored_bindings(daemon) == 0
+    with Phone("alice", daemon.address) as alice:
+        alice.send(alice.message("bob", "while away"))
+        answer = alice.receive(3.0)
+        assert getattr(answer, "status", None) == 202, "long before fr_timer"
+    back = registered(daemon, contact)
+    assert back.take().body == b"while away"
+    back.hang_up()
+
+
+def test_r13_a_binding_that_can_be_dialled_outlives_its_connection(daemon: Daemon) -> None:
+    bob = registered(daemon, "<{contact}>")
+    bob.hang_up()
+    until(lambda: "connections  none" in daemon.msilo("status").stdout)
+    assert bob.contact in daemon.msilo("bindings").stdout
+
+
+@pytest.mark.parametrize(("contact", "stays"), [(BROWSER, False), (OUTBOUND, False), ("<{contact}>", True)])
+def test_r13_a_restart_ends_every_connection(daemon: Daemon, contact: str, stays: bool) -> None:
+    bob = registered(daemon, contact)
+    daemon.kill()
+    bob.hang_up()
+    assert stored_bindings(daemon) == 1
+    daemon.start()
+    assert bool(daemon.msilo("bindings").stdout) == stays
+    assert stored_bindings(daemon) == stays
+    with Phone("alice", daemon.address) as alice:
+        assert alice.text("bob").status == 202
