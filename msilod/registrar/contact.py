@@ -95,6 +95,9 @@ def _sip_uri(address: NameAddr) -> SipUri:
 
 
 def _names_the_registrar(uri: SipUri, aor: str, is_myself: IsMyself | None) -> bool:
+    if uri.headers and not uri.is_ip_literal:
+        # Another URI than the one without (§19.1.4), and a name is reached by its flow alone (RFC 4475 §3.3.14).
+        return False
     if is_myself is not None and is_myself(uri):
         return True
     return uri.user is not None and uri.port is None and uri.aor() == aor

@@ -117,7 +117,12 @@ def test_r9_a_contact_that_leads_back_to_us_is_403(contact: str) -> None:
 
 @pytest.mark.parametrize(
     "contact",
-    ["<sip:bob@192.0.2.1:5062>", "<sip:bob@phone.example.test>", "<sip:abc@x7.invalid;transport=ws>"],
+    [
+        "<sip:bob@192.0.2.1:5062>",
+        "<sip:bob@phone.example.test>",
+        "<sip:abc@x7.invalid;transport=ws>",
+        "<sip:bob@example.test?Route=%3Csip:sip.example.test%3E>",
+    ],
 )
 def test_r9_a_phone_beside_us_is_nobody_but_itself(contact: str) -> None:
     assert read(contact).uri_text == contact[1:-1]
