@@ -46,7 +46,7 @@ class RegistrarService:
         self.myself = myself
         self.clock = clock
         self.counters = counters
-        self._refreshed: dict[str, dict[str, Binding]] = {}
+        self._refreshed: dict[str, dict[tuple[str, str, int], Binding]] = {}
         self._date = (0, b"")
 
     def configure(self, policy: RegistrarPolicy) -> None:
@@ -75,7 +75,7 @@ class RegistrarService:
         if not registration.must_commit_first:
             refreshed = self._refreshed.setdefault(aor, {})
             for binding in registration.refreshed:
-                refreshed[binding.contact] = binding
+                refreshed[binding.key] = binding
             self._accept(transaction, registration, now, registered)
             return
         changes = BindingChanges(aor, registration.added + registration.refreshed, registration.removed)
@@ -99,7 +99,7 @@ class RegistrarService:
         for binding in bindings:
             refreshed = self._refreshed.get(binding.aor)
             if refreshed is not None:
-                refreshed.pop(binding.contact, None)
+                refreshed.pop(binding.key, None)
             self.writer.bindings(BindingChanges(binding.aor, (), (binding,)), None)
 
     def _aor(self, to: bytes) -> str:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # What the server itself serves, as a user agent would: the rest of what it relays is for users of it.
 ALLOW: Final = (b"Allow", b"MESSAGE, REGISTER, OPTIONS, ACK, CANCEL")
-EXTENSIONS: Final = (b"path",)
+EXTENSIONS: Final = (b"path", b"outbound")
 # RFC 3261 §11.2: what an OPTIONS to the server itself is told.
 CAPABILITIES: Final = (
     ALLOW,

@@ -15,6 +15,7 @@ class Binding:
     `aor` is canonical `user@host`; `contact` is the Contact's URI as it was sent (ASCII); `params` are the
     Contact's own parameters as sent, without q and expires (`;+sip.instance="..."`), to be listed again.
     `flow` is the path the REGISTER came by: None after a restart for a stream that is gone.
+    `reg_id` is 0 where outbound is not applied (RFC 5626 §6); else the binding is that of instance and reg-id.
     `methods` is None when the device did not say what it takes. `next_hop` is the outbound proxy for what is
     dumped to it, "" for none: m_dump's, as the routing policy had it at the last REGISTER. `way` is where
     daemon/paths.py found that requests to it leave, `is_without_tcp` that a large one found no TCP there (RFC
@@ -39,6 +40,11 @@ class Binding:
     way: Flow | None = field(default=None, compare=False, repr=False)
     is_without_tcp: bool = field(default=False, compare=False, repr=False)
     said: tuple[bytes | None, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What tells it from the others of its AOR; flows of one device may have the same contact."""
+        return self.contact, self.instance, self.reg_id
 
     @property
     def takes_messages(self) -> bool:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from msilod.errors import MalformedMessage, RequestRefused
+from msilod.registrar.binding import Binding
 from msilod.registrar.policy import RegistrarPolicy
 from msilod.sip.address import NameAddr
 from msilod.sip.grammar import CONTROLS, is_token, number
@@ -23,6 +24,8 @@ MAX_CONTACT: Final = 2048
 # There are a few dozen methods in all; more names are somebody's game with our memory.
 MAX_METHODS: Final = 64
 _MAXIMUM: Final = 2**32 - 1
+# RFC 5626 §4.2.1.
+MAX_REG_ID: Final = 2**31 - 1
 # RFC 3261 §10.3 step 7: a registrar may refuse an interval only if it is below an hour.
 _HOUR: Final = 3600
 _OWN_PARAMETERS: Final = frozenset((b"q", b"expires"))
@@ -31,6 +34,7 @@ _OWN_PARAMETERS: Final = frozenset((b"q", b"expires"))
 class Contact:
     """`uri_text` is the URI as sent; `expires` what the binding gets, in seconds, 0 to remove it.
 
+    `reg_id` is 0 without an instance, which it means nothing without (RFC 5626 §4.2.1).
     `params` are the other parameters as sent, `methods` what `methods=` names.
     """
 
@@ -42,7 +46,7 @@ class Contact:
         self.expires = expires
         self.q = q
         self.instance = text(address.get(b"+sip.instance") or b"")
-        self.reg_id = number(address.get(b"reg-id") or b"", _MAXIMUM) or 0
+        self.reg_id = (number(address.get(b"reg-id") or b"", MAX_REG_ID) or 0) if self.instance else 0
         self.methods = method_set((address.get(b"methods") or b"").strip(b'"'))
         self.params = text(
             b"".join(
@@ -51,6 +55,18 @@ class Contact:
                 if name.lower() not in _OWN_PARAMETERS
             )
         )
+
+    def is_same(self, other: "Contact") -> bool:
+        """True when both name one binding: by instance and reg-id where both have them, else by URI."""
+        if self.reg_id or other.reg_id:
+            return (self.reg_id, self.instance) == (other.reg_id, other.instance)
+        return self.uri.equals(other.uri)
+
+    def names(self, binding: Binding) -> bool:
+        """True when `binding` is its binding (RFC 3261 §10.3 step 7; RFC 5626 §6: the URI is not compared)."""
+        if self.reg_id:
+            return self.reg_id == binding.reg_id and self.instance == binding.instance
+        return binding.contact == self.uri_text or SipUri.parse(binding.contact).equals(self.uri)
 
 
 def read_contact(

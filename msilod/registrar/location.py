@@ -69,7 +69,7 @@ class LocationService:
         former = self._bindings.get(aor, _NOTHING)
         kept = list(bindings)
         for binding in former:
-            if binding.expires_at <= self._wall and all(binding.contact != other.contact for other in kept):
+            if binding.expires_at <= self._wall and all(binding.key != other.key for other in kept):
                 kept.append(binding)
         self._replace(aor, former, kept)
 
@@ -81,9 +81,9 @@ class LocationService:
         ours = {id(binding) for binding in registration.touched}
         current = self._bindings.get(registration.aor, _NOTHING)
         left = [binding for binding in current if id(binding) not in ours]
-        taken = {binding.contact for binding in left}
+        taken = {binding.key for binding in left}
         changed = {id(binding) for binding in registration.bindings}
-        left += [old for old in before if id(old) not in changed and old.contact not in taken]
+        left += [old for old in before if id(old) not in changed and old.key not in taken]
         self._replace(registration.aor, current, sorted(left, key=lambda binding: -binding.q))
 
     def load(self, bindings: Iterable[Binding]) -> None:

@@ -1,7 +1,7 @@
 """process(): one REGISTER against the bindings of its AOR (RFC 3261 §10.3 steps 6 to 8).
 
 Rules: all or nothing; a refusal changes nothing, and no Binding that was given is ever written to. Times are
-seconds since 1970.
+seconds since 1970. What outbound asks (RFC 5626) is in outbound.py.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,6 +19,7 @@ from msilod.registrar.contact import (
     refuse_controls,
     text,
 )
+from msilod.registrar.outbound import APPLIED, apply_outbound
 from msilod.registrar.policy import RegistrarPolicy
 from msilod.sip.address import NameAddr
 from msilod.sip.flow import Flow
@@ -30,7 +31,7 @@ __all__ = ["RegistrarPolicy", "Registration", "process"]
 
 _MAXIMUM: Final = 2**32 - 1
 # All of a REGISTER that its binding depends on.
-_SAYING: Final = (b"contact", b"expires", b"call-id", b"allow", b"path", b"user-agent")
+_SAYING: Final = (b"contact", b"expires", b"call-id", b"allow", b"path", b"user-agent", b"supported")
 # All of a Binding in the order of its constructor: copy.copy() takes 5.8 us, this 0.7.
 _ALL_OF: Final = attrgetter(*[field.name for field in fields(Binding)])
 MAX_PATHS: Final = 16
@@ -123,7 +124,7 @@ def _say_again(request: Request, binding: Binding, bindings: Sequence[Binding], 
     again.registered_at = wall
     registration.bindings = [again if other is binding else other for other in bindings]
     registration.refreshed.append(again)
-    _announce(registration, again.path)
+    _announce(registration, again.path, bool(again.reg_id))
     return registration
 
 
@@ -152,6 +153,7 @@ def _apply(
     flow: Flow,
 ) -> None:
     path = _path(request)
+    is_outbound = apply_outbound(request, contacts, path)
     allow = method_set(b",".join(request.headers.get_all(b"allow")))
     before = len(registration.bindings)
     left = {id(binding): binding for binding in registration.bindings}
@@ -168,13 +170,13 @@ def _apply(
         left[id(made)] = made
         is_refresh = former is not None and _is_refresh(former, made)
         (registration.refreshed if is_refresh else registration.added).append(made)
-        if former is not None and former.contact != made.contact:
+        if former is not None and former.key != made.key:
             registration.removed.append(former)
     # Who has too many since the limit was lowered may still refresh, move and remove them.
     if len(left) > max(policy.max_contacts, before):
         raise RequestRefused(403, "Too Many Contacts")
     registration.bindings = sorted(left.values(), key=lambda binding: -binding.q)
-    _announce(registration, path)
+    _announce(registration, path, is_outbound)
 
 
 def _path(request: Request) -> tuple[str, ...]:
@@ -195,21 +197,23 @@ def _last_of_each(contacts: list[Contact]) -> list[Contact]:
     return [
         contact
         for place, contact in enumerate(contacts)
-        if not any(later.uri.equals(contact.uri) for later in contacts[place + 1 :])
+        if not any(later.is_same(contact) for later in contacts[place + 1 :])
     ]
 
 
-def _announce(registration: Registration, path: tuple[str, ...]) -> None:
-    """RFC 3327 §5.3: the Path values are copied into the 200."""
+def _announce(registration: Registration, path: tuple[str, ...], is_outbound: bool) -> None:
+    """RFC 3327 §5.3: the Path values are copied into the 200. RFC 5626 §6: it says when outbound is applied."""
     for value in path:
         registration.headers.append((b"Path", value.encode("utf-8", "replace")))
-    if path:
+    if is_outbound:
+        registration.headers += APPLIED
+    elif path:
         registration.headers.append((b"Supported", b"path"))
 
 
 def _matching(contact: Contact, bindings: Iterable[Binding]) -> Binding | None:
     for binding in bindings:
-        if binding.contact == contact.uri_text or SipUri.parse(binding.contact).equals(contact.uri):
+        if contact.names(binding):
             return binding
     return None
 
@@ -246,7 +250,7 @@ def _binding(
 def _is_refresh(former: Binding, made: Binding) -> bool:
     """True when a restart that remembers `former` would reach the device as well, and know what it takes."""
     return (
-        former.contact == made.contact
+        former.key == made.key
         and former.call_id == made.call_id
         and former.flow == made.flow
         and former.path == made.path

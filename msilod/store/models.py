@@ -74,7 +74,7 @@ class LocationColumns(peewee.Model):
     node = peewee.TextField(default="")
 
     class Meta:
-        primary_key = peewee.CompositeKey("aor", "contact")
+        primary_key = peewee.CompositeKey("aor", "contact", "instance", "reg_id")
 
 
 class SecretColumns(peewee.Model):

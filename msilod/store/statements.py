@@ -286,16 +286,20 @@ class Statements:
         """Put off the end of bindings that are kept already."""
         db.executemany(
             f"UPDATE {self.table}_location SET cseq = ?, expires_at = ?, registered_at = ? "  # noqa: S608
-            "WHERE aor = ? AND contact = ?",
-            [(b.cseq, b.expires_at, b.registered_at, b.aor, b.contact) for b in bindings],
+            "WHERE aor = ? AND contact = ? AND instance = ? AND reg_id = ?",
+            [(b.cseq, b.expires_at, b.registered_at, b.aor, *b.key) for b in bindings],
         )
 
     def bindings(self, db: sqlite3.Connection, changes: BindingChanges) -> None:
         """Save and remove bindings of one AOR."""
-        saved = {binding.contact for binding in changes.saved}
-        gone = [(changes.aor, binding.contact) for binding in changes.removed if binding.contact not in saved]
+        saved = {binding.key for binding in changes.saved}
+        gone = [(changes.aor, *binding.key) for binding in changes.removed if binding.key not in saved]
         if gone:
-            db.executemany(f"DELETE FROM {self.table}_location WHERE aor = ? AND contact = ?", gone)  # noqa: S608
+            db.executemany(
+                f"DELETE FROM {self.table}_location "  # noqa: S608
+                "WHERE aor = ? AND contact = ? AND instance = ? AND reg_id = ?",
+                gone,
+            )
         for binding in changes.saved:
             values = _binding_values(binding)
             db.execute(f"INSERT OR REPLACE INTO {self.table}_location VALUES {marks(1, 15)}", values)  # noqa: S608

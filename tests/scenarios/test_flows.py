@@ -65,3 +65,20 @@ def test_r13_a_restart_ends_every_connection(daemon: Daemon, contact: str, stays
     assert stored_bindings(daemon) == stays
     with Phone("alice", daemon.address) as alice:
         assert alice.text("bob").status == 202
+
+
+def test_r12_two_flows_with_one_contact_outlive_a_restart(daemon: Daemon) -> None:
+    """On UDP, where a flow outlives the daemon."""
+    with Phone("bob", daemon.address) as bob:
+        for reg_id in (1, 2):
+            contact = OUTBOUND.format(contact=bob.contact).replace("reg-id=1", f"reg-id={reg_id}")
+            answer = bob.register(contact=contact, extra="Supported: path, outbound\r\n")
+            assert answer.status == 200
+            assert answer.headers.get(b"require") == b"outbound"
+            assert answer.headers.get(b"flow-timer") == b"120"
+        assert stored_bindings(daemon) == 2
+        daemon.kill()
+        daemon.start()
+        assert len(daemon.msilo("bindings").stdout.splitlines()) == 2
+        assert bob.register(expires=0, contact="*").status == 200
+        assert stored_bindings(daemon) == 0

@@ -1,0 +1,48 @@
+"""Outbound: what a registrar makes of instance and reg-id (RFC 5626 §6, checklist R12).
+
+Rules: it is applied where the first hop can keep a flow: we, when the phone is a Via away, else the edge proxy whose
+Path says `ob`. Whoever asks for it and cannot have it hears 439; who only has the parameters is registered without.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msilod.errors import RequestRefused
+from msilod.registrar.contact import Contact
+from msilod.sip.address import NameAddr
+from msilod.sip.message import Request
+from msilod.sip.uri import SipUri
+
+# Seconds within which a phone shows that its flow lives (§4.4); what NATs forget in half of it is UDP's own trouble.
+FLOW_TIMER: Final = 120
+APPLIED: Final = (
+    (b"Require", b"outbound"),
+    (b"Supported", b"path, outbound"),
+    (b"Flow-Timer", b"%d" % FLOW_TIMER),
+)
+
+
+def apply_outbound(request: Request, contacts: Sequence[Contact], path: Sequence[str]) -> bool:
+    """True when outbound is applied to a contact that stays; where it is not, their reg-ids are void.
+
+    Raises RequestRefused 400 for more than one such contact, 439.
+    """
+    flows = [contact for contact in contacts if contact.reg_id]
+    if not flows:
+        return False
+    if len([contact for contact in flows if contact.expires]) > 1:
+        raise RequestRefused(400, "Bad Request", detail="one contact with reg-id in a REGISTER")
+    if _keeps_flows(request, path):
+        return any(contact.expires for contact in flows)
+    if b"outbound" in [tag.lower() for tag in request.headers.split(b"supported")]:
+        raise RequestRefused(439, "First Hop Lacks Outbound Support")
+    for contact in flows:
+        contact.reg_id = 0
+    return False
+
+
+def _keeps_flows(request: Request, path: Sequence[str]) -> bool:
+    """True when the first hop is this registrar, or one whose Path says that it keeps flows."""
+    if len(request.headers.split(b"via")) == 1:
+        return True
+    return bool(path) and "ob" in SipUri.parse(NameAddr.parse(path[0].encode()).uri).params
