@@ -225,7 +225,11 @@ class Statements:
 
     def renew(self, db: sqlite3.Connection, owner: str, wall: float) -> None:
         """The leases of `owner` last longer."""
-        db.execute(f"UPDATE {self.table} SET lease_until = ? WHERE owner = ?", (wall + LEASE, owner))  # noqa: S608
+        # With the words of the partial index, or all rows would be read to find the few.
+        db.execute(
+            f"UPDATE {self.table} SET lease_until = ? WHERE owner = ? AND owner <> ''",  # noqa: S608
+            (wall + LEASE, owner),
+        )
 
     def free_all(self, db: sqlite3.Connection) -> None:
         """Whatever a dead daemon had claimed comes back (one daemon per file)."""
