@@ -1,42 +1,34 @@
-"""Two baresips call each other through us, with Record-Route, over UDP and over TCP."""
+"""baresip: two of them call each other through us, with Record-Route; one texts and is texted, with passwords."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.peers.baresip import ROOT, in_namespace
 from tests.peers.conftest import program
-from tests.peers.two_baresips import HERE
-
-ROOT = Path(__file__).parent.parent.parent
-# The shell sets up the namespace, which goes when its last process does.
-SET_UP = f'ip link set lo up && ip address add {HERE}/32 dev lo && exec "$@"'
 
 pytestmark = pytest.mark.peer
 
 
-def in_namespace() -> list[str]:
-    """A network of its own. Skips where that needs more rights than we have; in CI that is a failure."""
-    command = [program("unshare"), "--net", "--", "sh", "-c"]
-    program("ip")
-    tried = subprocess.run([*command, "exit 0"], capture_output=True, text=True, check=False)
-    if tried.returncode and not os.environ.get("MSILOD_CI"):
-        pytest.skip(f"no network namespace: {tried.stderr.strip()}")
-    assert tried.returncode == 0, tried.stderr
-    return [*command, SET_UP, "sh"]
+def run(module: str, folder: Path, transport: str) -> str:
+    """What the program says inside a namespace of its own; AssertionError with the daemon's log when it fails."""
+    program("baresip")
+    command = [*in_namespace(), sys.executable, "-m", f"tests.peers.{module}", str(folder), transport]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    log = (folder / "log").read_text() if (folder / "log").exists() else ""
+    assert done.returncode == 0, done.stdout + done.stderr + log
+    return done.stdout
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_p5_two_baresips_call_each_other(tmp_path: Path, transport: str) -> None:
-    program("baresip")
-    call = [sys.executable, "-m", "tests.peers.two_baresips", str(tmp_path), transport]
-    done = subprocess.run(
-        [*in_namespace(), *call], cwd=ROOT, capture_output=True, text=True, timeout=150, check=False
-    )
-    log = (tmp_path / "log").read_text() if (tmp_path / "log").exists() else ""
-    assert done.returncode == 0, done.stdout + done.stderr + log
-    status = json.loads(done.stdout)
+    status = json.loads(run("two_baresips", tmp_path, transport))
     assert status["counters"]["relayed_requests"] == 2, "the INVITE, and by our Record-Route the BYE"
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+def test_a_baresip_with_a_password_texts_and_is_texted(tmp_path: Path, transport: str) -> None:
+    run("texting_baresip", tmp_path, transport)

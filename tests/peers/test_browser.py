@@ -40,10 +40,10 @@ def until(holds: Callable[[], bool]) -> None:
     assert any(holds() for _ in range(20))
 
 
-def signed_in(browser: Chromium, server: str, name: str, tab: str = "") -> Tab:
+def signed_in(browser: Chromium, server: str, name: str, tab: str = "", password: str = "") -> Tab:
     """A browser whose user is registered."""
     made = browser.open(tab or name)
-    made.sign_in(server, f"{name}@example.test")
+    made.sign_in(server, f"{name}@example.test", password)
     made.wait_for_state("signed in")
     return made
 
@@ -129,3 +129,26 @@ def test_t14_a_page_of_another_origin_is_not_let_in(browser: Chromium, start_dae
     page.wait_for_state("not connected")
     assert daemon.msilo("bindings").stdout == ""
     page.die()
+
+
+def test_a2_a_browser_with_a_password_and_with_a_wrong_one(
+    browser: Chromium, server: tuple[Daemon, str]
+) -> None:
+    daemon, url = server
+    for user in ("alice", "bob"):
+        added = daemon.msilo("user", "add", f"{user}@example.test", "-", stdin=f"{user}'s secret\n")
+        assert added.returncode == 0, added.stderr
+    guest = browser.open("guest")
+    guest.sign_in(url, "bob@example.test", "alice's secret")
+    guest.wait_for_state("refused: 401")
+    assert daemon.msilo("bindings").stdout == ""
+    alice = signed_in(browser, url, "alice", password="alice's secret")
+    alice.send("bob@example.test", TALK)
+    alice.wait_for_note("kept until they are back")
+    guest.sign_in(url, "bob@example.test", "bob's secret")
+    guest.wait_for_state("signed in")
+    assert guest.wait_for_lines(1) == [TALK]
+    guest.send("alice@example.test", "with a password")
+    guest.wait_for_note("delivered")
+    guest.die()
+    alice.die()

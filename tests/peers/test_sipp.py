@@ -1,12 +1,14 @@
-"""SIPp: stores, registers and receives, over UDP and TCP."""
+"""SIPp: stores, registers and receives, over UDP and TCP; registers, refreshes and leaves with a password."""
 
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.peers.conftest import program
+from tests.scenarios.account import add_user
 from tests.scenarios.conftest import Daemon
 
 HERE = Path(__file__).parent
@@ -51,3 +53,14 @@ def test_sipp_stores_registers_and_receives(daemon: Daemon, tmp_path: Path, tran
         phone.kill()
         phone.wait()
     assert daemon.rows() == []
+
+
+@pytest.mark.parametrize("transport", ["u1", "t1"])
+def test_sipp_registers_with_a_password(
+    start_daemon: Callable[..., Daemon], tmp_path: Path, transport: str
+) -> None:
+    # SIPp 3.6.1 looks at the first challenge only, and knows MD5 only.
+    daemon = start_daemon('[auth]\nalgorithms = ["MD5"]\n')
+    add_user(daemon, "bob")
+    run(sipp(daemon, "password.xml", "-t", transport, "-m", "1"), tmp_path)
+    assert daemon.msilo("bindings").stdout == ""
