@@ -17,7 +17,7 @@ from msilod.daemon.invite_fork import Reach
 from msilod.errors import MsilodError
 from msilod.proxy.redirection import redirection
 from msilod.proxy.response_context import MAX_TARGETS, best_response
-from msilod.proxy.target_set import Target
+from msilod.proxy.target_set import DEAD_FLOW, Target
 from msilod.registrar.binding import Binding
 from msilod.silo.online import OnlineEnd
 from msilod.silo.verdicts import NO_ANSWER, NO_TRANSPORT
@@ -82,6 +82,8 @@ class Fork:
         # An ended branch is let go of at once: it knows us as its owner, and a ring would be the collector's.
         target = self.branches.pop(transaction, None)
         if status == 503 and target is not None and self._goes_on(target, now, response):
+            return
+        if status in DEAD_FLOW and target is not None and self._turns(target, now):
             return
         if self.decided:
             self._late(transaction, target, status, now)
@@ -171,7 +173,16 @@ class Fork:
         if self.on_late is not None and target is not None:
             self.on_late(self, target, status, now)
 
+    def _turns(self, target: Target, now: float) -> bool:
+        """Another flow of the device is tried; what became of the dead one says nothing of the device."""
+        if self.decided or not target.turn():
+            return False
+        self._begin_branch(target, now)
+        return True
+
     def _silent(self, target: Target | None, status: int, now: float) -> None:
+        if status == NO_TRANSPORT and target is not None and self._turns(target, now):
+            return
         self._branch_failed(OnlineEnd(status, None, _binding(target), was_silent=True), now)
 
     def _branch_failed(self, end: OnlineEnd, now: float) -> None:

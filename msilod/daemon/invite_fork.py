@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msilod.errors import MsilodError
 from msilod.proxy.response_context import ResponseContext, Step
-from msilod.proxy.target_set import Target
+from msilod.proxy.target_set import DEAD_FLOW, Target
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
 from msilod.sip.uri import SipUri
@@ -68,23 +68,27 @@ class InviteFork:
     def _begin_all(self, targets: Sequence[Target], now: float) -> None:
         # All are known before the first can fail, or its failure would be the end.
         for target in [target for target in targets if self.context.add_branch(target, target.uri)]:
-            size = self.server.request.size
-            try:
-                flow = self.forwarder.paths.flow_to(target, size)
-            except MsilodError:
-                self._do(self.context.transport_failed(target), now)
-                continue
-            if flow is not None:
-                self._start(target, flow, now)
-            else:
-                self.forwarder.paths.dial(target, partial(self._start, target), size)
+            self._begin_branch(target, now)
+
+    def _begin_branch(self, target: Target, now: float) -> None:
+        size = self.server.request.size
+        try:
+            flow = self.forwarder.paths.flow_to(target, size)
+        except MsilodError:
+            self._start(target, None, now)
+            return
+        if flow is not None:
+            self._start(target, flow, now)
+        else:
+            self.forwarder.paths.dial(target, partial(self._start, target), size)
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
         if self.context.is_closed:
             # A CANCEL, a 2xx or a 6xx came while we dialled: this branch is never begun.
             self._do(self.context.timed_out(target), now)
         elif flow is None:
-            self._do(self.context.transport_failed(target), now)
+            if not self._turns(target, now):
+                self._do(self.context.transport_failed(target), now)
         else:
             branch = self.forwarder.send(self, self.server, target, flow, now, self.breadth)
             self._branches[branch] = target
@@ -102,6 +106,8 @@ class InviteFork:
                 self.server.forward(response, now)
             return
         if response.status == 503 and self._goes_on(transaction, target, now, response):
+            return
+        if response.status in DEAD_FLOW and self._turns(target, now):
             return
         if response.status >= 200:
             self._ended(target)
@@ -122,16 +128,17 @@ class InviteFork:
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
         """Timer B."""
         target = self._branches.get(transaction)
-        if target is not None:
+        if target is not None and not self._turns(target, now):
             self._ended(target)
             self._do(self.context.timed_out(target), now)
 
     def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
         """§16.9: as 503."""
         target = self._branches.get(transaction)
-        if target is not None and not self._goes_on(transaction, target, now):
-            self._ended(target)
-            self._do(self.context.transport_failed(target), now)
+        if target is None or self._goes_on(transaction, target, now) or self._turns(target, now):
+            return
+        self._ended(target)
+        self._do(self.context.transport_failed(target), now)
 
     def _goes_on(
         self, transaction: ClientTransaction, target: Target, now: float, answer: Response | None = None
@@ -143,6 +150,17 @@ class InviteFork:
             return False
         del self._branches[transaction], self._transactions[target]
         self._ended(target)
+        return True
+
+    def _turns(self, target: Target, now: float) -> bool:
+        """The flow is dead: another one of the device gets the branch (RFC 5626 §7)."""
+        if self.context.is_closed or not target.turn():
+            return False
+        transaction = self._transactions.pop(target, None)
+        if transaction is not None:
+            del self._branches[transaction]
+        self._ended(target)
+        self._begin_branch(target, now)
         return True
 
     def cancel(self, now: float) -> None:

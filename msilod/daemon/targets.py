@@ -65,9 +65,11 @@ class Targets:
         server, text = self.server, str(uri)
         wall = server.clock.wall()
         for aor in server.location.aors_for_contact(text, uri):
-            for binding in server.location.bindings(aor, wall):
-                if SipUri.parse(binding.contact).equals(uri):
-                    return [Target(text, binding.flow, binding.path, binding.q, binding)]
+            bound = server.location.bindings(aor, wall)
+            found = target_set(binding for binding in bound if SipUri.parse(binding.contact).equals(uri))
+            if found:
+                found[0].uri = text
+                return found[:1]
         if server.myself.owns(uri) and uri.user is not None:
             return target_set(server.location.bindings(server.myself.canonical(uri.aor()), wall))
         if not is_allowed:

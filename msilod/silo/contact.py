@@ -1,7 +1,7 @@
 """Contact: a place that a delivery run sends to, and Contacts: all that are known of one recipient.
 
 Rules: a contact is its URI and its flow, so that the same phone on a new connection is a new contact. All
-flows of one device (RFC 5626 +sip.instance with reg-id) are asked one at a time, in the order of their offer:
+flows of one device (RFC 5626 +sip.instance) are asked one at a time, in the order of their offer:
 when the device answers it has answered for all of them, when a flow is dead the next one is tried (§7).
 """
 
@@ -59,7 +59,7 @@ class Contact:
     def __init__(self, binding: Binding, key: ContactKey, standing: Standing) -> None:
         self.binding = binding
         self.key = key
-        self.device: Hashable = binding.instance if binding.instance and binding.reg_id else key
+        self.device: Hashable = binding.instance or key
         self.standing = standing
         self.is_busy = False
         self.row_id = 0
@@ -144,9 +144,10 @@ class Contacts:
         self._supersede(binding)
         if len(self.known) >= MAX_KNOWN:
             self.forget_absent(now)
-        contact = self.known[key] = Contact(binding, key, standing)
-        if contact.device != key:
+        contact = Contact(binding, key, standing)
+        if contact.device != key and any(other.device == contact.device for other in self.known.values()):
             self._has_flows = True
+        self.known[key] = contact
         return contact
 
     def _supersede(self, binding: Binding) -> None:

@@ -33,6 +33,29 @@ def test_p3_another_flow_is_another_target() -> None:
     )
 
 
+def flow_of_a_phone(contact: str, registered_at: float, instance: str = "<urn:uuid:1>") -> Binding:
+    bound = binding(contact)
+    bound.instance, bound.registered_at = instance, registered_at
+    return bound
+
+
+def test_p13_a_device_is_one_target_and_its_latest_flow_is_first() -> None:
+    bindings = [
+        flow_of_a_phone("sip:a@y", 1.0),
+        flow_of_a_phone("sip:other@y", 9.0, "<urn:uuid:2>"),
+        flow_of_a_phone("sip:b@y", 3.0),
+        flow_of_a_phone("sip:c@y", 2.0),
+        flow_of_a_phone("sip:c@y", 2.0),
+    ]
+    target, other = target_set(bindings)
+    assert (target.uri, other.uri) == ("sip:b@y", "sip:other@y")
+    turned = []
+    while target.turn():
+        turned.append((target.uri, target.binding))
+    assert turned == [("sip:c@y", bindings[3]), ("sip:a@y", bindings[0])]
+    assert other.turn() is False
+
+
 def test_p3_no_bindings_no_targets() -> None:
     assert target_set([]) == []
     assert q_groups([]) == []

@@ -48,11 +48,12 @@ def test_two_flows_of_one_phone_stay_both() -> None:
     assert len(contacts.flows_of(contacts.free()[0])) == 2
 
 
-def test_an_instance_without_reg_id_is_no_flow_of_a_device() -> None:
+def test_p13_contacts_of_one_instance_are_one_device_with_or_without_reg_id() -> None:
     contacts = Contacts()
     contacts.offer(binding("a", 5061, instance="<urn:uuid:1>"), START)
     contacts.offer(binding("b", 5061, instance="<urn:uuid:1>"), START)
-    assert len(contacts.free()) == 2
+    contacts.offer(binding("c", 5061, instance="<urn:uuid:2>"), START)
+    assert [contact.binding.instance for contact in contacts.free()] == ["<urn:uuid:1>", "<urn:uuid:2>"]
 
 
 def test_an_occupied_contact_is_not_free() -> None:
