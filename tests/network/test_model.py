@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 import trio
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.network.desk import Desk
 from tests.network.phone import LATE, SILENT, TAKES, Phone, Script
@@ -134,6 +134,16 @@ class Plan(RuleBasedStateMachine):
 
     def _step(self, step: Callable[..., Awaitable[None]], *arguments: object) -> None:
         self.steps.append(lambda town: partial(step, town)(*arguments))
+
+    @initialize(is_busy=st.booleans())
+    def morning(self, is_busy: bool) -> None:
+        """Half of the days begin in the middle of a slow delivery."""
+        if is_busy:
+            for _ in range(4):
+                self._step(Town.send, "bob", LIFE)
+            self._step(Town.mood, "bob", "slow")
+            self._step(Town.change, "bob", "comes")
+            self._step(Town.wait, 1.0)
 
     @rule(
         user=st.sampled_from(USERS), life=st.sampled_from([LIFE, LIFE, LIFE, 60.0]), count=st.integers(1, 4)
