@@ -36,6 +36,7 @@ class Message:
     life_of_2xx: int = 0
     is_tried: bool = False
     is_refused: bool = False
+    first_life: int = 0
 
 
 @dataclass(slots=True)
@@ -113,7 +114,10 @@ class Ledger:
         """
         if message.heard_2xx is None or message.heard_2xx == attempt.at:
             return
-        # A relay that a dead process had made left no row: the sender's copy is a new message to the next one.
+        # What a dead process had taken from its sender and not answered, he sends again; when it is delivered before
+        # his copy comes, and its recipient is here, the copy is relayed: only the silo asks for known hashes.
+        if not attempt.is_delivery and message.first_life != self.life:
+            return
         if message.life_of_2xx == self.life or (attempt.is_delivery and message.row):
             self.fault(attempt.at, f"{message.name!r} sent again to {attempt.contact} after its 2xx")
 
@@ -147,6 +151,8 @@ class Ledger:
                 message = self.messages.get(data.rpartition(b"\r\n\r\n")[2])
                 if message is not None and not message.row:
                     message.expires_at = at + message.lives
+                if message is not None:
+                    message.first_life = message.first_life or self.life
 
     def _final(self, response: Response, at: float) -> None:
         attempt = self.attempts.get(response.via.branch) if response.via is not None else None
