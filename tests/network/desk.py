@@ -61,3 +61,4 @@ class Desk:
 
     def _barred(self, total: Changed) -> None:
         self.world.ledger.barred |= self._ids(total)
+        self.world.ledger.set_aside |= self._ids(total)

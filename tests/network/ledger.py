@@ -52,7 +52,10 @@ class Attempt:
 
 
 class Ledger:
-    """`life` counts the daemon's starts; `barred` are rows that an operator holds or has purged."""
+    """`life` counts the daemon's starts; `barred` are rows that an operator holds or has purged.
+
+    `set_aside` are those that he ever held: later ones have gone before them.
+    """
 
     def __init__(self) -> None:
         self.life = 0
@@ -60,6 +63,7 @@ class Ledger:
         self.attempts: dict[bytes, Attempt] = {}
         self.faults: list[str] = []
         self.barred: set[int] = set()
+        self.set_aside: set[int] = set()
         self._by_contact: dict[Address, list[Attempt]] = defaultdict(list)
         self._newest_row: dict[str, int] = {}
         self._newly_heard: list[Message] = []
@@ -129,7 +133,7 @@ class Ledger:
                 self.fault(attempt.at, f"{attempt.name!r} sent beside {other.name!r} to {attempt.contact}")
         if message.row in self.barred:
             self.fault(attempt.at, f"{attempt.name!r} sent though it is held or purged")
-        if message.row and not message.is_tried:
+        if message.row and not message.is_tried and message.row not in self.set_aside:
             message.is_tried = True
             newest = self._newest_row.get(message.recipient, 0)
             # What a contact refused online is not offered to it again, and later rows are.

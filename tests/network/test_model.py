@@ -6,7 +6,7 @@ and takes what there is. Then every message that was accepted has ended in exact
 purged, or kept as rejected or held. What the ledger knows holds all the time: nothing again after its 2xx, one
 in flight per contact, rows in their order, nothing that is held or purged.
 
-CI plays the same 120 plans each time. More, and new ones:
+CI plays the same 60 plans each time. More, and new ones:
 
     MSILOD_MODEL=1000 pytest tests/network/test_model.py
 """
@@ -26,7 +26,7 @@ from tests.network.desk import Desk
 from tests.network.phone import LATE, SILENT, TAKES, Phone, Script
 from tests.network.world import World, configured, play
 
-PLANS = int(os.environ.get("MSILOD_MODEL", "120"))
+PLANS = int(os.environ.get("MSILOD_MODEL", "60"))
 STEPS = 30
 USERS = ("bob", "carol")
 LIFE = 259_200.0
