@@ -112,12 +112,18 @@ def needs(path: Path, how: str) -> None:
     pytest.skip(f"no {path.relative_to(ROOT)}: {how}")
 
 
+def find() -> tuple[str, str]:
+    """Where Node.js and Chromium are; skips with a reason where these or our packages for them are missing."""
+    found = program("node"), program("chromium")
+    needs(CHAT / "jssip.js", "npm install && npm run build in contrib/chat")
+    needs(DRIVER / "node_modules" / "playwright-core", "npm install in tests/peers/browser")
+    return found
+
+
 @contextmanager
 def chromium() -> Iterator[Chromium]:
     """Chromium with the chat page; skips with a reason where a part of it is missing."""
-    node, browser = program("node"), program("chromium")
-    needs(CHAT / "jssip.js", "npm install && npm run build in contrib/chat")
-    needs(DRIVER / "node_modules" / "playwright-core", "npm install in tests/peers/browser")
+    node, browser = find()
     handler = functools.partial(_Quiet, directory=str(CHAT))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
         threading.Thread(target=served.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""baresip: two of them call each other through us, with Record-Route; one texts and is texted, with passwords."""
+"""baresip: two call each other through us, with Record-Route; one texts and is texted, with passwords."""
 
 import json
 import subprocess
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers import chromium
 from tests.peers.baresip import ROOT, in_namespace
 from tests.peers.conftest import program
 
@@ -32,3 +33,9 @@ def test_p5_two_baresips_call_each_other(tmp_path: Path, transport: str) -> None
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 def test_a_baresip_with_a_password_texts_and_is_texted(tmp_path: Path, transport: str) -> None:
     run("texting_baresip", tmp_path, transport)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tls"])
+def test_a_baresip_and_a_browser_text_each_other(tmp_path: Path, transport: str) -> None:
+    chromium.find()
+    run("baresip_and_browser", tmp_path, transport)

@@ -31,13 +31,16 @@ TEXTS: Final = [*(f"{n}: Žluťoučký kůň 🐎" for n in range(7)), "4 kB: " 
 
 
 class Place:
-    """A daemon with two users, alice's phone, and a new baresip of bob's whenever one is asked for."""
+    """A daemon with two users, alice's phone, and a new baresip of bob's whenever one is asked for.
 
-    def __init__(self, folder: Path, transport: str, closing: ExitStack) -> None:
+    The daemon listens on `listen` besides.
+    """
+
+    def __init__(self, folder: Path, transport: str, closing: ExitStack, *listen: str) -> None:
         self.folder, self.transport, self.closing = folder, transport, closing
-        Authority(folder).issue(HERE)
+        Authority(folder).issue(HERE, "127.0.0.1")
         self.daemon = Daemon(folder, CONFIG.format(fr_timer=FR_TIMER[transport]))
-        self.daemon.listen = (f"{transport}:{HERE}",)
+        self.daemon.listen = (f"{transport}:{HERE}", *listen)
         # Beyond loopback a daemon serves only when there are users.
         self.daemon.msilo("db", "upgrade")
         for name in ("alice", "bob"):

@@ -16,6 +16,7 @@ from msilod.sip.framing import StreamFramer
 from msilod.sip.message import Request, Response, build_response
 from msilod.sip.parser import parse
 from tests.scenarios.conftest import Daemon
+from tests.scenarios.lines import Line as BrowserLine
 from tests.scenarios.phone import PATIENCE, Phone
 
 MakePhone = Callable[[str], Phone]
@@ -175,6 +176,21 @@ def test_client_9_a_keep_alive_on_udp_is_no_message(phone: MakePhone, ping: byte
     assert alice.response().status == 200
 
 
+def test_client_9_a_keep_alive_on_a_connection_is_answered(start_daemon: Callable[..., Daemon]) -> None:
+    daemon = start_daemon("", ("ws:127.0.0.1",))
+    with Line(daemon) as line:
+        line.socket.sendall(b"\r\n\r\n")
+        assert line.socket.recv(100) == b"\r\n"
+    # The handshake of this phone wants the subprotocol back.
+    browser = BrowserLine("bob", "ws", ("127.0.0.1", daemon.ports["ws:127.0.0.1"]))
+    browser.socket.sendall(b"\x89\x84\0\0\0\0ping")
+    assert browser.socket.recv(100) == b"\x8a\x04ping"
+    for is_text in (True, False):
+        browser.is_text = is_text
+        assert browser.register().status == 200
+    browser.hang_up()
+
+
 def test_client_10_a_short_expiry_is_told_what_would_be_taken(phone: MakePhone) -> None:
     bob = phone("bob")
     refused = bob.register(expires=15)
@@ -197,6 +213,24 @@ def test_client_12_nothing_is_promised_that_is_not_done(phone: MakePhone) -> Non
     assert registered.status == 200
     assert b"service-route" not in registered.headers
     assert b"outbound" not in (registered.headers.get(b"require") or b""), "no reg-id was given"
+
+
+def test_client_12_outbound_where_it_is_asked_for_and_one_binding_for_one_flow(
+    daemon: Daemon, phone: MakePhone
+) -> None:
+    alice, bob = phone("alice"), phone("bob")
+    contact = '<sip:bob@x7.invalid;transport=ws>;reg-id=1;+sip.instance="<urn:uuid:9>"'
+    with Line(daemon) as before, Line(daemon) as now:
+        for line in (before, now):
+            line.send(bob.registration(600, "Supported: path, gruu, outbound\r\n", contact))
+            registered = line.receive()
+            assert isinstance(registered, Response)
+            assert registered.headers.get(b"require") == b"outbound"
+            assert b"service-route" not in registered.headers
+        assert daemon.msilo("bindings").stdout.count("\n") == 1
+        alice.send(alice.message("bob", "by the newest flow"))
+        assert now.take().body == b"by the newest flow"
+        assert alice.response().status == 200
 
 
 def test_client_13_a_message_gets_neither_record_route_nor_contact(phone: MakePhone) -> None:
