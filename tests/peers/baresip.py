@@ -50,7 +50,9 @@ CAME: Final = re.compile(
 
 def in_namespace() -> list[str]:
     """A network of its own. Skips where that needs more rights than we have; in CI that is a failure."""
-    command = [program("unshare"), "--net", "--", "sh", "-c"]
+    # Who is not root is so within a namespace of users.
+    rights = [] if os.geteuid() == 0 else ["--map-root-user"]
+    command = [program("unshare"), *rights, "--net", "--", "sh", "-c"]
     program("ip")
     tried = subprocess.run([*command, "exit 0"], capture_output=True, text=True, check=False)
     if tried.returncode and not os.environ.get("MSILOD_CI"):
