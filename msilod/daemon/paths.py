@@ -18,10 +18,11 @@ from msilod.daemon.locating import Reachable
 from msilod.dns.location import default_port
 from msilod.dns.resolver import Resolver
 from msilod.errors import MsilodError, TransportError
+from msilod.proxy.sips import is_sips
 from msilod.proxy.target_set import Target
 from msilod.registrar.reach import means_what_it_says
 from msilod.sip.address import NameAddr
-from msilod.sip.flow import TCP, TLS, UDP, Flow
+from msilod.sip.flow import TCP, TLS, UDP, WSS, Flow
 from msilod.sip.hop import Hop, bare
 from msilod.sip.message import Response
 from msilod.sip.retry_after import parse_retry_after
@@ -83,6 +84,9 @@ class Paths:
     def _find(self, target: Target) -> Flow | None:
         flow = target.flow
         if flow is None or target.path or target.route:
+            return self._by_uri(target)
+        if is_sips(target.uri) and flow.transport not in (TLS, WSS):
+            # It was registered by a way that is not secure, and is dialled (RFC 5630 §5.3).
             return self._by_uri(target)
         if flow.connection and self.transports.is_open(flow):
             return self._remember(target, flow)

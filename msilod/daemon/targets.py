@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msilod.errors import MalformedMessage, RequestRefused
+from msilod.proxy.sips import only_sips
 from msilod.proxy.target_set import Target, target_set
 from msilod.registrar.binding import Binding
 from msilod.sip.address import NameAddr
@@ -36,8 +37,11 @@ class Targets:
     ) -> list[Target]:
         """Where `request` for `uri` goes: to these bindings, else elsewhere; by its next Route if it has one.
 
-        Raises RequestRefused 403 for what may not be relayed, 430 for a flow that is gone, MalformedMessage.
+        Raises RequestRefused 403 for what may not be relayed, 430 for a flow that is gone, 480 for sips: where no
+        contact is, MalformedMessage.
         """
+        if uri.scheme == "sips":
+            bindings = only_sips(bindings)
         if bindings and b"route" not in request.received:
             return target_set(bindings)
         is_allowed = may_relay or self.server.record_route.is_in_dialog(own_routes, request.call_id)
@@ -71,7 +75,8 @@ class Targets:
                 found[0].uri = text
                 return found[:1]
         if server.myself.owns(uri) and uri.user is not None:
-            return target_set(server.location.bindings(server.myself.canonical(uri.aor()), wall))
+            bound = server.location.bindings(server.myself.canonical(uri.aor()), wall)
+            return target_set(only_sips(bound) if uri.scheme == "sips" else bound)
         if not is_allowed:
             raise RequestRefused(403, "Forbidden")
         return [Target(text, self._flow(way) if way else None)]

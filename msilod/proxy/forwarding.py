@@ -9,6 +9,7 @@ from typing import Final
 
 from msilod.errors import MalformedMessage, RequestRefused
 from msilod.proxy.route import IsMyself, preprocess_route
+from msilod.proxy.sips import under_scheme_of
 from msilod.proxy.target_set import Target
 from msilod.sip.address import NameAddr
 from msilod.sip.grammar import COMMA, WSP, number
@@ -40,7 +41,7 @@ def forward_request(
     of the Max-Breadth (RFC 5393 §5.3).
     """
     copy = request.copy()
-    copy.uri = target_uri(target.uri)
+    copy.uri = under_scheme_of(request.uri, target_uri(target.uri))
     _count_hop(copy.headers, max_forwards)
     received = request.received
     if b"max-breadth" in received:

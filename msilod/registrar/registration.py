@@ -97,7 +97,8 @@ def process(
         raise RequestRefused(403, "Too Many Contacts")
     contacts = [read_contact(request, aor, value, policy, is_myself) for value in values]
     _apply(request, registration, contacts, policy, flow)
-    if len(contacts) == 1:
+    # The Request-URI counts for sips:, and is not among what was said.
+    if len(contacts) == 1 and contacts[0].uri.scheme != "sips":
         for binding in registration.touched:
             binding.said = said
     return registration
@@ -153,6 +154,7 @@ def _apply(
     flow: Flow,
 ) -> None:
     path = _path(request)
+    _refuse_mixed_schemes(request, contacts, path)
     is_outbound = apply_outbound(request, contacts, path)
     allow = method_set(b",".join(request.headers.get_all(b"allow")))
     before = len(registration.bindings)
@@ -188,6 +190,14 @@ def _path(request: Request) -> tuple[str, ...]:
         refuse_controls(value)
         SipUri.parse(NameAddr.parse(value).uri)
     return tuple(text(value) for value in values)
+
+
+def _refuse_mixed_schemes(request: Request, contacts: list[Contact], path: tuple[str, ...]) -> None:
+    """RFC 5630 §5.2: a sips: contact is registered with a sips: Request-URI, by a Path of sips: alone."""
+    if any(contact.uri.scheme == "sips" for contact in contacts):
+        uris = [request.uri, *(NameAddr.parse(value.encode()).uri for value in path)]
+        if not all(uri[:5].lower() == b"sips:" for uri in uris):
+            raise RequestRefused(400, "Bad Request", detail="sips: contact, but not all of the way is sips:")
 
 
 def _last_of_each(contacts: list[Contact]) -> list[Contact]:

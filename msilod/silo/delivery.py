@@ -46,6 +46,9 @@ def build_delivery(
     a Date gets that of its receipt. Raises MalformedMessage for a contact or a next hop that is no SIP URI.
     """
     uri, route = _way(target_uri, tuple(path), next_hop)
+    if uri.startswith(b"sips:") and not message.request_uri.startswith(b"sips:"):
+        # RFC 5630 §5.3: the way is TLS, the scheme is the sender's.
+        uri = b"sip:" + uri[5:]
     sent_id = call_id if call_id and policy.call_id == NEW_CALL_ID else message.delivery_call_id
     sent_id = sent_id or message.call_id
     fields = [

@@ -18,11 +18,13 @@ DESK = "<sip:bob@192.0.2.9:5062>"
 SOFT = "<sip:bob@192.0.2.10:5064;transport=udp>"
 
 
-def register(*contacts: str, cseq: int = 1, call_id: str = "r1", extra: str = "") -> Request:
+def register(
+    *contacts: str, cseq: int = 1, call_id: str = "r1", extra: str = "", scheme: str = "sip"
+) -> Request:
     """A REGISTER for bob with these Contact lines and further header lines `extra`."""
     lines = "".join(f"Contact: {contact}\r\n" for contact in contacts)
     data = (
-        "REGISTER sip:example.test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:5062;branch=z9hG4bK1\r\n"
+        f"REGISTER {scheme}:example.test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:5062;branch=z9hG4bK1\r\n"
         "From: <sip:bob@example.test>;tag=1\r\nTo: <sip:bob@example.test>\r\n"
         f"Call-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\n{lines}{extra}Content-Length: 0\r\n\r\n"
     )

@@ -116,12 +116,18 @@ def test_a_new_call_id_by_policy_is_the_one_that_is_given() -> None:
         ("sip:x@r.invalid;transport=ws;x=%41", b"sip:x@r.invalid;transport=ws;x=%41"),
         ("sip:bob@h;method=INVITE;a;b=c?Route=%3Csip:x%3E", b"sip:bob@h;a;b=c"),
         ("sip:bob@h?Subject=x", b"sip:bob@h"),
-        ("sips:bob@[2001:db8::1]:5061", b"sips:bob@[2001:db8::1]:5061"),
         ("sip:Bob%40x:pw@H.test;METHOD=x", b"sip:Bob%40x:pw@h.test"),
     ],
 )
 def test_p4_the_request_uri_is_the_contact_without_headers_and_method(contact: str, uri: bytes) -> None:
     assert delivered(stored(), contact).uri == uri
+
+
+@pytest.mark.parametrize("scheme", [b"sip", b"sips"])
+def test_t17_the_scheme_is_the_senders(scheme: bytes) -> None:
+    row = stored()
+    row.request_uri = scheme + b":bob@example.test"
+    assert delivered(row, "sips:bob@[2001:db8::1]:5061").uri == scheme + b":bob@[2001:db8::1]:5061"
 
 
 def test_a_request_uri_is_made_of_a_parsed_contact_as_well() -> None:
