@@ -16,7 +16,7 @@ from msilod.store.lock import DaemonLock
 from msilod.store.migrate import prepare
 from msilod.store.models import LOADED, message_of
 from msilod.store.quota import Limits, Quota
-from msilod.store.statements import Statements
+from msilod.store.statements import Statements, skip_scan
 from msilod.store.transaction import Transactions
 from msilod.store.users import UserReads
 from msilod.store.writer import Deliver, InlineWriter, StoreWriter, Writer
@@ -96,16 +96,8 @@ class Silo:
 
     def recipients(self, after: str) -> list[str]:
         """A page of the AORs that have rows, in order, after that one."""
-        found: list[str] = []
         with translated(self.path):
-            while len(found) < PAGE:
-                # A skip scan: one index look-up per recipient, however many rows he has.
-                row = self._read(f"SELECT min(aor) FROM {self.table} WHERE aor > ?", (after,))[0]  # noqa: S608
-                if row[0] is None:
-                    break
-                after = row[0]
-                found.append(after)
-        return found
+            return [str(aor) for (aor,) in self._read(skip_scan(self.table), (after, PAGE))]
 
     def counts(self) -> dict[str, int]:
         """Rows by state."""

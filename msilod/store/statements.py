@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final, TypeVar
 
 from msilod.registrar.binding import Binding
-from msilod.silo.stored_message import StoredMessage
+from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
 from msilod.store.jobs import BindingChanges, EndJob
 from msilod.store.models import (
     FRESH,
@@ -49,6 +49,20 @@ def marks(rows: int, columns: int) -> str:
     """Question marks for the VALUES of so many rows."""
     one = f"({', '.join('?' * columns)})"
     return ", ".join([one] * rows)
+
+
+def skip_scan(table: str, condition: str = "") -> str:
+    """The AORs above the first `?` that have rows, in order, at most as many as the second.
+
+    One index look-up per recipient, however many rows he has, and one statement for all: a statement for each took
+    three times as long and the interpreter's lock as often.
+    """
+    following = f"SELECT min(aor) FROM {table} WHERE {condition}aor >"  # noqa: S608
+    return (
+        f"WITH RECURSIVE recipients (name) AS ({following} ? UNION ALL "  # noqa: S608
+        f"SELECT ({following} name) FROM recipients WHERE name IS NOT NULL LIMIT ?) "
+        "SELECT name FROM recipients WHERE name IS NOT NULL"
+    )
 
 
 class Statements:
@@ -133,11 +147,18 @@ class Statements:
         row = db.execute(f"SELECT id FROM {self.table} WHERE aor = ? AND hash = ?", (aor, hash)).fetchone()  # noqa: S608
         return int(row[0]) if row else 0
 
-    def holdings(self, db: sqlite3.Connection, aors: Sequence[str]) -> list[tuple[str, int, bytes]]:
-        """(aor, size, hash) of each row of each of them, from the index alone."""
-        found: list[tuple[str, int, bytes]] = []
+    def holdings(self, db: sqlite3.Connection, aors: Sequence[str]) -> list[tuple[str, int, int, str]]:
+        """(aor, messages, bytes, keys of the Call-IDs in hex) of those of them that have rows, from the index alone.
+
+        One line for each, whatever he has: a row of Python per row of the silo cost seven stores at a hundred rows.
+        """
+        found: list[tuple[str, int, int, str]] = []
         for chunk in chunks(aors):
-            sql = f"SELECT aor, size, hash FROM {self.table} WHERE aor IN {marks(1, len(chunk))}"  # noqa: S608
+            sql = (
+                "SELECT aor, count(*), sum(size), "  # noqa: S608
+                f"group_concat(hex(substr(hash, 1, {CALL_KEY_BYTES})), '') "
+                f"FROM {self.table} WHERE aor IN {marks(1, len(chunk))} GROUP BY aor"
+            )
             found += db.execute(sql, chunk).fetchall()
         return found
 
@@ -261,17 +282,10 @@ class Statements:
     def unseen(
         self, db: sqlite3.Connection, after: str, limit: int, has_hop: bool
     ) -> list[tuple[str, list[int]]]:
-        """A page of recipients in order, after that one: all, or those with rows that have a next hop, with the ids.
-
-        One index look-up per recipient, however many rows he has.
-        """
-        hop = "" if has_hop else "next_hop <> '' AND "
-        sql = f"SELECT min(aor) FROM {self.table} WHERE {hop}aor > ?"  # noqa: S608
-        found: list[tuple[str, list[int]]] = []
-        while len(found) < limit and (aor := db.execute(sql, (after,)).fetchone()[0]) is not None:
-            after = aor
-            found.append((aor, [] if has_hop else self.by_next_hop(db, aor)))
-        return found
+        """A page of recipients in order, after that one: all, or those with rows that have a next hop, with the ids."""
+        sql = skip_scan(self.table, "" if has_hop else "next_hop <> '' AND ")
+        found = db.execute(sql, (after, limit)).fetchall()
+        return [(aor, [] if has_hop else self.by_next_hop(db, aor)) for (aor,) in found]
 
     def by_next_hop(self, db: sqlite3.Connection, aor: str) -> list[int]:
         """The waiting rows of `aor` that have a next hop of their own, oldest first."""

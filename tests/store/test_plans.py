@@ -20,7 +20,8 @@ from tests.store.rows import WALL, add, ask, claim, open_silo, row
 
 BOB = "bob@example.test"
 QUESTIONS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
-# Of one row, or of as many as somebody typed; the bindings are all read at a start; the ended live two minutes.
+# Of one row, or as many as somebody typed; bindings are all read at a start, the ended live two minutes, a page of
+# recipients was found by its index.
 SMALL = (
     "silo_total",
     "silo_paused",
@@ -30,6 +31,7 @@ SMALL = (
     "silo_location",
     "silo_ended",
     "sqlite_sequence",
+    "recipients",
 )
 # An index of nothing but what is asked for: the rows under lease.
 FEW = ("silo_by_owner",)

@@ -260,34 +260,6 @@ def test_recipients_are_listed_once_in_order(silo: Silo) -> None:
     assert silo.recipients("b@y") == []
 
 
-# Indexes of the few rows that are not waiting, or under lease: walking these is the point of them.
-_PARTIAL = ("silo_by_state", "silo_by_owner")
-
-
-def test_no_hot_query_walks_the_table(silo: Silo, tmp_path: Path) -> None:
-    add(silo, *(row(n) for n in range(50)))
-    plans: list[str] = []
-    hot = [
-        silo._statements._claim.partition(" WHERE id IN (")[2].partition(") RETURNING")[0],
-        "SELECT aor, size, hash FROM silo WHERE aor IN (?, ?)",
-        "SELECT id FROM silo WHERE aor = ? AND hash = ?",
-        "SELECT hash, id FROM silo_ended WHERE hash IN (?, ?)",
-        "SELECT id FROM silo WHERE expires_at <= ? AND state <> 'held' ORDER BY expires_at LIMIT ?",
-        "SELECT hash FROM silo_ended WHERE ended_at < ? ORDER BY ended_at LIMIT ?",
-        "UPDATE silo SET owner = '' WHERE owner <> ''",
-        "SELECT min(aor) FROM silo WHERE aor > ?",
-        "SELECT state, count(*) FROM silo WHERE state <> 'waiting' GROUP BY state",
-        "SELECT DISTINCT aor FROM silo NOT INDEXED WHERE id > ?",
-    ]
-    for sql in hot:
-        text = sql
-        for number in range(sql.count("?")):
-            text = text.replace("?", str(number), 1)
-        plans += [line[3] for line in query(tmp_path, f"EXPLAIN QUERY PLAN {text}")]
-    scans = [plan for plan in plans if plan.startswith("SCAN") and not plan.endswith(_PARTIAL)]
-    assert not scans, plans
-
-
 # --- the thread --------------------------------------------------------------------------------------
 
 
