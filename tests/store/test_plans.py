@@ -16,7 +16,7 @@ from msilod.store.queue import Queue
 from msilod.store.quota import Limits
 from msilod.store.selection import Selection
 from msilod.store.users import UserRow, UserTable
-from tests.store.rows import WALL, add, ask, claim, open_silo, row
+from tests.store.rows import WALL, add, ask, claim, open_silo, query, row
 
 BOB = "bob@example.test"
 QUESTIONS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
@@ -190,3 +190,26 @@ def test_status_counts_what_does_not_wait_and_nothing_else(tmp_path: Path, said:
     silo.counts()
     silo.close()
     assert walks(tmp_path / "silo.db", said).startswith("SCAN silo USING COVERING INDEX silo_by_state: ")
+
+
+def test_the_sweep_does_not_meet_what_is_held(tmp_path: Path, said: list[str]) -> None:
+    silo = open_silo(tmp_path)
+    ask(silo, lambda done: silo.writer.clean(WALL, 500, done))
+    silo.close()
+    (sql,) = [sql for sql in said if sql.startswith("DELETE FROM silo WHERE")]
+    assert "silo_by_expiry" in plan_of(tmp_path, sql)
+    (index,) = query(tmp_path, "SELECT sql FROM sqlite_master WHERE name = 'silo_by_expiry'")
+    assert "WHERE state <> 'held'" in index[0]
+
+
+def test_few_of_a_state_are_found_by_it(tmp_path: Path, said: list[str]) -> None:
+    queue = Queue(tmp_path / "silo.db", "silo")
+    list(queue.messages(Selection(state="rejected"), WALL))
+    queue.close()
+    (sql,) = [sql for sql in said if "state = 'rejected'" in sql]
+    assert "silo_by_state (state=? AND rowid>?)" in plan_of(tmp_path, sql)
+
+
+def plan_of(folder: Path, sql: str) -> str:
+    """The whole plan in one line."""
+    return " ".join(step for *_, step in query(folder, f"EXPLAIN QUERY PLAN {sql}"))
