@@ -85,6 +85,7 @@ class Housekeeping:
         self._ticks += 1
         self._watch_clock()
         self.silo.withdraw_late(now)
+        self.silo.forget_former(now)
         self.registrar.write_refreshes()
         self.writer.poll_foreign(self.foreign)
         self.writer.due(self.clock.wall(), ROWS_A_BATCH, self.noticed)

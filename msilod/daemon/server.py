@@ -54,6 +54,7 @@ from msilod.sip.via import stamp_source
 from msilod.store.quota import Limits
 from msilod.store.silo import PAGE, Silo
 from msilod.transaction.layer import TransactionLayer
+from msilod.transaction.timers import PATIENCE
 from msilod.transport.transports import Transports
 
 # 16 hex digits: the 64 random bits that make a branch unguessable (checklist §4, spoofed responses).
@@ -235,6 +236,7 @@ class Server:
         nursery.start_soon(self.alarm.run)
         nursery.start_soon(self.housekeeping.run)
         self.deliverer.pauses.domains = self.store.paused()
+        self.silo.remember_former(self.store.lately(self.clock.wall() - PATIENCE), self.started)
         first = self._fill_page("")
         nursery.start_soon(self._fill_memory, first)
         nursery.start_soon(self.transports.serve, self)

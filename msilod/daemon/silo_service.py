@@ -15,13 +15,14 @@ from msilod.daemon.log import get_log
 from msilod.daemon.myself import Myself
 from msilod.errors import RequestRefused
 from msilod.proxy.forwarding import is_delivery
-from msilod.silo.acceptance import TO_ONLY, SiloPolicy, accept, recipient
+from msilod.silo.acceptance import TO_ONLY, SiloPolicy, accept, copy_hash, recipient
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.message import Request
 from msilod.sip.tel import is_tel
 from msilod.store.jobs import Limit
 from msilod.store.writer import Added, AddResult, Duplicate, Job, OverQuota, StoreWriter
 from msilod.transaction.server import ServerTransaction
+from msilod.transaction.timers import PATIENCE
 
 # A row that the writer has not taken by then is withdrawn and the sender told to come again (law 1):
 # well before his Timer F at 32 s, well after any commit that is going to succeed.
@@ -89,6 +90,8 @@ class SiloService:
         self.observers: list[Callable[[ServerTransaction, StoredMessage, float], None]] = []
         self._waiting: deque[_Waiting] = deque()
         self._open = 0
+        self._former: frozenset[bytes] = frozenset()
+        self._former_until = 0.0
 
     def store(
         self,
@@ -122,6 +125,26 @@ class SiloService:
         self._open += 1
         self._waiting.append(waiting)
         waiting.job = self.writer.add(message, partial(self._added, waiting, message, origin))
+
+    # --- copies of what the process before this one had ------------------------------------------------
+
+    def remember_former(self, hashes: frozenset[bytes], now: float) -> None:
+        """The keys of what the silo had when this daemon started: of these a sender without an answer repeats."""
+        self._former, self._former_until = hashes, now + PATIENCE
+
+    def is_former(self, request: Request, aor: str) -> bool:
+        """True for a MESSAGE that the silo has had from an earlier process: it must not be relayed as well (law 9).
+
+        Whoever sent it was killed out of his 202; while this process lives its transactions know their copies.
+        """
+        if not self._former or request.method != b"MESSAGE":
+            return False
+        return copy_hash(request, aor) in self._former
+
+    def forget_former(self, now: float) -> None:
+        """Timer F has ended whatever was begun before the start (RFC 3261 §17.1.2.2)."""
+        if self._former and now >= self._former_until:
+            self._former = frozenset()
 
     def _recipient(self, request: Request, new_uri: bytes | None, mode: int) -> str:
         """m_store's search, where the Request-URI names nobody of ours."""

@@ -265,6 +265,10 @@ class TransactionUserService:
         """t_relay(), with t_on_failure() when the action says so."""
         server = self.server
         transaction = incoming.transaction
+        if server.silo.is_former(transaction.request, incoming.aor):
+            server.counters.duplicate_messages += 1
+            transaction.respond(202, now)
+            return
         incoming.relays += 1
         if action.uri:
             incoming.rewrite(action.uri)

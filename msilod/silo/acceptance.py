@@ -189,6 +189,12 @@ def _expires(received: dict[bytes, bytes], born: float, by_date: bool) -> float:
     return date + seconds
 
 
+def copy_hash(request: Request, aor: str) -> bytes:
+    """The key that `accept` would give a row of `aor`. Raises MalformedMessage for an unreadable From."""
+    content_type = request.received.get(b"content-type", b"").strip(WSP)
+    return duplicate_hash(request.call_id, request.cseq, request.from_.tag, aor, content_type, request.body)
+
+
 def duplicate_hash(
     call_id: bytes, cseq: int, from_tag: bytes, aor: str, content_type: bytes, body: bytes
 ) -> bytes:

@@ -94,6 +94,16 @@ class Silo:
             rows = self._read(f"SELECT * FROM {self.table}_location")  # noqa: S608
         return [_binding(row) for row in rows]
 
+    def lately(self, since: float) -> frozenset[bytes]:
+        """The duplicate keys (law 9) of what has come or ended after `since`; as many rows are read, and no more."""
+        kept = (
+            f"SELECT hash FROM {self.table} WHERE id > coalesce("  # noqa: S608
+            f"(SELECT id FROM {self.table} WHERE received_at <= ? ORDER BY id DESC LIMIT 1), 0)"
+        )
+        ended = f"SELECT hash FROM {self.table}_ended WHERE ended_at > ?"  # noqa: S608
+        with translated(self.path):
+            return frozenset(hash for (hash,) in self._read(kept, (since,)) + self._read(ended, (since,)))
+
     def recipients(self, after: str) -> list[str]:
         """A page of the AORs that have rows, in order, after that one."""
         with translated(self.path):

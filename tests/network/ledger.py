@@ -122,7 +122,7 @@ class Ledger:
         # his copy comes, and its recipient is here, the copy is relayed: only the silo asks for known hashes.
         if not attempt.is_delivery and message.first_life != self.life:
             return
-        if message.life_of_2xx == self.life or (attempt.is_delivery and message.row):
+        if message.life_of_2xx == self.life or message.row:
             self.fault(attempt.at, f"{message.name!r} sent again to {attempt.contact} after its 2xx")
 
     def _check_delivery(self, attempt: Attempt, message: Message) -> None:

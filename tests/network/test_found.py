@@ -98,3 +98,44 @@ def test_a_delivery_that_was_dialled_meanwhile_is_not_begun_after_a_2xx(tmp_path
 
     world = play(tmp_path, story)
     assert world.ledger.faults == []
+
+
+def test_a_copy_of_what_the_silo_had_before_a_kill_is_not_relayed_as_well(tmp_path: Path) -> None:
+    """Law 9. Committed, killed before the 202, delivered after the restart; then the sender's copy came."""
+
+    async def story(world: World) -> None:
+        alice, bob = world.phone("alice"), world.phone("bob")
+        alice.switch_on()
+        world.crash_in = "before answers"
+        alice.text("bob", name=b"once")
+        await trio.sleep(0.1)
+        assert not world.is_up
+        await world.restart(down_for=0.1)
+        world.wires.cut.add(alice.address[0])
+        bob.boot()
+        await trio.sleep(2)
+        assert world.rows() == {}, "delivered"
+        world.wires.cut.clear()
+        await trio.sleep(40)
+
+    world = play(tmp_path, story)
+    (message,) = world.ledger.messages.values()
+    assert message.statuses == [202]
+    assert len(message.taken) == 1
+    assert world.ledger.faults == []
+
+
+def test_what_is_said_again_after_the_copies_are_over_is_relayed(tmp_path: Path) -> None:
+    """The memory of the process before lasts for Timer F, and no longer."""
+
+    async def story(world: World) -> None:
+        alice = world.phone("alice")
+        alice.switch_on()
+        alice.text("bob", name=b"once")
+        await trio.sleep(1)
+        server = await world.restart()
+        assert server.silo._former
+        await trio.sleep(40)
+        assert not server.silo._former
+
+    play(tmp_path, story)
