@@ -20,10 +20,13 @@ from msilod.registrar.registration import RegistrarPolicy, Registration, process
 from msilod.sip.address import NameAddr
 from msilod.sip.dates import format_date
 from msilod.sip.uri import SipUri
+from msilod.sip.via import promise_keep_alives
 from msilod.store.writer import BindingChanges, StoreWriter
 from msilod.transaction.server import ServerTransaction
 
 CACHED_AORS: Final = 16_384
+# Seconds between keep-alives: what NATs keep open for UDP (RFC 5626 §4.4.2 has 24 to 29).
+KEEP: Final = 29
 
 Registered = Callable[[Registration, float], None]
 
@@ -135,6 +138,8 @@ class RegistrarService:
         registered: Registered | None,
     ) -> None:
         self.counters.registrations += 1
+        if b"keep" in transaction.request.via.raw:
+            promise_keep_alives(transaction.request, KEEP)
         self._answer(transaction, registration, now)
         if registered is not None:
             registered(registration, now)

@@ -219,8 +219,8 @@ def best_response(finals: Sequence[Response]) -> Response:
     """The best of the final responses: a 6xx, else the lowest class, in it the more telling one.
 
     All challenges are merged into a 401 or 407 (step 7), in the order they came (RFC 8760 §2.5); a lone 503
-    becomes 500 (step 6). A 408 to a non-INVITE comes last: nobody waits for it (RFC 4320 §4.2). Raises
-    ValueError when there is none.
+    becomes 500 (step 6), and where no flow was left the device is away: 480 (RFC 5626 §7). A 408 to a non-INVITE
+    comes last: nobody waits for it (RFC 4320 §4.2). Raises ValueError when there is none.
     """
     best = min(finals, key=lambda response: (_is_vain(response), *_rank(response.status)))
     if best.status in (401, 407):
@@ -229,6 +229,9 @@ def best_response(finals: Sequence[Response]) -> Response:
         best = best.copy()
         best.status, best.reason = 500, reason(500)
         best.headers.remove(b"retry-after")
+    if best.status == 430:
+        best = best.copy()
+        best.status, best.reason = 480, reason(480)
     return best
 
 

@@ -242,6 +242,15 @@ def stamp_source(request: "Request", flow: Flow) -> None:
         _exchange(request.headers, raw, stamped)
 
 
+def promise_keep_alives(request: "Request", seconds: int) -> None:
+    """Fill in the `keep` of a top Via that has one: keep-alives are answered, and wanted so often (RFC 6223 §4.3)."""
+    via = request.via
+    if b"keep" in via.params:
+        raw = via.raw
+        via.stamp(_with_param(raw, b"keep", b"%d" % seconds))
+        _exchange(request.headers, raw, via.raw)
+
+
 def _stamped(via: Via, source: bytes, port: int) -> bytes:
     raw = via.raw
     if b"rport" in via.params:

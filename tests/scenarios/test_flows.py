@@ -82,3 +82,15 @@ def test_r12_two_flows_with_one_contact_outlive_a_restart(daemon: Daemon) -> Non
         assert len(daemon.msilo("bindings").stdout.splitlines()) == 2
         assert bob.register(expires=0, contact="*").status == 200
         assert stored_bindings(daemon) == 0
+
+
+@pytest.mark.parametrize(("asked", "promised"), [(";keep", b";keep=29"), ("", None)])
+def test_t19_keep_is_a_promise_to_who_asks(daemon: Daemon, asked: str, promised: bytes | None) -> None:
+    with Phone("bob", daemon.address) as bob:
+        for _ in range(2):
+            bob.send(bob.registration().replace(b";rport", b";rport" + asked.encode(), 1))
+            answer = bob.response()
+            via = answer.headers.get(b"via") or b""
+            assert answer.status == 200
+            assert promised in via if promised else b"keep" not in via
+            assert f"rport={bob.port}".encode() in via

@@ -63,6 +63,16 @@ def test_p13_a_dead_flow_is_followed_by_the_next(
     assert final(alice) == 200
 
 
+@pytest.mark.parametrize(("method", "told"), [("MESSAGE", 202), ("OPTIONS", 480), ("INVITE", 480)])
+def test_p13_no_flow_left_is_480_from_the_home(
+    flows: tuple[Phone, Phone], alice: Phone, method: str, told: int
+) -> None:
+    send(alice, method)
+    for flow in reversed(flows):
+        flow.answer(flow.request(method.encode()), 430)
+    assert final(alice) == told
+
+
 @pytest.mark.parametrize("method", ["MESSAGE", "OPTIONS", "INVITE"])
 def test_p13_a_flow_that_nobody_listens_on_is_followed_by_the_next(
     flows: tuple[Phone, Phone], alice: Phone, method: str
