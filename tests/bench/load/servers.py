@@ -96,6 +96,7 @@ class Msilod(Server):
 
     name = "msilod"
     fillers = 256
+    listeners: tuple[str, ...] = ("udp:127.0.0.1:0",)
 
     def __init__(self, command: str = "") -> None:
         super().__init__()
@@ -105,7 +106,8 @@ class Msilod(Server):
         """Learns the port from the line that says it is ready."""
         config = directory / "msilod.toml"
         config.write_text("")
-        options = ["--config", str(config), "--domain", DOMAIN, "--listen", "udp:127.0.0.1:0"]
+        options = ["--config", str(config), "--domain", DOMAIN]
+        options += [word for listener in self.listeners for word in ("--listen", listener)]
         options += ["--db-url", f"sqlite:///{directory}/silo.db"]
         state = {"STATE_DIRECTORY": str(directory), "RUNTIME_DIRECTORY": str(directory)}
         self.spawn([*self.command, "start", *options], directory, state)
