@@ -1,9 +1,14 @@
-"""The words of a selection: recipients, ids, durations, sizes, and what Typer is told about them."""
+"""The words of a selection: recipients, ids, durations, sizes, and what Typer is told about them.
 
+Rule: a verb that selects is `@selecting()`: its filters stand here once, and it is given the Selection.
+"""
+
+import inspect
 import re
 import sys
-from collections.abc import Sequence
-from typing import Annotated, Final
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -25,20 +30,61 @@ Words = Annotated[
     list[str] | None,
     typer.Argument(metavar="[USER@HOST|ID]...", help="Recipients or ids; - reads ids from standard input."),
 ]
-From = Annotated[str, typer.Option("--from", metavar="URI", help="From this sender.")]
-Domain = Annotated[str, typer.Option("--domain", metavar="NAME", help="To this domain.")]
-StateName = Annotated[str, typer.Option("--state", metavar="STATE", help="In this state.")]
-OlderThan = Annotated[str, typer.Option("--older-than", metavar="7d", help="Stored before that long ago.")]
-NewerThan = Annotated[str, typer.Option("--newer-than", metavar="1h", help="Stored since that long ago.")]
-LargerThan = Annotated[str, typer.Option("--larger-than", metavar="4k", help="With a larger body.")]
-Type = Annotated[str, typer.Option("--type", metavar="TYPE", help="Of this content type.")]
-Error = Annotated[bool, typer.Option("--error", help="With a failed attempt.")]
-Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most N.")]
+_FILTERS: Final[dict[str, tuple[Any, object]]] = {
+    "sender": (Annotated[str, typer.Option("--from", metavar="URI", help="From this sender.")], ""),
+    "domain": (Annotated[str, typer.Option("--domain", metavar="NAME", help="To this domain.")], ""),
+    "state": (Annotated[str, typer.Option("--state", metavar="STATE", help="In this state.")], ""),
+    "older_than": (
+        Annotated[str, typer.Option("--older-than", metavar="7d", help="Stored before that long ago.")], "",
+    ),
+    "newer_than": (
+        Annotated[str, typer.Option("--newer-than", metavar="1h", help="Stored since that long ago.")], "",
+    ),
+    "larger_than": (Annotated[str, typer.Option("--larger-than", metavar="4k", help="With a larger body.")], ""),
+    "content_type": (Annotated[str, typer.Option("--type", metavar="TYPE", help="Of this content type.")], ""),
+    "error": (Annotated[bool, typer.Option("--error", help="With a failed attempt.")], False),
+    "limit": (Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most N.")], None),
+}  # fmt: skip
 Format = Annotated[
     str, typer.Option("--format", metavar="FORMAT", help="auto, table, tsv, json, jsonl or ids.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines.")]
 Ids = Annotated[bool, typer.Option("--ids", help="Ids only.")]
+
+
+Verb = Callable[..., None]
+
+
+def selecting(words: Any = Words, without: Sequence[str] = ()) -> Callable[[Verb], Verb]:
+    """Give a verb its recipients or ids and the filters, but for those it goes `without`; it takes `selection`.
+
+    Typer reads a verb's options from its signature, so they are written into one. An `expired` of the verb's own
+    selects too. The verb raises UsageError for words that select nothing that could be.
+    """
+
+    def dress(verb: Verb) -> Verb:
+        own = list(inspect.signature(verb).parameters.values())
+        filters = {name: option for name, option in _FILTERS.items() if name not in without}
+
+        @wraps(verb)
+        def run(context: typer.Context, words: list[str] | None, **options: Any) -> None:
+            chosen = {name: options.pop(name) for name in filters}
+            if "expired" in options:
+                chosen["expired"] = options["expired"]
+            verb(context, select(context.obj, words or [], **chosen), **options)
+
+        made = [_option("words", words, None)]
+        made += own[2:] + [_option(name, *option) for name, option in filters.items()]
+        run.__dict__["__signature__"] = inspect.Signature([own[0], *made])
+        return run
+
+    return dress
+
+
+def _option(name: str, annotation: Any, default: object) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation
+    )
 
 
 def select(

@@ -8,26 +8,19 @@ from msilo_cli import filters
 from msilo_cli.printer import Column, chosen_format, rfc3339, show, span
 from msilo_cli.session import Session, SomeFailed, UsageError
 from msilod.printable import printable
+from msilod.store.selection import Selection
 
 # The daemon itself waits 90 s for one recipient.
 DUMP_TIMEOUT = 600.0
 
 
+@filters.selecting(filters.Recipients)
 def dump(
     context: typer.Context,
-    recipients: filters.Recipients = None,
+    selection: Selection,
     to: Annotated[str, typer.Option("--to", metavar="CONTACT", help="To this contact instead.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Tell the outcome of each message.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent.")] = False,
-    sender: filters.From = "",
-    domain: filters.Domain = "",
-    state: filters.StateName = "",
-    older_than: filters.OlderThan = "",
-    newer_than: filters.NewerThan = "",
-    larger_than: filters.LargerThan = "",
-    content_type: filters.Type = "",
-    error: filters.Error = False,
-    limit: filters.Limit = None,
     format: filters.Format = "",
     json: filters.Json = False,
 ) -> None:
@@ -36,13 +29,8 @@ def dump(
     msilo dump bob@example.test --to sip:bob@192.0.2.7:5062 --wait
     """
     session: Session = context.obj
-    selection = filters.select(
-        session, recipients or [], sender=sender, domain=domain, state=state, older_than=older_than,
-        newer_than=newer_than, larger_than=larger_than, content_type=content_type, error=error, limit=limit,
-    )  # fmt: skip
     params: dict[str, Any] = {"to": to or None, "wait": wait, "dry_run": dry_run}
-    narrowed = bool(sender or domain or state or older_than or newer_than or larger_than or content_type)
-    if narrowed or error or limit or selection.ids or any("*" in aor for aor in selection.aors):
+    if selection.is_narrowed:
         messages = list(session.queue.messages(selection, session.now()))
         params |= {"aors": sorted({m.aor for m in messages}), "ids": [m.id for m in messages]}
         if not messages:

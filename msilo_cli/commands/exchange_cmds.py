@@ -26,22 +26,14 @@ ROWS_A_BATCH = 200
 FILE_MODE = 0o600
 
 
+@filters.selecting()
 def export(
     context: typer.Context,
-    words: filters.Words = None,
+    selection: Selection,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Into this file, whole or not at all."),
     ] = None,
-    sender: filters.From = "",
-    domain: filters.Domain = "",
-    state: filters.StateName = "",
-    older_than: filters.OlderThan = "",
-    newer_than: filters.NewerThan = "",
-    larger_than: filters.LargerThan = "",
-    content_type: filters.Type = "",
-    error: filters.Error = False,
-    limit: filters.Limit = None,
     format: filters.Format = "jsonl",
     json: filters.Json = False,
     ids: filters.Ids = False,
@@ -51,10 +43,6 @@ def export(
     msilo export -o silo.jsonl
     """
     session: Session = context.obj
-    selection = filters.select(
-        session, words or [], sender=sender, domain=domain, state=state, older_than=older_than,
-        newer_than=newer_than, larger_than=larger_than, content_type=content_type, error=error, limit=limit,
-    )  # fmt: skip
     chosen = chosen_format(session, format, json, ids)
     if output is None:
         _write(session, selection, chosen)

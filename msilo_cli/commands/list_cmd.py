@@ -12,18 +12,10 @@ from msilo_cli.session import Session
 from msilod.store.selection import Selection
 
 
+@filters.selecting(filters.Recipients)
 def list_messages(
     context: typer.Context,
-    recipients: filters.Recipients = None,
-    sender: filters.From = "",
-    domain: filters.Domain = "",
-    state: filters.StateName = "",
-    older_than: filters.OlderThan = "",
-    newer_than: filters.NewerThan = "",
-    larger_than: filters.LargerThan = "",
-    content_type: filters.Type = "",
-    error: filters.Error = False,
-    limit: filters.Limit = None,
+    selection: Selection,
     format: filters.Format = "",
     json: filters.Json = False,
     ids: filters.Ids = False,
@@ -33,10 +25,6 @@ def list_messages(
     msilo list alice@example.test --older-than 1d
     """
     session: Session = context.obj
-    selection = filters.select(
-        session, recipients or [], sender=sender, domain=domain, state=state, older_than=older_than,
-        newer_than=newer_than, larger_than=larger_than, content_type=content_type, error=error, limit=limit,
-    )  # fmt: skip
     run(session, selection, chosen_format(session, format, json, ids))
 
 

@@ -14,33 +14,20 @@ from msilod.store.selection import Selection
 IDS_A_QUERY = 500
 
 
+@filters.selecting()
 def purge(
     context: typer.Context,
-    words: filters.Words = None,
+    selection: Selection,
     expired: Annotated[bool, typer.Option("--expired", help="Messages whose life is over.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Every message.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the set, delete nothing.")] = False,
-    sender: filters.From = "",
-    domain: filters.Domain = "",
-    state: filters.StateName = "",
-    older_than: filters.OlderThan = "",
-    newer_than: filters.NewerThan = "",
-    larger_than: filters.LargerThan = "",
-    content_type: filters.Type = "",
-    error: filters.Error = False,
-    limit: filters.Limit = None,
     format: filters.Format = "",
     json: filters.Json = False,
     ids: filters.Ids = False,
 ) -> None:
     """Delete messages; needs a selection. From cron: msilo -q purge --expired."""
     session: Session = context.obj
-    selection = filters.select(
-        session, words or [], sender=sender, domain=domain, state=state, older_than=older_than,
-        newer_than=newer_than, larger_than=larger_than, content_type=content_type, error=error, limit=limit,
-        expired=expired,
-    )  # fmt: skip
     if selection.is_empty and not all_:
         raise UsageError("purge needs a selection: recipients, ids, a filter, --expired or --all")
     if dry_run:

@@ -21,20 +21,12 @@ Domains = Annotated[
 Change = Callable[[Operator, Selection, float], Iterator[Changed]]
 
 
+@filters.selecting()
 def hold(
     context: typer.Context,
-    words: filters.Words = None,
+    selection: Selection,
     all_: All = False,
     dry_run: DryRun = False,
-    sender: filters.From = "",
-    domain: filters.Domain = "",
-    state: filters.StateName = "",
-    older_than: filters.OlderThan = "",
-    newer_than: filters.NewerThan = "",
-    larger_than: filters.LargerThan = "",
-    content_type: filters.Type = "",
-    error: filters.Error = False,
-    limit: filters.Limit = None,
     format: filters.Format = "",
     json: filters.Json = False,
     ids: filters.Ids = False,
@@ -44,10 +36,6 @@ def hold(
     msilo hold bob@example.test --type image/png
     """
     session: Session = context.obj
-    selection = filters.select(
-        session, words or [], sender=sender, domain=domain, state=state, older_than=older_than,
-        newer_than=newer_than, larger_than=larger_than, content_type=content_type, error=error, limit=limit,
-    )  # fmt: skip
     if _is_for_show(session, "hold", selection, all_, dry_run, format, json, ids, ("waiting", "scheduled")):
         return
     total = _change(session, selection, Operator.hold)
@@ -58,19 +46,12 @@ def hold(
     _tell_missing(session, selection)
 
 
+@filters.selecting(without=["state"])
 def release(
     context: typer.Context,
-    words: filters.Words = None,
+    selection: Selection,
     all_: All = False,
     dry_run: DryRun = False,
-    sender: filters.From = "",
-    domain: filters.Domain = "",
-    older_than: filters.OlderThan = "",
-    newer_than: filters.NewerThan = "",
-    larger_than: filters.LargerThan = "",
-    content_type: filters.Type = "",
-    error: filters.Error = False,
-    limit: filters.Limit = None,
     format: filters.Format = "",
     json: filters.Json = False,
     ids: filters.Ids = False,
@@ -80,10 +61,6 @@ def release(
     msilo release bob@example.test
     """
     session: Session = context.obj
-    selection = filters.select(
-        session, words or [], sender=sender, domain=domain, older_than=older_than, newer_than=newer_than,
-        larger_than=larger_than, content_type=content_type, error=error, limit=limit,
-    )  # fmt: skip
     if _is_for_show(session, "release", selection, all_, dry_run, format, json, ids, ("held",)):
         return
     total = _change(session, selection, Operator.release)
@@ -92,20 +69,12 @@ def release(
     _tell_missing(session, selection)
 
 
+@filters.selecting()
 def requeue(
     context: typer.Context,
-    words: filters.Words = None,
+    selection: Selection,
     all_: All = False,
     dry_run: DryRun = False,
-    sender: filters.From = "",
-    domain: filters.Domain = "",
-    state: filters.StateName = "",
-    older_than: filters.OlderThan = "",
-    newer_than: filters.NewerThan = "",
-    larger_than: filters.LargerThan = "",
-    content_type: filters.Type = "",
-    error: filters.Error = False,
-    limit: filters.Limit = None,
     format: filters.Format = "",
     json: filters.Json = False,
     ids: filters.Ids = False,
@@ -115,10 +84,6 @@ def requeue(
     msilo requeue bob@example.test --state rejected
     """
     session: Session = context.obj
-    selection = filters.select(
-        session, words or [], sender=sender, domain=domain, state=state, older_than=older_than,
-        newer_than=newer_than, larger_than=larger_than, content_type=content_type, error=error, limit=limit,
-    )  # fmt: skip
     if _is_for_show(session, "requeue", selection, all_, dry_run, format, json, ids, ("rejected", "handed")):
         return
     total = _change(session, selection, Operator.requeue)

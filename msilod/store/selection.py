@@ -4,7 +4,7 @@ Rules: parameters only, LIKE patterns escaped, an empty selection selects everyt
 1970.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -34,6 +34,12 @@ class Selection:
             or self.has_error or self.received_before is not None or self.received_after is not None
             or self.larger_than is not None or self.expired_at is not None
         )  # fmt: skip
+
+    @property
+    def is_narrowed(self) -> bool:
+        """True when it means anything but all messages of recipients that it names."""
+        has_pattern = any("*" in aor for aor in self.aors)
+        return has_pattern or self.limit is not None or not replace(self, aors=()).is_empty
 
     def where(self, wall: float) -> tuple[str, list[Any]]:
         """The condition and its values."""
