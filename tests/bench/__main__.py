@@ -1,9 +1,10 @@
 """The benchmark of a whole daemon: `python -m tests.bench`, from the root of the source tree.
 
 It starts the daemon as a real process with an empty SQLite silo (WAL, synchronous=FULL) on a free
-loopback port, loads it over UDP from processes of its own, and reports rates, latencies, memory and every
-message that was lost, doubled, out of order or damaged. With `--beside kamailio` Kamailio runs the same
-scenarios, turn and turn about. Each run has a fresh silo and a fresh process.
+loopback port, loads it over UDP (store-tcp and relay-tcp: over TCP) from processes of its own, and reports
+rates, latencies, memory and every message that was lost, doubled, out of order or damaged. With
+`--beside kamailio` Kamailio runs the same scenarios but those, turn and turn about. Each run has a fresh silo
+and a fresh process. Beside it are `tests.bench.scale`, a silo of ten million rows, and `tests.bench.idle`.
 """
 
 import argparse
@@ -75,7 +76,7 @@ def job_for(scenario: Scenario, server: Server, options: argparse.Namespace, num
     """The whole job, before it is split among the workers."""
     return Job(
         scenario=scenario,
-        server=server.address,
+        server=server.tcp_address if scenario.is_tcp else server.address,
         domain=DOMAIN.encode(),
         run=b"%02d" % (number % 100),
         users=range(scenario.users),
@@ -105,6 +106,8 @@ def measure_all(scenarios: Sequence[Scenario], options: argparse.Namespace) -> l
     for scenario in scenarios:
         for number in range(1 if scenario.is_long else options.runs):
             for server in taking_turns[:: -1 if number % 2 else 1]:
+                if scenario.is_tcp and not server.has_tcp:
+                    continue
                 run = measure(scenario, server, options, number)
                 sys.stderr.write(run_line(run) + "\n")
                 runs.append(run)

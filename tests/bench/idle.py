@@ -7,7 +7,6 @@ connections, and with everything; at most 500 is wanted.
 """
 
 import argparse
-import re
 import resource
 import socket
 import sys
@@ -24,20 +23,6 @@ EACH_ADDRESS: Final = 1000
 WINDOW: Final = 50
 RUN: Final = b"0000"
 TIMEOUT: Final = 20.0
-_TCP = re.compile(rb"tcp:127\.0\.0\.1:([1-9][0-9]*)")
-
-
-class TcpServer(Msilod):
-    """With a TCP listener beside the UDP one."""
-
-    listeners = ("udp:127.0.0.1:0", "tcp:127.0.0.1:0")
-
-    @property
-    def tcp_address(self) -> tuple[str, int]:
-        """From the line that says it is ready."""
-        found = _TCP.search(self.log.read_bytes())
-        assert found is not None
-        return ("127.0.0.1", int(found[1]))
 
 
 def connected(address: tuple[str, int], count: int) -> list[socket.socket]:
@@ -109,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory(prefix="idle-", dir=options.directory) as directory:
-        server = TcpServer(options.command)
+        server = Msilod(options.command)
         lines: list[socket.socket] = []
         try:
             server.start(Path(directory))

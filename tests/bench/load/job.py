@@ -19,16 +19,19 @@ class Scenario:
     outstanding: int
     each: int = 0
     is_long: bool = False
+    is_tcp: bool = False
 
 
 SCENARIOS = (
     Scenario("store-1", STORE, 10_000, 1),
     Scenario("store-32", STORE, 10_000, 32),
     Scenario("store-256", STORE, 10_000, 256),
+    Scenario("store-tcp", STORE, 10_000, 32, is_tcp=True),
     Scenario("deliver-200x100", DELIVER, 200, 32, each=100),
     Scenario("deliver-20000x1", DELIVER, 20_000, 32, each=1),
     Scenario("deliver-1x1000", DELIVER, 1, 32, each=1000),
     Scenario("relay-32", RELAY, 200, 32),
+    Scenario("relay-tcp", RELAY, 200, 32, is_tcp=True),
     Scenario("calls-32", CALLS, 200, 32),
     Scenario("register-refresh", REFRESH, 1000, 32),
     Scenario("register-new", NEW, 1, 32),

@@ -13,6 +13,7 @@ from time import monotonic
 from tests.bench.load.agent import Agent, run
 from tests.bench.load.job import DELIVER, NEW, REFRESH, RELAY, STORE, Job, Outcome
 from tests.bench.load.ledger import Ledger
+from tests.bench.load.stream_agent import StreamAgent
 from tests.bench.load.tally import Tally
 from tests.bench.load.wire import (
     Feed,
@@ -41,7 +42,8 @@ class Load:
 
     def agent(self, ledger: Ledger | None = None) -> Agent:
         """Another socket of this worker."""
-        agent = Agent(self.job.server, self.job.run, ledger)
+        kind = StreamAgent if self.job.scenario.is_tcp else Agent
+        agent = kind(self.job.server, self.job.run, ledger)
         self.agents.append(agent)
         return agent
 

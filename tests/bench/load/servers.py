@@ -24,6 +24,7 @@ DOMAIN = "bench.test"
 START_TIME = 20.0
 STOP_TIME = 30.0
 _LISTENER = re.compile(rb"udp:127\.0\.0\.1:([1-9][0-9]*)")
+_TCP_LISTENER = re.compile(rb"tcp:127\.0\.0\.1:([1-9][0-9]*)")
 _TABLES = Path("/usr/share/kamailio/db_sqlite")
 _MODULES = ("/usr/lib/*/kamailio/modules", "/usr/lib*/kamailio/modules", "/usr/local/lib*/kamailio/modules")
 
@@ -40,9 +41,11 @@ class Server:
 
     name = ""
     fillers = 1
+    has_tcp = False
 
     def __init__(self) -> None:
         self.address = ("127.0.0.1", 0)
+        self.tcp_address = ("127.0.0.1", 0)
         self.process: subprocess.Popen[bytes] | None = None
         self.log = Path()
 
@@ -96,7 +99,8 @@ class Msilod(Server):
 
     name = "msilod"
     fillers = 256
-    listeners: tuple[str, ...] = ("udp:127.0.0.1:0",)
+    has_tcp = True
+    listeners = ("udp:127.0.0.1:0", "tcp:127.0.0.1:0")
 
     def __init__(self, command: str = "") -> None:
         super().__init__()
@@ -116,9 +120,11 @@ class Msilod(Server):
     def _has_listener(self) -> Iterator[bool]:
         while True:
             listener = _LISTENER.search(self.log.read_bytes())
-            if listener:
+            stream = _TCP_LISTENER.search(self.log.read_bytes())
+            if listener and stream:
                 self.address = ("127.0.0.1", int(listener[1]))
-            yield listener is not None
+                self.tcp_address = ("127.0.0.1", int(stream[1]))
+            yield listener is not None and stream is not None
 
 
 class Kamailio(Server):
