@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
+from msilod.errors import RequestRefused
+from msilod.registrar.gruu import PARAMETER, Gruu, Gruus
 from msilod.routing.aliases import Aliases
 from msilod.sip.flow import Endpoint
 from msilod.sip.tel import is_tel, parse_tel
@@ -19,11 +21,15 @@ CACHED_URIS: Final = 32_768
 
 
 class Named:
-    """What a Request-URI names: the URI (read only), whether it is ours, the AOR ("" when it names none)."""
+    """What a Request-URI names: the URI (read only), whether it is ours, the AOR ("" when it names none).
 
-    __slots__ = ("aor", "is_ours", "uri")
+    `gruu` tells which device of the AOR, None when it is for all of them.
+    """
 
-    def __init__(self, uri: SipUri, is_ours: bool, aor: str) -> None:
+    __slots__ = ("aor", "gruu", "is_ours", "uri")
+
+    def __init__(self, uri: SipUri, is_ours: bool, aor: str, gruu: Gruu | None = None) -> None:
+        self.gruu = gruu
         self.uri = uri
         self.is_ours = is_ours
         self.aor = aor
@@ -32,7 +38,8 @@ class Named:
 class Myself:
     """Domains, own addresses and ports. Without `domains` the first own address is the domain.
 
-    `named(raw)` reads a Request-URI; raises MalformedMessage.
+    `named(raw)` reads a Request-URI; raises MalformedMessage, and RequestRefused 404 for a temporary GRUU that
+    is none of ours.
     """
 
     def __init__(
@@ -41,7 +48,9 @@ class Myself:
         endpoints: Iterable[Endpoint],
         addresses: Iterable[str],
         aliases: Aliases | None = None,
+        gruus: Gruus | None = None,
     ) -> None:
+        self.gruus = gruus
         ends = list(endpoints)
         self.ports = frozenset(end.port for end in ends)
         self.addresses = frozenset(address.lower() for address in addresses)
@@ -65,6 +74,12 @@ class Myself:
         uri = self._number(raw) if is_tel(raw) else SipUri.parse(raw)
         is_ours = self.owns(uri)
         aor = self.canonical(uri.aor()) if is_ours and uri.user is not None else ""
+        if aor and PARAMETER in uri.params and self.gruus is not None:
+            gruu = self.gruus.read(uri, aor)
+            if not self.serves(gruu.aor):
+                # Made when its domain was ours.
+                raise RequestRefused(404, "Not Found")
+            return Named(uri, is_ours, gruu.aor, gruu)
         return Named(uri, is_ours, aor)
 
     def _number(self, raw: bytes) -> SipUri:

@@ -15,6 +15,7 @@ from msilod.daemon.counters import Counters
 from msilod.daemon.myself import Myself
 from msilod.errors import MalformedMessage, RequestRefused, StoreError
 from msilod.registrar.binding import Binding
+from msilod.registrar.gruu import asks_for_gruu
 from msilod.registrar.location import LocationService
 from msilod.registrar.registration import RegistrarPolicy, Registration, process
 from msilod.sip.address import NameAddr
@@ -145,6 +146,8 @@ class RegistrarService:
             registered(registration, now)
 
     def _answer(self, transaction: ServerTransaction, registration: Registration, now: float) -> None:
+        if asks_for_gruu(transaction.request):
+            registration.gruus = self.myself.gruus
         headers = [(b"Contact", line) for line in registration.contact_lines]
         headers += registration.headers
         headers.append((b"Date", self._now_as_date(int(registration.wall))))

@@ -41,6 +41,7 @@ from msilod.daemon.user_watch import UserWatch
 from msilod.dns.resolver import Resolver
 from msilod.errors import MalformedMessage
 from msilod.proxy.record_route import RecordRoute
+from msilod.registrar.gruu import Gruus
 from msilod.registrar.location import LocationService
 from msilod.routing import default
 from msilod.routing.aliases import Aliases
@@ -99,7 +100,11 @@ class Server:
         self.location = LocationService()
         self.mail = MailMemory()
         self.myself = Myself(
-            config.domains, transports.listening(), transports.local_addresses(), Aliases(config.aliases)
+            config.domains,
+            transports.listening(),
+            transports.local_addresses(),
+            Aliases(config.aliases),
+            Gruus(silo.secret("gruu")),
         )
         self.trust = Trust(config.trusted)
         self.is_draining = False

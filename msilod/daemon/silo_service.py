@@ -157,6 +157,9 @@ class SiloService:
             if not is_tel(request.to.uri):
                 raise
             aor = self.myself.named(request.to.uri).aor
+        if mode >= TO_ONLY and b";gr" in request.to.uri:
+            # A temporary GRUU does not look like the mailbox that it stands for.
+            aor = self.myself.named(request.to.uri).aor
         if not self.myself.serves(aor) or not self.is_known(aor):
             raise RequestRefused(404, "Not Found")
         return aor

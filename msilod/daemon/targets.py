@@ -75,7 +75,10 @@ class Targets:
                 found[0].uri = text
                 return found[:1]
         if server.myself.owns(uri) and uri.user is not None:
-            bound = server.location.bindings(server.myself.canonical(uri.aor()), wall)
+            named = server.myself.named(text.encode())
+            bound = server.location.bindings(named.aor, wall)
+            if named.gruu is not None:
+                bound = named.gruu.of(bound)
             return target_set(only_sips(bound) if uri.scheme == "sips" else bound)
         if not is_allowed:
             raise RequestRefused(403, "Forbidden")

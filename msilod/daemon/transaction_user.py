@@ -17,6 +17,7 @@ from msilod.errors import RequestRefused, SipError, StatelessRefusal
 from msilod.proxy.route import preprocess_route
 from msilod.proxy.validation import refuse_extensions, validate
 from msilod.registrar.binding import Binding
+from msilod.registrar.gruu import Gruu
 from msilod.registrar.registration import Registration
 from msilod.routing.actions import Action, Break, Drop, Dump, Relay, Reply, Save, Store
 from msilod.routing.policy import Policy
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 # What the server itself serves, as a user agent would: the rest of what it relays is for users of it.
 ALLOW: Final = (b"Allow", b"MESSAGE, REGISTER, OPTIONS, ACK, CANCEL")
-EXTENSIONS: Final = (b"path", b"outbound")
+EXTENSIONS: Final = (b"path", b"outbound", b"gruu")
 # RFC 3261 §11.2: what an OPTIONS to the server itself is told.
 CAPABILITIES: Final = (
     ALLOW,
@@ -89,14 +90,14 @@ class Incoming(RoutingRequest):
 
     def lookup(self, uri: str) -> bool:
         """lookup("location") for another URI."""
-        return bool(self.server.user.bindings(self.server.myself.named(uri.encode()).aor, self.method))
+        return bool(self.server.user.bindings(self.server.myself.named(uri.encode()), self.method))
 
     def rewrite(self, uri: str) -> None:
         """rewriteuri(): from here on it is for `uri`."""
         self.new_uri = uri.encode()
         named = self.server.myself.named(self.new_uri)
         self.uri, self.is_myself, self.aor = named.uri, named.is_ours, named.aor
-        self.bindings = self.server.user.bindings(named.aor, self.method)
+        self.bindings = self.server.user.bindings(named, self.method)
         self.is_registered = bool(self.bindings)
         self.is_known = self.server.gate.is_known(named.aor)
 
@@ -171,8 +172,11 @@ class TransactionUserService:
         request, myself = transaction.request, self.server.myself
         validate(request, myself.owns, myself.is_own_via, myself.named(request.uri).uri)
         own_routes = preprocess_route(request, myself.owns)
-        incoming = self._look_up(transaction, myself.named(request.uri), own_routes)
+        named = myself.named(request.uri)
+        incoming = self._look_up(transaction, named, own_routes)
         self.server.gate.admit(incoming, now)
+        if named.gruu is not None:
+            self._refuse_unknown(named.gruu, request.method)
         self.act(incoming, self.policy.route(incoming), now)
 
     def act(self, incoming: Incoming, action: Action, now: float) -> None:
@@ -183,16 +187,23 @@ class TransactionUserService:
         self, transaction: ServerTransaction, named: Named, own_routes: Sequence[SipUri]
     ) -> Incoming:
         """lookup("location"), from memory."""
-        bindings = self.bindings(named.aor, transaction.request.method)
+        bindings = self.bindings(named, transaction.request.method)
         return Incoming(self.server, transaction, named, bindings, own_routes)
 
-    def bindings(self, aor: str, method: bytes) -> list[Binding]:
-        """Where `aor` is registered, but for contacts that have said that they take no MESSAGE."""
+    def _refuse_unknown(self, gruu: Gruu, method: bytes) -> None:
+        """A GRUU whose device is not here; who is no user gets his 404 from the policy, as for any address."""
         server = self.server
+        if method != b"REGISTER" and server.gate.is_known(gruu.aor):
+            bindings = server.location.bindings(gruu.aor, server.clock.wall())
+            gruu.refuse_unknown(bindings, is_kept=method == b"MESSAGE")
+
+    def bindings(self, named: Named, method: bytes) -> list[Binding]:
+        """Where it is registered, but for contacts that have said that they take no MESSAGE; of a GRUU its device."""
+        server, aor = self.server, named.aor
         bindings = server.location.bindings(aor, server.clock.wall()) if aor else []
         if bindings and method == b"MESSAGE":
             bindings = server.deliverer.usable.not_out(aor, bindings)
-        return bindings
+        return bindings if named.gruu is None else named.gruu.of(bindings)
 
     # --- the actions ---------------------------------------------------------------------------------
 

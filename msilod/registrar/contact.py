@@ -28,7 +28,8 @@ _MAXIMUM: Final = 2**32 - 1
 MAX_REG_ID: Final = 2**31 - 1
 # RFC 3261 §10.3 step 7: a registrar may refuse an interval only if it is below an hour.
 _HOUR: Final = 3600
-_OWN_PARAMETERS: Final = frozenset((b"q", b"expires"))
+# GRUUs are ours to give (RFC 5627 §5.1): what a phone says of its own is not repeated.
+_OWN_PARAMETERS: Final = frozenset((b"q", b"expires", b"pub-gruu", b"temp-gruu"))
 
 
 class Contact:

@@ -19,6 +19,7 @@ from msilod.registrar.contact import (
     refuse_controls,
     text,
 )
+from msilod.registrar.gruu import Gruus
 from msilod.registrar.outbound import APPLIED, apply_outbound
 from msilod.registrar.policy import RegistrarPolicy
 from msilod.sip.address import NameAddr
@@ -39,9 +40,12 @@ MAX_USER_AGENT: Final = 256
 
 
 class Registration:
-    """What a REGISTER comes to. `bindings` are all of the AOR afterwards, best q first."""
+    """What a REGISTER comes to. `bindings` are all of the AOR afterwards, best q first.
 
-    __slots__ = ("added", "aor", "bindings", "headers", "is_query", "refreshed", "removed", "wall")
+    `gruus` makes the GRUUs of its 200, None when it did not ask for any.
+    """
+
+    __slots__ = ("added", "aor", "bindings", "gruus", "headers", "is_query", "refreshed", "removed", "wall")
 
     def __init__(self, aor: str, bindings: Sequence[Binding], wall: float, is_query: bool = False) -> None:
         self.aor = aor
@@ -52,6 +56,7 @@ class Registration:
         self.refreshed: list[Binding] = []
         self.removed: list[Binding] = []
         self.headers: list[tuple[bytes, bytes]] = []
+        self.gruus: Gruus | None = None
 
     @property
     def touched(self) -> list[Binding]:
@@ -66,7 +71,7 @@ class Registration:
     @property
     def contact_lines(self) -> list[bytes]:
         """The Contact values of the 200: every binding with what is left of it (§10.3 step 8)."""
-        return [_contact_line(binding, self.wall) for binding in self.bindings]
+        return [_contact_line(binding, self.wall, self.gruus) for binding in self.bindings]
 
 
 def process(
@@ -271,8 +276,9 @@ def _is_refresh(former: Binding, made: Binding) -> bool:
     )
 
 
-def _contact_line(binding: Binding, wall: float) -> bytes:
+def _contact_line(binding: Binding, wall: float, gruus: Gruus | None) -> bytes:
     """At least a second is left: `expires=0` would tell a phone that it is not registered."""
     q = "" if binding.q == 1.0 else f";q={binding.q:g}"
     left = max(1, round(binding.expires_at - wall))
-    return f"<{binding.contact}>{binding.params}{q};expires={left}".encode("utf-8", "replace")
+    gruu = gruus.parameters(binding) if gruus is not None else ""
+    return f"<{binding.contact}>{binding.params}{gruu}{q};expires={left}".encode("utf-8", "replace")

@@ -1,0 +1,177 @@
+"""registrar/gruu.py: URIs that lead to one device, made and read again without anything kept (RFC 5627, R14)."""
+
+import re
+
+import pytest
+
+from msilod.daemon.myself import Myself
+from msilod.errors import RequestRefused
+from msilod.registrar.binding import Binding
+from msilod.registrar.gruu import Gruu, Gruus, asks_for_gruu
+from msilod.sip.uri import SipUri
+from tests.registrar.wire import AOR, DESK, WALL, apply, register, said_no_more
+
+URN = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+OTHER_URN = "urn:uuid:00000000-0000-1000-8000-000a95a0e128"
+PHONE = f'{DESK};+sip.instance="<{URN}>"'
+GRUUS = Gruus(b"s" * 32)
+SUPPORTED = "Supported: path, Gruu\r\n"
+
+
+def binding(instance: str = f'"<{URN}>"', call_id: str = "r1", cseq: int = 1, aor: str = AOR) -> Binding:
+    return Binding(aor, "sip:bob@192.0.2.9:5062", call_id, cseq, WALL + 60, WALL, instance=instance)
+
+
+def given(of: Binding, name: str, gruus: Gruus = GRUUS) -> str:
+    found = re.search(f';{name}="([^"]*)"', gruus.parameters(of))
+    assert found is not None
+    return found[1]
+
+
+def read(uri: str, gruus: Gruus = GRUUS) -> Gruu:
+    parsed = SipUri.parse(uri)
+    return gruus.read(parsed, parsed.aor())
+
+
+def refused(gruu: Gruu, bindings: list[Binding], is_kept: bool = False) -> int:
+    with pytest.raises(RequestRefused) as caught:
+        gruu.refuse_unknown(bindings, is_kept)
+    return caught.value.status
+
+
+def test_r14_both_are_in_the_contact_of_who_asks() -> None:
+    request = register(PHONE, extra=SUPPORTED)
+    registration = apply(request)
+    assert asks_for_gruu(request)
+    assert b"gruu" not in registration.contact_lines[0]
+    registration.gruus = GRUUS
+    (line,) = registration.contact_lines
+    assert f';+sip.instance="<{URN}>";pub-gruu="sip:{AOR};gr={URN}"'.encode() in line
+    assert re.search(rb';temp-gruu="sip:[\w-]+@example.test;gr";expires=3600$', line)
+
+
+def test_r14_the_option_may_stand_in_a_second_line() -> None:
+    assert asks_for_gruu(register(PHONE, extra="Supported: path\r\nk: outbound ,gruu\r\n"))
+
+
+@pytest.mark.parametrize("extra", ["", "Supported: path\r\n", "Supported: gruux\r\n"])
+def test_r14_who_does_not_ask_gets_none(extra: str) -> None:
+    assert not asks_for_gruu(register(PHONE, extra=extra))
+
+
+@pytest.mark.parametrize("instance", ["", '"<>"', '"<urn:x:' + "9" * 512 + '>"'])
+def test_r14_no_instance_or_an_endless_one_has_none(instance: str) -> None:
+    assert GRUUS.parameters(binding(instance)) == ""
+
+
+def test_r14_what_a_phone_says_of_its_gruus_is_not_told_again() -> None:
+    registration = apply(register(f'{PHONE};pub-gruu="sip:eve@example.test;gr=1";temp-gruu="sip:x@y;gr"'))
+    assert b"gruu" not in registration.contact_lines[0]
+
+
+@pytest.mark.parametrize("is_said_again", [True, False])
+def test_r14_each_register_has_another_temporary_one_and_the_same_public_one(is_said_again: bool) -> None:
+    first = apply(register(PHONE, extra=SUPPORTED))
+    if not is_said_again:
+        said_no_more(first.bindings)
+    (former,), (again,) = (
+        first.bindings,
+        apply(register(PHONE, cseq=2, extra=SUPPORTED), first.bindings).bindings,
+    )
+    assert given(former, "pub-gruu") == given(again, "pub-gruu")
+    assert given(former, "temp-gruu") != given(again, "temp-gruu")
+    for one in (former, again):
+        assert read(given(one, "temp-gruu")).of([again]) == [again]
+
+
+def test_r14_a_public_one_leads_to_all_flows_of_its_instance() -> None:
+    gruu = read(f"sip:{AOR};gr={URN.upper()}")
+    flows = [binding(), binding(call_id="r2"), binding(f'"<{OTHER_URN}>"')]
+    assert gruu.aor == AOR
+    assert gruu.of(flows) == flows[:2]
+
+
+def test_r14_an_instance_is_escaped_as_a_uri_parameter() -> None:
+    odd = binding('"<urn:x:a;b=c%41é>"')
+    public = given(odd, "pub-gruu")
+    assert public.endswith(";gr=urn:x:a%3Bb%3Dc%2541%C3%A9")
+    for name in ("pub-gruu", "temp-gruu"):
+        assert read(given(odd, name)).of([odd, binding()]) == [odd]
+
+
+def test_r14_a_sips_contact_has_sips_ones() -> None:
+    secure = binding()
+    secure.contact = "sips:bob@192.0.2.9"
+    assert given(secure, "pub-gruu").startswith("sips:")
+    assert given(secure, "temp-gruu").startswith("sips:")
+
+
+def test_r14_a_temporary_one_tells_nothing_and_is_read_by_its_maker_alone() -> None:
+    temporary = given(binding(), "temp-gruu")
+    assert "bob" not in temporary
+    assert "f81d4fae" not in temporary
+    assert read(temporary).aor == AOR
+    with pytest.raises(RequestRefused) as caught:
+        read(temporary, Gruus(b"t" * 32))
+    assert caught.value.status == 404
+
+
+def test_r14_a_temporary_one_with_a_changed_character_is_404() -> None:
+    temporary = given(binding(), "temp-gruu")
+    token = temporary[len("sip:") : temporary.index("@")]
+    # The last character holds bits that no byte takes.
+    for place in range(len(token) - 1):
+        changed = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
+        with pytest.raises(RequestRefused):
+            read(f"sip:{changed}@example.test;gr")
+
+
+@pytest.mark.parametrize("user", ["bob", "a", "a~b", "%00", "AAAA" * 500])
+def test_r14_what_is_no_token_is_404(user: str) -> None:
+    with pytest.raises(RequestRefused) as caught:
+        read(f"sip:{user}@example.test;gr")
+    assert caught.value.status == 404
+
+
+def test_r14_a_new_call_id_ends_a_temporary_one_for_everybody() -> None:
+    gruu = read(given(binding(), "temp-gruu"))
+    moved = [binding(call_id="r2")]
+    assert gruu.of(moved) == []
+    assert refused(gruu, moved) == 404
+    assert refused(gruu, moved, is_kept=True) == 404
+
+
+def test_r14_another_flow_with_the_call_id_keeps_a_temporary_one() -> None:
+    flows = [binding(call_id="r2"), binding()]
+    assert read(given(binding(), "temp-gruu")).of(flows) == flows
+
+
+@pytest.mark.parametrize("name", ["pub-gruu", "temp-gruu"])
+def test_r14_nobody_registered_is_480_and_kept(name: str) -> None:
+    gruu = read(given(binding(), name))
+    assert refused(gruu, []) == 480
+    gruu.refuse_unknown([], is_kept=True)
+
+
+def test_r14_an_instance_that_is_not_among_the_registered_is_404_and_kept() -> None:
+    gruu, others = read(f"sip:{AOR};gr=urn:uuid:9"), [binding()]
+    assert refused(gruu, others) == 404
+    gruu.refuse_unknown(others, is_kept=True)
+
+
+@pytest.mark.parametrize("name", ["pub-gruu", "temp-gruu"])
+def test_r14_a_gruu_is_no_contact(name: str) -> None:
+    myself = Myself(["example.test"], [], [], gruus=GRUUS)
+    assert myself.owns(SipUri.parse(given(binding(), name)))
+
+
+def test_r14_myself_knows_whose_a_temporary_one_is() -> None:
+    myself = Myself(["example.test"], [], [], gruus=GRUUS)
+    named = myself.named(given(binding(), "temp-gruu").encode())
+    assert (named.aor, named.is_ours) == (AOR, True)
+    assert named.gruu is not None
+    assert myself.named(b"sip:bob@example.test").gruu is None
+    assert myself.named(b"sip:bob@elsewhere.test;gr").gruu is None
+    elsewhere = given(binding(aor="bob@former.test"), "temp-gruu").replace("former.test", "example.test")
+    with pytest.raises(RequestRefused):
+        myself.named(elsewhere.encode())
