@@ -17,6 +17,7 @@ from msilod.silo.stored_message import StoredMessage
 from msilod.sip.dates import format_date, parse_rfc3339
 from msilod.sip.headers import Headers
 from msilod.sip.message import Request
+from msilod.sip.sips import is_sips
 from msilod.sip.uri import SipUri
 from msilod.store.jobs import Added, Duplicate, OverQuota
 from msilod.store.quota import Limits
@@ -56,7 +57,8 @@ def inject(
     if "*" in aor:
         raise UsageError("inject wants one recipient, not a pattern")
     body = _body(text, file)
-    request = _request(session, aor, sender, content_type, expires, header or [], body)
+    uri = f"{'sips' if is_sips(recipient) else 'sip'}:{aor}".encode()
+    request = _request(session, uri, sender, content_type, expires, header or [], body)
     run(session, aor, request, _due(session, at) if at else None)
 
 
@@ -84,11 +86,16 @@ def _body(text: str | None, file: Path | None) -> bytes:
 
 
 def _request(
-    session: Session, aor: str, sender: str, content_type: str, expires: str, headers: list[str], body: bytes
+    session: Session,
+    uri: bytes,
+    sender: str,
+    content_type: str,
+    expires: str,
+    headers: list[str],
+    body: bytes,
 ) -> Request:
-    """The MESSAGE that a sender of that name would have sent."""
-    uri = f"sip:{aor}".encode()
-    author = _sender(sender or f"sip:msilo@{aor.rpartition('@')[2]}")
+    """The MESSAGE that a sender of that name would have sent to `uri`."""
+    author = _sender(sender or f"sip:msilo@{uri.decode().rpartition('@')[2]}")
     call_id = secrets.token_hex(16).encode() + b"@msilo"
     fields = Headers()
     try:

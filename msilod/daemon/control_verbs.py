@@ -15,6 +15,7 @@ from msilod.daemon.outgoing import request_for
 from msilod.daemon.server import Server
 from msilod.errors import MsilodError
 from msilod.registrar.binding import Binding
+from msilod.silo.secure import is_secure
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.uri import SipUri, parse_aor
 
@@ -22,6 +23,7 @@ Params = dict[str, Any]
 # What `dump --wait` waits for one recipient: Timer F of two rounds and the commits.
 DUMP_DEADLINE: Final = 90.0
 USAGE: Final = 2
+_SIPS_ONLY: Final = "sent to sips:, and not all of the way there is"
 
 
 class DumpRefused(MsilodError):
@@ -148,6 +150,9 @@ class ControlVerbs:
             contacts = [server.probes.contact(aor)]
         if not contacts:
             return [{"aor": f"sip:{aor}", "outcome": "skipped", "reason": "not registered"}]
+        results += await self._left_out(aor, contacts, ids)
+        if results and len(results) == (len(ids) or await self._count(aor)):
+            return results
         ended = trio.Event()
 
         def watch(row: StoredMessage | None, outcome: str, status: int | None, until: float | None) -> None:
@@ -164,11 +169,29 @@ class ControlVerbs:
             server.deliverer.offer(aor, contacts, server.clock.now(), only=ids)
         server.after_batch()
         if not wait:
-            return [{"aor": f"sip:{aor}", "outcome": "sent"}]
+            return [{"aor": f"sip:{aor}", "outcome": "sent"}, *results]
         with trio.move_on_after(DUMP_DEADLINE):
             await ended.wait()
         server.deliverer.watchers.unwatch(aor, watch)
         return results
+
+    async def _left_out(self, aor: str, contacts: list[Binding], ids: frozenset[int]) -> list[Params]:
+        """Rows that wait for a sips: contact, which none of these is: an operator does not overrule the sender."""
+        rows = await trio.to_thread.run_sync(self.server.store.waiting, aor, True)
+        return [
+            _not_for(row, contacts[0])
+            for row in rows
+            if (not ids or row.id in ids) and self._taker(row, contacts) is None
+        ]
+
+    async def _count(self, aor: str) -> int:
+        return await trio.to_thread.run_sync(self.server.store.waiting_count, aor)
+
+    def _taker(self, row: StoredMessage, contacts: list[Binding]) -> Binding | None:
+        """The first of them that may have the row."""
+        policy = self.server.silo.policy
+        fitting = (c for c in contacts if not row.is_for_sips or is_secure(row, c, policy))
+        return next(fitting, None)
 
     async def _ids_by_hop(self, aor: str, ids: frozenset[int]) -> list[int]:
         """The rows that go by a next hop to who is not registered here."""
@@ -181,12 +204,14 @@ class ControlVerbs:
         if not contacts and await self._ids_by_hop(aor, ids):
             contacts = [self.server.probes.contact(aor)]
         rows = await trio.to_thread.run_sync(self.server.store.waiting, aor)
-        return [
-            {**_outcome(row, "would send", None, contact.contact, None), "request": _text(self, row, contact)}
-            for row in rows
-            if not ids or row.id in ids
-            for contact in contacts[:1]
-        ]
+        return [self._would(row, contacts) for row in rows if contacts and (not ids or row.id in ids)]
+
+    def _would(self, row: StoredMessage, contacts: list[Binding]) -> Params:
+        contact = self._taker(row, contacts)
+        if contact is None:
+            return _not_for(row, contacts[0])
+        told = _outcome(row, "would send", None, contact.contact, None)
+        return {**told, "request": _text(self, row, contact)}
 
 
 def _text(verbs: ControlVerbs, row: StoredMessage, contact: Binding) -> str:
@@ -206,6 +231,10 @@ def _outcome(
         "contact": contact,
         "next_attempt_at": until,
     }
+
+
+def _not_for(row: StoredMessage, contact: Binding) -> Params:
+    return {**_outcome(row, "skipped", None, contact.contact, None), "reason": _SIPS_ONLY}
 
 
 def _binding(binding: Binding) -> Params:

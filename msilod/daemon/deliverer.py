@@ -32,7 +32,6 @@ from msilod.registrar.location import LocationService
 from msilod.silo.contact import ContactKey, contact_key
 from msilod.silo.device import by_run, is_for_device, parts, recipients, run_name
 from msilod.silo.hand import phrase
-from msilod.silo.online import OnlineEnd, mark, next_attempt, note_contacts, remember
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.run import Claim, DeliveryRun, Finished, Postpone, Reject, Release, Send, Settle, Step, Why
 from msilod.silo.schedule import DeliverySchedule
@@ -155,73 +154,10 @@ class Deliverer:
         """True while rows of `aor` are due or on the wire: a new MESSAGE goes behind them (law 7)."""
         return aor in self.runs or (bool(self.pauses.domains) and self.pauses.cover(aor))
 
-    # --- rows that come from the silo service --------------------------------------------------------
-
     def stored(self, row: StoredMessage, now: float) -> None:
         """A row is durable: who has registered since the look-up gets it at once (law 7)."""
         self.mail.add(row.aor)
         self.wake(row.aor, now)
-
-    def mark_failed(self, row: StoredMessage, ends: Sequence[OnlineEnd]) -> None:
-        """Before the row is stored: what its online attempt came to, and when the next one is."""
-        memory = self.schedule.known(row.aor)
-        stops = memory.stops if memory is not None else 0
-        mark(row, ends, next_attempt(ends, stops, self.policy.retry, self.clock.wall()))
-
-    def stored_after_failure(
-        self, row: StoredMessage, ends: Sequence[OnlineEnd], live: set[ContactKey], now: float
-    ) -> None:
-        """As `stored`, but these contacts have just failed; the live ones are the row's attempt."""
-        self.mail.add(row.aor)
-        for key in live:
-            self._occupy(row, key)
-        memory = self.schedule.memory(row.aor)
-        remember(memory, row.id, ends, self.policy.retry, self.clock.wall())
-        self.historian.failed_online(row, ends)
-        tried = {contact_key(end.binding) for end in ends if end.binding is not None}
-        fresh = [binding for binding in self.usable.of(row.aor) if contact_key(binding) not in tried]
-        if fresh:
-            self.offer(row.aor, fresh, now)
-        if row.next_attempt_at is not None:
-            self.schedule.back_off(row.aor, row.next_attempt_at)
-
-    def heard(self, aor: str, ends: Sequence[OnlineEnd]) -> None:
-        """What contacts of `aor` said of themselves to an online MESSAGE holds for those to come."""
-        telling = [end for end in ends if end.binding is not None and end.tells_of_contact]
-        if telling:
-            note_contacts(self.schedule.memory(aor), telling, self.policy.retry, self.clock.wall())
-
-    def delivered_late(self, row: StoredMessage, status: int, now: float) -> None:
-        """A live branch brought its 2xx after all: the row ends (law 2)."""
-        self.counters.dumped_messages += 1
-        self._ended_elsewhere(row, now)
-        self.writer.end(row.id, row.hash, row.aor, Ending.DELIVERED, status, self.clock.wall(), None)
-
-    def rejected_late(self, row: StoredMessage, status: int, now: float) -> None:
-        """A live branch brought a 6xx: reached and refused."""
-        self._ended_elsewhere(row, now)
-        self._rejected(row, status, phrase(status), now)
-
-    def _ended_elsewhere(self, row: StoredMessage, now: float) -> None:
-        """A run that has the row in hand, or is just claiming it, must not send it again."""
-        run = self.runs.get(row.aor)
-        if run is not None:
-            self._perform(run, run.ended(row.id, self.clock.wall()), now)
-
-    def _occupy(self, row: StoredMessage, key: ContactKey) -> None:
-        self.live.add(row, key)
-        run = self.runs.get(row.aor)
-        if run is not None:
-            run.busy(key, row.id)
-
-    def free(self, row: StoredMessage, key: ContactKey, is_silent: bool, now: float) -> None:
-        """A live branch of `row` has ended; after the last one the contact may have the next, unless silent."""
-        run = self.runs.get(row.aor) if self.live.end(row, key) else None
-        if run is None:
-            return
-        wall = self.clock.wall()
-        steps = run.failed(row.id, key, "timeout", wall) if is_silent else run.free(key, row.id, wall)
-        self._perform(run, steps, now)
 
     def gone(self, binding: Binding, now: float) -> None:
         """The binding was removed, has expired, or lost its connection."""
@@ -235,7 +171,7 @@ class Deliverer:
     # --- steps out -----------------------------------------------------------------------------------
 
     def carry_out(self, run: DeliveryRun, steps: Sequence[Step], now: float) -> None:
-        """What a run says to an operator's wish (daemon/intervention.py)."""
+        """What a run says to an operator's wish, or to what an online MESSAGE came to."""
         self._perform(run, steps, now)
 
     def _perform(self, run: DeliveryRun, steps: Sequence[Step], now: float) -> None:
@@ -246,24 +182,32 @@ class Deliverer:
         if self.schedule.must_yield(run.aor):
             self._perform(run, run.claimed([], self.clock.wall()), now)
             return
-        done = partial(self._claimed, run, step.after)
+        done = partial(self._claimed, run, step)
         ids = self.only.get(run.aor, frozenset())
         if is_for_device(run.aor):
             self.each.claim(run.aor, step, ids, done)
         else:
-            self.writer.claim(run.aor, step.limit, step.after, ids, self.clock.wall(), done)
+            wall = self.clock.wall()
+            self.writer.claim(run.aor, step.limit, step.after, ids, wall, done, step.with_sips)
 
-    def _claimed(self, run: DeliveryRun, after: int, rows: "list[StoredMessage] | StoreError") -> None:
+    def _claimed(self, run: DeliveryRun, step: Claim, rows: "list[StoredMessage] | StoreError") -> None:
         now, failed = self.clock.now(), False
         if isinstance(rows, StoreError):
             get_log().error("rows could not be claimed", aor=run.aor, reason=str(rows))
             rows, failed = [], True
-        elif not (rows or after or run.in_hand or run.aor in self.live or run.aor in self.only):
+        elif not (rows or step.after or run.in_hand or run.aor in self.live or run.aor in self.only):
             # Of a device's run it says nothing: no AOR has that name.
-            self.mail.discard(run.aor)
+            if step.with_sips:
+                self.mail.discard(run.aor)
+            else:
+                self.writer.has_waiting(run.aor, partial(self._has_waiting, run.aor))
         self._perform(run, run.claimed(rows, self.clock.wall()), now)
         if failed:
             self.schedule.back_off(run.aor, self.clock.wall() + self.policy.backoff(0))
+
+    def _has_waiting(self, aor: str, found: "bool | StoreError") -> None:
+        if found is False:
+            self.mail.discard(aor)
 
     def _send(self, run: DeliveryRun, step: Send, now: float) -> None:
         target, size = target_of(step.row, step.contact.binding, self.policy), size_of(step.row)
@@ -332,9 +276,10 @@ class Deliverer:
         if is_for_device(run.aor):
             self.each.serve(run.aor, step.row, step.status, "", None)
             return
-        self._rejected(step.row, step.status, step.reason, now)
+        self.rejected(step.row, step.status, step.reason, now)
 
-    def _rejected(self, row: StoredMessage, status: int, reason: str, now: float) -> None:
+    def rejected(self, row: StoredMessage, status: int, reason: str, now: float) -> None:
+        """The row stays, is not sent any more, and its sender is told."""
         self.counters.rejected_messages += 1
         self.writer.reject(row.id, status, reason, row.attempts)
         self.historian.rejected(row, status, reason)
@@ -359,7 +304,8 @@ class Deliverer:
             self.unseen.pop(aor, None)
         if not self.policy.is_for_each or self.each.is_last(run.aor, self.runs):
             self.watchers.tell(aor, None, "finished", None, step.retry_at)
-        for waiting in recipients(self.schedule.finished(run.aor, step.retry_at, self.clock.wall())):
+        wall = self.clock.wall()
+        for waiting in recipients(self.schedule.finished(run.aor, step.retry_at, wall, step.keeps_time)):
             self.wake(waiting, now)
         if aor in self.again:
             self.again.discard(aor)

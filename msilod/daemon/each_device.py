@@ -21,7 +21,8 @@ class EachDevice:
     def claim(self, run: str, step: Claim, ids: Collection[int], done: Done) -> None:
         """What this device has not answered yet."""
         aor, device = parts(run)
-        self.writer.claim_for(device, aor, step.limit, step.after, ids, self.clock.wall(), done)
+        wall = self.clock.wall()
+        self.writer.claim_for(device, aor, step.limit, step.after, ids, wall, done, step.with_sips)
 
     def serve(self, run: str, row: StoredMessage, status: int, contact: str, done: Done | None) -> None:
         """The device has answered for good: the row ends with the last of them."""

@@ -90,42 +90,42 @@ class FailureRoute:
     def storing(self, row: StoredMessage) -> None:
         """The row is about to be stored: it is told what became of its first attempt."""
         if self.fork is not None and row.aor == self.aor:
-            self.server.deliverer.mark_failed(row, self.fork.ends)
+            self.server.online.mark_failed(row, self.fork.ends)
 
     def stored(self, row: StoredMessage, now: float) -> None:
         """The row is durable and the sender has his 202."""
         self.row = row
-        deliverer = self.server.deliverer
+        online = self.server.online
         if self.delivered:
-            deliverer.delivered_late(row, self.delivered, now)
+            online.delivered_late(row, self.delivered, now)
             return
         if self.refused:
-            deliverer.rejected_late(row, self.refused, now)
+            online.rejected_late(row, self.refused, now)
             return
         if row.aor != self.aor:
             # Those of somebody else were tried, where the policy sent it; they say nothing of this recipient's.
-            deliverer.stored(row, now)
+            self.server.deliverer.stored(row, now)
             return
         assert self.fork is not None
         live = {contact_key(target.binding) for target in self.fork.live.values() if target.binding}
-        deliverer.stored_after_failure(row, self.fork.ends, live, now)
+        online.stored_after_failure(row, self.fork.ends, live, now)
 
     def taken(self, fork: Fork) -> None:
         """A contact took it; what the others said before holds for the messages to come."""
-        self.server.deliverer.heard(self.aor, fork.ends)
+        self.server.online.heard(self.aor, fork.ends)
 
     def late(self, fork: Fork, target: Target, status: int, now: float) -> None:
         """A branch ended after the sender was answered; status 0: without an answer."""
-        deliverer = self.server.deliverer
+        online = self.server.online
         if 200 <= status < 300:
             self.delivered = status
             if self.row is not None:
-                deliverer.delivered_late(self.row, status, now)
+                online.delivered_late(self.row, status, now)
         elif status >= 600:
             self.refused = status
             if self.row is not None:
-                deliverer.rejected_late(self.row, status, now)
+                online.rejected_late(self.row, status, now)
         elif status:
-            deliverer.heard(self.aor, [OnlineEnd(status, None, target.binding)])
+            online.heard(self.aor, [OnlineEnd(status, None, target.binding)])
         if self.row is not None and target.binding is not None:
-            deliverer.free(self.row, contact_key(target.binding), status == 0, now)
+            online.free(self.row, contact_key(target.binding), status == 0, now)

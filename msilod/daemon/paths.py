@@ -18,7 +18,6 @@ from msilod.daemon.locating import Reachable
 from msilod.dns.location import default_port
 from msilod.dns.resolver import Resolver
 from msilod.errors import MsilodError, TransportError
-from msilod.proxy.sips import is_sips
 from msilod.proxy.target_set import Target
 from msilod.registrar.reach import means_what_it_says
 from msilod.sip.address import NameAddr
@@ -26,6 +25,7 @@ from msilod.sip.flow import TCP, TLS, UDP, WSS, Flow
 from msilod.sip.hop import Hop, bare
 from msilod.sip.message import Response
 from msilod.sip.retry_after import parse_retry_after
+from msilod.sip.sips import is_sips
 from msilod.sip.uri import SipUri
 from msilod.transport.transports import DIALLED, Transports
 

@@ -21,6 +21,7 @@ from msilod.errors import StoreError
 from msilod.registrar.binding import Binding
 from msilod.silo.contact import contact_key
 from msilod.silo.policy import UNCOUNTED, SiloPolicy
+from msilod.sip.sips import is_by_tls
 
 EVERY: Final = 3600
 FIRST: Final = 30.0
@@ -106,9 +107,14 @@ class Probes:
             deliverer.unseen[aor] = contact_key(contact)
 
     def contact(self, aor: str, next_hop: str = "") -> Binding:
-        """What stands for the registration that is not seen: new each time, and forgotten with its run."""
+        """What stands for the registration that is not seen: new each time, and forgotten with its run.
+
+        An address of record has both schemes: it is sips: where the hop, or that of a row, may be TLS (silo/secure.py).
+        """
         wall = self.deliverer.clock.wall()
-        return Binding(aor, f"sip:{aor}", f"probe-{wall}", 0, wall + 1, wall, next_hop=next_hop)
+        hop = next_hop or self.deliverer.policy.next_hop
+        scheme = "sip" if hop and not is_by_tls(hop) else "sips"
+        return Binding(aor, f"{scheme}:{aor}", f"probe-{wall}", 0, wall + 1, wall, next_hop=next_hop)
 
     def _policy(self) -> SiloPolicy:
         policy = self.deliverer.policy

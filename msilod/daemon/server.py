@@ -26,6 +26,7 @@ from msilod.daemon.log import get_log
 from msilod.daemon.mail import MailMemory
 from msilod.daemon.myself import Myself
 from msilod.daemon.notices import Notices
+from msilod.daemon.online_attempts import OnlineAttempts
 from msilod.daemon.orphans import Orphans
 from msilod.daemon.paths import Paths
 from msilod.daemon.policies import auth_policy, registrar_policy, silo_policy
@@ -132,6 +133,7 @@ class Server:
             self.counters, random_token,
         )  # fmt: skip
         self.intervention = Intervention(self.deliverer)
+        self.online = OnlineAttempts(self.deliverer)
         self.silo = SiloService(
             policy, writer, self.myself, self.gate.is_known, clock, self.counters, self.deliverer.stored
         )

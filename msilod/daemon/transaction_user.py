@@ -15,6 +15,7 @@ from msilod.daemon.myself import Named
 from msilod.daemon.registrar_service import Registered
 from msilod.errors import RequestRefused, SipError, StatelessRefusal
 from msilod.proxy.route import preprocess_route
+from msilod.proxy.sips import only_sips
 from msilod.proxy.validation import refuse_extensions, validate
 from msilod.registrar.binding import Binding
 from msilod.registrar.gruu import Gruu
@@ -256,6 +257,9 @@ class TransactionUserService:
         incoming.transaction.respond(200, now)
 
     def _store(self, incoming: Incoming, action: Store, now: float) -> None:
+        if incoming.bindings and incoming.uri.scheme == "sips":
+            # He is here: 480 where he may not have it, whatever waits before it (T17).
+            only_sips(incoming.bindings)
         if action.uri:
             incoming.new_uri = action.uri.encode()
         self.server.silo.store(

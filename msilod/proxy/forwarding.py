@@ -9,12 +9,12 @@ from typing import Final
 
 from msilod.errors import MalformedMessage, RequestRefused
 from msilod.proxy.route import IsMyself, preprocess_route
-from msilod.proxy.sips import under_scheme_of
 from msilod.proxy.target_set import Target
 from msilod.sip.address import NameAddr
 from msilod.sip.grammar import COMMA, WSP, number
 from msilod.sip.headers import Headers
 from msilod.sip.message import Request
+from msilod.sip.sips import under_scheme_of
 from msilod.sip.uri import SipUri
 from msilod.sip.via import COOKIE, parse_via
 

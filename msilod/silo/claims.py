@@ -12,12 +12,14 @@ from msilod.silo.stored_message import StoredMessage
 
 
 class Claims:
-    """`asked` is the limit of the Claim under way, 0 for none."""
+    """`asked` is the limit of the Claim under way, 0 for none; `lacks_sips`: the last one left out rows for sips:."""
 
-    __slots__ = ("_after", "_was_offered", "asked", "may_have_more")
+    __slots__ = ("_after", "_was_offered", "_with_sips", "asked", "lacks_sips", "may_have_more")
 
     def __init__(self) -> None:
         self.asked = 0
+        self.lacks_sips = False
+        self._with_sips = False
         self.may_have_more = True
         self._after = 0
         self._was_offered = False
@@ -27,11 +29,12 @@ class Claims:
         self.may_have_more = self._was_offered = True
         self._after = 0
 
-    def ask(self, limit: int) -> Claim:
+    def ask(self, limit: int, with_sips: bool = True) -> Claim:
         """The next Claim."""
         self.asked = limit
+        self._with_sips = with_sips
         self._was_offered = False
-        return Claim(limit, self._after)
+        return Claim(limit, self._after, with_sips)
 
     def answered(self, rows: Sequence[StoredMessage]) -> None:
         """Fewer than asked for, or none that goes forward: there are no more."""
@@ -39,5 +42,6 @@ class Claims:
         self.may_have_more = self._was_offered or (len(rows) >= self.asked and last > self._after)
         if not self._was_offered:
             self._after = max(last, self._after)
+        self.lacks_sips = not self._with_sips
         self.asked = 0
         self._was_offered = False

@@ -11,6 +11,7 @@ from typing import Final
 
 from msilod.registrar.binding import Binding
 from msilod.sip.flow import Flow
+from msilod.sip.sips import is_sips
 
 ContactKey = tuple[str, Flow | None]
 
@@ -46,20 +47,22 @@ GONE: Final = Standing.GONE
 
 
 class Contact:
-    """`row_id` is the MESSAGE on the wire, 0 for none; `waits_for` how many ends are being committed.
+    """`row_id` is the MESSAGE on the wire, 0 for none; `waits_for` how many ends are being committed; `is_sips`:
+    it registered as sips:.
 
     `retry_at` is when a stopped one is worth another try, `not_before` what it asked for with Retry-After
     (wall seconds; 0.0: nothing).
     """
 
     __slots__ = (
-        "binding", "device", "is_busy", "key", "not_before", "retry_at", "row_id", "standing", "waits_for",
+        "binding", "device", "is_busy", "is_sips", "key", "not_before", "retry_at", "row_id", "standing", "waits_for",
     )  # fmt: skip
 
     def __init__(self, binding: Binding, key: ContactKey, standing: Standing) -> None:
         self.binding = binding
         self.key = key
         self.device: Hashable = binding.instance or key
+        self.is_sips = is_sips(key[0])
         self.standing = standing
         self.is_busy = False
         self.row_id = 0
@@ -104,11 +107,12 @@ class Contact:
 class Contacts:
     """All contacts known of one recipient, in the order of their first offer."""
 
-    __slots__ = ("_has_flows", "known")
+    __slots__ = ("_has_flows", "_has_sips", "known")
 
     def __init__(self) -> None:
         self.known: dict[ContactKey, Contact] = {}
         self._has_flows = False
+        self._has_sips = False
 
     def begin(self) -> None:
         """A new run: nobody is offered yet, nothing is on the wire."""
@@ -147,6 +151,7 @@ class Contacts:
         contact = Contact(binding, key, standing)
         if contact.device != key and any(other.device == contact.device for other in self.known.values()):
             self._has_flows = True
+        self._has_sips |= contact.is_sips
         self.known[key] = contact
         return contact
 
@@ -214,7 +219,8 @@ class Contacts:
                 for c in self.known.values()
                 if c.standing is READY and not (c.row_id or c.waits_for or c.is_busy)
             ]
-        ready = self.with_standing(READY)
+        # A flow as sips: may take what another of the same device may not.
+        ready = sorted(self.with_standing(READY), key=lambda contact: not contact.is_sips)
         taken = {c.device for c in self.known.values() if c.is_occupied}
         free = []
         for contact in ready:
@@ -233,10 +239,28 @@ class Contacts:
         """Those of one standing."""
         return [c for c in self.known.values() if c.standing is standing]
 
-    def devices(self, now: float) -> set[Hashable]:
-        """Every device that a row could still go to, one day."""
+    def serves_sips(self) -> bool:
+        """True when a contact of this run may have what was sent to sips:, now or after its back-off."""
+        return self._has_sips and any(
+            c.is_sips and (c.standing is READY or c.standing is STOPPED) for c in self.known.values()
+        )
+
+    def sips_will_ask(self) -> bool:
+        """True when who of this run may have what was sent to sips: is occupied now, and asks for the next then."""
+        return (
+            self._has_sips
+            and any(c.is_sips and c.standing is READY for c in self.known.values())
+            and not any(c.is_sips for c in self.free())
+        )
+
+    def devices(self, now: float, by_sips: bool = False) -> set[Hashable]:
+        """Every device that a row could still go to, one day; `by_sips`: one that was sent to sips:."""
+        if by_sips and not self._has_sips:
+            return set()
         return {
             c.device
             for c in self.known.values()
-            if c.standing is not GONE and (c.standing is not ABSENT or c.binding.expires_at > now)
+            if (c.is_sips or not by_sips)
+            and c.standing is not GONE
+            and (c.standing is not ABSENT or c.binding.expires_at > now)
         }

@@ -22,6 +22,7 @@ from msilod.sip.grammar import WSP, is_token
 from msilod.sip.headers import KNOWN, Headers, canonical
 from msilod.sip.message import Request
 from msilod.sip.privacy import ASSERTED, asks_for_id
+from msilod.sip.sips import under_scheme_of
 from msilod.sip.uri import SipUri
 
 Field = tuple[bytes, bytes]
@@ -46,9 +47,7 @@ def build_delivery(
     a Date gets that of its receipt. Raises MalformedMessage for a contact or a next hop that is no SIP URI.
     """
     uri, route = _way(target_uri, tuple(path), next_hop)
-    if uri.startswith(b"sips:") and not message.request_uri.startswith(b"sips:"):
-        # RFC 5630 §5.3: the way is TLS, the scheme is the sender's.
-        uri = b"sip:" + uri[5:]
+    uri = under_scheme_of(message.request_uri, uri)
     sent_id = call_id if call_id and policy.call_id == NEW_CALL_ID else message.delivery_call_id
     sent_id = sent_id or message.call_id
     fields = [

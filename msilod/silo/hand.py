@@ -4,12 +4,13 @@ Rules: a row in hand leaves it once, by its durable end, as rejected, postponed 
 back is remembered until the run is forgotten, for answers that come late.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence, Set
 from typing import Final
 
 from msilod.silo.contact import Contact
 from msilod.silo.memory import RecipientMemory
-from msilod.silo.policy import UNCOUNTED
+from msilod.silo.policy import UNCOUNTED, SiloPolicy
+from msilod.silo.secure import is_secure
 from msilod.silo.steps import Postpone, Reject, Release, Step
 from msilod.silo.stored_message import Ending, StoredMessage
 from msilod.silo.verdicts import NO_ANSWER, SPACING, Pause, verdict_of
@@ -29,16 +30,17 @@ class Held:
     `flights` counts its MESSAGEs on the wire; `ending` is set from Settle on; `takers` answered 2xx, the first
     of them at the URI `taken_by`; `status` and `reason` are those of its last try in this run; `was_answered`
     is True when a device gave a temporary failure, `met_silence` when an attempt was given up; `not_before` is
-    the earliest try (wall seconds, 0.0: any time).
+    the earliest try (wall seconds, 0.0: any time); `is_for_sips`: only a sips: contact may have it.
     """
 
     __slots__ = (
-        "ending", "failed_settles", "flights", "met_silence", "not_before", "reason", "row", "status",
+        "ending", "failed_settles", "flights", "is_for_sips", "met_silence", "not_before", "reason", "row", "status",
         "taken_by", "takers", "was_answered",
     )  # fmt: skip
 
     def __init__(self, row: StoredMessage) -> None:
         self.row = row
+        self.is_for_sips = row.is_for_sips
         self.flights = 0
         self.ending: Ending | None = None
         self.failed_settles = 0
@@ -96,6 +98,7 @@ class Hand:
         """Claimed rows. What this run has given back before, and what has been delivered, goes back again."""
         again = []
         delivered = []
+        is_behind = bool(rows and self.rows) and rows[0].id < next(reversed(self.rows))
         for row in in_order(rows):
             if row.id in self.rows:
                 continue
@@ -107,10 +110,17 @@ class Hand:
                 held = self.rows[row.id] = Held(row)
                 if row.next_attempt_at is not None and row.next_attempt_at > now:
                     held.not_before = _distance(row.last_status, row.next_attempt_at, now)
+        if is_behind:
+            self._put_in_order()
         steps: list[Step] = [Postpone(again, now + backoff, None, "")] if again else []
         if delivered:
             steps.append(Release(delivered))
         return steps
+
+    def _put_in_order(self) -> None:
+        """What an earlier claim left out is older than what it brought."""
+        rows = sorted((held.row for held in self.rows.values()), key=lambda row: row.id)
+        self.rows = {row.id: self.rows[row.id] for row in in_order(rows)}
 
     def live(self, row_id: int) -> Held | None:
         """The row, if it is in hand and nobody has ended it yet."""
@@ -119,14 +129,16 @@ class Hand:
             return None
         return held
 
-    def oldest_for(self, device: Hashable, now: float) -> Held | None:
-        """The first row that this device may have; or one on the way that the caller has to end."""
-        refusals, delivered = self.memory.refusals, self.memory.delivered
+    def oldest_for(self, contact: Contact, now: float, policy: SiloPolicy) -> Held | None:
+        """The first row that this contact may have; or one on the way that the caller has to end."""
+        device, refusals, delivered = contact.device, self.memory.refusals, self.memory.delivered
         for held in self.rows.values():
             row = held.row
             if held.ending is not None or held.not_before > now:
                 continue
             if delivered and row.id in delivered:
+                continue
+            if held.is_for_sips and not is_secure(row, contact.binding, policy):
                 continue
             if refusals and device in refusals.get(row.id, ()):
                 continue
@@ -150,10 +162,13 @@ class Hand:
         return Release([held.row])
 
     def give_back(
-        self, rows: Iterable[Held], until: float, attempts: int, known: set[Hashable], now: float
-    ) -> tuple[list[Step], bool]:
+        self, rows: Iterable[Held], until: float, attempts: int, known: Set[Hashable], now: float,
+        known_by_sips: Set[Hashable] = frozenset(),
+    ) -> tuple[list[Step], bool]:  # fmt: skip
         """Postpone rows to `until`; reject what all of `known` devices have refused and what failed
         `attempts` times; release what was not tried when nobody is known. True when any is to be tried again.
+
+        For rows that were sent to sips: nobody else counts than `known_by_sips`.
         """
         steps: list[Step] = []
         has_rows = False
@@ -162,12 +177,13 @@ class Hand:
         for held in rows:
             row = held.row
             row.attempts += held.was_answered and attempts != UNCOUNTED
-            status = self._final_status(held, attempts, known)
+            asked = known_by_sips if held.is_for_sips else known
+            status = self._final_status(held, attempts, asked)
             if status:
                 steps.append(self.reject(held, status))
                 continue
             self._part_with(row)
-            is_due = row.id not in self.memory.delivered and bool(known or held.was_answered)
+            is_due = row.id not in self.memory.delivered and bool(asked or held.was_answered)
             has_rows = has_rows or is_due
             at = held.next_try(until, now) if is_due else None
             if at is None:
@@ -179,7 +195,7 @@ class Hand:
             steps.append(Release(released))
         return steps, has_rows
 
-    def _final_status(self, held: Held, attempts: int, known: set[Hashable]) -> int:
+    def _final_status(self, held: Held, attempts: int, known: Set[Hashable]) -> int:
         """The status to reject it with, 0 to keep it."""
         row = held.row
         if row.id in self.memory.delivered:

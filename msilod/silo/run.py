@@ -40,7 +40,7 @@ class DeliveryRun:
     """The run of one recipient. `memory` outlives it and is the same for the next run of `aor`."""
 
     __slots__ = (
-        "_busy", "_claims", "_contacts", "_flights", "_hand", "_has_stopped", "_settling", "aor",
+        "_busy", "_claims", "_contacts", "_flights", "_hand", "_has_stopped", "_put_off", "_settling", "aor",
         "is_finished", "memory", "policy",
     )  # fmt: skip
 
@@ -57,6 +57,8 @@ class DeliveryRun:
         self._flights = 0
         self._settling = 0
         self._has_stopped = False
+        # Until when rows were given back to make room in the hand; 0.0: none were.
+        self._put_off = 0.0
 
     @property
     def in_hand(self) -> list[StoredMessage]:
@@ -276,7 +278,7 @@ class DeliveryRun:
 
     def _refused(self, held: Held, contact: Contact, status: int, now: float, steps: list[Step]) -> None:
         self.memory.refuse(held.row.id, contact.device, status)
-        refused = self.memory.refused_with(held.row.id, self._contacts.devices(now))
+        refused = self.memory.refused_with(held.row.id, self._contacts.devices(now, held.is_for_sips))
         if refused:
             steps.append(self._hand.reject(held, refused))
 
@@ -307,7 +309,9 @@ class DeliveryRun:
             return steps
         wants_rows = False
         for contact in self._contacts.free():
-            held = self._next_for(contact, now, steps)
+            # Before all has been looked at that it may have, the oldest is not known (law 4).
+            is_early = contact.is_sips and self._claims.lacks_sips and self._hand.room > 0
+            held = None if is_early else self._next_for(contact, now, steps)
             if held is None:
                 wants_rows = True
             else:
@@ -327,7 +331,7 @@ class DeliveryRun:
     def _next_for(self, contact: Contact, now: float, steps: list[Step]) -> Held | None:
         """The oldest row that this contact may have; what nobody may have ends on the way."""
         while True:
-            held = self._hand.oldest_for(contact.device, now)
+            held = self._hand.oldest_for(contact, now, self.policy)
             if held is None:
                 return None
             if held.row.expires_at <= now:
@@ -340,16 +344,25 @@ class DeliveryRun:
     def _claim(self, steps: list[Step], now: float) -> None:
         if self._hand.room <= 0:
             # A hand full of what the free contacts have refused must not keep later rows from them (law 4);
-            # half of it stays for the others.
-            idle = [held for held in self._hand.rows.values() if not held.flights and held.ending is None]
-            self._give_back(idle[len(idle) // 2 :], now + self._backoff(), now, steps)
+            # half of it stays for the others. What a sips: contact is about to have stays: it gets all in order,
+            # and who is not sips: waits for a place as long as that goes on.
+            is_kept = self._contacts.sips_will_ask()
+            idle = [
+                held
+                for held in self._hand.rows.values()
+                if not (held.flights or held.ending or (is_kept and held.is_for_sips))
+            ]
+            until = now + self._backoff()
+            if self._give_back(idle[len(idle) // 2 :], until, now, steps):
+                self._put_off = until
         if self._hand.room > 0:
-            steps.append(self._claims.ask(self._hand.room))
+            steps.append(self._claims.ask(self._hand.room, self._contacts.serves_sips()))
 
     def _give_back(self, rows: Sequence[Held], until: float, now: float, steps: list[Step]) -> bool:
         told, has_rows = self._hand.give_back(
-            rows, until, self.policy.attempts, self._contacts.devices(now), now
-        )
+            rows, until, self.policy.attempts, self._contacts.devices(now), now,
+            self._contacts.devices(now, by_sips=True),
+        )  # fmt: skip
         steps += told
         return has_rows
 
@@ -359,20 +372,23 @@ class DeliveryRun:
     def _finish(self, steps: list[Step], now: float) -> None:
         self.is_finished = True
         self.memory.is_running = False
-        if not (self._hand.rows or self._claims.may_have_more):
-            steps.append(Finished(None))
+        # Who may have what was left out is no contact of this run, and keeps his time.
+        keeps_time = self._claims.lacks_sips and bool(self._contacts.devices(now, by_sips=True))
+        if not (self._hand.rows or self._claims.may_have_more or self._put_off):
+            steps.append(Finished(None, keeps_time))
             return
         retry_at = self._retry_at(now)
         until = retry_at if retry_at is not None else now + self.policy.retry[-1]
         has_rows = self._give_back(list(self._hand.rows.values()), until, now, steps)
-        has_rows = has_rows or (self._claims.may_have_more and retry_at is not None)
+        has_rows = has_rows or bool(self._put_off) or (self._claims.may_have_more and retry_at is not None)
         self.memory.stops += has_rows and self._has_stopped
-        steps.append(Finished(retry_at if has_rows else None))
+        steps.append(Finished(retry_at if has_rows else None, keeps_time))
 
     def _retry_at(self, now: float) -> float | None:
         """When a timer run is worth while; None when only a REGISTER can help."""
         times = [c.retry_at for c in self._contacts.with_standing(STOPPED)]
         times += [held.not_before for held in self._hand.rows.values() if held.not_before > now]
+        times += [self._put_off] if self._put_off else []
         if times:
             return max(min(times), now)
         if self._hand.rows and self._contacts.with_standing(READY):

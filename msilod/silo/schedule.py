@@ -30,6 +30,7 @@ class DeliverySchedule:
         self.limit = limit
         self.max_remembered = max_remembered
         self._running: dict[str, int] = {}
+        self._interrupted: dict[str, float] = {}
         self._waiting: OrderedDict[str, None] = OrderedDict()
         self._memories: OrderedDict[str, RecipientMemory] = OrderedDict()
         self._retry_at: dict[str, float] = {}
@@ -43,7 +44,9 @@ class DeliverySchedule:
             self._wait(aor)
             return False
         self._waiting.pop(aor, None)
-        self._retry_at.pop(aor, None)
+        retry_at = self._retry_at.pop(aor, None)
+        if retry_at is not None:
+            self._interrupted[aor] = retry_at
         self._running[aor] = 0
         return True
 
@@ -70,9 +73,17 @@ class DeliverySchedule:
         self._wait(aor)
         return True
 
-    def finished(self, aor: str, retry_at: float | None, now: float = 0.0) -> list[str]:
-        """The run of `aor` is over, with rows left for `retry_at`. Returns whose runs may begin now."""
+    def finished(
+        self, aor: str, retry_at: float | None, now: float = 0.0, keeps_time: bool = False
+    ) -> list[str]:
+        """The run of `aor` is over, with rows left for `retry_at`. Returns whose runs may begin now.
+
+        `keeps_time`: it was not for all rows, and the back-off that it began in goes on.
+        """
         self._running.pop(aor, None)
+        former = self._interrupted.pop(aor, None)
+        if keeps_time and former is not None:
+            self.back_off(aor, max(former, now))
         if aor in self._waiting:
             self._waiting.move_to_end(aor)
         if retry_at is not None:
@@ -97,6 +108,7 @@ class DeliverySchedule:
     def forget(self, aor: str) -> None:
         """The recipient un-registered: no timer brings him back, and his next contacts are new ones."""
         self._retry_at.pop(aor, None)
+        self._interrupted.pop(aor, None)
         self._waiting.pop(aor, None)
         if aor not in self._running:
             self._memories.pop(aor, None)
@@ -104,6 +116,7 @@ class DeliverySchedule:
     def shift(self, seconds: float) -> None:
         """The wall clock was set by so many seconds: the pauses last as long as they would have."""
         self._retry_at = {aor: at + seconds for aor, at in self._retry_at.items()}
+        self._interrupted = {aor: at + seconds for aor, at in self._interrupted.items()}
         self._deadlines = [(at, aor) for aor, at in self._retry_at.items()]
         heapify(self._deadlines)
         for memory in self._memories.values():

@@ -15,17 +15,19 @@ class Claim:
     """Lease up to `limit` of the recipient's rows with an id above `after`, oldest first.
 
     Rows that back off are brought forward by a REGISTER or a dump; `after` keeps those out that this run has
-    given back already. A store that does not know it is found out by `claimed`, and asked no more.
+    given back already. A store that does not know it is found out by `claimed`, and asked no more. Rows that were
+    sent to sips: only if `with_sips`: a page of them must not stand before what the contacts may have.
     """
 
-    __slots__ = ("after", "limit")
+    __slots__ = ("after", "limit", "with_sips")
 
-    def __init__(self, limit: int, after: int = 0) -> None:
+    def __init__(self, limit: int, after: int = 0, with_sips: bool = True) -> None:
         self.limit = limit
         self.after = after
+        self.with_sips = with_sips
 
     def __repr__(self) -> str:
-        return f"Claim({self.limit} after {self.after})"
+        return f"Claim({self.limit} after {self.after}{'' if self.with_sips else ' without sips'})"
 
 
 class Send:
@@ -105,12 +107,16 @@ class Release:
 
 
 class Finished:
-    """The run is over; rows are left for a next one at `retry_at` (wall seconds), None when none are."""
+    """The run is over; rows are left for a next one at `retry_at` (wall seconds), None when none are.
 
-    __slots__ = ("retry_at",)
+    `keeps_time`: it was not for all rows, so that the time that was set before it still stands.
+    """
 
-    def __init__(self, retry_at: float | None) -> None:
+    __slots__ = ("keeps_time", "retry_at")
+
+    def __init__(self, retry_at: float | None, keeps_time: bool = False) -> None:
         self.retry_at = retry_at
+        self.keeps_time = keeps_time
 
     def __repr__(self) -> str:
         return f"Finished({self.retry_at})"

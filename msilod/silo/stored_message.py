@@ -7,6 +7,8 @@ Bytes that came from the wire stay bytes: nothing is decoded on the way in or ou
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msilod.sip.sips import asks_for_sips
+
 # A duplicate key begins with a key of the Call-ID alone.
 CALL_KEY_BYTES = 4
 
@@ -77,6 +79,11 @@ class StoredMessage:
         """Fill in the size."""
         if self.size < 0:
             self.size = len(self.body)
+
+    @property
+    def is_for_sips(self) -> bool:
+        """It was sent to sips:, so that only a sips: contact may have it (RFC 5630 §5.3)."""
+        return asks_for_sips(self.request_uri)
 
     def __repr__(self) -> str:
         return f"<StoredMessage {self.id} {self.state} to {self.aor}, {self.size} bytes>"

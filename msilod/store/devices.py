@@ -2,7 +2,7 @@
 
 A row ends when every device that is known has answered for itself: 2xx, or a refusal. Known are those that are
 bound, and those with a +sip.instance that were within `memory` seconds: a Contact URI alone says nothing of a
-device that has gone.
+device that has gone. A row that was sent to sips: is for those that are bound as sips: alone, or were so last.
 """
 
 import sqlite3
@@ -15,9 +15,10 @@ from msilod.silo.stored_message import Ending, StoredMessage
 from msilod.store.history import History
 from msilod.store.jobs import EndJob
 from msilod.store.models import LOADED, message_of
-from msilod.store.statements import LEASE, Statements
+from msilod.store.statements import FOR_SIPS, LEASE, Statements
 
 MEMORY: Final = 2_592_000.0
+_IS_SIPS: Final = "lower(substr(contact, 1, 5)) = 'sips:'"
 
 
 class Devices:
@@ -35,6 +36,7 @@ class Devices:
             f"(SELECT 1 FROM {table}_served WHERE message = row.id AND device = ?) ORDER BY id LIMIT ?) "
             f"RETURNING {', '.join(LOADED)}"
         )
+        self._claim_without_sips = self._claim.replace("AND id > ?", f"AND NOT {FOR_SIPS} AND id > ?")
 
     def learn(self, db: sqlite3.Connection, bindings: Sequence[Binding]) -> None:
         """These are bound, or were: they count as seen until their bindings end, however that comes."""
@@ -47,10 +49,10 @@ class Devices:
 
     def claim(
         self, db: sqlite3.Connection, owner: str, aor: str, device: str, limit: int, after: int,
-        ids: Collection[int], wall: float,
+        ids: Collection[int], wall: float, with_sips: bool = True,
     ) -> list[StoredMessage]:  # fmt: skip
         """As `Statements.claim`, those that this device has not answered; another run of ours may have them, too."""
-        sql = self._claim
+        sql = self._claim if with_sips else self._claim_without_sips
         if ids:
             sql = sql.replace("AND id > ?", f"AND id IN ({', '.join(str(int(id)) for id in ids)}) AND id > ?")
         rows = db.execute(sql, (owner, wall + LEASE, aor, owner, after, device, limit)).fetchall()
@@ -67,7 +69,7 @@ class Devices:
         db.execute(self._serve, (row.id, device, status, wall))
         self.statements.release(db, (row.id,))
         served = dict(db.execute(f"SELECT device, status FROM {table}_served WHERE message = ?", (row.id,)))  # noqa: S608
-        if not self.known(db, row.aor, wall) <= served.keys():
+        if not self.known(db, row, wall) <= served.keys():
             if status < 300:
                 entry = HistoryEntry(row.id, row.aor, wall, Event.TAKEN, status, reason, contact)
                 self.history.note(db, (entry,))
@@ -81,12 +83,12 @@ class Devices:
             self.statements.reject(db, row.id, status, reason, row.attempts)
             self.history.note(db, (HistoryEntry(row.id, row.aor, wall, Event.REJECTED, status, reason),))
 
-    def known(self, db: sqlite3.Connection, aor: str, wall: float) -> set[str]:
-        """The devices that a row of `aor` waits for."""
-        table = self.table
+    def known(self, db: sqlite3.Connection, row: StoredMessage, wall: float) -> set[str]:
+        """The devices that the row waits for."""
+        table, fitting = self.table, f" AND {_IS_SIPS}" if row.is_for_sips else ""
         bound = db.execute(
-            f"SELECT instance, contact, methods FROM {table}_location WHERE aor = ? AND expires_at > ?",  # noqa: S608
-            (aor, wall),
+            f"SELECT instance, contact, methods FROM {table}_location WHERE aor = ? AND expires_at > ?{fitting}",  # noqa: S608
+            (row.aor, wall),
         )
         found = {
             instance or contact
@@ -94,8 +96,8 @@ class Devices:
             if methods is None or "MESSAGE" in methods.split(",")
         }
         former = db.execute(
-            f"SELECT device FROM {table}_device WHERE aor = ? AND seen_at > ?",  # noqa: S608
-            (aor, wall - self.memory),
+            f"SELECT device FROM {table}_device WHERE aor = ? AND seen_at > ?{fitting}",  # noqa: S608
+            (row.aor, wall - self.memory),
         )
         return found | {device for (device,) in former}
 

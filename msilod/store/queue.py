@@ -114,7 +114,7 @@ class Queue:
         with translated(self.path):
             sql = f"SELECT device, status FROM {self.table}_served WHERE message = ? ORDER BY at"  # noqa: S608
             answered: dict[str, int | None] = dict(self._db.execute(sql, (message.id,)))
-            waiting = self._devices.known(self._db, message.aor, wall) if self._devices.memory else set()
+            waiting = self._devices.known(self._db, message, wall) if self._devices.memory else set()
         return answered | {device: None for device in sorted(waiting - answered.keys())}
 
     def missing(self, ids: Sequence[int]) -> list[int]:

@@ -16,7 +16,7 @@ from msilod.store.lock import DaemonLock
 from msilod.store.migrate import prepare
 from msilod.store.models import LOADED, message_of
 from msilod.store.quota import Limits, Quota
-from msilod.store.statements import Statements, skip_scan
+from msilod.store.statements import FOR_SIPS, Statements, skip_scan
 from msilod.store.transaction import Transactions
 from msilod.store.users import UserReads
 from msilod.store.writer import Deliver, InlineWriter, StoreWriter, Writer
@@ -119,15 +119,22 @@ class Silo:
         others = {str(state): int(count) for state, count in rows}
         return {"waiting": total - sum(others.values()), **others}
 
-    def waiting(self, aor: str) -> list[StoredMessage]:
-        """The rows of `aor` that a run would send, oldest first; at most PAGE."""
+    def waiting(self, aor: str, only_for_sips: bool = False) -> list[StoredMessage]:
+        """The rows of `aor` that a run would send, oldest first, or those that go to sips: only; at most PAGE."""
+        fitting = f"AND {FOR_SIPS} " if only_for_sips else ""
         with translated(self.path):
             rows = self._read(
-                f"SELECT {', '.join(LOADED)} FROM {self.table} WHERE aor = ? AND state = 'waiting' "  # noqa: S608
+                f"SELECT {', '.join(LOADED)} FROM {self.table} WHERE aor = ? AND state = 'waiting' {fitting}"  # noqa: S608
                 "ORDER BY id LIMIT ?",
                 (aor, PAGE),
             )
         return [message_of(row) for row in rows]
+
+    def waiting_count(self, aor: str) -> int:
+        """How many rows of `aor` a run would send."""
+        with translated(self.path):
+            sql = f"SELECT count(*) FROM {self.table} WHERE aor = ? AND state = 'waiting'"  # noqa: S608
+            return int(self._read(sql, (aor,))[0][0])
 
     def _select(self, sql: str, values: tuple[object, ...]) -> list[Any]:
         with translated(self.path):

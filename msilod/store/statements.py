@@ -33,6 +33,9 @@ Item = TypeVar("Item")
 _BODY: Final = "CASE WHEN CAST(content_type AS TEXT) LIKE 'message/%' THEN body ELSE x'' END"
 _CLEANED: Final = ", ".join(_BODY if name == "body" else name for name in LOADED)
 
+# What was sent to sips: is for sips: contacts only (RFC 5630 §5.3). Its scheme is where it came: in the Request-URI.
+FOR_SIPS: Final = "lower(substr(request_uri, 1, 5)) = 'sips:'"
+
 
 def chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """Pieces whose lengths are powers of two, the largest first, but the last is what is left up to EXACT."""
@@ -79,6 +82,7 @@ class Statements:
             f"WHERE aor = ? AND state = 'waiting' AND owner = '' AND id > ? ORDER BY id LIMIT ?) "
             f"RETURNING {', '.join(LOADED)}"
         )
+        self._claim_without_sips = self._claim.replace("AND id > ?", f"AND NOT {FOR_SIPS} AND id > ?")
 
     def insert(self, db: sqlite3.Connection, messages: Sequence[StoredMessage]) -> None:
         """Insert all, or raise; ids are consecutive, because nobody else writes in this transaction."""
@@ -193,15 +197,21 @@ class Statements:
         after: int,
         ids: Collection[int],
         wall: float,
+        with_sips: bool = True,
     ) -> list[StoredMessage]:
         """Lease up to `limit` waiting rows with an id above `after`, oldest first; only `ids` if any are named."""
-        sql = self._claim
+        sql = self._claim if with_sips else self._claim_without_sips
         if ids:
             # Numbers of ours, and too many to bind.
             sql = sql.replace("AND id > ?", f"AND id IN ({', '.join(str(int(id)) for id in ids)}) AND id > ?")
         rows = db.execute(sql, (owner, wall + LEASE, aor, after, limit)).fetchall()
         rows.sort(key=lambda row: row[0])
         return [message_of(row) for row in rows]
+
+    def has_waiting(self, db: sqlite3.Connection, aor: str) -> bool:
+        """True when a claim of all rows of `aor` would find one."""
+        sql = f"SELECT 1 FROM {self.table} WHERE aor = ? AND state = 'waiting' AND owner = '' LIMIT 1"  # noqa: S608
+        return db.execute(sql, (aor,)).fetchone() is not None
 
     def release(self, db: sqlite3.Connection, ids: Sequence[int]) -> None:
         """Give leases back."""

@@ -74,15 +74,24 @@ class StoreWriter:
         """Delete a row and keep its hash; `done` hears None, or the StoreError. `contact` is who took it."""
         self._collected.append(EndJob(id, hash, aor, how, status, wall, done, contact))
 
-    def claim(self, aor: str, limit: int, after: int, ids: Collection[int], wall: float, done: Done) -> None:
+    def claim(
+        self, aor: str, limit: int, after: int, ids: Collection[int], wall: float, done: Done,
+        with_sips: bool = True,
+    ) -> None:  # fmt: skip
         """Lease rows of `aor` with an id above `after`, only `ids` if any are named, oldest first.
 
-        `done` hears the list or the StoreError.
+        Those that were sent to sips: only `with_sips`. `done` hears the list or the StoreError.
         """
         statements, owner = self._statements, self._owner
         self._call(
-            lambda db: statements.claim(db, owner, aor, limit, after, ids, wall), done, is_durable=False
+            lambda db: statements.claim(db, owner, aor, limit, after, ids, wall, with_sips),
+            done,
+            is_durable=False,
         )
+
+    def has_waiting(self, aor: str, done: Done) -> None:
+        """`done` hears whether a claim of all rows of `aor` would find one, or the StoreError."""
+        self._call(lambda db: self._statements.has_waiting(db, aor), done, is_durable=False)
 
     def release(self, ids: Sequence[int]) -> None:
         """Give leases back."""
@@ -101,12 +110,15 @@ class StoreWriter:
         self._call(lambda db: self._statements.hand(db, id, status, reason), done, is_durable=False)
 
     def claim_for(
-        self, device: str, aor: str, limit: int, after: int, ids: Collection[int], wall: float, done: Done
-    ) -> None:
+        self, device: str, aor: str, limit: int, after: int, ids: Collection[int], wall: float, done: Done,
+        with_sips: bool = True,
+    ) -> None:  # fmt: skip
         """As `claim`, for one device of several."""
         devices, owner = self._transactions.devices, self._owner
         self._call(
-            lambda db: devices.claim(db, owner, aor, device, limit, after, ids, wall), done, is_durable=False
+            lambda db: devices.claim(db, owner, aor, device, limit, after, ids, wall, with_sips),
+            done,
+            is_durable=False,
         )
 
     def serve(

@@ -208,6 +208,15 @@ def test_inject_reaches_a_registered_phone_at_once(daemon: Daemon, phone: MakePh
     assert got.headers.get(b"date") is not None
 
 
+def test_t17_inject_to_sips_waits_for_a_sips_contact(daemon: Daemon, phone: MakePhone) -> None:
+    bob = phone("bob")
+    bob.register()
+    assert daemon.msilo("inject", "sips:bob@example.test", "secret").stdout == "1\n"
+    assert daemon.msilo("inject", "bob@example.test", "open").stdout == "2\n"
+    assert bob.take().body == b"open"
+    assert [row["request_uri"] for row in daemon.rows()] == ["sips:bob@example.test"]
+
+
 def test_a_missed_wake_up_is_made_good_within_a_second(daemon: Daemon, phone: MakePhone) -> None:
     bob = phone("bob")
     bob.register()

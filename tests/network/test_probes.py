@@ -207,3 +207,20 @@ def test_a_dump_does_not_wait_for_the_hour(tmp_path: Path) -> None:
         assert world.rows() == {}
 
     assert play(tmp_path, story).ledger.faults == []
+
+
+@pytest.mark.parametrize(("hop", "probed"), [(HOP, [b"open"]), (f"{HOP};transport=tls", [])])
+def test_t17_what_was_sent_to_sips_passes_no_hop_that_is_not_tls(
+    tmp_path: Path, hop: str, probed: list[bytes]
+) -> None:
+    async def story(world: World) -> None:
+        phone, alice = await boot(world)
+        alice.message("bob", b"secret", uri="sips:bob@example.test")
+        await trio.sleep(1)
+        alice.message("bob", b"open")
+        await trio.sleep(2 * HOUR)
+        assert bodies(phone) == probed
+        assert [bytes(body) for body in world.column("body")] == [b"secret", *([] if probed else [b"open"])]
+        assert world.column("attempts")[0] == 0
+
+    play(tmp_path, story, config=config(next_hop=hop))

@@ -92,3 +92,23 @@ def test_t16_nothing_is_said_to_anybody_else(start_daemon: Callable[..., Daemon]
                 # The handshake is all: then the daemon hangs up.
                 assert line.recv(100) == b""
         assert [row["body"] for row in daemon.rows()] == ["secret"]
+
+
+def test_t17_what_was_sent_to_sips_goes_by_a_next_hop_that_is_tls(
+    start_daemon: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    authority.issue("127.0.0.1")
+    with TlsServer(*authority.issue("127.0.0.1", as_file="hop")) as server:
+        daemon = started(start_daemon, authority, f"sip:127.0.0.1:{server.port};transport=tls")
+        with Phone("alice", daemon.address) as alice:
+            alice.send(alice.message("bob", "secret", uri="sips:bob@example.test"))
+            assert alice.response().status == 202
+            assert alice.text("bob", "open").status == 202
+            assert daemon.msilo("dump", "bob@example.test").returncode == 0
+            with server.accept() as line:
+                got = [server.take(line), server.take(line)]
+        assert [(request.uri, request.body) for request in got] == [
+            (b"sips:bob@example.test", b"secret"),
+            (b"sip:bob@example.test", b"open"),
+        ]

@@ -42,11 +42,12 @@ def binding(
     instance: str = "",
     reg_id: int = 0,
     user_agent: str = "",
+    scheme: str = "sip",
 ) -> Binding:
     """A contact of AOR; `name` is its host, `port` that of its flow."""
     return Binding(
         aor=AOR,
-        contact=f"sip:bob@{name}.test",
+        contact=f"{scheme}:bob@{name}.test",
         call_id=call_id,
         cseq=cseq,
         expires_at=START + 1e6,
@@ -58,13 +59,15 @@ def binding(
     )
 
 
-def row(id: int, attempts: int = 0, expires_in: float = 259200.0) -> StoredMessage:
+def row(
+    id: int, attempts: int = 0, expires_in: float = 259200.0, uri: bytes = b"sip:bob@example.test"
+) -> StoredMessage:
     """A stored message of AOR."""
     return StoredMessage(
         aor=AOR,
         sender="alice@example.test",
         hash=b"%016d" % id,
-        request_uri=b"sip:bob@example.test",
+        request_uri=uri,
         from_header=b"<sip:alice@example.test>;tag=1",
         to_header=b"<sip:bob@example.test>",
         call_id=b"c%d" % id,
@@ -92,7 +95,7 @@ class Attempt:
         return self.contact.key
 
     def __repr__(self) -> str:
-        return f"{self.row.id}@{self.contact.binding.contact[8:].partition('.')[0]}"
+        return f"{self.row.id}@{name_of(self.contact)}"
 
 
 class FakeDaemon:
@@ -112,6 +115,7 @@ class FakeDaemon:
         self.settles: list[tuple[DeliveryRun, Settle]] = []
         self.log: list[str] = []
         self.retry_at: float | None = None
+        self.keeps_time = False
         self.finished = 0
         self.ended: dict[int, Ending] = {}
         self.taken: set[int] = set()
@@ -148,12 +152,22 @@ class FakeDaemon:
         waiting = sorted(
             (row for row in self.rows.values() if row.state == State.WAITING), key=lambda row: row.id
         )
-        rows = [row for row in waiting if row.id > after and row.id not in self.leased][: step.limit]
+        fitting = [row for row in waiting if step.with_sips or not is_for_sips(row)]
+        rows = [row for row in fitting if row.id > after and row.id not in self.leased][: step.limit]
+        in_hand = [id for id in self.order if id in self.leased]
         self.leased.update(row.id for row in rows)
-        behind = bool(rows) and rows[0].attempts >= STEPS_BEHIND
-        first = [row.id for row in rows if behind and row.attempts < STEPS_BEHIND][:1]
-        self.order += first + [row.id for row in rows if row.id not in first]
+        if rows and in_hand and rows[0].id < in_hand[-1]:
+            # What an earlier claim left out goes where it belongs.
+            self.order = self._in_order(sorted({*in_hand, *(row.id for row in rows)}))
+        else:
+            self.order += self._in_order([row.id for row in rows])
         self.perform(run, run.claimed(rows, self.wall))
+
+    def _in_order(self, ids: list[int]) -> list[int]:
+        """Oldest first, but a head that has failed too often lets another go first."""
+        behind = bool(ids) and self.rows[ids[0]].attempts >= STEPS_BEHIND
+        first = [id for id in ids if behind and self.rows[id].attempts < STEPS_BEHIND][:1]
+        return first + [id for id in ids if id not in first]
 
     def commit(self, ok: bool = True) -> None:
         """The database ends the oldest row that is to end."""
@@ -208,7 +222,7 @@ class FakeDaemon:
 
     def on_wire(self, name: str) -> Attempt:
         """What is on the wire to the contact at `name`.test."""
-        return next(a for a in self.wire if a.contact.binding.contact == f"sip:bob@{name}.test")
+        return next(a for a in self.wire if name_of(a.contact) == name)
 
     def take_log(self) -> list[str]:
         """What the runs asked for since the last look."""
@@ -256,6 +270,7 @@ class FakeDaemon:
         assert row.expires_at > self.wall, "sent after its end"
         assert not self.owed.get(contact.key), "sent before the last one's end was durable"
         assert (row.id, contact.device) not in self.refused, "sent again to who refused it"
+        assert contact.is_sips or not is_for_sips(row), "sent to sip: what is for sips:"
         self._check_order(run, row, contact)
         self.wire.append(Attempt(run, row, contact))
 
@@ -265,7 +280,7 @@ class FakeDaemon:
             older = in_hand.get(id)
             if older is None or id in self.taken | self.refused_by_all:
                 continue
-            if (id, contact.device) in self.refused:
+            if (id, contact.device) in self.refused or (is_for_sips(older) and not contact.is_sips):
                 continue
             is_expiring = older.expires_at <= self.wall
             is_spaced = run._hand.rows[id].not_before > self.wall
@@ -277,16 +292,27 @@ class FakeDaemon:
         assert not run.in_hand
         self.run = None
         self.retry_at = step.retry_at
+        self.keeps_time = step.keeps_time
         self.finished += 1
+
+
+def name_of(contact: Contact) -> str:
+    """The name that `binding` made it of."""
+    return contact.binding.contact.partition("@")[2].partition(".")[0]
+
+
+def is_for_sips(row: StoredMessage) -> bool:
+    """Only a sips: contact may have it."""
+    return row.request_uri.startswith(b"sips:")
 
 
 def describe(step: Step) -> str:
     """A step in a few letters, for comparison."""
     match step:
         case Claim():
-            return f"claim {step.limit}"
+            return f"claim {step.limit}" + (" with sips" if step.with_sips else "")
         case Send():
-            return f"send {step.row.id} {step.contact.binding.contact[8:].partition('.')[0]}"
+            return f"send {step.row.id} {name_of(step.contact)}"
         case Settle():
             return f"settle {step.row.id} {step.how}" + (f" +{step.at - START:g}" if step.at else "")
         case Postpone():

@@ -35,3 +35,15 @@ def test_an_answer_that_does_not_go_forward_ends_the_claiming() -> None:
         claims.ask(1)
         claims.answered([row(4)])
     assert not claims.may_have_more
+
+
+def test_a_claim_without_sips_is_remembered_as_one_that_lacks_some() -> None:
+    claims = Claims()
+    assert not claims.lacks_sips
+    assert not claims.ask(2, with_sips=False).with_sips
+    assert not claims.lacks_sips, "not before it is answered"
+    claims.answered([])
+    assert claims.lacks_sips
+    claims.ask(2)
+    claims.answered([])
+    assert not claims.lacks_sips

@@ -2,11 +2,14 @@
 
 from collections.abc import Hashable
 
+from msilod.silo.contact import Contact, Standing, contact_key
 from msilod.silo.hand import Hand, Held, in_order
 from msilod.silo.memory import RecipientMemory
+from msilod.silo.policy import SiloPolicy
 from msilod.silo.steps import Postpone, Reject, Release
-from tests.silo.fake_daemon import START, describe, row
+from tests.silo.fake_daemon import START, binding, describe, row
 
+CONTACT = Contact(binding("a"), contact_key(binding("a")), Standing.READY)
 KNOWN: set[Hashable] = {"a"}
 
 
@@ -69,7 +72,7 @@ def test_what_has_been_delivered_meanwhile_is_released() -> None:
     made = hand(1)
     made.memory.delivered.update({1: False, 2: False})
     assert [describe(step) for step in made.take([row(2)], START, 60.0)] == ["release 2"]
-    assert made.oldest_for("a", START) is None
+    assert made.oldest_for(CONTACT, START, SiloPolicy()) is None
     steps, _ = made.give_back(list(made.rows.values()), START, 10, KNOWN, START)
     assert [describe(step) for step in steps] == ["release 1"]
 
@@ -80,9 +83,9 @@ def test_a_row_brought_forward_keeps_the_distance_a_loop_asks_for() -> None:
     busy.last_status, busy.next_attempt_at = 486, START + 50
     made = Hand(RecipientMemory())
     made.take([looped, busy], START, 60.0)
-    found = made.oldest_for("a", START)
+    found = made.oldest_for(CONTACT, START, SiloPolicy())
     assert isinstance(found, Held)
     assert found.row is busy
-    found = made.oldest_for("a", START + 50)
+    found = made.oldest_for(CONTACT, START + 50, SiloPolicy())
     assert found is not None
     assert found.row is looped

@@ -288,6 +288,21 @@ def test_a_hand_full_of_refused_rows_does_not_keep_later_ones_back() -> None:
     assert daemon.take_log() == ["send 65 a"]
 
 
+def test_law3_rows_given_back_to_make_room_are_tried_again() -> None:
+    daemon = started(A, B, rows=70)
+    for _ in range(64):
+        daemon.answer(daemon.on_wire("a"), 415)
+    while daemon.claims or daemon.settles or daemon.wire:
+        if daemon.claims:
+            daemon.claim()
+        elif daemon.settles:
+            daemon.commit()
+        else:
+            daemon.answer(daemon.wire[-1], 200)
+    assert list(daemon.rows) == list(range(33, 65))
+    assert daemon.retry_at == START + 60
+
+
 def test_rows_that_a_careless_store_gives_out_again_do_not_go_round() -> None:
     daemon = FakeDaemon(honours_after=False)
     daemon.store(*[row(id) for id in range(1, 67)])

@@ -13,11 +13,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from msilod.registrar.binding import Binding
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.run import Why, contact_key
-from msilod.silo.stored_message import Ending, State
+from msilod.silo.stored_message import Ending, State, StoredMessage
 from tests.silo.fake_daemon import FakeDaemon, binding, describe, row
 
 STATUSES = (200, 202, 300, 400, 403, 404, 405, 413, 415, 430, 480, 481, 482, 486, 500, 503, 600, 603)
 NAMES = ("a", "b", "c")
+# Those that register as sips:.
+SECURE = ("c",)
+# After these a message keeps its distance from itself.
+SPACED = (429, 440, 482, 483)
 
 
 class Deliveries(RuleBasedStateMachine):
@@ -37,7 +41,8 @@ class Deliveries(RuleBasedStateMachine):
     def register(self, name: str, port: int, is_new: bool) -> None:
         self.cseq += 1
         call_id = f"reg{self.cseq}" if is_new else "reg"
-        self.registered[name] = found = binding(name, port, self.cseq, call_id)
+        scheme = "sips" if name in SECURE else "sip"
+        self.registered[name] = found = binding(name, port, self.cseq, call_id, scheme=scheme)
         others = [b for b in self.registered.values() if b is not found]
         self.daemon.offer(found, others=others)
 
@@ -61,11 +66,15 @@ class Deliveries(RuleBasedStateMachine):
 
     # --- rows ------------------------------------------------------------------------------------
 
-    @rule(count=st.integers(1, 40), expires_in=st.sampled_from([50.0, 1e5, 1e5, 1e5]))
-    def store(self, count: int, expires_in: float) -> None:
+    @rule(
+        count=st.integers(1, 40),
+        expires_in=st.sampled_from([50.0, 1e5, 1e5, 1e5]),
+        uri=st.sampled_from([b"sip:bob@example.test", b"sip:bob@example.test", b"sips:bob@example.test"]),
+    )
+    def store(self, count: int, expires_in: float, uri: bytes) -> None:
         for _ in range(count):
             self.rows += 1
-            new = row(self.rows)
+            new = row(self.rows, uri=uri)
             new.expires_at = self.daemon.wall + expires_in
             self.daemon.store(new)
             self.stored.add(new.id)
@@ -164,13 +173,19 @@ class Deliveries(RuleBasedStateMachine):
         """Everything answers: every run ends, and whoever takes all gets all."""
         self._answer_all(486)
         if self.registered:
-            self.daemon.wall += 64.0
-            self.cseq += 1
-            self.daemon.offer(binding("z", 5070, self.cseq, f"reg{self.cseq}"))
-            self._answer_all(200)
-            waiting = [r for r in self.daemon.rows.values() if r.state == State.WAITING]
-            assert all(r.last_status in (429, 440, 482, 483) for r in waiting), waiting
+            plain = self._waiting_after("sip")
+            assert all(r.last_status in SPACED or r.request_uri.startswith(b"sips:") for r in plain), plain
+            secure = self._waiting_after("sips")
+            assert all(r.last_status in SPACED for r in secure), secure
         assert not self.daemon.leased
+
+    def _waiting_after(self, scheme: str) -> list[StoredMessage]:
+        """A phone that takes all has come; what is left."""
+        self.daemon.wall += 64.0
+        self.cseq += 1
+        self.daemon.offer(binding("z", 5070, self.cseq, f"reg{self.cseq}", scheme=scheme))
+        self._answer_all(200)
+        return [r for r in self.daemon.rows.values() if r.state == State.WAITING]
 
     def _answer_all(self, status: int) -> None:
         daemon = self.daemon

@@ -179,3 +179,22 @@ def test_law3_the_earlier_of_two_back_offs_counts() -> None:
     schedule.finished("a", START + 300)
     assert schedule.due(START + 60) == ["a"]
     assert schedule.due(START + 300) == []
+
+
+def test_law3_a_run_that_was_not_for_all_rows_keeps_the_time_of_the_others() -> None:
+    schedule = DeliverySchedule()
+    schedule.back_off("a", START + 60)
+    assert schedule.begin("a")
+    schedule.finished("a", None, START, keeps_time=True)
+    assert schedule.retry_at("a") == START + 60
+    assert schedule.begin("a")
+    schedule.finished("a", None, START)
+    assert schedule.retry_at("a") is None
+
+
+def test_a_time_that_ran_out_during_the_run_is_due_at_its_end() -> None:
+    schedule = DeliverySchedule()
+    schedule.back_off("a", START + 60)
+    schedule.begin("a")
+    schedule.finished("a", None, START + 90, keeps_time=True)
+    assert schedule.due(START + 90) == ["a"]

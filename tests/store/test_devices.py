@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,22 @@ def test_by_default_no_device_is_remembered(tmp_path: Path) -> None:
     bind(silo, DESK, CELL)
     assert query(tmp_path, "SELECT count(*) FROM silo_device") == [(0,)]
     silo.close()
+
+
+def test_t17_what_was_sent_to_sips_is_for_devices_that_are_bound_as_sips(silo: Silo, tmp_path: Path) -> None:
+    bind(silo, DESK, replace(CELL, contact="SIPS:bob@cell"), replace(PLAIN, contact="sips:bob@plain"))
+    bind(silo, removed=(DESK, replace(CELL, contact="SIPS:bob@cell")))
+    secret = row(1, request_uri=b"SIPS:bob@example.test")
+    add(silo, secret, row(2))
+    serve_secret = partial(silo.writer.serve, secret)
+    ask(silo, lambda done: serve_secret("sips:bob@plain", 200, "OK", "sips:bob@plain", WALL, done))
+    assert query(tmp_path, "SELECT id FROM silo") == [(1,), (2,)], "the cell is waited for"
+    ask(silo, lambda done: serve_secret(CELL.instance, 200, "OK", "sips:bob@cell", WALL, done))
+    assert query(tmp_path, "SELECT id FROM silo") == [(2,)], "and nobody else"
+
+
+def test_t17_a_device_claims_without_them_when_it_may_not_have_them(silo: Silo) -> None:
+    bind(silo, DESK)
+    add(silo, row(1, request_uri=b"sips:bob@example.test"), row(2))
+    (found,) = ask(silo, lambda done: silo.writer.claim_for(DESK.instance, BOB, 1, 0, (), WALL, done, False))
+    assert found.id == 2

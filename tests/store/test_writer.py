@@ -170,6 +170,19 @@ def test_claims_are_leases_oldest_first(silo: Silo) -> None:
     assert [m.id for m in claim(silo)] == [2]
 
 
+def test_t17_a_claim_without_sips_reads_the_scheme_from_the_request_uri(silo: Silo) -> None:
+    add(silo, *(row(n, request_uri=uri) for n, uri in enumerate(
+        (b"sips:bob@a", b"SipS:bob@a", b"sip:sips:x@a", b"sip:bob@a;transport=tls"), 1
+    )))  # fmt: skip
+    found = ask(silo, lambda done: silo.writer.claim("bob@example.test", 2, 0, (), WALL, done, False))
+    assert [message.id for message in found] == [3, 4]
+    assert ask(silo, lambda done: silo.writer.has_waiting("bob@example.test", done)) is True
+    assert [message.id for message in silo.waiting("bob@example.test", only_for_sips=True)] == [1, 2]
+    assert [message.id for message in claim(silo)] == [1, 2]
+    assert ask(silo, lambda done: silo.writer.has_waiting("bob@example.test", done)) is False
+    assert silo.waiting_count("bob@example.test") == 4
+
+
 def test_claims_come_back_at_the_next_start(tmp_path: Path) -> None:
     silo = open_silo(tmp_path)
     add(silo, row(1))
