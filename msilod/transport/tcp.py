@@ -5,6 +5,7 @@ A message has `head` seconds for its head and `message` seconds in all, whatever
 """
 
 import socket
+import ssl
 from typing import Final
 
 import trio
@@ -23,6 +24,8 @@ _KEEP_ALIVE: Final = (
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
 )
+# What a socket says that has nothing to read or no room to write; the latter two one with TLS.
+WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 # One for all: what is read is framed before anybody else reads.
 _buffer = bytearray(CHUNK)
 _view = memoryview(_buffer)
@@ -53,8 +56,8 @@ async def connect(host: str, port: int) -> socket.socket:
     return sock
 
 
-class FramedConnection(Connection):
-    """What TCP and TLS share: a stream of bytes cut by Content-Length."""
+class TcpConnection(Connection):
+    """One TCP connection: a stream of bytes cut by Content-Length. TLS is one over another kind of socket."""
 
     __slots__ = ("_began", "_framer")
 
@@ -70,6 +73,23 @@ class FramedConnection(Connection):
             self.close()
         else:
             super().on_deadline(now)
+
+    async def _run(self) -> None:
+        sock = self._socket
+        while True:
+            # One message a wake-up is the rule: a second read would only hear that there is no more.
+            await trio.lowlevel.wait_readable(sock)
+            try:
+                length = sock.recv_into(_buffer)
+            except WOULD_BLOCK:
+                continue
+            except OSError:
+                return
+            if not length:
+                return
+            if not self._feed(bytes(_view[:length])):
+                await self._end()
+                return
 
     def _feed(self, data: bytes) -> bool:
         """False when the stream cannot go on."""
@@ -99,29 +119,6 @@ class FramedConnection(Connection):
             self._began = now
         self.deadline = self._began + (limits.message if self._framer.is_in_body else limits.head)
 
-
-class TcpConnection(FramedConnection):
-    """One TCP connection."""
-
-    __slots__ = ()
-
-    async def _run(self) -> None:
-        sock = self._socket
-        while True:
-            # One message a wake-up is the rule: a second read would only hear that there is no more.
-            await trio.lowlevel.wait_readable(sock)
-            try:
-                length = sock.recv_into(_buffer)
-            except BlockingIOError:
-                continue
-            except OSError:
-                return
-            if not length:
-                return
-            if not self._feed(bytes(_view[:length])):
-                await self._end()
-                return
-
     def flush(self) -> None:
         """One call when the kernel has room."""
         if self._is_writing or not self._unsent:
@@ -129,7 +126,7 @@ class TcpConnection(FramedConnection):
         data = self._take()
         try:
             sent = self._socket.send(data)
-        except BlockingIOError:
+        except WOULD_BLOCK:
             sent = 0
         except OSError:
             self.close()
@@ -144,5 +141,5 @@ class TcpConnection(FramedConnection):
         while view:
             try:
                 view = view[self._socket.send(view) :]
-            except BlockingIOError:
+            except WOULD_BLOCK:
                 await trio.lowlevel.wait_writable(self._socket)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import trio
 
@@ -19,14 +19,14 @@ from msilod.errors import TransportError
 from msilod.sip.flow import Flow
 from msilod.transport.identity import names_domain
 from msilod.transport.streams import Streams
-from msilod.transport.tcp import CHUNK, FramedConnection
+from msilod.transport.tcp import TcpConnection
 
 # Each holds some 30 kB; who shares an address with others leaves them the most of it.
 MAX_HANDSHAKES: Final = 2000
 MAX_HANDSHAKES_PER_ADDRESS: Final = 200
 _NO_FILE: Final = "there is no such file; write the path of a PEM file"
 
-TlsStream = trio.SSLStream[trio.SocketStream]
+T = TypeVar("T")
 
 
 class BadTlsFile(ValueError):
@@ -51,8 +51,6 @@ def load_certificates(certificate: Path, private_key: Path, ca: Path | None) -> 
     _check_readable("private_key", private_key)
     _check_is_certificate("certificate", certificate)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    # A client could have us make new keys again and again.
-    server.options |= ssl.OP_NO_RENEGOTIATION
     if ca is not None:
         _check_readable("ca", ca)
         _check_is_certificate("ca", ca)
@@ -60,6 +58,8 @@ def load_certificates(certificate: Path, private_key: Path, ca: Path | None) -> 
     # RFC 5922 has other rules than the web: identity.py.
     client.check_hostname = False
     for context in (server, client):
+        # A peer could have us make new keys again and again; and no write ever waits for something to read.
+        context.options |= ssl.OP_NO_RENEGOTIATION
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         _load_chain(context, certificate, private_key)
     return Certificates(server, client)
@@ -104,7 +104,7 @@ class Turnstile:
         self._lock = trio.Lock()
         self._under_way: Counter[str] = Counter()
 
-    async def shake(self, sock: socket.socket, context: ssl.SSLContext, host: str) -> TlsStream | None:
+    async def shake(self, sock: socket.socket, host: str, handshake: Callable[[], Awaitable[T]]) -> T | None:
         """The server's side of a handshake with `host`; None when it failed, or when too many are under way."""
         under_way = self._under_way
         if under_way.total() >= MAX_HANDSHAKES or under_way[host] >= MAX_HANDSHAKES_PER_ADDRESS:
@@ -113,38 +113,30 @@ class Turnstile:
         try:
             # Who connects and says nothing holds up nobody, and costs no more than on TCP.
             await trio.lowlevel.wait_readable(sock)
-            stream = wrap(sock, context)
-            await self.begin(stream.do_handshake)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return await self.begin(handshake)
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             return None
         finally:
             under_way[host] -= 1
             if not under_way[host]:
                 del under_way[host]
-        return stream
 
-    async def begin(self, handshake: Callable[[], Awaitable[None]]) -> None:
+    async def begin(self, handshake: Callable[[], Awaitable[T]]) -> T:
         """Wait for a round of the loop in which no other begins."""
         async with self._lock:
             await trio.lowlevel.checkpoint()
-        await handshake()
+        return await handshake()
 
 
-def wrap(sock: socket.socket, context: ssl.SSLContext, domain: str = "") -> TlsStream:
-    """A stream that has not shaken hands yet; with `domain` the client's side."""
-    return trio.SSLStream(
-        trio.SocketStream(trio.socket.from_stdlib_socket(sock)),
-        context,
-        server_hostname=domain or None,
-        server_side=not domain,
-        https_compatible=True,
-    )
+class TlsConnection(TcpConnection):
+    """One TLS connection: accepted, or dialled to `domain` and then `shake`n before it is served.
 
+    OpenSSL reads and writes the socket itself: beside stores a handshake took 14 steps and 2.7 ms of the loop with a
+    trio.SSLStream in between, and takes 7 and 1.7 ms. A record is 16 kB at most and a read takes more, so nothing
+    is left in OpenSSL where the poller does not see it.
+    """
 
-class TlsConnection(FramedConnection):
-    """One TLS connection: accepted, or dialled to `domain` and then `shake`n before it is served."""
-
-    __slots__ = ("_context", "_stream", "_turnstile")
+    __slots__ = ("_context", "_is_shaken", "_turnstile")
 
     def __init__(
         self,
@@ -159,52 +151,64 @@ class TlsConnection(FramedConnection):
         self.deadline = trio.current_time() + streams.limits.handshake
         self._context = context
         self._turnstile = turnstile
-        # None until hands are shaken.
-        self._stream: TlsStream | None = None
+        self._is_shaken = False
 
     async def shake(self) -> None:
         """The client's side of the handshake. Raises TransportError, also for a certificate of somebody else."""
         domain = self.peer[3]
-        stream = wrap(self._socket, self._context, domain)
         try:
-            await stream.do_handshake()
-        except trio.BrokenResourceError as error:
+            sock = await self._handshake()
+            if not names_domain(sock.getpeercert() or {}, domain):
+                raise TransportError(f"tls to {domain}: the certificate is somebody else's (RFC 5922)")
+        except OSError as error:
+            self._socket.close()
             raise TransportError(f"tls to {domain}: {_reason(error)}") from error
-        if not names_domain(stream.getpeercert() or {}, domain):
-            raise TransportError(f"tls to {domain}: the certificate is somebody else's (RFC 5922)")
-        self._stream = stream
+        except BaseException:
+            self._socket.close()
+            raise
+
+    async def _handshake(self) -> ssl.SSLSocket:
+        """From here on the socket is another one; that of before is an empty shell. Raises OSError."""
+        domain = self.peer[3]
+        self._socket = sock = self._context.wrap_socket(
+            self._socket,
+            server_side=not domain,
+            server_hostname=domain or None,
+            do_handshake_on_connect=False,
+        )
+        while True:
+            try:
+                sock.do_handshake()
+            except ssl.SSLWantReadError:
+                await trio.lowlevel.wait_readable(sock)
+            except ssl.SSLWantWriteError:
+                await trio.lowlevel.wait_writable(sock)
+            else:
+                self._is_shaken = True
+                return sock
 
     def on_deadline(self, now: float) -> None:
         """A handshake that is late, or as on TCP."""
-        if self._stream is not None:
+        if self._is_shaken:
             super().on_deadline(now)
         else:
             self.close()
 
+    def flush(self) -> None:
+        """As on TCP; before hands are shaken it would leave in clear."""
+        if self._is_shaken:
+            super().flush()
+
     async def _run(self) -> None:
-        if self._stream is None:
-            self._stream = await self._turnstile.shake(self._socket, self._context, self.flow.host)
-        if self._stream is None:
-            return
+        if not self._is_shaken:
+            if await self._turnstile.shake(self._socket, self.flow.host, self._handshake) is None:
+                return
+            self.flush()
         self.deadline = trio.current_time() + self.streams.limits.idle
-        while True:
-            try:
-                data = await self._stream.receive_some(CHUNK)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return
-            if not data:
-                return
-            if not self._feed(bytes(data)):
-                await self._end()
-                return
-
-    async def _put(self, data: bytes) -> None:
-        if self._stream is not None:
-            await self._stream.send_all(data)
+        await super()._run()
 
 
-def _reason(error: trio.BrokenResourceError) -> str:
-    cause = error.__cause__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"the certificate cannot be trusted: {cause.verify_message}"
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate cannot be trusted: {error.verify_message}"
     return "the handshake failed"

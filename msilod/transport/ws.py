@@ -76,7 +76,18 @@ class WsConnection(Connection):
         """What the WebSocket runs over; None when TLS did not come about."""
         if self._context is None:
             return trio.SocketStream(trio.socket.from_stdlib_socket(self._socket))
-        return await self._turnstile.shake(self._socket, self._context, self.flow.host)
+        return await self._turnstile.shake(self._socket, self.flow.host, self._handshake)
+
+    async def _handshake(self) -> trio.abc.Stream:
+        assert self._context is not None
+        stream = trio.SSLStream(
+            trio.SocketStream(trio.socket.from_stdlib_socket(self._socket)),
+            self._context,
+            server_side=True,
+            https_compatible=True,
+        )
+        await stream.do_handshake()
+        return stream
 
     async def _open(
         self, stream: trio.abc.Stream, nursery: trio.Nursery

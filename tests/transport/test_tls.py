@@ -54,6 +54,51 @@ async def test_t15_messages_pass_both_ways_over_tls(authority: Authority, step: 
         assert not transports.is_open(flow)
 
 
+async def test_what_the_kernel_had_no_room_for_follows_in_order(authority: Authority) -> None:
+    async with (
+        serving(LISTEN, certificates=authority.certificates("127.0.0.1")) as (transports, ear),
+        await secured(transports, authority) as stream,
+    ):
+        await stream.send_all(MESSAGE)
+        await ear.until(1)
+        flow = ear.received[0][1]
+        for letter in b"abcdefgh":
+            piece = bytes((letter,)) * 60_000
+            for _ in range(8):
+                transports.send(piece, flow)
+                transports.flush()
+            got = b""
+            with trio.fail_after(10):
+                while len(got) < 8 * 60_000:
+                    got += await stream.receive_some()
+            assert got == bytes((letter,)) * 480_000
+
+
+async def test_a_message_of_many_records_is_read_to_its_end(authority: Authority) -> None:
+    large = MESSAGE.replace(b"Length: 2\r\n\r\nhi", b"Length: 60000\r\n\r\n" + b"x" * 60_000)
+    async with (
+        serving(LISTEN, certificates=authority.certificates("127.0.0.1")) as (transports, ear),
+        await secured(transports, authority) as stream,
+    ):
+        await stream.send_all(large + MESSAGE)
+        await ear.until(2)
+        assert [data for data, _ in ear.received] == [large, MESSAGE]
+
+
+async def test_nothing_leaves_before_hands_are_shaken(authority: Authority) -> None:
+    async with (
+        serving(LISTEN, certificates=authority.certificates("127.0.0.1")) as (transports, _),
+        dialled(transports) as plain,
+    ):
+        await trio.testing.wait_all_tasks_blocked()
+        (connection,) = transports.streams.connections.values()
+        transports.send(b"answer", connection.flow)
+        transports.flush()
+        stream = trio.SSLStream(plain, authority.client(), server_hostname="127.0.0.1")
+        with trio.fail_after(10):
+            assert await stream.receive_some() == b"answer"
+
+
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 async def test_t15_tls_is_1_2_or_newer(authority: Authority, newest: ssl.TLSVersion) -> None:
