@@ -4,17 +4,17 @@ It starts the daemon as a real process with an empty SQLite silo (WAL, synchrono
 loopback port, loads it over UDP (store-tcp and relay-tcp: over TCP) from processes of its own, and reports
 rates, latencies, memory and every message that was lost, doubled, out of order or damaged. With
 `--beside kamailio` Kamailio runs the same scenarios but those, turn and turn about. Each run has a fresh silo
-and a fresh process. Beside it are `tests.bench.scale`, a silo of ten million rows, and `tests.bench.idle`.
+and a fresh process. Beside it are `tests.bench.scale`, a silo of ten million rows, `tests.bench.idle`
+and `tests.bench.handshakes`.
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.load.crew import LoadFailed, run_crew
+from tests.bench.load.crew import LoadFailed, run_crew, usual_workers
 from tests.bench.load.job import SCENARIOS, Job, Scenario, select
 from tests.bench.load.report import as_json, headline, run_line, text, this_machine
 from tests.bench.load.result import Run, summarize
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 done; 1 a server or a worker failed, or msilod lost, doubled, damaged or misordered; 2 usage."""
     made = parser()
     options = made.parse_args(arguments)
-    options.workers = options.workers or min(4, max(1, len(os.sched_getaffinity(0)) - 1))
+    options.workers = options.workers or usual_workers()
     try:
         scenarios = select(options.scenario)
         if options.body < LEAST_BODY or options.runs < 1:

@@ -17,10 +17,12 @@ class Authority:
         self._ca = trustme.CA()
         self._ca.cert_pem.write_to_path(str(self.pem))
 
-    def issue(self, *names: str, as_file: str = "server") -> tuple[Path, Path]:
-        """Certificate with chain, and its key."""
+    def issue(self, *names: str, as_file: str = "server", is_rsa: bool = False) -> tuple[Path, Path]:
+        """Certificate with chain, and its key: of an elliptic curve, or RSA with 2048 bits."""
         certificate, key = self.folder / f"{as_file}.pem", self.folder / f"{as_file}.key"
-        issued = self._ca.issue_cert(*names)
+        issued = self._ca.issue_cert(
+            *names, key_type=trustme.KeyType.RSA if is_rsa else trustme.KeyType.ECDSA
+        )
         issued.private_key_pem.write_to_path(str(key))
         certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         return certificate, key

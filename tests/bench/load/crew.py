@@ -6,6 +6,7 @@ first two, so that preparation and clean-up of one never fall into the measured 
 
 import gc
 import multiprocessing
+import os
 import resource
 import traceback
 from collections.abc import Callable
@@ -33,6 +34,11 @@ class Crew:
 
     outcomes: list[Outcome]
     samples: list[Sample] = field(default_factory=list)
+
+
+def usual_workers() -> int:
+    """Processors less one, which is the server's; at most four."""
+    return min(4, max(1, len(os.sched_getaffinity(0)) - 1))
 
 
 def work(job: Job, pipe: "Pipe[Any, Any]") -> None:

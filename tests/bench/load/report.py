@@ -55,7 +55,7 @@ def run_line(run: Run) -> str:
 def text(runs: Sequence[Run], ours: str) -> str:
     """The table, the ratios and what the long run says of memory."""
     table = rows(runs)
-    lines = ["", _HEAD, *map(_row_line, table)]
+    lines = ["", *table_lines(table)]
     compared = ratios(table, ours)
     if compared:
         lines += ["", f"{ours}'s rate over the peer's"]
@@ -65,6 +65,11 @@ def text(runs: Sequence[Run], ours: str) -> str:
     lines += ["server us, load us: processor time of the server and of this program per transaction."]
     lines += ["MiB: the most memory of the server's processes together (PSS)."]
     return "\n".join(lines) + "\n"
+
+
+def table_lines(table: Sequence[Row]) -> list[str]:
+    """A head and a line for each row."""
+    return [_HEAD, *map(_row_line, table)]
 
 
 def _row_line(row: Row) -> str:

@@ -23,8 +23,7 @@ from tests.bench.load.wire import options_request
 DOMAIN = "bench.test"
 START_TIME = 20.0
 STOP_TIME = 30.0
-_LISTENER = re.compile(rb"udp:127\.0\.0\.1:([1-9][0-9]*)")
-_TCP_LISTENER = re.compile(rb"tcp:127\.0\.0\.1:([1-9][0-9]*)")
+_LISTENER = re.compile(r"([a-z]+):127\.0\.0\.1:([1-9][0-9]*)")
 _TABLES = Path("/usr/share/kamailio/db_sqlite")
 _MODULES = ("/usr/lib/*/kamailio/modules", "/usr/lib*/kamailio/modules", "/usr/local/lib*/kamailio/modules")
 
@@ -95,36 +94,42 @@ class Server:
 
 
 class Msilod(Server):
-    """`msilod start` with the defaults, on a free port."""
+    """`msilod start` with the defaults, on free ports; with a certificate and its key by TLS as well."""
 
     name = "msilod"
     fillers = 256
     has_tcp = True
-    listeners = ("udp:127.0.0.1:0", "tcp:127.0.0.1:0")
 
-    def __init__(self, command: str = "") -> None:
+    def __init__(self, command: str = "", certificate: tuple[Path, Path] | None = None) -> None:
         super().__init__()
         self.command = shlex.split(command) or [sys.executable, "-m", "msilod"]
+        self.transports = ["udp", "tcp"]
+        self.config = ""
+        if certificate is not None:
+            self.transports.append("tls")
+            self.config = f'[tls]\ncertificate = "{certificate[0]}"\nprivate_key = "{certificate[1]}"\n'
+        self.tls_address = ("127.0.0.1", 0)
 
     def start(self, directory: Path) -> None:
-        """Learns the port from the line that says it is ready."""
+        """Learns the ports from the line that says it is ready."""
         config = directory / "msilod.toml"
-        config.write_text("")
+        config.write_text(self.config)
         options = ["--config", str(config), "--domain", DOMAIN]
-        options += [word for listener in self.listeners for word in ("--listen", listener)]
+        options += [word for name in self.transports for word in ("--listen", f"{name}:127.0.0.1:0")]
         options += ["--db-url", f"sqlite:///{directory}/silo.db"]
         state = {"STATE_DIRECTORY": str(directory), "RUNTIME_DIRECTORY": str(directory)}
         self.spawn([*self.command, "start", *options], directory, state)
-        self.wait_until(self._has_listener())
+        self.wait_until(self._has_listeners())
 
-    def _has_listener(self) -> Iterator[bool]:
+    def _has_listeners(self) -> Iterator[bool]:
         while True:
-            listener = _LISTENER.search(self.log.read_bytes())
-            stream = _TCP_LISTENER.search(self.log.read_bytes())
-            if listener and stream:
-                self.address = ("127.0.0.1", int(listener[1]))
-                self.tcp_address = ("127.0.0.1", int(stream[1]))
-            yield listener is not None and stream is not None
+            ports = {name: int(port) for name, port in _LISTENER.findall(self.log.read_text())}
+            is_ready = all(name in ports for name in self.transports)
+            if is_ready:
+                self.address = ("127.0.0.1", ports["udp"])
+                self.tcp_address = ("127.0.0.1", ports["tcp"])
+                self.tls_address = ("127.0.0.1", ports.get("tls", 0))
+            yield is_ready
 
 
 class Kamailio(Server):
