@@ -121,6 +121,7 @@ class FakeDaemon:
         self.taken: set[int] = set()
         self.owed: dict[ContactKey, set[int]] = {}
         self.refused: set[tuple[int, object]] = set()
+        self.types: set[tuple[int, object]] = set()
         self.refused_by_all: set[int] = set()
         self.order: list[int] = []
 
@@ -136,7 +137,16 @@ class FakeDaemon:
         if self.run is None:
             self.run = DeliveryRun(AOR, self.policy, self.memory)
             self.order = []
+        for binding in bindings:
+            self._forget_types(binding)
         self.perform(self.run, self.run.offer(bindings, self.wall, others))
+
+    def _forget_types(self, binding: Binding) -> None:
+        """What is registered anew may know other types now."""
+        former = self.memory.contacts.known.get(contact_key(binding))
+        if former is None or former.is_another(binding):
+            device = binding.instance or contact_key(binding)
+            self.refused -= {refusal for refusal in self.types if refusal[1] == device}
 
     def withdraw(self, binding: Binding) -> None:
         """An un-REGISTER."""
@@ -214,7 +224,9 @@ class FakeDaemon:
             if attempt.row.id not in self.ended and is_known:
                 self.owed.setdefault(attempt.key, set()).add(attempt.row.id)
         elif outcome in (Outcome.REFUSED, Outcome.CONTACT_TYPE):
-            self.refused.add((attempt.row.id, attempt.contact.device))
+            refusal = (attempt.row.id, attempt.contact.device)
+            self.refused.add(refusal)
+            (self.types.add if outcome is Outcome.CONTACT_TYPE else self.types.discard)(refusal)
             if status >= 600:
                 self.refused_by_all.add(attempt.row.id)
         steps = attempt.run.answered(attempt.row.id, attempt.key, status, retry_after, self.wall)
@@ -294,6 +306,19 @@ class FakeDaemon:
         self.retry_at = step.retry_at
         self.keeps_time = step.keeps_time
         self.finished += 1
+
+
+A, B = binding("a", 5061), binding("b", 5062)
+
+
+def started(*bindings: Binding, rows: int = 2, policy: SiloPolicy | None = None) -> FakeDaemon:
+    """A run that has its rows; what it did so far is forgotten."""
+    daemon = FakeDaemon(policy)
+    daemon.store(*[row(id) for id in range(1, rows + 1)])
+    daemon.offer(*bindings)
+    daemon.claim()
+    daemon.take_log()
+    return daemon
 
 
 def name_of(contact: Contact) -> str:
