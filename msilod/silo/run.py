@@ -23,12 +23,14 @@ from collections.abc import Sequence
 from msilod.registrar.binding import Binding
 from msilod.silo.claims import Claims
 from msilod.silo.contact import READY, STOPPED, Contact, ContactKey, contact_key
-from msilod.silo.hand import Hand, Held, phrase
+from msilod.silo.failures import Failures
+from msilod.silo.hand import Hand, Held
 from msilod.silo.memory import RecipientMemory
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.steps import Claim, Finished, Postpone, Reject, Release, Send, Settle, Step
 from msilod.silo.stored_message import Ending, StoredMessage
-from msilod.silo.verdicts import SILENCE, SPACING, Outcome, Pause, Why, judge_queued, pause, verdict_of
+from msilod.silo.under_way import UnderWay
+from msilod.silo.verdicts import Why, verdict_of
 
 __all__ = [
     "Claim", "Contact", "ContactKey", "DeliveryRun", "Finished", "Postpone", "Reject", "Release", "Send",
@@ -40,8 +42,8 @@ class DeliveryRun:
     """The run of one recipient. `memory` outlives it and is the same for the next run of `aor`."""
 
     __slots__ = (
-        "_busy", "_claims", "_contacts", "_flights", "_hand", "_has_stopped", "_put_off", "_settling", "aor",
-        "is_finished", "memory", "policy",
+        "_claims", "_contacts", "_failures", "_hand", "_put_off", "_settling", "_under_way", "aor", "is_finished",
+        "memory", "policy",
     )  # fmt: skip
 
     def __init__(self, aor: str, policy: SiloPolicy, memory: RecipientMemory | None = None) -> None:
@@ -52,11 +54,10 @@ class DeliveryRun:
         self.memory.begin()
         self._contacts = self.memory.contacts
         self._hand = Hand(self.memory)
-        self._busy: dict[ContactKey, set[int]] = {}
+        self._under_way = UnderWay(self._contacts, self._hand)
+        self._failures = Failures(self.memory, self._hand)
         self._claims = Claims()
-        self._flights = 0
         self._settling = 0
-        self._has_stopped = False
         # Until when rows were given back to make room in the hand; 0.0: none were.
         self._put_off = 0.0
 
@@ -86,8 +87,7 @@ class DeliveryRun:
                 self.memory.registered_anew(anew.device)
         for binding in others:
             self._contacts.mention(binding, now)
-        for key in self._busy:
-            self._contacts.mark_busy(key, True)
+        self._under_way.look_again()
         self._claims.look_again()
         return self._advance([], now)
 
@@ -104,20 +104,12 @@ class DeliveryRun:
 
     def busy(self, key: ContactKey, row_id: int) -> None:
         """A live branch of an online MESSAGE occupies this contact; it is the attempt of `row_id`."""
-        self._busy.setdefault(key, set()).add(row_id)
-        self._contacts.mark_busy(key, True)
+        self._under_way.occupy(key, row_id)
 
     def free(self, key: ContactKey, row_id: int, now: float) -> list[Step]:
         """That branch has ended; its contact is free after the last of them."""
-        self._leave(key, row_id)
+        self._under_way.leave(key, row_id)
         return self._advance([], now)
-
-    def _leave(self, key: ContactKey, row_id: int) -> None:
-        row_ids = self._busy.get(key, set())
-        row_ids.discard(row_id)
-        if not row_ids:
-            self._busy.pop(key, None)
-            self._contacts.mark_busy(key, False)
 
     # --- rows ----------------------------------------------------------------------------------------
 
@@ -187,27 +179,22 @@ class DeliveryRun:
         `how` is what a 2xx is worth: HANDED when a next hop says it that may not have asked the device.
         """
         steps: list[Step] = []
-        contact = self._landed(row_id, key)
+        contact = self._under_way.landed(row_id, key)
         if 200 <= status < 300:
             self._delivered(row_id, key, status, how, steps)
         elif contact is not None:
-            self._not_taken(row_id, contact, status, retry_after, now, steps)
+            steps += self._failures.answered(row_id, contact, status, retry_after, now, self.policy.retry)
         elif verdict_of(status).opinions == 1:
-            self._reject_late(row_id, status, steps)
+            steps += self._failures.late(row_id, status, self.is_finished and self.memory.is_running)
         if contact is not None:
             self._contacts.drop_if_gone(contact)
         return self._advance(steps, now)
 
     def failed(self, row_id: int, key: ContactKey, why: Why, now: float) -> list[Step]:
         """The attempt ended without an answer."""
-        contact = self._landed(row_id, key)
+        contact = self._under_way.landed(row_id, key)
         if contact is not None:
-            status, text = SILENCE[why]
-            held = self._hand.live(row_id)
-            if held is not None:
-                held.note(status, text)
-                held.met_silence = True
-            self._stop((contact,), status, None, now)
+            self._failures.silent(row_id, contact, why, now, self.policy.retry)
             self._contacts.drop_if_gone(contact)
         return self._advance([], now)
 
@@ -217,27 +204,10 @@ class DeliveryRun:
 
     def unsent(self, row_id: int, key: ContactKey, now: float) -> list[Step]:
         """The attempt was not made, and its contact is free for the next row."""
-        contact = self._landed(row_id, key)
+        contact = self._under_way.landed(row_id, key)
         if contact is not None:
             self._contacts.drop_if_gone(contact)
         return self._advance([], now)
-
-    def _landed(self, row_id: int, key: ContactKey) -> Contact | None:
-        """The contact whose open attempt of this row has ended; None when there was no such attempt."""
-        contact = None if self.is_finished else self._contacts.known.get(key)
-        if contact is None:
-            return None
-        if contact.row_id == row_id:
-            contact.row_id = 0
-            self._flights -= 1
-            held = self._hand.rows.get(row_id)
-            if held is not None:
-                held.flights -= 1
-            return contact
-        if row_id in self._busy.get(key, ()):
-            self._leave(key, row_id)
-            return contact
-        return None
 
     def _delivered(self, row_id: int, key: ContactKey, status: int, how: Ending, steps: list[Step]) -> None:
         self.memory.stops = 0
@@ -255,53 +225,6 @@ class DeliveryRun:
         if held.ending is None:
             self._settle(held, how, status, steps, key[0])
 
-    def _not_taken(
-        self, row_id: int, contact: Contact, status: int, wait: int | None, now: float, steps: list[Step]
-    ) -> None:
-        """Any final answer but a 2xx, to an attempt of ours that was open."""
-        held, verdict = self._hand.live(row_id), verdict_of(status)
-        flows = (contact,) if verdict.tries_next_flow else self._contacts.flows_of(contact)
-        outcome = judge_queued(status, wait)
-        if held is not None:
-            held.note(status, phrase(status))
-            if verdict.pause is Pause.SPACED:
-                held.not_before = now + SPACING
-                if self.memory.is_spent(row_id):
-                    outcome = Outcome.REFUSED
-            held.was_answered = held.was_answered or outcome is Outcome.KEEP
-        if outcome is Outcome.KEEP:
-            self._stop(flows, status, wait, now)
-        elif outcome is Outcome.CONTACT_OUT:
-            self._contacts.rule_out(flows)
-        elif held is not None:
-            self._refused(held, contact, status, now, steps)
-
-    def _refused(self, held: Held, contact: Contact, status: int, now: float, steps: list[Step]) -> None:
-        self.memory.refuse(held.row.id, contact.device, status)
-        refused = self.memory.refused_with(held.row.id, self._contacts.devices(now, held.is_for_sips))
-        if refused:
-            steps.append(self._hand.reject(held, refused))
-
-    def _stop(self, flows: Sequence[Contact], status: int, retry_after: int | None, now: float) -> None:
-        self._has_stopped = True
-        retry_at = now + pause(status, retry_after, self.memory.stops, self.policy.retry)
-        is_told = retry_after is not None and verdict_of(status).heeds_retry_after
-        self._contacts.stop(flows, retry_at, retry_at if is_told else 0.0)
-
-    def _reject_late(self, row_id: int, status: int, steps: list[Step]) -> None:
-        """A 6xx to an attempt that was given up: reached and refused all the same."""
-        held = self._hand.live(row_id)
-        if held is not None:
-            steps.append(self._hand.reject(held, status))
-        elif row_id in self._hand.given_back:
-            self._hand.given_back.discard(row_id)
-            if self.is_finished and self.memory.is_running:
-                # The row may be in the hand of the run that came after this one: that run rejects it.
-                self.memory.refuse(row_id, None, status)
-                return
-            self.memory.forget_row(row_id)
-            steps.append(Reject(self._hand.former[row_id], status, phrase(status)))
-
     # --- what to do next -----------------------------------------------------------------------------
 
     def _advance(self, steps: list[Step], now: float) -> list[Step]:
@@ -317,16 +240,14 @@ class DeliveryRun:
             else:
                 contact.row_id = held.row.id
                 held.flights += 1
-                self._flights += 1
+                self._under_way.flights += 1
                 steps.append(Send(held.row, contact))
         if wants_rows and self._claims.may_have_more and not self._claims.asked:
             self._claim(steps, now)
-        if not (self._flights or self._claims.asked or self._settling or (self._busy and self._is_busy())):
+        under_way = self._under_way
+        if not (under_way.flights or self._claims.asked or self._settling or under_way.holds_up()):
             self._finish(steps, now)
         return steps
-
-    def _is_busy(self) -> bool:
-        return any(c.is_busy for c in self._contacts.with_standing(READY))
 
     def _next_for(self, contact: Contact, now: float, steps: list[Step]) -> Held | None:
         """The oldest row that this contact may have; what nobody may have ends on the way."""
@@ -372,6 +293,7 @@ class DeliveryRun:
     def _finish(self, steps: list[Step], now: float) -> None:
         self.is_finished = True
         self.memory.is_running = False
+        self._under_way.end()
         # Who may have what was left out is no contact of this run, and keeps his time.
         keeps_time = self._claims.lacks_sips and bool(self._contacts.devices(now, by_sips=True))
         if not (self._hand.rows or self._claims.may_have_more or self._put_off):
@@ -381,7 +303,7 @@ class DeliveryRun:
         until = retry_at if retry_at is not None else now + self.policy.retry[-1]
         has_rows = self._give_back(list(self._hand.rows.values()), until, now, steps)
         has_rows = has_rows or bool(self._put_off) or (self._claims.may_have_more and retry_at is not None)
-        self.memory.stops += has_rows and self._has_stopped
+        self.memory.stops += has_rows and self._failures.has_stopped
         steps.append(Finished(retry_at if has_rows else None, keeps_time))
 
     def _retry_at(self, now: float) -> float | None:
@@ -393,6 +315,6 @@ class DeliveryRun:
             return max(min(times), now)
         if self._hand.rows and self._contacts.with_standing(READY):
             # Refused by all of this run, while others have not been asked.
-            self._has_stopped = True
+            self._failures.has_stopped = True
             return now + self._backoff()
         return None

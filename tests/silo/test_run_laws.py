@@ -161,7 +161,7 @@ class Deliveries(RuleBasedStateMachine):
     def a_run_without_work_is_over(self) -> None:
         run = self.daemon.run
         if run is not None and not self.daemon.claims and not self.daemon.settles:
-            assert self.daemon.wire or run._is_busy()
+            assert self.daemon.wire or run._under_way.holds_up()
 
     @invariant()
     def no_row_is_lost(self) -> None:
