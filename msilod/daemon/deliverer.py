@@ -1,16 +1,13 @@
 """Delivery: begins the runs of silo/run.py and carries out their steps (the seed's m_dump).
 
 One run per recipient. A run asks for rows (Claim), sends one MESSAGE per contact at a time (Send), and ends
-rows (Settle, Reject, Postpone, Release); this file turns those steps into client transactions and writer
-jobs, and their ends back into inputs. Law 2 is the pair `_settle` and `_settled`: the next MESSAGE to a
-contact leaves only when the former row's end is committed, because the run waits to be told.
+rows (daemon/row_ends.py); this file turns those steps into client transactions and writer jobs, and their ends
+back into inputs.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Final
-
-import trio
+from typing import Any
 
 from msilod.daemon.attempt import Attempt
 from msilod.daemon.clock import Clock
@@ -23,6 +20,7 @@ from msilod.daemon.mail import MailMemory
 from msilod.daemon.outgoing import request_for, size_of, target_of
 from msilod.daemon.paths import Paths
 from msilod.daemon.pauses import Pauses
+from msilod.daemon.row_ends import RowEnds
 from msilod.daemon.usable import Usable
 from msilod.daemon.watchers import Watchers
 from msilod.errors import MsilodError, StoreError
@@ -31,11 +29,10 @@ from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.silo.contact import ContactKey, contact_key
 from msilod.silo.device import by_run, is_for_device, parts, recipients, run_name
-from msilod.silo.hand import phrase
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.run import Claim, DeliveryRun, Finished, Postpone, Reject, Release, Send, Settle, Step, Why
 from msilod.silo.schedule import DeliverySchedule
-from msilod.silo.stored_message import Ending, StoredMessage
+from msilod.silo.stored_message import StoredMessage
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
 from msilod.sip.retry_after import parse_retry_after
@@ -47,8 +44,7 @@ class Deliverer:
     """Drives the runs. `live` are branches of online MESSAGEs that still occupy a contact.
 
     `unseen` are the runs to an AOR itself, by a next hop, with the contact that stands for it; `on_unseen` is told
-    of who is registered nowhere when his back-off ends (daemon/probes.py); `tell_sender(row, reason, now)` of each
-    row that is given up for good.
+    of who is registered nowhere when his back-off ends (daemon/probes.py).
     """
 
     def __init__(
@@ -84,7 +80,21 @@ class Deliverer:
         self.each = EachDevice(writer, clock)
         self.unseen: dict[str, ContactKey] = {}
         self.on_unseen: Callable[[str, float], None] = lambda aor, now: None
-        self.tell_sender: Callable[[StoredMessage, str, float], None] = lambda row, reason, now: None
+        self.ends = RowEnds(
+            writer, self.each, self.historian, self.watchers, counters, clock, paths, self._perform
+        )
+        self._carry_out = self._by_step()
+
+    def _by_step(self) -> dict[type, Callable[[DeliveryRun, Any, float], None]]:
+        return {
+            Claim: self._claim,
+            Send: self._send,
+            Settle: self.ends.settle,
+            Reject: self.ends.reject,
+            Postpone: self.ends.postpone,
+            Release: self.ends.release,
+            Finished: self._finished,
+        }
 
     # --- what begins a run ---------------------------------------------------------------------------
 
@@ -176,7 +186,7 @@ class Deliverer:
 
     def _perform(self, run: DeliveryRun, steps: Sequence[Step], now: float) -> None:
         for step in steps:
-            _CARRY_OUT[step.__class__](self, run, step, now)
+            self._carry_out[step.__class__](run, step, now)
 
     def _claim(self, run: DeliveryRun, step: Claim, now: float) -> None:
         if self.schedule.must_yield(run.aor):
@@ -237,65 +247,6 @@ class Deliverer:
         steps = run.failed(step.row.id, step.contact.key, "transport", self.clock.wall())
         self._perform(run, steps, now)
 
-    def _settle(self, run: DeliveryRun, step: Settle, now: float) -> None:
-        if step.at > self.clock.wall():
-            self.paths.nursery.start_soon(self._settle_later, run, step)
-            return
-        row = step.row
-        if step.how == Ending.EXPIRED:
-            self.counters.expired_messages += 1
-            self.tell_sender(row, "expired", now)
-        else:
-            self.counters.dumped_messages += 1
-        self.watchers.tell(row.aor, row, str(step.how), step.status, None)
-        done = partial(self._settled, run, row.id)
-        if step.how == Ending.HANDED:
-            status = step.status or 0
-            self.writer.hand(row.id, status, phrase(status), done)
-            self.historian.handed(row, status, step.contact)
-            return
-        if is_for_device(run.aor) and step.how == Ending.DELIVERED:
-            self.each.serve(run.aor, row, step.status or 0, step.contact, done)
-            return
-        wall = self.clock.wall()
-        self.writer.end(row.id, row.hash, row.aor, step.how, step.status, wall, done, step.contact)
-
-    async def _settle_later(self, run: DeliveryRun, step: Settle) -> None:
-        await trio.sleep(step.at - self.clock.wall())
-        step.at = 0.0
-        self._settle(run, step, self.clock.now())
-        self.paths.after()
-
-    def _settled(self, run: DeliveryRun, row_id: int, error: StoreError | None) -> None:
-        if error is not None:
-            get_log().error("a row's end could not be committed", id=row_id, reason=str(error))
-        self._perform(run, run.settled(row_id, error is None, self.clock.wall()), self.clock.now())
-
-    def _reject(self, run: DeliveryRun, step: Reject, now: float) -> None:
-        self.watchers.tell(step.row.aor, step.row, "rejected", step.status, None)
-        if is_for_device(run.aor):
-            self.each.serve(run.aor, step.row, step.status, "", None)
-            return
-        self.rejected(step.row, step.status, step.reason, now)
-
-    def rejected(self, row: StoredMessage, status: int, reason: str, now: float) -> None:
-        """The row stays, is not sent any more, and its sender is told."""
-        self.counters.rejected_messages += 1
-        self.writer.reject(row.id, status, reason, row.attempts)
-        self.historian.rejected(row, status, reason)
-        self.tell_sender(row, f"{status} {reason}", now)
-
-    def _postpone(self, run: DeliveryRun, step: Postpone, now: float) -> None:
-        self.counters.failed_messages += sum(1 for row in step.rows if step.status is not None)
-        for row in step.rows:
-            self.watchers.tell(row.aor, row, "retry", step.status, step.until)
-        self.writer.postpone(step.rows, step.until, step.status, step.reason)
-
-    def _release(self, run: DeliveryRun, step: Release, now: float) -> None:
-        for row in step.rows:
-            self.watchers.tell(row.aor, row, "skipped", None, None)
-        self.writer.release([row.id for row in step.rows])
-
     def _finished(self, run: DeliveryRun, step: Finished, now: float) -> None:
         aor = parts(run.aor)[0]
         if self.runs.get(run.aor) is run:
@@ -329,14 +280,3 @@ class Deliverer:
         run = attempt.run
         self.historian.silent(attempt.row, attempt.contact, why)
         self._perform(run, run.failed(attempt.row.id, attempt.contact.key, why, self.clock.wall()), now)
-
-
-_CARRY_OUT: Final[dict[type, Callable[[Deliverer, DeliveryRun, Any, float], None]]] = {
-    Claim: Deliverer._claim,
-    Send: Deliverer._send,
-    Settle: Deliverer._settle,
-    Reject: Deliverer._reject,
-    Postpone: Deliverer._postpone,
-    Release: Deliverer._release,
-    Finished: Deliverer._finished,
-}

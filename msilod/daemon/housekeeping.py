@@ -139,6 +139,6 @@ class Housekeeping:
         self.counters.expired_messages += len(done.expired)
         for row in done.expired:
             if row.state not in (State.REJECTED, State.HANDED):
-                self.deliverer.tell_sender(row, "expired", self.clock.now())
+                self.deliverer.ends.tell_sender(row, "expired", self.clock.now())
         if done.has_more:
             self._clean()

@@ -64,7 +64,7 @@ class OnlineAttempts:
     def rejected_late(self, row: StoredMessage, status: int, now: float) -> None:
         """A live branch brought a 6xx: reached and refused."""
         self._ended_elsewhere(row, now)
-        self.deliverer.rejected(row, status, phrase(status), now)
+        self.deliverer.ends.rejected(row, status, phrase(status), now)
 
     def _ended_elsewhere(self, row: StoredMessage, now: float) -> None:
         """A run that has the row in hand, or is just claiming it, must not send it again."""

@@ -32,10 +32,12 @@ from msilod.daemon.paths import Paths
 from msilod.daemon.policies import auth_policy, registrar_policy, silo_policy
 from msilod.daemon.probes import Probes
 from msilod.daemon.receipts import Receipts
+from msilod.daemon.recollection import Recollection
 from msilod.daemon.registrar_service import RegistrarService
 from msilod.daemon.replies import Replies, answering
 from msilod.daemon.silo_service import SiloService
 from msilod.daemon.targets import Targets
+from msilod.daemon.tokens import Tokens
 from msilod.daemon.transaction_user import TransactionUserService
 from msilod.daemon.trust import Trust
 from msilod.daemon.user_watch import UserWatch
@@ -54,30 +56,12 @@ from msilod.sip.message import Request, build_response
 from msilod.sip.parser import parse
 from msilod.sip.via import stamp_source
 from msilod.store.quota import Limits
-from msilod.store.silo import PAGE, Silo
+from msilod.store.silo import Silo
 from msilod.transaction.layer import TransactionLayer
 from msilod.transaction.timers import PATIENCE
 from msilod.transport.transports import Transports
 
-# 16 hex digits: the 64 random bits that make a branch unguessable (checklist §4, spoofed responses).
-BRANCH_BYTES: Final = 8
 DRAIN_POLL: Final = 0.05
-
-
-class Tokens:
-    """Fresh unguessable tokens for branches, tags and Call-IDs; a system call per 512 of them, not each."""
-
-    def __init__(self) -> None:
-        self._pool = b""
-        self._at = 0
-
-    def __call__(self) -> bytes:
-        """16 hex digits."""
-        if self._at >= len(self._pool):
-            self._pool = secrets.token_bytes(512 * BRANCH_BYTES).hex().encode()
-            self._at = 0
-        self._at += 2 * BRANCH_BYTES
-        return self._pool[self._at - 2 * BRANCH_BYTES : self._at]
 
 
 class Server:
@@ -134,13 +118,14 @@ class Server:
         )  # fmt: skip
         self.intervention = Intervention(self.deliverer)
         self.online = OnlineAttempts(self.deliverer)
+        self.recollection = Recollection(self.store, self.deliverer, self.intervention)
         self.silo = SiloService(
             policy, writer, self.myself, self.gate.is_known, clock, self.counters, self.deliverer.stored
         )
         self.notices = Notices(self, policy, random_token)
         self.receipts = Receipts(self, policy, random_token)
         self.silo.observers += [self.notices.stored, self.receipts.stored]
-        self.deliverer.tell_sender = self._tell_sender
+        self.deliverer.ends.tell_sender = self._tell_sender
         self.registrar = RegistrarService(
             registrar_policy(config), self.location, writer, self.myself, clock, self.counters
         )
@@ -244,8 +229,8 @@ class Server:
         nursery.start_soon(self.housekeeping.run)
         self.deliverer.pauses.domains = self.store.paused()
         self.silo.remember_former(self.store.lately(self.clock.wall() - PATIENCE), self.started)
-        first = self._fill_page("")
-        nursery.start_soon(self._fill_memory, first)
+        self.recollection.begin()
+        nursery.start_soon(self.recollection.go_on)
         nursery.start_soon(self.transports.serve, self)
         ready()
         await self.stopping.wait()
@@ -299,33 +284,6 @@ class Server:
                 await trio.sleep(DRAIN_POLL)
         self.registrar.write_refreshes()
         self.after_batch()
-
-    def _fill_page(self, after: str) -> str:
-        """Remember a page of who has mail; where the next one begins, "" when there is none."""
-        page = self.store.recipients(after)
-        self.mail.add_all(page)
-        if len(page) == PAGE:
-            return page[-1]
-        self.mail.complete()
-        return ""
-
-    async def _fill_memory(self, after: str) -> None:
-        """The pages but the first, beside the work; then the recipients who are here already get their mail."""
-        while after:
-            after = await trio.to_thread.run_sync(self._fill_page, after)
-        due = self._fill_schedule((self.clock.wall(), ""))
-        while due is not None:
-            due = await trio.to_thread.run_sync(self._fill_schedule, due)
-        self.intervention.wake_registered(self.clock.now())
-        self.after_batch()
-
-    def _fill_schedule(self, after: tuple[float, str]) -> tuple[float, str] | None:
-        """Remember a page of who backs off, to be tried when he is due as before the restart; where the next begins."""
-        page = self.store.backing_off(after)
-        for at, aor in page:
-            if self.location.bindings(aor, self.clock.wall()):
-                self.deliverer.schedule.back_off(aor, at)
-        return page[-1] if len(page) == PAGE else None
 
     # --- what transports report ----------------------------------------------------------------------
 

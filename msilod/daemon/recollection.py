@@ -1,0 +1,55 @@
+"""Recollection: what a daemon that starts has to know of the silo that it finds.
+
+Rules: the first page of who has mail before it serves, the others beside the work; until they are read a REGISTER asks
+the index. Then who backs off is put where he was, and the recipients who are here already get their mail.
+"""
+
+import trio
+
+from msilod.daemon.deliverer import Deliverer
+from msilod.daemon.intervention import Intervention
+from msilod.store.silo import PAGE, Silo
+
+Due = tuple[float, str]
+
+
+class Recollection:
+    """`begin` at the start, then `go_on` as a task, from where that ended."""
+
+    def __init__(self, silo: Silo, deliverer: Deliverer, intervention: Intervention) -> None:
+        self.silo = silo
+        self.deliverer = deliverer
+        self.intervention = intervention
+        self._after = ""
+
+    def begin(self) -> None:
+        """The first page of who has mail."""
+        self._after = self._fill_mail("")
+
+    async def go_on(self) -> None:
+        """The other pages, and who backs off; then deliveries to who is here."""
+        deliverer = self.deliverer
+        while self._after:
+            self._after = await trio.to_thread.run_sync(self._fill_mail, self._after)
+        due: Due | None = (deliverer.clock.wall(), "")
+        while due is not None:
+            due = await trio.to_thread.run_sync(self._fill_schedule, due)
+        self.intervention.wake_registered(deliverer.clock.now())
+        deliverer.paths.after()
+
+    def _fill_mail(self, after: str) -> str:
+        """Remember a page of who has mail; where the next one begins, "" when there is none."""
+        page = self.silo.recipients(after)
+        self.deliverer.mail.add_all(page)
+        if len(page) == PAGE:
+            return page[-1]
+        self.deliverer.mail.complete()
+        return ""
+
+    def _fill_schedule(self, after: Due) -> Due | None:
+        """Remember a page of who backs off, to be tried when he is due as before the restart; where the next begins."""
+        deliverer, page = self.deliverer, self.silo.backing_off(after)
+        for at, aor in page:
+            if deliverer.location.bindings(aor, deliverer.clock.wall()):
+                deliverer.schedule.back_off(aor, at)
+        return page[-1] if len(page) == PAGE else None

@@ -1,0 +1,115 @@
+"""Row ends: how the rows of a delivery run leave it, in the database and for those who want to know.
+
+Law 2 is the pair `settle` and `_settled`: the next MESSAGE to a contact leaves only when the former row's end is
+committed, because the run waits to be told. Reject, Postpone and Release are told once, and not waited for.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import trio
+
+from msilod.daemon.clock import Clock
+from msilod.daemon.counters import Counters
+from msilod.daemon.each_device import EachDevice
+from msilod.daemon.historian import Historian
+from msilod.daemon.log import get_log
+from msilod.daemon.paths import Paths
+from msilod.daemon.watchers import Watchers
+from msilod.errors import StoreError
+from msilod.silo.device import is_for_device
+from msilod.silo.hand import phrase
+from msilod.silo.run import DeliveryRun, Postpone, Reject, Release, Settle, Step
+from msilod.silo.stored_message import Ending, StoredMessage
+from msilod.store.writer import StoreWriter
+
+
+class RowEnds:
+    """Carries out the steps that end rows; `perform` carries out what a run says to the commit of an end.
+
+    `tell_sender(row, reason, now)` is told of each row that is given up for good.
+    """
+
+    def __init__(
+        self,
+        writer: StoreWriter,
+        each: EachDevice,
+        historian: Historian,
+        watchers: Watchers,
+        counters: Counters,
+        clock: Clock,
+        paths: Paths,
+        perform: Callable[[DeliveryRun, Sequence[Step], float], None],
+    ) -> None:
+        self.writer = writer
+        self.each = each
+        self.historian = historian
+        self.watchers = watchers
+        self.counters = counters
+        self.clock = clock
+        self.paths = paths
+        self.perform = perform
+        self.tell_sender: Callable[[StoredMessage, str, float], None] = lambda row, reason, now: None
+
+    def settle(self, run: DeliveryRun, step: Settle, now: float) -> None:
+        """Commit the end, at once or, after a commit that failed, at `step.at`."""
+        if step.at > self.clock.wall():
+            self.paths.nursery.start_soon(self._settle_later, run, step)
+            return
+        row = step.row
+        if step.how == Ending.EXPIRED:
+            self.counters.expired_messages += 1
+            self.tell_sender(row, "expired", now)
+        else:
+            self.counters.dumped_messages += 1
+        self.watchers.tell(row.aor, row, str(step.how), step.status, None)
+        done = partial(self._settled, run, row.id)
+        if step.how == Ending.HANDED:
+            status = step.status or 0
+            self.writer.hand(row.id, status, phrase(status), done)
+            self.historian.handed(row, status, step.contact)
+            return
+        if is_for_device(run.aor) and step.how == Ending.DELIVERED:
+            self.each.serve(run.aor, row, step.status or 0, step.contact, done)
+            return
+        wall = self.clock.wall()
+        self.writer.end(row.id, row.hash, row.aor, step.how, step.status, wall, done, step.contact)
+
+    async def _settle_later(self, run: DeliveryRun, step: Settle) -> None:
+        await trio.sleep(step.at - self.clock.wall())
+        step.at = 0.0
+        self.settle(run, step, self.clock.now())
+        self.paths.after()
+
+    def _settled(self, run: DeliveryRun, row_id: int, error: StoreError | None) -> None:
+        if error is not None:
+            get_log().error("a row's end could not be committed", id=row_id, reason=str(error))
+        self.perform(run, run.settled(row_id, error is None, self.clock.wall()), self.clock.now())
+
+    def reject(self, run: DeliveryRun, step: Reject, now: float) -> None:
+        """The row stays as rejected; of one device of several it is that device's answer."""
+        self.watchers.tell(step.row.aor, step.row, "rejected", step.status, None)
+        if is_for_device(run.aor):
+            self.each.serve(run.aor, step.row, step.status, "", None)
+            return
+        self.rejected(step.row, step.status, step.reason, now)
+
+    def rejected(self, row: StoredMessage, status: int, reason: str, now: float) -> None:
+        """The row stays, is not sent any more, and its sender is told."""
+        self.counters.rejected_messages += 1
+        self.writer.reject(row.id, status, reason, row.attempts)
+        self.historian.rejected(row, status, reason)
+        self.tell_sender(row, f"{status} {reason}", now)
+
+    def postpone(self, run: DeliveryRun, step: Postpone, now: float) -> None:
+        """Give rows back with the time of their next try."""
+        self.counters.failed_messages += sum(1 for row in step.rows if step.status is not None)
+        for row in step.rows:
+            self.watchers.tell(row.aor, row, "retry", step.status, step.until)
+        self.writer.postpone(step.rows, step.until, step.status, step.reason)
+
+    def release(self, run: DeliveryRun, step: Release, now: float) -> None:
+        """Give rows back as they were."""
+        for row in step.rows:
+            self.watchers.tell(row.aor, row, "skipped", None, None)
+        self.writer.release([row.id for row in step.rows])
