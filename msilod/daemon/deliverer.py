@@ -143,9 +143,12 @@ class Deliverer:
         only: frozenset[int], policy: SiloPolicy | None,
     ) -> None:  # fmt: skip
         """To the run of that name: the recipient's, or that of one of his devices."""
+        if self.pauses.cover(aor):
+            # A run that waits for its last answer takes nobody either.
+            return
         run = self.runs.get(name)
         if run is None:
-            if self.pauses.cover(aor) or not self.schedule.begin(name):
+            if not self.schedule.begin(name):
                 return
             run = self.runs[name] = DeliveryRun(name, policy or self.policy, self.schedule.memory(name))
             if only:

@@ -61,7 +61,7 @@ class Intervention:
         deliverer, wall = self.deliverer, self.deliverer.clock.wall()
         for binding in list(deliverer.location.all()):
             aor = binding.aor
-            if binding.expires_at <= wall or not deliverer.mail.may_have(aor) or aor in deliverer.runs:
+            if binding.expires_at <= wall or not deliverer.mail.may_have(aor):
                 continue
             if deliverer.schedule.retry_at(aor) is None and (of is None or of.cover(aor)):
                 deliverer.wake(aor, now)

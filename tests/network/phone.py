@@ -137,14 +137,18 @@ class Phone(Agent):
             self._refresh.cancel()
             self._refresh = None
 
-    def text(self, user: str, extra: str = "", lives: float = float("inf"), name: bytes = b"") -> Asked:
+    def text(
+        self, user: str, extra: str = "", lives: float = float("inf"), name: bytes = b"",
+        content_type: str = "text/plain",
+    ) -> Asked:  # fmt: skip
         """A MESSAGE to `user`; its body is its name in the ledger. `lives` is what `extra` says of Expires."""
         name = name or f"{self.user}{self.address[0].rpartition('.')[2]}-{next(self._names)}".encode()
         branch = self.branch()
         to = f"sip:{user}@example.test"
-        head = self.head("MESSAGE", to, to, name + b"@" + self.user.encode(), 1, branch)
-        tail = f"{extra}Content-Type: text/plain\r\nContent-Length: {len(name)}\r\n\r\n".encode()
-        self.ledger.sent(name, user, lives)
+        call_id = name.strip() + b"@" + self.user.encode()
+        head = self.head("MESSAGE", to, to, call_id, 1, branch)
+        tail = f"{extra}Content-Type: {content_type}\r\nContent-Length: {len(name)}\r\n\r\n".encode()
+        self.ledger.sent(name, user, lives, self.user)
         return self.ask(head + tail + name, branch, b"MESSAGE", partial(self._texted, name))
 
     def message(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import trio
 
+from tests.network.desk import Desk
 from tests.network.phone import SILENT, TAKES
 from tests.network.world import World, play
 
@@ -139,3 +140,50 @@ def test_what_is_said_again_after_the_copies_are_over_is_relayed(tmp_path: Path)
         assert not server.silo._former
 
     play(tmp_path, story)
+
+
+def test_a_paused_domain_gets_no_more_when_its_user_registers_with_a_message_on_the_wire(
+    tmp_path: Path,
+) -> None:
+    """The run that waited for the last answer took the contact of the REGISTER and went on."""
+
+    async def story(world: World) -> None:
+        alice, bob, desk = world.phone("alice"), world.phone("bob"), Desk(world)
+        alice.switch_on()
+        for _ in range(3):
+            alice.text("bob")
+        bob.answers = ((5.0, 200),)
+        await trio.sleep(1)
+        bob.boot()
+        await trio.sleep(1)
+        desk.pause("")
+        bob.register()
+        await trio.sleep(60)
+        assert len(world.rows()) == 2, "the one on the wire has ended by itself"
+        desk.resume("")
+        await trio.sleep(20)
+        assert world.rows() == {}
+
+    assert play(tmp_path, story).ledger.faults == []
+
+
+def test_a_resume_is_heard_while_the_last_message_before_the_pause_is_on_the_wire(tmp_path: Path) -> None:
+    """Law 7. Its run had let go of its contacts, and was taken for one that still served them."""
+
+    async def story(world: World) -> None:
+        alice, bob, desk = world.phone("alice"), world.phone("bob"), Desk(world)
+        alice.switch_on()
+        bob.expires = 600
+        for _ in range(3):
+            alice.text("bob")
+        bob.answers = ((5.0, 200),)
+        await trio.sleep(1)
+        bob.boot()
+        await trio.sleep(1)
+        desk.pause("")
+        await trio.sleep(1)
+        desk.resume("")
+        await trio.sleep(20)
+        assert world.rows() == {}
+
+    assert play(tmp_path, story).ledger.faults == []

@@ -38,8 +38,8 @@ class Watcher(Protocol):
     def arrived(self) -> None:
         """The daemon has received it: `after_batch` is the watcher's to call, or to leave out."""
 
-    def unreachable(self, peer: Address) -> None:
-        """ICMP, or the end of a connection, is about to be told."""
+    def unreachable(self, peer: Address, branch: bytes = b"") -> None:
+        """ICMP for a branch, or the end of a connection, is about to be told."""
 
 
 class VirtualTransports(Transports):
@@ -151,7 +151,7 @@ class VirtualTransports(Transports):
     def _unreachable(self, data: bytes, destination: Address) -> None:
         branch = top_branch(data)
         if branch and not self.is_dead and self._receiving is not None:
-            self.watcher.unreachable(destination)
+            self.watcher.unreachable(destination, branch)
             self._receiving.unreachable(branch, *destination)
             self._receiving.after_batch()
 

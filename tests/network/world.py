@@ -19,6 +19,7 @@ from trio.testing import MockClock
 from msilod.config import Config
 from msilod.daemon.clock import Clock
 from msilod.daemon.server import Server
+from msilod.silo.stored_message import StoredMessage
 from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from msilod.store.writer import InlineWriter
@@ -62,12 +63,16 @@ class World:
         self.ladder = self.wires.ladder
         self.ledger = Ledger()
         self.clock = VirtualClock()
+        self.ledger.offset = self.clock.offset
         self.phones: list[Phone] = []
         self.server: Server
         self.silo: Silo
         self.transports: VirtualTransports
         self.is_up = False
         self.crash_in: str = ""
+        self.deaths: list[float] = []
+        self.on_sent: list[Callable[[bytes, Address], None]] = []
+        self.on_stored: list[Callable[[StoredMessage], None]] = []
         self._nursery = nursery
         self._scope = trio.CancelScope()
         nursery.start_soon(self.wires.run)
@@ -81,8 +86,7 @@ class World:
         )
         self.silo.start("node", None)
         self.ledger.life += 1
-        for name, row in self._read("SELECT CAST(body AS BLOB), id FROM silo"):
-            self.ledger.stored(bytes(name), row)
+        self.learn_rows()
         await self._nursery.start(self._serve)
         # All its tasks have begun: one that has not would still take its first step after a kill.
         await trio.sleep(0.001)
@@ -95,13 +99,16 @@ class World:
         async with trio.open_nursery() as nursery:
             self._scope = nursery.cancel_scope
             self.server = Server(self.config, self.clock, self.transports, self.silo, nursery)
-            self.server.silo.observers.append(
-                lambda transaction, row, now: self.ledger.stored(row.body, row.id)
-            )
+            self.server.silo.observers.append(lambda transaction, row, now: self._stored(row))
             # It looks from a thread, and no story has users: a read beside `crash` would be a crash of ours.
             self.server.user_watch.run = trio.sleep_forever  # type: ignore[method-assign]
             await self.server.run(task_status.started)
             nursery.cancel_scope.cancel()
+
+    def _stored(self, row: StoredMessage) -> None:
+        self.ledger.stored(row.body, row.id)
+        for told in self.on_stored:
+            told(row)
 
     def crash(self) -> None:
         """A kill -9: whatever is not on the disk is gone."""
@@ -109,6 +116,8 @@ class World:
         assert isinstance(writer, InlineWriter)
         writer.lose()
         self.is_up = False
+        self.ledger.died[self.ledger.life] = self.wires.now
+        self.deaths.append(self.clock.wall())
         self.ladder.note(self.wires.now, "daemon is killed")
         self.transports.die()
         self._scope.cancel()
@@ -125,6 +134,8 @@ class World:
 
     def sent(self, data: bytes, destination: Address) -> None:
         self.ledger.left(data, destination, self.wires.now)
+        for told in self.on_sent:
+            told(data, destination)
 
     def arriving(self, batch: Sequence[bytes]) -> None:
         self.ledger.heard(batch, self.wires.now)
@@ -142,8 +153,8 @@ class World:
             self.crash_in = ""
             self.crash()
 
-    def unreachable(self, peer: Address) -> None:
-        self.ledger.unreachable(peer)
+    def unreachable(self, peer: Address, branch: bytes = b"") -> None:
+        self.ledger.unreachable(peer, branch, self.wires.now)
 
     # --- around it -----------------------------------------------------------------------------------
 
@@ -157,25 +168,30 @@ class World:
     def jump(self, seconds: float) -> None:
         """Somebody sets the system's clock."""
         self.clock.jump(seconds)
-        for message in self.ledger.messages.values():
-            message.expires_at -= seconds
+        self.ledger.jump(seconds, self.wires.now)
 
     def ended(self) -> list[Any]:
         """(id, how) of rows that have ended, as far back as the daemon remembers."""
-        return self._read("SELECT id, how FROM silo_ended")
+        return self.read("SELECT id, how FROM silo_ended")
+
+    def learn_rows(self) -> None:
+        """Tell the ledger of rows that came otherwise than by this daemon."""
+        for name, row in self.read("SELECT CAST(body AS BLOB), id FROM silo"):
+            self.ledger.stored(bytes(name), row)
 
     def column(self, name: str) -> list[Any]:
         """One column of the silo, oldest row first."""
-        return [value for (value,) in self._read(f"SELECT {name} FROM silo ORDER BY id")]
+        return [value for (value,) in self.read(f"SELECT {name} FROM silo ORDER BY id")]
 
     def rows(self) -> dict[bytes, tuple[str, str]]:
         """What is in the silo: body to state and reason."""
-        found = self._read(
+        found = self.read(
             "SELECT body, state, coalesce(last_status, '') || last_reason FROM silo ORDER BY id"
         )
         return {bytes(body): (str(state), str(reason)) for body, state, reason in found}
 
-    def _read(self, sql: str) -> list[Any]:
+    def read(self, sql: str) -> list[Any]:
+        """Rows of the database as it stands."""
         return self.silo._read(sql)
 
     def left_over(self) -> dict[str, int]:

@@ -1,0 +1,234 @@
+"""Endings: how every message has ended, told from the rows, the table of the ended and the history, against the ledger.
+
+Rules: a message that was accepted ends once: delivered online, or as a row delivered, expired or purged; or it is
+still there, for a reason. Each end has its entry in the history and each failed attempt too; what a device or an
+operator did not cause is a fault. Senders are told of what came to nothing.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Final
+
+from msilod.silo.stored_message import StoredMessage
+from tests.network.desk import ACTOR, Desk, Row
+from tests.network.ladder import Address
+from tests.network.ledger import REFUSALS, Message
+from tests.network.world import World
+
+ENDS: Final = ("delivered", "expired", "purged")
+# By these words of the configuration a notice is known.
+OFFLINE, FAILED = "offline", "failed"
+NOTICE_PERIOD: Final = 1
+# Two sweeps of 150 s.
+SWEPT: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One of the history."""
+
+    id: int
+    event: str
+    at: float
+    status: int | None
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One that left the daemon for `sender`, about `recipient`."""
+
+    kind: str
+    sender: str
+    recipient: str
+    at: float
+
+
+class Endings:
+    """Watches from the beginning; `faults` judges at the end. Times are by the system's clock.
+
+    `deaf` are the times from when a sender may miss what he is told, for a second.
+    """
+
+    def __init__(self, world: World, desk: Desk, hosts: dict[str, str]) -> None:
+        self.world = world
+        self.desk = desk
+        self.hosts = hosts
+        self.notices: list[Notice] = []
+        self.deaf: list[float] = []
+        self._stored: list[tuple[float, Message]] = []
+        self._ended: dict[int, set[str]] = defaultdict(set)
+        self._faults: list[str] = []
+        world.on_sent.append(self._left)
+        world.on_stored.append(self._was_stored)
+
+    # --- on the way ----------------------------------------------------------------------------------
+
+    def _left(self, data: bytes, destination: Address) -> None:
+        """A notice, or a refusal for a full mailbox."""
+        now = self.world.clock.wall()
+        if data.startswith(b"SIP/2.0 480 ") and b" MESSAGE\r\n" in data:
+            user = data.partition(b"\r\nTo: <sip:")[2].partition(b"@")[0].decode()
+            if self._kept(user) < self.world.config.silo.max_messages:
+                self._faults.append(
+                    f"{now:.1f} {user}'s mailbox is said to be full with {self._kept(user)} messages"
+                )
+        body = data.rpartition(b"\r\n\r\n")[2].decode()
+        kind, _, recipient = body.partition(" sip:")
+        if data.startswith(b"MESSAGE ") and kind in (OFFLINE, FAILED):
+            sender = self.hosts[destination[0]]
+            self.notices.append(Notice(kind, sender, recipient.partition("@")[0], now))
+
+    def _was_stored(self, row: StoredMessage) -> None:
+        now, user = self.world.clock.wall(), row.aor.partition("@")[0]
+        self._stored.append((now, self.world.ledger.messages[row.body]))
+        if self._kept(user) > self.world.config.silo.max_messages:
+            self._faults.append(f"{now:.1f} {row.body!r} is one too many for {user}")
+
+    def _kept(self, user: str) -> int:
+        """What counts in his quota."""
+        rows = self.desk.rows().values()
+        return sum(row.aor.startswith(f"{user}@") and row.state not in ("rejected", "handed") for row in rows)
+
+    def read(self) -> None:
+        """The table of the ended forgets after two minutes."""
+        for id, how in self.world.ended():
+            self._ended[id].add(how)
+
+    # --- the end -------------------------------------------------------------------------------------
+
+    def faults(self) -> list[str]:
+        """What is wrong, in words."""
+        self.read()
+        rows, history = self.desk.rows(), self._history()
+        names = {row.name: row for row in rows.values()}
+        found = self._faults + [
+            f"{count} {name} left over" for name, count in self.world.left_over().items() if count
+        ]
+        for name, message in self.world.ledger.messages.items():
+            entries = history.get(message.row, [])
+            wrong = [
+                *self._of_end(message, names.get(name), entries),
+                *self._of_state(message, names.get(name), entries),
+                *self._of_failures(message, entries),
+            ]
+            found += [f"{name!r}, row {message.row}, answered {message.statuses}: {text}" for text in wrong]
+        by_desk = Counter((e.id, e.event) for its in history.values() for e in its if e.actor)
+        if by_desk != self.desk.done:
+            found.append(f"the operator did {self.desk.done}, the history has {by_desk}")
+        return found + self._of_notices(history)
+
+    def _history(self) -> dict[int, list[Entry]]:
+        history: dict[int, list[Entry]] = defaultdict(list)
+        for entry in self.world.read(
+            "SELECT message, event, at, status, actor FROM silo_history ORDER BY id"
+        ):
+            history[entry[0]].append(Entry(*entry))
+        return history
+
+    def _of_end(self, message: Message, row: Row | None, entries: list[Entry]) -> list[str]:
+        """Exactly one, and by whom it should be."""
+        ends = [entry for entry in entries if entry.event in ENDS]
+        if not message.row:
+            is_promised = any(status < 300 for status in message.statuses)
+            return ["nobody has it"] if is_promised and not message.taken else []
+        if len(ends) + (row is not None) != 1:
+            return [f"it has ended as {[end.event for end in ends]}, and the silo has {row}"]
+        if row is not None:
+            return ["it was taken, and is still there"] if message.heard_2xx is not None else []
+        (end,), how = ends, self._ended[message.row]
+        wrong = [f"it has ended as {end.event}, and is remembered as {how}"] if how != {end.event} else []
+        if end.event == "delivered" and not message.taken:
+            wrong.append("it is said to be delivered, and nobody has it")
+        if end.event != "delivered" and message.heard_2xx is not None and not self._was_before(end, message):
+            wrong.append(f"it is said to be {end.event}, and a device took it")
+        if end.event == "expired" and end.at < message.expires_at - 0.05:
+            wrong.append(f"it has expired {message.expires_at - end.at:.1f} s too early")
+        if (end.event == "purged") != (end.actor == ACTOR):
+            wrong.append(f"{end.event} by {end.actor!r}")
+        return wrong
+
+    def _was_before(self, end: Entry, message: Message) -> bool:
+        """A live branch online may bring its 2xx when the row has gone."""
+        return not any(
+            attempt.is_delivery and attempt.name == message.name and attempt.status in (200, 202)
+            for attempt in self.world.ledger.attempts.values()
+        )
+
+    def _of_state(self, message: Message, row: Row | None, entries: list[Entry]) -> list[str]:
+        """Why it is still there."""
+        wall = self.world.clock.wall()
+        changes = [
+            e.event for e in entries if e.event in ("rejected", "held", "released", "requeued", "handed")
+        ]
+        if "rejected" in changes and not self._is_refused(message, entries):
+            return [f"it was rejected after {self.world.ledger.refusals(message)}"]
+        if row is None:
+            return []
+        if row.state == "waiting" and wall < row.expires_at + SWEPT:
+            return [f"it is left waiting: {row}"]
+        if row.state == "scheduled" and wall >= (row.due_at or 0.0):
+            return [f"it was due: {row}"]
+        if row.state != "held" and row.expires_at + SWEPT < wall:
+            return [f"its life is over: {row}"]
+        if row.state in ("held", "rejected") and changes[-1:] != [row.state]:
+            return [f"it is {row.state} after {changes}"]
+        return []
+
+    def _is_refused(self, message: Message, entries: list[Entry]) -> bool:
+        """Somebody has refused it, or `attempts` times it was answered in vain, since it was last requeued."""
+        statuses = self.world.ledger.refusals(message)
+        if "rejected" not in [e.event for e in entries[_last(entries, "requeued") :]]:
+            return True
+        return (
+            any(status in REFUSALS for status in statuses) or len(statuses) >= self.world.config.silo.attempts
+        )
+
+    def _of_failures(self, message: Message, entries: list[Entry]) -> list[str]:
+        noted = sorted(entry.status or 0 for entry in entries if entry.event == "failed")
+        known = self.world.ledger.failures(message, self.world.wires.now) if message.row else []
+        return [f"its attempts failed with {known}, and the history has {noted}"] if noted != known else []
+
+    # --- notices -------------------------------------------------------------------------------------
+
+    def _of_notices(self, history: dict[int, list[Entry]]) -> list[str]:
+        """Who was to be told of what, and was not; and whether anybody was told too much."""
+        reasons: list[tuple[str, str, str, float]] = []
+        for at, message in self._stored:
+            reasons.append((OFFLINE, self._sender(message), message.recipient, at))
+        for message in self.world.ledger.messages.values():
+            is_rejected = False
+            for entry in history.get(message.row, []):
+                if entry.event == "rejected" or (entry.event == "expired" and not is_rejected):
+                    reasons.append((FAILED, self._sender(message), message.recipient, entry.at))
+                is_rejected = entry.event == "rejected" or (is_rejected and entry.event == "failed")
+        return self._compared([reason for reason in reasons if reason[1]])
+
+    def _compared(self, reasons: list[tuple[str, str, str, float]]) -> list[str]:
+        told = defaultdict(list)
+        for notice in self.notices:
+            told[notice.kind, notice.sender, notice.recipient].append(notice.at)
+        found = []
+        for kind, sender, recipient, at in reasons:
+            times = told[kind, sender, recipient]
+            if not self._is_excused(at) and not any(at - NOTICE_PERIOD <= time <= at + 0.5 for time in times):
+                found.append(f"{sender} was not told that his message to {recipient} {kind} at {at:.1f}")
+        causes = Counter(reason[:3] for reason in reasons)
+        for key, times in told.items():
+            if len(times) > causes[key]:
+                found.append(f"{key} was told {len(times)} times, of {causes[key]}")
+        return found
+
+    def _is_excused(self, at: float) -> bool:
+        """The daemon died then, or the sender was not registered any more."""
+        times = [*self.world.deaths, *self.deaf]
+        return any(time - 0.01 <= at <= time + 1 for time in times)
+
+    def _sender(self, message: Message) -> str:
+        """Only of text; pictures have no words."""
+        return "" if b"picture" in message.name else message.sender
+
+
+def _last(entries: list[Entry], event: str) -> int:
+    """Where the entries behind the last such begin."""
+    return max((place + 1 for place, entry in enumerate(entries) if entry.event == event), default=0)

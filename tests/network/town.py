@@ -1,0 +1,137 @@
+"""Town: the people of the model, its operator, and what happens to them; in the evening all is judged.
+
+Rules: alice and dave write and are here all day, so that they can be told; bob and carol come and go; each of them has
+a phone, and a tablet that never registers and is only dumped to. The weather is fine: whatever is lost or repeated is
+the daemon's doing.
+"""
+
+from typing import Final
+
+import trio
+
+from tests.network.desk import Desk
+from tests.network.endings import FAILED, NOTICE_PERIOD, OFFLINE, Endings
+from tests.network.phone import LATE, SILENT, TAKES, Phone, Script
+from tests.network.world import DOMAIN, World
+
+USERS: Final = ("bob", "carol")
+SENDERS: Final = ("alice", "dave")
+LIFE: Final = 259_200.0
+MOODS: Final[dict[str, Script]] = {
+    "takes": TAKES, "away": ((0.05, 480),), "busy": ((0.05, 486),), "type": ((0.05, 415),), "error": ((0.05, 500),),
+    "declines": ((0.05, 603),), "no messages": ((0.05, 405),), "silent": SILENT, "late": LATE, "slow": ((5.0, 200),),
+}  # fmt: skip
+# A small mailbox, few attempts and a short back-off, so that a day of minutes meets them; notices of both kinds.
+SILO: Final[dict[str, object]] = {
+    "retry": [60, 120], "attempts": 4, "max_messages": 9, "history": 2**30, "registrar": f"sip:office@{DOMAIN}",
+    "notice": OFFLINE + " {recipient}", "failure_notice": FAILED + " {recipient}", "notice_period": NOTICE_PERIOD,
+}  # fmt: skip
+
+
+class Town:
+    """The people by name; what a plan's steps do."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.desk = Desk(world)
+        self.senders = {user: world.phone(user) for user in SENDERS}
+        self.phones = {user: world.phone(user) for user in USERS}
+        self.tablets: dict[str, Phone] = {}
+        for user in USERS:
+            self.tablets[user] = world.phone(user)
+            self.tablets[user].switch_on()
+            world.ledger.hosts[user] = {
+                self.phones[user].address[0],
+                self.tablets[user].address[0],
+            }
+        self.endings = Endings(
+            world, self.desk, {phone.address[0]: user for user, phone in self.senders.items()}
+        )
+        self._names = 0
+
+    async def wake_up(self) -> None:
+        """The senders register, once and for all: in the evening all has to be quiet."""
+        for phone in self.senders.values():
+            phone.expires = 7200
+            phone.boot()
+        await trio.sleep(0.1)
+
+    def _name(self, kind: str) -> bytes:
+        self._names += 1
+        return b"m%d%b" % (self._names, {"large": b"-" * 20, "picture": b"-picture"}.get(kind, b""))
+
+    async def send(self, user: str, life: float, sender: str, kind: str) -> None:
+        """A text, a long one, or a picture."""
+        extra = f"Expires: {life:.0f}\r\n" if life != LIFE else ""
+        content_type = "image/png" if kind == "picture" else "text/plain"
+        self.senders[sender].text(user, extra, life, self._name(kind), content_type)
+
+    async def inject(self, user: str, life: float, delay: float) -> None:
+        """By the operator, in dave's name."""
+        self.desk.inject(f"{user}@{DOMAIN}", self._name("text"), life, delay)
+
+    async def change(self, user: str, what: str) -> None:
+        """A phone comes, stays, moves to another port, leaves, or dies without a word."""
+        phone = self.phones[user]
+        if what == "dies":
+            phone.die()
+        elif what == "comes" or not phone.is_alive:
+            phone.boot()
+        elif what == "moves":
+            phone.move(phone.address[1] + 1)
+            phone.boot()
+        else:
+            phone.register(0 if what == "leaves" else None)
+
+    async def mood(self, user: str, mood: str) -> None:
+        """What his phone does with messages from now on."""
+        self.phones[user].answers = MOODS[mood]
+
+    async def operate(self, verb: str, user: str, choice: str) -> None:
+        """hold, release, requeue or purge."""
+        self.desk.do(verb, f"{user}@{DOMAIN}", choice)
+
+    async def switch(self, verb: str, domain: str) -> None:
+        """pause or resume."""
+        getattr(self.desk, verb)(domain)
+
+    async def dump(self, user: str, is_to_tablet: bool) -> None:
+        """Deliver now."""
+        await self.desk.dump(f"{user}@{DOMAIN}", self.tablets[user].contact if is_to_tablet else "")
+
+    async def wait(self, seconds: float) -> None:
+        """A killed daemon is started again within a minute."""
+        while seconds > 0:
+            await trio.sleep(min(seconds, 60))
+            seconds -= 60
+            if not self.world.is_up:
+                await self.world.restart()
+            self.endings.read()
+
+    async def kill(self, how: str) -> None:
+        """Now, or in the middle of the next batch."""
+        if how == "now":
+            await self.world.restart()
+        else:
+            self.world.crash_in = how
+
+    async def set_clock(self, seconds: float) -> None:
+        """By so much; the senders notice it."""
+        self.world.jump(seconds)
+        self.endings.deaf.append(self.world.clock.wall())
+        for phone in self.senders.values():
+            phone.register()
+
+    async def evening(self) -> None:
+        """Everybody comes back and takes what there is; bob's messages get another chance, whatever they came to."""
+        self.world.crash_in = ""
+        await self.wait(1)
+        self.desk.resume("")
+        for verb in ("release", "requeue"):
+            self.desk.do(verb, f"bob@{DOMAIN}", "all")
+        for _ in range(4):
+            for phone in self.phones.values():
+                phone.answers = TAKES
+                phone.boot()
+            await self.wait(80)
+        self.world.ledger.faults += self.endings.faults()
