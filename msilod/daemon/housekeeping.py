@@ -27,8 +27,8 @@ from msilod.store.sweep import Cleaned
 from msilod.store.writer import BindingChanges, StoreWriter
 
 TICK: Final = 1.0
-# A clock that is slewed loses less than a millisecond in a second (adjtime(3)).
-SET_BACK: Final = 1.0
+# A clock that is slewed gains or loses less than a millisecond in a second (adjtime(3)).
+IS_SET: Final = 1.0
 # Leases last 60 s.
 RENEWAL: Final = 20
 # Bindings taken out per sweep and rows per cleaning transaction: a few milliseconds each.
@@ -99,11 +99,15 @@ class Housekeeping:
             self._clean()
 
     def _watch_clock(self) -> None:
-        """A clock that is set back must not put retries off by as much; set on, they are only early."""
+        """A clock that is set back must not put retries off by as much; set on, they are only early, but leases
+        look as if they had ended, and what is on the wire must not go for free.
+        """
         offset = self.clock.wall() - self.clock.now()
-        if offset < self._offset - SET_BACK:
+        if offset < self._offset - IS_SET:
             get_log().warning("the clock was set back", seconds=round(self._offset - offset))
             self.deliverer.schedule.shift(offset - self._offset)
+        elif offset > self._offset + IS_SET:
+            self.writer.renew(self.clock.wall())
         self._offset = offset
 
     def foreign(self, found: "Foreign | StoreError") -> None:

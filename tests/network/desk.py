@@ -167,8 +167,8 @@ class Desk:
         if verb == "purge":
             on_wire = self.ledger.on_wire(self.world.wires.now)
             meant = [row for row in meant if row.id not in on_wire]
-        if verb == "release":
-            # They may leave while the daemon is told.
+        if verb in ("release", "requeue"):
+            # They may leave while the daemon is told; what a device has refused was perhaps held before.
             self.ledger.barred -= {row.id for row in meant}
         self.ledger.set_aside |= {row.id for row in meant}
         said = self._say(command, [recipient], verb, filters)

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import trio
 
+from msilod.daemon.housekeeping import TICK
+from tests.network.desk import Desk
 from tests.network.phone import TAKES, Script
-from tests.network.world import World, play
+from tests.network.world import DOMAIN, World, play
 
 AWAY: Script = ((0.05, 480),)
 SPACED: Script = ((0.05, 482),)
@@ -38,6 +40,28 @@ def test_a_clock_that_is_set_neither_delays_loses_nor_repeats(
     world = play(tmp_path, story)
     assert world.ledger.faults == []
     assert [len(message.taken) for message in world.ledger.messages.values()] == [1]
+
+
+@pytest.mark.parametrize("verb", ["hold", "purge"])
+def test_a_clock_that_is_set_on_ends_no_lease(tmp_path: Path, verb: str) -> None:
+    """Rows in the hand of a run went for free ones: they were held or purged, and sent all the same."""
+
+    async def story(world: World) -> None:
+        alice, bob, desk = world.phone("alice"), world.phone("bob"), Desk(world)
+        alice.switch_on()
+        for _ in range(3):
+            alice.text("bob")
+        bob.answers = ((5.0, 200),)
+        await trio.sleep(1)
+        bob.boot()
+        await trio.sleep(1)
+        world.jump(DAY)
+        await trio.sleep(TICK)
+        desk.do(verb, f"bob@{DOMAIN}", "all")
+        await trio.sleep(20)
+        assert sum(bool(message.taken) for message in world.ledger.messages.values()) == 1
+
+    assert play(tmp_path, story).ledger.faults == []
 
 
 def test_a_life_counts_from_the_arrival_and_not_from_the_end_of_a_vain_fork(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 import trio
 
+from msilod.daemon.housekeeping import TICK
 from tests.network.desk import Desk
 from tests.network.endings import FAILED, NOTICE_PERIOD, OFFLINE, Endings
 from tests.network.phone import LATE, SILENT, TAKES, Phone, Script
@@ -116,11 +117,12 @@ class Town:
             self.world.crash_in = how
 
     async def set_clock(self, seconds: float) -> None:
-        """By so much; the senders notice it."""
+        """By so much; the senders notice it at once, the daemon within a second."""
         self.world.jump(seconds)
         self.endings.deaf.append(self.world.clock.wall())
         for phone in self.senders.values():
             phone.register()
+        await trio.sleep(TICK)
 
     async def evening(self) -> None:
         """Everybody comes back and takes what there is; bob's messages get another chance, whatever they came to."""
