@@ -1,6 +1,8 @@
 """`msilo hold`, `release` and `requeue`: states changed by selection; and `pause` and `resume` for domains."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -135,7 +137,9 @@ def _is_for_show(
         raise UsageError(f"{verb} needs a selection: recipients, ids, a filter or --all")
     if dry_run:
         now = session.now()
-        found = (m for m in session.queue.messages(selection, now) if m.state in (*states, _SENT_NOW[verb]))
+        # As many as the verb would change, which counts them by state.
+        everything = session.queue.messages(replace(selection, limit=None), now)
+        found = islice((m for m in everything if m.state in (*states, _SENT_NOW[verb])), selection.limit)
         show(session, map(record, found), columns(now), chosen_format(session, format, json, ids))
     return dry_run
 

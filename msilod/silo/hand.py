@@ -30,12 +30,13 @@ class Held:
     `flights` counts its MESSAGEs on the wire; `ending` is set from Settle on; `takers` answered 2xx, the first
     of them at the URI `taken_by`; `status` and `reason` are those of its last try in this run; `was_answered`
     is True when a device gave a temporary failure, `met_silence` when an attempt was given up; `not_before` is
-    the earliest try (wall seconds, 0.0: any time); `is_for_sips`: only a sips: contact may have it.
+    the earliest try (wall seconds, 0.0: any time); `is_for_sips`: only a sips: contact may have it; `is_given_up`
+    when an operator wants it: nobody else gets it.
     """
 
     __slots__ = (
-        "ending", "failed_settles", "flights", "is_for_sips", "met_silence", "not_before", "reason", "row", "status",
-        "taken_by", "takers", "was_answered",
+        "ending", "failed_settles", "flights", "is_for_sips", "is_given_up", "met_silence", "not_before", "reason",
+        "row", "status", "taken_by", "takers", "was_answered",
     )  # fmt: skip
 
     def __init__(self, row: StoredMessage) -> None:
@@ -51,6 +52,7 @@ class Held:
         self.was_answered = False
         self.met_silence = False
         self.not_before = 0.0
+        self.is_given_up = False
 
     def note(self, status: int, reason: str) -> None:
         """The last try ended so."""
@@ -134,7 +136,7 @@ class Hand:
         device, refusals, delivered = contact.device, self.memory.refusals, self.memory.delivered
         for held in self.rows.values():
             row = held.row
-            if held.ending is not None or held.not_before > now:
+            if held.ending is not None or held.not_before > now or held.is_given_up:
                 continue
             if delivered and row.id in delivered:
                 continue

@@ -139,9 +139,15 @@ class DeliveryRun:
         return self._advance([], now)
 
     def give_up(self, row_id: int, now: float) -> list[Step]:
-        """The operator wants the row (hold, purge): released, unless it is on the wire or already ending."""
+        """The operator wants the row (hold, purge): released, unless it is on the wire or already ending.
+
+        What is on the wire ends by itself, and is sent to nobody else.
+        """
         held = self._hand.live(row_id)
-        if held is None or held.flights:
+        if held is None:
+            return []
+        if held.flights:
+            held.is_given_up = True
             return []
         return self._advance([self._hand.release(held)], now)
 

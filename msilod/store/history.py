@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-from msilod.silo.history import HistoryEntry
+from msilod.silo.history import ENDS, HistoryEntry
 from msilod.store.jobs import EndJob
 from msilod.store.statements import chunks, marks
 
@@ -32,6 +32,11 @@ class History:
             for job in chunk:
                 values += (job.id, job.aor, job.wall, job.how, job.status, job.contact)
             db.execute(self._insert_end + marks(len(chunk), 6), values)
+
+    def without_end(self, db: sqlite3.Connection, jobs: Sequence[EndJob]) -> list[EndJob]:
+        """Those whose message has no last entry yet."""
+        ends = f"SELECT 1 FROM {self.table} WHERE message = ? AND event IN {marks(1, len(ENDS))}"  # noqa: S608
+        return [job for job in jobs if not db.execute(ends, (job.id, *ENDS)).fetchone()]
 
     def note(self, db: sqlite3.Connection, entries: Sequence[HistoryEntry]) -> None:
         """Write entries."""

@@ -175,11 +175,13 @@ class Statements:
         ).fetchone()
         return int(row[0]), int(row[1])
 
-    def end(self, db: sqlite3.Connection, jobs: Sequence[EndJob]) -> None:
-        """Delete the rows and keep their hashes; a row that is gone already is fine."""
+    def end(self, db: sqlite3.Connection, jobs: Sequence[EndJob]) -> int:
+        """Delete the rows and keep their hashes; a row that is gone already is fine. How many were there."""
+        count = 0
         for chunk in chunks(jobs):
             places = marks(1, len(chunk))
-            db.execute(f"DELETE FROM {self.table} WHERE id IN {places}", [job.id for job in chunk])  # noqa: S608
+            gone = db.execute(f"DELETE FROM {self.table} WHERE id IN {places}", [job.id for job in chunk])  # noqa: S608
+            count += gone.rowcount
             values: list[Any] = []
             for job in chunk:
                 values += (job.hash, job.id, job.aor, job.how, job.status, job.wall)
@@ -187,6 +189,7 @@ class Statements:
                 f"{self._ended}{marks(len(chunk), 6)} ON CONFLICT (hash) DO UPDATE SET ended_at = excluded.ended_at",
                 values,
             )
+        return count
 
     def claim(
         self,

@@ -156,22 +156,16 @@ class Desk:
 
     def do(self, verb: str, recipient: str, choice: str) -> None:
         """`msilo VERB RECIPIENT --FILTER`, and whether it did what it says."""
-        command, states, event = VERBS[verb]
-        filters = CHOICES[choice]
+        event, filters = VERBS[verb][2], CHOICES[choice]
         if not self._has(verb, filters):
             return
         wall, before, told = self.world.clock.wall(), self.rows(), self.entries()
-        meant = [row for row in before.values() if row.aor == recipient or recipient == f"*@{DOMAIN}"]
-        meant = [row for row in meant if row.state in states and filters.means(row, wall)]
-        meant = meant[: cast(int | None, filters.words.get("limit"))]
-        if verb == "purge":
-            on_wire = self.ledger.on_wire(self.world.wires.now)
-            meant = [row for row in meant if row.id not in on_wire]
+        meant = self._meant(verb, recipient, filters, before)
         if verb in ("release", "requeue"):
             # They may leave while the daemon is told; what a device has refused was perhaps held before.
             self.ledger.barred -= {row.id for row in meant}
         self.ledger.set_aside |= {row.id for row in meant}
-        said = self._say(command, [recipient], verb, filters)
+        said = self._run(verb, recipient, filters).talk.getvalue().partition(" ")[0]
         if said != str(len(meant)):
             self._fault(f"{verb} {choice} told of {said} rows and not of {len(meant)}")
         self.done.update((row.id, event) for row in meant)
@@ -181,6 +175,36 @@ class Desk:
         getattr(self, f"_after_{verb}")(meant, self.rows(), wall)
         self._check_others(verb, before, {row.id for row in meant}, len(told))
 
+    def look(self, verb: str, recipient: str) -> None:
+        """`msilo VERB RECIPIENT --FILTER --dry-run --ids`, with every filter that it has.
+
+        A row on the wire is shown as `sending`, and held with those that wait; a held one there as `held`, and not
+        purged.
+        """
+        rows = self.rows()
+        is_shown = {
+            id for id in self.ledger.on_wire(self.world.wires.now) if id in rows and rows[id].state == "held"
+        }
+        for choice, filters in CHOICES.items():
+            if self._has(verb, filters) and (verb, choice) != ("hold", "waiting"):
+                ids = [row.id for row in self._meant(verb, recipient, filters, rows)]
+                told = self._run(verb, recipient, filters, dry_run=True, ids=True).data.getvalue().split()
+                shown = [int(id) for id in told if verb != "purge" or int(id) not in is_shown]
+                if shown != ids:
+                    self._fault(f"{verb} {choice} --dry-run showed {shown} and not {ids}")
+
+    def _meant(self, verb: str, recipient: str, filters: Choice, rows: Mapping[int, Row]) -> list[Row]:
+        """Those that the verb is for; `purge` leaves what is on the wire, unless another device has refused it."""
+        wall, on_wire = self.world.clock.wall(), self.ledger.on_wire(self.world.wires.now)
+        meant = [
+            row
+            for row in rows.values()
+            if (row.aor == recipient or recipient == f"*@{DOMAIN}")
+            and row.state in VERBS[verb][1]
+            and filters.means(row, wall)
+        ][: cast(int | None, filters.words.get("limit"))]
+        return [row for row in meant if verb != "purge" or row.state == "rejected" or row.id not in on_wire]
+
     def _has(self, verb: str, filters: Choice) -> bool:
         """`release` has no --state, and only `purge` has --expired."""
         return not (
@@ -188,20 +212,17 @@ class Desk:
             or (verb != "purge" and "expired" in filters.words)
         )
 
-    def _say(self, command: Callable[..., None], words: list[str], verb: str, filters: Choice) -> str:
-        """The number that the command begins its talk with."""
+    def _run(self, verb: str, recipient: str, filters: Choice, **more: object) -> _Terminal:
+        """What the command says begins with how many it was."""
         terminal = _Terminal(self.world)
         options = {name: value for name, value in NO_FILTER.items() if verb != "release" or name != "state"}
         sure = {"expired": False, "yes": True} if verb == "purge" else {}
+        context = cast(typer.Context, SimpleNamespace(obj=terminal))
         try:
-            command(
-                cast(typer.Context, SimpleNamespace(obj=terminal)),
-                words,
-                **options | sure | dict(filters.words),
-            )
+            VERBS[verb][0](context, [recipient], **options | sure | dict(filters.words) | more)
         finally:
             terminal.close()
-        return terminal.talk.getvalue().partition(" ")[0]
+        return terminal
 
     def _after_hold(self, meant: list[Row], now: dict[int, Row], wall: float) -> None:
         on_wire = self.ledger.on_wire(self.world.wires.now)

@@ -5,7 +5,7 @@ from pathlib import Path
 import trio
 
 from tests.network.desk import Desk
-from tests.network.phone import SILENT, TAKES
+from tests.network.phone import LATE, SILENT, TAKES
 from tests.network.world import World, play
 
 
@@ -184,6 +184,48 @@ def test_a_resume_is_heard_while_the_last_message_before_the_pause_is_on_the_wir
         await trio.sleep(1)
         desk.resume("")
         await trio.sleep(20)
+        assert world.rows() == {}
+
+    assert play(tmp_path, story).ledger.faults == []
+
+
+def test_a_2xx_to_a_row_that_was_purged_meanwhile_is_no_second_end(tmp_path: Path) -> None:
+    """The history said purged, and then delivered: the branch was begun while the sender waited, and lived on."""
+
+    async def story(world: World) -> None:
+        alice, bob, desk = world.phone("alice"), world.phone("bob"), Desk(world)
+        alice.switch_on()
+        bob.boot()
+        await trio.sleep(1)
+        bob.answers = LATE
+        alice.text("bob")
+        await trio.sleep(12)
+        desk.do("purge", "bob@example.test", "all")
+        await trio.sleep(15)
+        assert [event for _, event, _ in desk.entries()] == ["failed", "purged"]
+        assert [how for _, how in world.ended()] == ["purged"]
+
+    assert play(tmp_path, story).ledger.faults == []
+
+
+def test_what_is_held_on_the_wire_is_sent_to_no_other_contact(tmp_path: Path) -> None:
+    """The attempt under way ends by itself; a phone that came meanwhile got the held row all the same."""
+
+    async def story(world: World) -> None:
+        alice, bob, other, desk = world.phone("alice"), world.phone("bob"), world.phone("bob"), Desk(world)
+        alice.switch_on()
+        alice.text("bob")
+        bob.answers = SILENT
+        await trio.sleep(1)
+        bob.boot()
+        await trio.sleep(1)
+        desk.do("hold", "bob@example.test", "all")
+        other.boot()
+        await trio.sleep(60)
+        assert not other.got
+        desk.do("release", "bob@example.test", "all")
+        other.boot()
+        await trio.sleep(10)
         assert world.rows() == {}
 
     assert play(tmp_path, story).ledger.faults == []

@@ -30,6 +30,7 @@ PLANS = int(os.environ.get("MSILOD_MODEL", "60"))
 STEPS = 30
 Step = Callable[[Town], Awaitable[None]]
 LIVES = st.sampled_from([LIFE, LIFE, LIFE, 60.0])
+CHOSEN = st.sampled_from(["all"] * 6 + ["two"] * 2 + sorted(CHOICES))
 WHO = st.sampled_from(USERS)
 
 
@@ -80,9 +81,23 @@ class Plan(RuleBasedStateMachine):
 
     @rule(
         verb=st.sampled_from(sorted(VERBS)), user=st.sampled_from((*USERS, "*")),
-        choice=st.sampled_from(["all"] * 10 + sorted(CHOICES)),
+        choice=CHOSEN,
     )  # fmt: skip
     def operate(self, verb: str, user: str, choice: str) -> None:
+        self._step(Town.operate, verb, user, choice)
+
+    @rule(
+        user=WHO, mood=st.sampled_from(["slow", "slow", "declines", "type", "busy", "silent"]),
+        verb=st.sampled_from(sorted(VERBS)), choice=CHOSEN,
+    )  # fmt: skip
+    def scene(self, user: str, mood: str, verb: str, choice: str) -> None:
+        """An operator in the middle of a delivery; by chance alone it were too rare."""
+        for sender, kind in (("alice", "text"), ("dave", "large"), ("dave", "picture")):
+            self._step(Town.send, user, LIFE, sender, kind)
+        self._step(Town.inject, user, LIFE, 30.0)
+        self._step(Town.mood, user, mood)
+        self._step(Town.change, user, "comes")
+        self._step(Town.wait, 1.0)
         self._step(Town.operate, verb, user, choice)
 
     @rule(verb=st.sampled_from(["pause", "resume", "resume"]), domain=st.sampled_from(["", DOMAIN, "test"]))

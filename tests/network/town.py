@@ -89,7 +89,8 @@ class Town:
         self.phones[user].answers = MOODS[mood]
 
     async def operate(self, verb: str, user: str, choice: str) -> None:
-        """hold, release, requeue or purge."""
+        """hold, release, requeue or purge, with a look at what each filter would mean."""
+        self.desk.look(verb, f"{user}@{DOMAIN}")
         self.desk.do(verb, f"{user}@{DOMAIN}", choice)
 
     async def switch(self, verb: str, domain: str) -> None:
