@@ -139,15 +139,11 @@ class DeliveryRun:
         return self._advance([], now)
 
     def give_up(self, row_id: int, now: float) -> list[Step]:
-        """The operator wants the row (hold, purge): released, unless it is on the wire or already ending.
-
-        What is on the wire ends by itself, and is sent to nobody else.
-        """
+        """The operator wants the row (hold, purge): released; on the wire it ends by itself, and only there."""
         held = self._hand.live(row_id)
-        if held is None:
-            return []
-        if held.flights:
+        if held is not None:
             held.is_given_up = True
+        if held is None or held.flights:
             return []
         return self._advance([self._hand.release(held)], now)
 

@@ -44,16 +44,19 @@ class Plan(RuleBasedStateMachine):
     def _step(self, step: Callable[..., Awaitable[None]], *arguments: object) -> None:
         self.steps.append(lambda town: partial(step, town)(*arguments))
 
-    @initialize(is_busy=st.booleans())
-    def morning(self, is_busy: bool) -> None:
-        """Half of the days begin in the middle of a slow delivery."""
+    @initialize(act=st.sampled_from(["", "pause", "hold", "purge", "purge"]), choice=CHOSEN)
+    def morning(self, act: str, choice: str) -> None:
+        """Every day begins in the middle of a slow delivery, most of them with an operator."""
         self._step(Town.wake_up)
-        if is_busy:
-            for sender in ("alice", "dave", "alice", "dave"):
-                self._step(Town.send, "bob", LIFE, sender, "text")
-            self._step(Town.mood, "bob", "slow")
-            self._step(Town.change, "bob", "comes")
-            self._step(Town.wait, 1.0)
+        for sender in ("alice", "dave", "alice", "dave"):
+            self._step(Town.send, "bob", LIFE, sender, "text")
+        self._step(Town.mood, "bob", "slow")
+        self._step(Town.change, "bob", "comes")
+        self._step(Town.wait, 1.0)
+        if act == "pause":
+            self._step(Town.switch, act, "")
+        elif act:
+            self._step(Town.operate, act, "bob", choice)
 
     @rule(
         user=WHO, life=LIVES, count=st.integers(1, 4), sender=st.sampled_from(SENDERS),
