@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from msilod.daemon.overdue import Overdue
+from msilod.silo.device import is_for_device
 from msilod.silo.run import Contact, DeliveryRun, Why
 from msilod.silo.stored_message import Ending, StoredMessage
 from msilod.sip.message import Response
@@ -10,6 +12,8 @@ from msilod.transaction.client import ClientTransaction
 
 class AttemptEnds(Protocol):
     """Who hears of the end: the deliverer."""
+
+    overdue: Overdue
 
     def answered(self, attempt: "Attempt", response: Response, now: float) -> None:
         """A final answer, perhaps long after the run went on."""
@@ -45,8 +49,14 @@ class Attempt:
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
         """Timer F."""
+        self._is_overdue(transaction)
         self.deliverer.failed(self, "timeout", now)
 
     def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
         """ICMP, or a closed connection."""
+        self._is_overdue(transaction)
         self.deliverer.failed(self, "transport", now)
+
+    def _is_overdue(self, transaction: ClientTransaction) -> None:
+        if self.how is Ending.DELIVERED and not is_for_device(self.run.aor):
+            self.deliverer.overdue.add(transaction.branch, self.row)

@@ -18,6 +18,7 @@ from msilod.daemon.live_branches import LiveBranches
 from msilod.daemon.log import get_log
 from msilod.daemon.mail import MailMemory
 from msilod.daemon.outgoing import request_for, size_of, target_of
+from msilod.daemon.overdue import Overdue
 from msilod.daemon.paths import Paths
 from msilod.daemon.pauses import Pauses
 from msilod.daemon.row_ends import RowEnds
@@ -72,6 +73,7 @@ class Deliverer:
         self.random = random
         self.runs: dict[str, DeliveryRun] = {}
         self.live = LiveBranches()
+        self.overdue = Overdue()
         self.only: dict[str, frozenset[int]] = {}
         self.again: set[str] = set()
         self.watchers = Watchers()

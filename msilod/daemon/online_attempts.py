@@ -54,7 +54,7 @@ class OnlineAttempts:
             note_contacts(memory, telling, deliverer.policy.retry, deliverer.clock.wall())
 
     def delivered_late(self, row: StoredMessage, status: int, now: float) -> None:
-        """A live branch brought its 2xx after all: the row ends (law 2)."""
+        """A live branch, or one that is over (overdue.py), brought its 2xx after all: the row ends (law 2)."""
         deliverer = self.deliverer
         deliverer.counters.dumped_messages += 1
         self._ended_elsewhere(row, now)

@@ -118,6 +118,8 @@ class Server:
         )  # fmt: skip
         self.intervention = Intervention(self.deliverer)
         self.online = OnlineAttempts(self.deliverer)
+        self.deliverer.overdue.ended = self.online.delivered_late
+        self.layer.hear_strays(self.deliverer.overdue.heard)
         self.recollection = Recollection(self.store, self.deliverer, self.intervention)
         self.silo = SiloService(
             policy, writer, self.myself, self.gate.is_known, clock, self.counters, self.deliverer.stored

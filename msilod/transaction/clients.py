@@ -7,6 +7,7 @@ fewer alive at 30,000 a second. Timers A and B, or E and F, and the branch limit
 which of them is due and waits for the next.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from msilod.errors import TransportError
@@ -55,6 +56,7 @@ class ClientTransactions:
         self._first_times = first.times.append
         self._first_keys = first.keys.append
         self._unsent: list[tuple[float, bytes]] = []
+        self.on_stray: Callable[[Response, float], None] = lambda response, now: None
         self.stray_responses = 0
         self.retransmissions_out = 0
 
@@ -107,6 +109,7 @@ class ClientTransactions:
         transaction = self._match(response)
         if transaction is None:
             self.stray_responses += 1
+            self.on_stray(response, now)
             return
         if transaction.machine is NICT:
             take_top_via(response)

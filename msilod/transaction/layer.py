@@ -5,6 +5,7 @@ decreasing); `handle_timeout` is called when `next_deadline` has come. Users and
 bytes leave through `send`, which may raise TransportError.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from msilod.sip.flow import Flow
@@ -63,6 +64,10 @@ class TransactionLayer:
         Its end comes as of any other: a 487, a 2xx that was faster, or `on_timeout` 64*T1 later.
         """
         self._clients.cancel(transaction, now)
+
+    def hear_strays(self, heard: Callable[[Response, float], None]) -> None:
+        """`heard` gets the responses that match nothing, with our Via on top: nobody else does."""
+        self._clients.on_stray = heard
 
     def transport_failed(self, branch: bytes, now: float) -> None:
         """ICMP told that what went out on this branch did not arrive (§18.4)."""

@@ -44,6 +44,7 @@ class Row(NamedTuple):
     last_status: int | None
     content_type: bytes
     size: int
+    attempts: int
     is_claimed: bool
 
     def left(self, wall: float) -> float:
@@ -53,7 +54,7 @@ class Row(NamedTuple):
 
 _COLUMNS: Final = (
     "id, CAST(body AS BLOB), aor, sender, state, received_at, due_at, expires_at, last_status, "
-    "CAST(content_type AS BLOB), size, owner <> ''"
+    "CAST(content_type AS BLOB), size, attempts, owner <> ''"
 )
 
 
@@ -160,14 +161,15 @@ class Desk:
         if not self._has(verb, filters):
             return
         wall, before, told = self.world.clock.wall(), self.rows(), self.entries()
-        meant = self._meant(verb, recipient, filters, before)
+        meant, sending = self._meant(verb, recipient, filters, before)
         if verb in ("release", "requeue"):
             # They may leave while the daemon is told; what a device has refused was perhaps held before.
             self.ledger.barred -= {row.id for row in meant}
         self.ledger.set_aside |= {row.id for row in meant}
-        said = self._run(verb, recipient, filters).talk.getvalue().partition(" ")[0]
-        if said != str(len(meant)):
-            self._fault(f"{verb} {choice} told of {said} rows and not of {len(meant)}")
+        talk = self._run(verb, recipient, filters).talk.getvalue().splitlines()
+        counts = [len(meant), *([len(sending)] if sending else [])]
+        if [line.partition(" ")[0] for line in talk] != [str(count) for count in counts]:
+            self._fault(f"{verb} {choice} told {talk} of {counts}")
         self.done.update((row.id, event) for row in meant)
         new = Counter(entry for entry in self.entries()[len(told) :] if entry[2])
         if new != Counter((row.id, event, ACTOR) for row in meant):
@@ -187,14 +189,16 @@ class Desk:
         }
         for choice, filters in CHOICES.items():
             if self._has(verb, filters) and (verb, choice) != ("hold", "waiting"):
-                ids = [row.id for row in self._meant(verb, recipient, filters, rows)]
+                ids = [row.id for row in self._meant(verb, recipient, filters, rows)[0]]
                 told = self._run(verb, recipient, filters, dry_run=True, ids=True).data.getvalue().split()
                 shown = [int(id) for id in told if verb != "purge" or int(id) not in is_shown]
                 if shown != ids:
                     self._fault(f"{verb} {choice} --dry-run showed {shown} and not {ids}")
 
-    def _meant(self, verb: str, recipient: str, filters: Choice, rows: Mapping[int, Row]) -> list[Row]:
-        """Those that the verb is for; `purge` leaves what is on the wire, unless another device has refused it."""
+    def _meant(
+        self, verb: str, recipient: str, filters: Choice, rows: Mapping[int, Row]
+    ) -> tuple[list[Row], list[Row]]:
+        """Those that the verb changes, and those on the wire that it tells of: `hold` takes them, `purge` does not."""
         wall, on_wire = self.world.clock.wall(), self.ledger.on_wire(self.world.wires.now)
         meant = [
             row
@@ -203,7 +207,11 @@ class Desk:
             and row.state in VERBS[verb][1]
             and filters.means(row, wall)
         ][: cast(int | None, filters.words.get("limit"))]
-        return [row for row in meant if verb != "purge" or row.state == "rejected" or row.id not in on_wire]
+        # What one device has refused may still be on the way to another.
+        sending = [row for row in meant if row.id in on_wire and row.state != "rejected"]
+        if verb == "purge":
+            return [row for row in meant if row not in sending], sending
+        return meant, sending if verb == "hold" else []
 
     def _has(self, verb: str, filters: Choice) -> bool:
         """`release` has no --state, and only `purge` has --expired."""
@@ -213,7 +221,7 @@ class Desk:
         )
 
     def _run(self, verb: str, recipient: str, filters: Choice, **more: object) -> _Terminal:
-        """What the command says begins with how many it was."""
+        """What the command says, line by line, begins with how many it was."""
         terminal = _Terminal(self.world)
         options = {name: value for name, value in NO_FILTER.items() if verb != "release" or name != "state"}
         sure = {"expired": False, "yes": True} if verb == "purge" else {}
@@ -236,6 +244,8 @@ class Desk:
         """It has as much of its life as when it was held; a clock that was set back takes nothing from it."""
         for row in meant:
             left, since = self._left[row.id]
+            if wall < since:
+                left = row.left(wall)
             self.ledger.messages[row.name].expires_at = max(wall, row.due_at or 0.0) + left
             released = now.get(row.id)
             if released is None:
@@ -245,13 +255,12 @@ class Desk:
             is_due = row.due_at is None or row.due_at <= wall
             if released.state != ("waiting" if is_due else "scheduled"):
                 self._fault(f"released, but {released}")
-            if abs(released.left(wall) - left) > 0.001 and wall >= since:
+            if abs(released.left(wall) - left) > 0.001:
                 self._fault(f"released with {released.left(wall)} s to live, held with {left} s")
 
     def _after_requeue(self, meant: list[Row], now: dict[int, Row], wall: float) -> None:
         for row in meant:
-            self.ledger.messages[row.name].requeued_at = self.world.wires.now
-            if row.id in now and now[row.id].state != "waiting":
+            if row.id in now and (now[row.id].state != "waiting" or now[row.id].attempts):
                 self._fault(f"requeued, but {now[row.id]}")
 
     def _after_purge(self, meant: list[Row], now: dict[int, Row], wall: float) -> None:
@@ -265,7 +274,9 @@ class Desk:
         now, by_daemon = self.rows(), {id for id, _, actor in self.entries()[told:] if not actor}
         for id, row in before.items():
             if id not in meant and id not in by_daemon:
-                is_same = id in now and now[id]._replace(is_claimed=row.is_claimed) == row
+                is_same = (
+                    id in now and now[id]._replace(is_claimed=row.is_claimed, attempts=row.attempts) == row
+                )
                 if not is_same:
                     self._fault(f"{verb} has changed {row} to {now.get(id)}")
 

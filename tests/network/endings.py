@@ -12,13 +12,15 @@ from typing import Final
 from msilod.silo.stored_message import StoredMessage
 from tests.network.desk import ACTOR, Desk, Row
 from tests.network.ladder import Address
-from tests.network.ledger import REFUSALS, Message
+from tests.network.ledger import OPEN_FOR, REFUSALS, Message
 from tests.network.world import World
 
 ENDS: Final = ("delivered", "expired", "purged")
 # By these words of the configuration a notice is known.
 OFFLINE, FAILED = "offline", "failed"
 NOTICE_PERIOD: Final = 1
+# No answer, no way: these count as no attempt.
+SILENT: Final = (408, 503)
 # Two sweeps of 150 s.
 SWEPT: Final = 300.0
 
@@ -47,7 +49,7 @@ class Notice:
 class Endings:
     """Watches from the beginning; `faults` judges at the end. Times are by the system's clock.
 
-    `deaf` are the times from when a sender may miss what he is told, for a second.
+    `set_at` are the times at which the clock was set: senders may be registered no more until the daemon hears them.
     """
 
     def __init__(self, world: World, desk: Desk, hosts: dict[str, str]) -> None:
@@ -55,7 +57,7 @@ class Endings:
         self.desk = desk
         self.hosts = hosts
         self.notices: list[Notice] = []
-        self.deaf: list[float] = []
+        self.set_at: list[float] = []
         self._stored: list[tuple[float, Message]] = []
         self._ended: dict[int, set[str]] = defaultdict(set)
         self._faults: list[str] = []
@@ -144,6 +146,9 @@ class Endings:
             wrong.append(f"it is said to be {end.event}, and a device took it")
         if end.event == "expired" and end.at < message.expires_at - 0.05:
             wrong.append(f"it has expired {message.expires_at - end.at:.1f} s too early")
+        stays = [entry.event for entry in entries if entry.event in ("held", "released", "rejected")]
+        if end.event == "expired" and stays[-1:] == ["held"]:
+            wrong.append("it has expired while it was held")
         if (end.event == "purged") != (end.actor == ACTOR):
             wrong.append(f"{end.event} by {end.actor!r}")
         return wrong
@@ -161,8 +166,8 @@ class Endings:
         changes = [
             e.event for e in entries if e.event in ("rejected", "held", "released", "requeued", "handed")
         ]
-        if "rejected" in changes and not self._is_refused(message, entries):
-            return [f"it was rejected after {self.world.ledger.refusals(message)}"]
+        if not self._is_refused(entries):
+            return [f"it was rejected too early: {entries}"]
         if row is None:
             return []
         if row.state == "waiting" and wall < row.expires_at + SWEPT:
@@ -175,14 +180,22 @@ class Endings:
             return [f"it is {row.state} after {changes}"]
         return []
 
-    def _is_refused(self, message: Message, entries: list[Entry]) -> bool:
-        """Somebody has refused it, or `attempts` times it was answered in vain, since it was last requeued."""
-        statuses = self.world.ledger.refusals(message)
-        if "rejected" not in [e.event for e in entries[_last(entries, "requeued") :]]:
-            return True
-        return (
-            any(status in REFUSALS for status in statuses) or len(statuses) >= self.world.config.silo.attempts
-        )
+    def _is_refused(self, entries: list[Entry]) -> bool:
+        """Each time it was rejected somebody had refused it, or `attempts` answers were in vain since a requeue."""
+        answers: list[int] = []
+        for entry in entries:
+            if entry.event == "requeued":
+                answers = []
+            elif entry.event in ("failed", "rejected") and entry.status not in SILENT:
+                answers.append(entry.status or 0)
+            is_refused = any(status in REFUSALS or status >= 600 for status in answers)
+            if (
+                entry.event == "rejected"
+                and not is_refused
+                and len(answers) <= self.world.config.silo.attempts
+            ):
+                return False
+        return True
 
     def _of_failures(self, message: Message, entries: list[Entry]) -> list[str]:
         noted = sorted(entry.status or 0 for entry in entries if entry.event == "failed")
@@ -221,14 +234,9 @@ class Endings:
 
     def _is_excused(self, at: float) -> bool:
         """The daemon died then, or the sender was not registered any more."""
-        times = [*self.world.deaths, *self.deaf]
-        return any(time - 0.01 <= at <= time + 1 for time in times)
+        died = any(time - 0.01 <= at <= time + 1 for time in self.world.deaths)
+        return died or any(time - 0.01 <= at <= time + OPEN_FOR for time in self.set_at)
 
     def _sender(self, message: Message) -> str:
         """Only of text; pictures have no words."""
         return "" if b"picture" in message.name else message.sender
-
-
-def _last(entries: list[Entry], event: str) -> int:
-    """Where the entries behind the last such begin."""
-    return max((place + 1 for place, entry in enumerate(entries) if entry.event == event), default=0)

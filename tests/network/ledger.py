@@ -13,7 +13,7 @@ from msilod.sip.message import Request, Response
 from msilod.sip.parser import parse
 from tests.network.ladder import Address
 
-# Timer F: what comes later, or after ICMP has ended the transaction, is heard by nobody (RFC 3261 §17.1.2.2).
+# Timer F: what comes later, or after ICMP, to a request that was relayed is heard by nobody (RFC 3261 §17.1.2.2).
 OPEN_FOR = 32.0
 # The daemon's `fr_timer`: a branch online that is silent for so long counts as failed.
 FR_TIMER = 10.0
@@ -27,8 +27,7 @@ LOOPS = frozenset((429, 440, 482, 483))
 class Message:
     """One text. `statuses` are the final answers its sender got, `taken` where and when a device said 2xx.
 
-    `due_at` and `expires_at` are by the system's clock. `stored_life` is the daemon's life that made it a row,
-    `requeued_at` when an operator last had it tried anew.
+    `due_at` and `expires_at` are by the system's clock; `stored_life` is the daemon's life that made it a row.
     """
 
     name: bytes
@@ -41,12 +40,12 @@ class Message:
     taken: list[tuple[float, Address]] = field(default_factory=list)
     row: int = 0
     stored_life: int = 0
-    requeued_at: float = 0.0
     heard_2xx: float | None = None
     life_of_2xx: int = 0
     is_tried: bool = False
     is_refused: bool = False
     first_life: int = 0
+    last_life: int = 0
 
 
 @dataclass(slots=True)
@@ -148,16 +147,6 @@ class Ledger:
                 found.append(attempt.status)
         return sorted(found)
 
-    def refusals(self, message: Message) -> list[int]:
-        """The answers but for a 2xx that devices gave since it was last tried anew."""
-        return [
-            attempt.status
-            for attempt in self.attempts.values()
-            if attempt.name == message.name
-            and attempt.status >= 300
-            and attempt.over_at >= message.requeued_at
-        ]
-
     # --- what the daemon sends and has heard ---------------------------------------------------------
 
     def left(self, data: bytes, destination: Address, at: float) -> None:
@@ -226,7 +215,9 @@ class Ledger:
                 self._final(response, at)
             elif data.startswith(b"MESSAGE "):
                 message = self.messages.get(data.rpartition(b"\r\n\r\n")[2])
-                if message is not None and not message.row:
+                # A copy of what is still being tried has the life of the first.
+                if message is not None and not message.row and message.last_life != self.life:
+                    message.last_life = self.life
                     message.expires_at = at + self.offset + message.lives
                 if message is not None:
                     message.first_life = message.first_life or self.life
@@ -241,7 +232,7 @@ class Ledger:
         message = self.messages[attempt.name]
         message.is_refused = message.is_refused or response.status in REFUSALS
         message.is_tried = message.is_tried or response.status in LOOPS
-        if response.status < 300 and message.heard_2xx is None and not is_late:
+        if response.status < 300 and message.heard_2xx is None and (attempt.is_delivery or not is_late):
             message.heard_2xx = at
             message.life_of_2xx = self.life
             self._newly_heard.append(message)

@@ -44,19 +44,26 @@ class Plan(RuleBasedStateMachine):
     def _step(self, step: Callable[..., Awaitable[None]], *arguments: object) -> None:
         self.steps.append(lambda town: partial(step, town)(*arguments))
 
-    @initialize(act=st.sampled_from(["", "pause", "hold", "purge", "purge"]), choice=CHOSEN)
-    def morning(self, act: str, choice: str) -> None:
-        """Every day begins in the middle of a slow delivery, most of them with an operator."""
+    @initialize(
+        user=WHO, mood=st.sampled_from(["slow", "slow", "type", "type", "busy"]),
+        act=st.sampled_from(["pause", "hold", "hold", "purge", "purge", "requeue"]),
+        domain=st.sampled_from(["", DOMAIN]), choice=CHOSEN, is_killed=st.booleans(),
+    )  # fmt: skip
+    def morning(self, user: str, mood: str, act: str, domain: str, choice: str, is_killed: bool) -> None:
+        """Every day begins in the middle of a delivery, with an operator, and half of them with a kill."""
         self._step(Town.wake_up)
-        for sender in ("alice", "dave", "alice", "dave"):
-            self._step(Town.send, "bob", LIFE, sender, "text")
-        self._step(Town.mood, "bob", "slow")
-        self._step(Town.change, "bob", "comes")
+        for sender, life in (("alice", LIFE), ("dave", LIFE), ("alice", 60.0), ("dave", LIFE)):
+            self._step(Town.send, user, life, sender, "text")
+        self._step(Town.mood, user, mood)
+        self._step(Town.change, user, "comes")
         self._step(Town.wait, 1.0)
         if act == "pause":
-            self._step(Town.switch, act, "")
-        elif act:
-            self._step(Town.operate, act, "bob", choice)
+            self._step(Town.switch, act, domain)
+        else:
+            self._step(Town.operate, act, user, choice)
+        if is_killed:
+            self._step(Town.kill, "now")
+        self._step(Town.wait, 70.0 if mood == "busy" else 12.0)
 
     @rule(
         user=WHO, life=LIVES, count=st.integers(1, 4), sender=st.sampled_from(SENDERS),

@@ -24,7 +24,7 @@ MOODS: Final[dict[str, Script]] = {
 }  # fmt: skip
 # A small mailbox, few attempts and a short back-off, so that a day of minutes meets them; notices of both kinds.
 SILO: Final[dict[str, object]] = {
-    "retry": [60, 120], "attempts": 4, "max_messages": 9, "history": 2**30, "registrar": f"sip:office@{DOMAIN}",
+    "retry": [60, 120], "attempts": 2, "max_messages": 9, "history": 2**30, "registrar": f"sip:office@{DOMAIN}",
     "notice": OFFLINE + " {recipient}", "failure_notice": FAILED + " {recipient}", "notice_period": NOTICE_PERIOD,
 }  # fmt: skip
 
@@ -120,7 +120,7 @@ class Town:
     async def set_clock(self, seconds: float) -> None:
         """By so much; the senders notice it at once, the daemon within a second."""
         self.world.jump(seconds)
-        self.endings.deaf.append(self.world.clock.wall())
+        self.endings.set_at.append(self.world.clock.wall())
         for phone in self.senders.values():
             phone.register()
         await trio.sleep(TICK)
