@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from msilod import __version__
+from msilod import __version__, is_compiled
 from msilod.errors import MsilodError
 
 app = typer.Typer(
@@ -31,7 +31,7 @@ ConfigFile = Annotated[
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"msilod {__version__}")
+        typer.echo(f"msilod {__version__}{' (compiled)' if is_compiled() else ''}")
         raise typer.Exit
 
 

@@ -12,10 +12,10 @@ from msilod.sip.digest import ALGORITHMS, HA1_SIZES
 Values = Iterable[tuple[bytes, bytes]]
 
 
-def _places() -> dict[bytes, slice]:
+def _places() -> dict[bytes, tuple[int, int]]:
     places, start = {}, 0
     for algorithm in ALGORITHMS:
-        places[algorithm] = slice(start, start + HA1_SIZES[algorithm])
+        places[algorithm] = start, start + HA1_SIZES[algorithm]
         start += HA1_SIZES[algorithm]
     return places
 
@@ -39,7 +39,8 @@ class Users:
         values = self._values.get(aor)
         if values is None:
             return None
-        found = values[_PLACES[algorithm]]
+        start, end = _PLACES[algorithm]
+        found = values[start:end]
         return found if found.strip(b"\0") else None
 
     def knows(self, aor: str) -> bool:
@@ -52,8 +53,8 @@ class Users:
         for algorithm, value in values:
             place = _PLACES.get(algorithm)
             if place is not None and len(value) == HA1_SIZES[algorithm]:
-                packed[place] = value
-                end = max(end, place.stop)
+                packed[place[0] : place[1]] = value
+                end = max(end, place[1])
         self._values[aor] = bytes(packed[:end])
 
     def remove(self, aor: str) -> None:

@@ -35,7 +35,7 @@ class Notices:
     def configure(self, policy: SiloPolicy) -> None:
         """Tell by this policy from now on."""
         self.policy = policy
-        self.memory.period = policy.notice_period
+        self.memory.period = float(policy.notice_period)
 
     def stored(self, transaction: ServerTransaction, row: StoredMessage, now: float) -> None:
         """A MESSAGE was stored: tell its sender that he has to wait."""

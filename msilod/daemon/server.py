@@ -255,7 +255,7 @@ class Server:
         self._configure_store()
         self.ask.configure(config.proxy.nameservers)
         self.forwarder.fr_timer = config.proxy.fr_timer
-        self.forwarder.fr_inv_timer = config.proxy.fr_inv_timer
+        self.forwarder.fr_inv_timer = float(config.proxy.fr_inv_timer)
         self.forwarder.max_forwards = config.proxy.max_forwards
         self.housekeeping.check_time = config.silo.check_time
         self.housekeeping.clean_period = config.silo.clean_period

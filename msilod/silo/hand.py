@@ -21,7 +21,7 @@ MAX_IN_HAND: Final = 64
 # Law 4: a head that was answered so often with a temporary failure steps behind the next row.
 STEPS_BEHIND: Final = 3
 # Pauses before an end that could not be committed is asked for again; the last repeats (seconds).
-SETTLE_AGAIN: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
+SETTLE_AGAIN: Final[tuple[float, ...]] = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
 class Held:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from msilod.errors import StoreError
 from msilod.registrar.binding import Binding
@@ -67,32 +67,25 @@ class BindingChanges:
     removed: Sequence[Binding]
 
 
-class Job:
-    """`is_durable`: the commit it is in has to be synced."""
-
-    __slots__ = ("done", "is_durable")
-
-    def __init__(self, done: Done | None, is_durable: bool) -> None:
-        self.done = done
-        self.is_durable = is_durable
-
-
-class AddJob(Job):
+class AddJob:
     """Insert a row."""
 
-    __slots__ = ("message",)
+    __slots__ = ("done", "message")
 
-    done: Done
+    # Whether the commit that a job is in has to be synced.
+    is_durable: ClassVar[bool] = True
 
     def __init__(self, message: StoredMessage, done: Done) -> None:
-        super().__init__(done, True)
         self.message = message
+        self.done = done
 
 
-class EndJob(Job):
+class EndJob:
     """Delete a row and keep its hash: no sync needed (law 2). `contact` is who took it."""
 
-    __slots__ = ("aor", "contact", "hash", "how", "id", "status", "wall")
+    __slots__ = ("aor", "contact", "done", "hash", "how", "id", "status", "wall")
+
+    is_durable: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -105,7 +98,7 @@ class EndJob(Job):
         done: Done | None,
         contact: str = "",
     ) -> None:
-        super().__init__(done, False)
+        self.done = done
         self.id = id
         self.hash = hash
         self.aor = aor
@@ -115,11 +108,15 @@ class EndJob(Job):
         self.contact = contact
 
 
-class CallJob(Job):
+class CallJob:
     """Anything rarer: a function of the connection, in the writer's transaction."""
 
-    __slots__ = ("call",)
+    __slots__ = ("call", "done", "is_durable")
 
     def __init__(self, call: Callable[[Any], Any], done: Done | None, is_durable: bool = True) -> None:
-        super().__init__(done, is_durable)
         self.call = call
+        self.done = done
+        self.is_durable = is_durable
+
+
+Job = AddJob | EndJob | CallJob

@@ -125,6 +125,7 @@ def test_a8_a_name_in_utf_8_is_the_escaped_user_part(room: Room) -> None:
     assert (found.verdict, found.user) == (Verdict.RIGHT, "j%C3%A4s%C3%B8n@example.test")
 
 
+@pytest.mark.interpreted
 def test_a10_unknown_users_and_wrong_passwords_are_the_same_and_compute_the_same(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         made.error(str(error))
     machine = this_machine(options.directory)
-    sys.stderr.write(headline(machine) + "\n")
+    sys.stderr.write(f"{Msilod(options.command).version()}; {headline(machine)}\n")
     try:
         runs = measure_all(scenarios, options)
     except (ServerFailed, LoadFailed) as error:

@@ -15,6 +15,8 @@ import trio
 from tests.bench import walks
 from tests.bench.walks import WALKS, Bench
 
+# What is compiled runs no bytecodes.
+pytestmark = pytest.mark.interpreted
 MANY = 64
 # As it was on 3.11, and a twentieth more.
 BUDGET = {"store": 3_420, "relay": 4_950, "refresh": 3_420}

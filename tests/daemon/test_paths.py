@@ -32,6 +32,7 @@ async def opened(zone: Zone) -> AsyncIterator[Paths]:
     transports.close()
 
 
+@pytest.mark.interpreted
 async def test_p15_too_many_that_wait_are_told_at_once(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:
@@ -49,6 +50,7 @@ async def test_p15_too_many_that_wait_are_told_at_once(
         assert paths.dials == 0
 
 
+@pytest.mark.interpreted
 async def test_p15_a_failed_hop_has_no_successor_when_too_many_wait(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:

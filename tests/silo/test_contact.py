@@ -60,10 +60,10 @@ def test_an_occupied_contact_is_not_free() -> None:
     contacts = Contacts()
     contacts.offer(binding("a"), START)
     contact = contacts.free()[0]
-    for name, value in (("row_id", 1), ("waits_for", 1), ("is_busy", True)):
-        setattr(contact, name, value)
+    for name, nothing, something in (("row_id", 0, 1), ("waits_for", 0, 1), ("is_busy", False, True)):
+        setattr(contact, name, something)
         assert contacts.free() == []
-        setattr(contact, name, 0)
+        setattr(contact, name, nothing)
     assert contacts.free() == [contact]
 
 

@@ -64,6 +64,7 @@ def test_a_recipient_is_one_line_however_much_he_has(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.interpreted
 def test_what_is_remembered_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     silo = open_silo(tmp_path)
     add(silo, *(row(n, f"u{n % 10}@example.test") for n in range(100)))

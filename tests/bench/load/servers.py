@@ -110,6 +110,10 @@ class Msilod(Server):
             self.config = f'[tls]\ncertificate = "{certificate[0]}"\nprivate_key = "{certificate[1]}"\n'
         self.tls_address = ("127.0.0.1", 0)
 
+    def version(self) -> str:
+        """What it says of itself: also whether it is compiled."""
+        return subprocess.run([*self.command, "--version"], capture_output=True, text=True).stdout.strip()
+
     def start(self, directory: Path) -> None:
         """Learns the ports from the line that says it is ready."""
         config = directory / "msilod.toml"
