@@ -253,7 +253,8 @@ class Desk:
                     self._fault(f"released, but gone: {row}")
                 continue
             is_due = row.due_at is None or row.due_at <= wall
-            if released.state != ("waiting" if is_due else "scheduled"):
+            # What all of his devices have refused before is rejected when the daemon is told.
+            if released.state not in (("waiting", "rejected") if is_due else ("scheduled",)):
                 self._fault(f"released, but {released}")
             if abs(released.left(wall) - left) > 0.001:
                 self._fault(f"released with {released.left(wall)} s to live, held with {left} s")

@@ -7,6 +7,7 @@ operator did not cause is a fault. Senders are told of what came to nothing.
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from msilod.silo.stored_message import StoredMessage
@@ -170,7 +171,8 @@ class Endings:
             return [f"it was rejected too early: {entries}"]
         if row is None:
             return []
-        if row.state == "waiting" and wall < row.expires_at + SWEPT:
+        is_here = message.recipient in self.world.ledger.hosts
+        if row.state == "waiting" and is_here and wall < row.expires_at + SWEPT:
             return [f"it is left waiting: {row}"]
         if row.state == "scheduled" and wall >= (row.due_at or 0.0):
             return [f"it was due: {row}"]
@@ -228,6 +230,11 @@ class Endings:
                 found.append(f"{sender} was not told that his message to {recipient} {kind} at {at:.1f}")
         causes = Counter(reason[:3] for reason in reasons)
         for key, times in told.items():
+            if any(
+                first <= second < first + NOTICE_PERIOD and not self._is_excused(second)
+                for first, second in pairwise(times)
+            ):
+                found.append(f"{key} was told twice in a period: {times}")
             if len(times) > causes[key]:
                 found.append(f"{key} was told {len(times)} times, of {causes[key]}")
         return found

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.network.desk import CHOICES, VERBS
-from tests.network.town import LIFE, MOODS, SENDERS, SILO, USERS, Town
+from tests.network.town import LIFE, MOODS, NOBODY, SENDERS, SILO, USERS, Town
 from tests.network.world import DOMAIN, World, configured, play
 
 PLANS = int(os.environ.get("MSILOD_MODEL", "60"))
@@ -54,6 +54,7 @@ class Plan(RuleBasedStateMachine):
         self._step(Town.wake_up)
         for sender, life in (("alice", LIFE), ("dave", LIFE), ("alice", 60.0), ("dave", LIFE)):
             self._step(Town.send, user, life, sender, "text")
+            self._step(Town.send, NOBODY, 60.0, sender, "text")
         self._step(Town.mood, user, mood)
         self._step(Town.change, user, "comes")
         self._step(Town.wait, 1.0)

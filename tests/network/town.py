@@ -17,6 +17,8 @@ from tests.network.world import DOMAIN, World
 
 USERS: Final = ("bob", "carol")
 SENDERS: Final = ("alice", "dave")
+# Who never comes: her messages expire in the sweep.
+NOBODY: Final = "erin"
 LIFE: Final = 259_200.0
 MOODS: Final[dict[str, Script]] = {
     "takes": TAKES, "away": ((0.05, 480),), "busy": ((0.05, 486),), "type": ((0.05, 415),), "error": ((0.05, 500),),
