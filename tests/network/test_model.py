@@ -45,16 +45,19 @@ class Plan(RuleBasedStateMachine):
         self.steps.append(lambda town: partial(step, town)(*arguments))
 
     @initialize(
-        user=WHO, mood=st.sampled_from(["slow", "slow", "type", "type", "busy"]),
+        user=WHO, mood=st.sampled_from(["slow", "slow", "type", "type", "busy", "tardy"]),
         act=st.sampled_from(["pause", "hold", "hold", "purge", "purge", "requeue"]),
         domain=st.sampled_from(["", DOMAIN]), choice=CHOSEN, is_killed=st.booleans(),
+        is_late=st.booleans(),
     )  # fmt: skip
-    def morning(self, user: str, mood: str, act: str, domain: str, choice: str, is_killed: bool) -> None:
-        """Every day begins in the middle of a delivery, with an operator, and half of them with a kill."""
+    def morning(
+        self, user: str, mood: str, act: str, domain: str, choice: str, is_killed: bool, is_late: bool
+    ) -> None:
+        """Every day begins in the middle of a delivery, with an operator; half of them with a kill or a late answer."""
         self._step(Town.wake_up)
         for sender, life in (("alice", LIFE), ("dave", LIFE), ("alice", 60.0), ("dave", LIFE)):
             self._step(Town.send, user, life, sender, "text")
-            self._step(Town.send, NOBODY, 60.0, sender, "text")
+            self._step(Town.send, NOBODY, 60.0 if sender == "dave" else 175.0, sender, "text")
         self._step(Town.mood, user, mood)
         self._step(Town.change, user, "comes")
         self._step(Town.wait, 1.0)
@@ -64,7 +67,12 @@ class Plan(RuleBasedStateMachine):
             self._step(Town.operate, act, user, choice)
         if is_killed:
             self._step(Town.kill, "now")
-        self._step(Town.wait, 70.0 if mood == "busy" else 12.0)
+        self._step(Town.wait, 70.0 if mood in ("busy", "tardy") else 12.0)
+        if is_late:
+            self._step(Town.mood, user, "late")
+            self._step(Town.change, user, "comes")
+            self._step(Town.send, user, LIFE, "alice", "text")
+            self._step(Town.wait, 30.0)
 
     @rule(
         user=WHO, life=LIVES, count=st.integers(1, 4), sender=st.sampled_from(SENDERS),

@@ -23,6 +23,7 @@ LIFE: Final = 259_200.0
 MOODS: Final[dict[str, Script]] = {
     "takes": TAKES, "away": ((0.05, 480),), "busy": ((0.05, 486),), "type": ((0.05, 415),), "error": ((0.05, 500),),
     "declines": ((0.05, 603),), "no messages": ((0.05, 405),), "silent": SILENT, "late": LATE, "slow": ((5.0, 200),),
+    "tardy": ((45.0, 200),),
 }  # fmt: skip
 # A small mailbox, few attempts and a short back-off, so that a day of minutes meets them; notices of both kinds.
 SILO: Final[dict[str, object]] = {
