@@ -53,7 +53,7 @@ class Housekeeping:
         counters: Counters,
         check_time: int,
         clean_period: int,
-        after: Callable[[], None],
+        after: Callable[[], object],
     ) -> None:
         self.clock = clock
         self.writer = writer

@@ -51,7 +51,7 @@ class Paths:
         self,
         transports: Transports,
         nursery: trio.Nursery,
-        after: Callable[[], None],
+        after: Callable[[], object],
         resolver: Resolver,
         reachable: Reachable,
     ) -> None:

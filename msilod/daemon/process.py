@@ -108,7 +108,7 @@ class Delivery:
 
     def __init__(self, token: trio.lowlevel.TrioToken) -> None:
         self.token = token
-        self.after: Callable[[], None] = _nothing
+        self.after: Callable[[], object] = _nothing
 
     def from_thread(self, results: Sequence[tuple[Any, Any]]) -> None:
         """Called by the writer's thread."""

@@ -208,11 +208,15 @@ class Server:
         except Exception as failure:
             get_log().debug("an answer could not be sent", reason=str(failure))
 
-    def after_batch(self) -> None:
-        """Hand over what the batch collected and send its answers, and wake the alarm earlier if need be."""
-        self.writer.flush()
+    def after_batch(self) -> bool:
+        """Hand over what was collected and send the answers, and wake the alarm earlier if need be.
+
+        True when the writer was given work.
+        """
+        is_given = self.writer.flush()
         self.transports.flush()
         self.alarm.rearm()
+        return is_given
 
     # --- life ----------------------------------------------------------------------------------------
 

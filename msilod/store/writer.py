@@ -178,8 +178,8 @@ class StoreWriter:
 
     # --- handing over --------------------------------------------------------------------------------
 
-    def flush(self) -> None:
-        """Hand over what was collected."""
+    def flush(self) -> bool:
+        """Hand over what was collected; False when there was nothing."""
         raise NotImplementedError
 
     def withdraw(self, job: Job) -> bool:
@@ -196,10 +196,10 @@ class InlineWriter(StoreWriter):
 
     _is_flushing = False
 
-    def flush(self) -> None:
+    def flush(self) -> bool:
         """Commit and tell, until nothing new was asked for."""
-        if self._is_flushing:
-            return
+        if self._is_flushing or not self._collected:
+            return False
         self._is_flushing = True
         try:
             while self._collected:
@@ -208,6 +208,7 @@ class InlineWriter(StoreWriter):
                     done(result)
         finally:
             self._is_flushing = False
+        return True
 
     def lose(self) -> None:
         """As a kill would: what was not flushed is gone."""
@@ -235,13 +236,15 @@ class Writer(StoreWriter):
         self._thread = threading.Thread(target=self._run, name="msilod-writer", daemon=True)
         self._thread.start()
 
-    def flush(self) -> None:
+    def flush(self) -> bool:
         """Hand over; one wake-up."""
-        if self._collected:
-            jobs, self._collected = self._collected, []
-            with self._lock:
-                self._queue.extend(jobs)
-                self._wake.notify()
+        if not self._collected:
+            return False
+        jobs, self._collected = self._collected, []
+        with self._lock:
+            self._queue.extend(jobs)
+            self._wake.notify()
+        return True
 
     def withdraw(self, job: Job) -> bool:
         """Under the lock: taken or withdrawn, never both."""

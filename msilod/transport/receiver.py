@@ -12,8 +12,9 @@ class Receiver(Protocol):
     def receive(self, data: bytes, flow: Flow) -> None:
         """One datagram, or one whole message of a stream."""
 
-    def after_batch(self) -> None:
-        """All that had arrived has been received."""
+    def after_batch(self) -> bool:
+        """What had arrived has been received. True: the writer has work of it, and its results want a turn."""
+        ...
 
     def malformed(self, error: MalformedMessage, flow: Flow) -> None:
         """A stream that cannot go on; it is closed after this."""

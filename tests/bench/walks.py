@@ -46,7 +46,7 @@ class Prompt(InlineWriter):
 
     last = 0
 
-    def flush(self) -> None:
+    def flush(self) -> bool:
         """All is well."""
         jobs, self._collected = self._collected, []
         for job in jobs:
@@ -56,6 +56,7 @@ class Prompt(InlineWriter):
                 job.done(Added(self.last))
             elif isinstance(job, CallJob) and job.done is not None:
                 job.done(None)
+        return bool(jobs)
 
 
 class Bench:
@@ -205,7 +206,7 @@ def digest(bench: Bench) -> float:
 def writer(bench: Bench) -> float:
     """From the writer's hand into a synced commit, in batches."""
     prompt = bench.silo.writer
-    prompt.flush = lambda: None  # type: ignore[method-assign]
+    prompt.flush = lambda: False  # type: ignore[method-assign]
     bench.receive(bench.messages())
     del prompt.flush
     collected, prompt._collected = prompt._collected, []

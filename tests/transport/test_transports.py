@@ -7,8 +7,8 @@ import trio.testing
 from msilod.errors import TransportError, UnavailableError
 from msilod.transport.listen import parse_address, parse_spec
 from msilod.transport.transports import Transports
-from msilod.transport.udp import top_branch
-from tests.transport.ear import MESSAGE, all_of, dialled, phone, serving
+from msilod.transport.udp import UdpEndpoint, top_branch
+from tests.transport.ear import MESSAGE, Ear, all_of, dialled, phone, serving
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,19 @@ async def test_t3_datagrams_come_in_batches_and_noise_is_ignored() -> None:
             transports.send(b"answer", ear.received[0][1])
             transports.flush()
             assert one.recv(100) == b"answer"
+
+
+@pytest.mark.parametrize(("stores", "received", "batches"), [(False, 20, 2), (True, 8, 1)])
+def test_what_has_come_is_handed_over_by_eights_and_the_loop_turns_when_the_writer_has_work(
+    stores: bool, received: int, batches: int
+) -> None:
+    endpoint, ear = UdpEndpoint(parse_spec("udp:127.0.0.1:0")), Ear(stores=stores)
+    with phone() as one:
+        for number in range(20):
+            one.sendto(b"number %d" % number, ("127.0.0.1", endpoint.endpoint.port))
+        assert endpoint.drain(ear)
+    assert (len(ear.received), ear.batches) == (received, batches)
+    endpoint.close()
 
 
 async def test_t9_icmp_names_the_branch_and_no_datagram_is_lost() -> None:
