@@ -24,7 +24,7 @@ from msilod.daemon.pauses import Pauses
 from msilod.daemon.row_ends import RowEnds
 from msilod.daemon.usable import Usable
 from msilod.daemon.watchers import Watchers
-from msilod.errors import MsilodError, StoreError
+from msilod.errors import StoreError
 from msilod.proxy.forwarding import DELIVERY, branch_for
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
@@ -226,15 +226,7 @@ class Deliverer:
 
     def _send(self, run: DeliveryRun, step: Send, now: float) -> None:
         target, size = target_of(step.row, step.contact.binding, self.policy), size_of(step.row)
-        try:
-            flow = self.paths.flow_to(target, size)
-        except MsilodError:
-            self._unreachable(run, step, now)
-            return
-        if flow is not None:
-            self._send_on(run, step, flow, now)
-        else:
-            self.paths.dial(target, partial(self._send_on, run, step), size)
+        self.paths.way_to(target, partial(self._send_on, run, step), now, size)
 
     def _send_on(self, run: DeliveryRun, step: Send, flow: Flow | None, now: float) -> None:
         if flow is None:

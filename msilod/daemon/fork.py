@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from msilod.daemon.invite_fork import Reach
-from msilod.errors import MsilodError
 from msilod.proxy.redirection import redirection
 from msilod.proxy.response_context import MAX_TARGETS, best_response
 from msilod.proxy.target_set import DEAD_FLOW, Target
@@ -221,16 +220,7 @@ class Fork:
             self._begin_branch(target, now)
 
     def _begin_branch(self, target: Target, now: float) -> None:
-        paths, size = self.forwarder.paths, self.server.request.size
-        try:
-            flow = paths.flow_to(target, size)
-        except MsilodError:
-            self._start(target, None, now)
-            return
-        if flow is not None:
-            self._start(target, flow, now)
-        else:
-            paths.dial(target, partial(self._start, target), size)
+        self.forwarder.paths.way_to(target, partial(self._start, target), now, self.server.request.size)
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
         if self.decided:

@@ -118,15 +118,7 @@ class Forwarder:
 
     def forward_ack(self, request: Request, target: Target, now: float) -> None:
         """§16.11: statelessly, never answered; what cannot be sent is lost, as UDP would have it."""
-        try:
-            flow = self.paths.flow_to(target)
-        except MsilodError:
-            self.counters.dropped += 1
-            return
-        if flow is not None:
-            self._send_ack(request, target, flow, now)
-        else:
-            self.paths.dial(target, partial(self._send_ack, request, target))
+        self.paths.way_to(target, partial(self._send_ack, request, target), now)
 
     def _send_ack(self, request: Request, target: Target, flow: Flow | None, now: float) -> None:
         try:

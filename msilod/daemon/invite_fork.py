@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msilod.errors import MsilodError
 from msilod.proxy.response_context import ResponseContext, Step
 from msilod.proxy.target_set import DEAD_FLOW, Target
 from msilod.sip.flow import Flow
@@ -71,16 +70,7 @@ class InviteFork:
             self._begin_branch(target, now)
 
     def _begin_branch(self, target: Target, now: float) -> None:
-        size = self.server.request.size
-        try:
-            flow = self.forwarder.paths.flow_to(target, size)
-        except MsilodError:
-            self._start(target, None, now)
-            return
-        if flow is not None:
-            self._start(target, flow, now)
-        else:
-            self.forwarder.paths.dial(target, partial(self._start, target), size)
+        self.forwarder.paths.way_to(target, partial(self._start, target), now, self.server.request.size)
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
         if self.context.is_closed:

@@ -64,6 +64,18 @@ class Paths:
         # The remote targets of dialogs recur: 40 us become 1.
         self._literal: Callable[[str], list[Hop] | None] = lru_cache(CACHED_LITERALS)(self._read_literal)
 
+    def way_to(self, target: Target, then: Dialled, now: float, size: int = 0) -> None:
+        """Call `then(flow, now)`, at once where a flow is to be had, else as `dial` does; None when there is no way."""
+        try:
+            flow = self.flow_to(target, size)
+        except MsilodError:
+            then(None, now)
+            return
+        if flow is not None:
+            then(flow, now)
+        else:
+            self.dial(target, then, size)
+
     # --- at once ---------------------------------------------------------------------------------------
 
     def flow_to(self, target: Target, size: int = 0) -> Flow | None:
