@@ -123,6 +123,8 @@ class FakeDaemon:
         self.refused: set[tuple[int, object]] = set()
         self.types: set[tuple[int, object]] = set()
         self.refused_by_all: set[int] = set()
+        # On the wire when the operator asked for them, in this run.
+        self.given_up: set[int] = set()
         self.order: list[int] = []
 
     # --- what a test does ----------------------------------------------------------------------------
@@ -154,6 +156,14 @@ class FakeDaemon:
             self.perform(self.run, self.run.withdraw(contact_key(binding), self.wall))
         else:
             self.memory.contacts.withdraw(contact_key(binding))
+
+    def give_up(self, row_id: int) -> None:
+        """The operator wants a row of the run: what stays in hand is on the wire, and goes to nobody else."""
+        run = self.run
+        assert run is not None
+        self.perform(run, run.give_up(row_id, self.wall))
+        if any(row.id == row_id for row in run.in_hand):
+            self.given_up.add(row_id)
 
     def claim(self) -> None:
         """The database answers the oldest Claim."""
@@ -282,6 +292,7 @@ class FakeDaemon:
         assert row.expires_at > self.wall, "sent after its end"
         assert not self.owed.get(contact.key), "sent before the last one's end was durable"
         assert (row.id, contact.device) not in self.refused, "sent again to who refused it"
+        assert row.id not in self.given_up, "sent although the operator wants it"
         assert contact.is_sips or not is_for_sips(row), "sent to sip: what is for sips:"
         self._check_order(run, row, contact)
         self.wire.append(Attempt(run, row, contact))
@@ -290,7 +301,7 @@ class FakeDaemon:
         in_hand = {held.id: held for held in run.in_hand}
         for id in self.order[: self.order.index(row.id)]:
             older = in_hand.get(id)
-            if older is None or id in self.taken | self.refused_by_all:
+            if older is None or id in self.taken | self.refused_by_all | self.given_up:
                 continue
             if (id, contact.device) in self.refused or (is_for_sips(older) and not contact.is_sips):
                 continue
@@ -303,6 +314,7 @@ class FakeDaemon:
         assert not any(a.run is run for a in self.wire)
         assert not run.in_hand
         self.run = None
+        self.given_up.clear()
         self.retry_at = step.retry_at
         self.keeps_time = step.keeps_time
         self.finished += 1
