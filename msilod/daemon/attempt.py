@@ -49,14 +49,15 @@ class Attempt:
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
         """Timer F."""
-        self._is_overdue(transaction)
+        self._remember(transaction)
         self.deliverer.failed(self, "timeout", now)
 
     def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
         """ICMP, or a closed connection."""
-        self._is_overdue(transaction)
+        self._remember(transaction)
         self.deliverer.failed(self, "transport", now)
 
-    def _is_overdue(self, transaction: ClientTransaction) -> None:
+    def _remember(self, transaction: ClientTransaction) -> None:
+        """For a 2xx that comes after all."""
         if self.how is Ending.DELIVERED and not is_for_device(self.run.aor):
             self.deliverer.overdue.add(transaction.branch, self.row)

@@ -83,11 +83,11 @@ class Deliverer:
         self.unseen: dict[str, ContactKey] = {}
         self.on_unseen: Callable[[str, float], None] = lambda aor, now: None
         self.ends = RowEnds(
-            writer, self.each, self.historian, self.watchers, counters, clock, paths, self._perform
+            writer, self.each, self.historian, self.watchers, counters, clock, paths, self.carry_out
         )
-        self._carry_out = self._by_step()
+        self._by_step = self._steps()
 
-    def _by_step(self) -> dict[type, Callable[[DeliveryRun, Any, float], None]]:
+    def _steps(self) -> dict[type, Callable[[DeliveryRun, Any, float], None]]:
         return {
             Claim: self._claim,
             Send: self._send,
@@ -160,10 +160,10 @@ class Deliverer:
         elif name in self.only and not only:
             # The run is for some rows only; the others go when it is over (law 7).
             self.again.add(aor)
-        self._perform(run, run.offer(contacts, self.clock.wall(), others), now)
+        self.carry_out(run, run.offer(contacts, self.clock.wall(), others), now)
         if contacts and aor in self.unseen:
             run.policy = self.policy
-            self._perform(run, run.withdraw(self.unseen.pop(aor), self.clock.wall()), now)
+            self.carry_out(run, run.withdraw(self.unseen.pop(aor), self.clock.wall()), now)
 
     def is_running(self, aor: str) -> bool:
         """True while rows of `aor` are due or on the wire: a new MESSAGE goes behind them (law 7)."""
@@ -179,23 +179,20 @@ class Deliverer:
         name = run_name(binding) if self.policy.is_for_each else binding.aor
         run = self.runs.get(name)
         if run is not None:
-            self._perform(run, run.withdraw(contact_key(binding), self.clock.wall()), now)
+            self.carry_out(run, run.withdraw(contact_key(binding), self.clock.wall()), now)
         elif not self.location.bindings(binding.aor, self.clock.wall()):
             self.schedule.forget(name)
 
     # --- steps out -----------------------------------------------------------------------------------
 
     def carry_out(self, run: DeliveryRun, steps: Sequence[Step], now: float) -> None:
-        """What a run says to an operator's wish, or to what an online MESSAGE came to."""
-        self._perform(run, steps, now)
-
-    def _perform(self, run: DeliveryRun, steps: Sequence[Step], now: float) -> None:
+        """What a run says: also to an operator's wish, or to what an online MESSAGE came to."""
         for step in steps:
-            self._carry_out[step.__class__](run, step, now)
+            self._by_step[step.__class__](run, step, now)
 
     def _claim(self, run: DeliveryRun, step: Claim, now: float) -> None:
         if self.schedule.must_yield(run.aor):
-            self._perform(run, run.claimed([], self.clock.wall()), now)
+            self.carry_out(run, run.claimed([], self.clock.wall()), now)
             return
         done = partial(self._claimed, run, step)
         ids = self.only.get(run.aor, frozenset())
@@ -216,7 +213,7 @@ class Deliverer:
                 self.mail.discard(run.aor)
             else:
                 self.writer.has_waiting(run.aor, partial(self._has_waiting, run.aor))
-        self._perform(run, run.claimed(rows, self.clock.wall()), now)
+        self.carry_out(run, run.claimed(rows, self.clock.wall()), now)
         if failed:
             self.schedule.back_off(run.aor, self.clock.wall() + self.policy.backoff(0))
 
@@ -233,7 +230,7 @@ class Deliverer:
             self._unreachable(run, step, now)
             return
         if not run.wants(step.row.id):
-            self._perform(run, run.unsent(step.row.id, step.contact.key, self.clock.wall()), now)
+            self.carry_out(run, run.unsent(step.row.id, step.contact.key, self.clock.wall()), now)
             return
         request, how = request_for(step.row, step.contact.binding, self.policy, self.clock.wall())
         attempt = Attempt(self, run, step.row, step.contact, how)
@@ -242,7 +239,7 @@ class Deliverer:
     def _unreachable(self, run: DeliveryRun, step: Send, now: float) -> None:
         self.historian.silent(step.row, step.contact, "transport")
         steps = run.failed(step.row.id, step.contact.key, "transport", self.clock.wall())
-        self._perform(run, steps, now)
+        self.carry_out(run, steps, now)
 
     def _finished(self, run: DeliveryRun, step: Finished, now: float) -> None:
         aor = parts(run.aor)[0]
@@ -270,10 +267,10 @@ class Deliverer:
         run = attempt.run
         key, wall = attempt.contact.key, self.clock.wall()
         steps = run.answered(attempt.row.id, key, response.status, retry_after, wall, attempt.how)
-        self._perform(run, steps, now)
+        self.carry_out(run, steps, now)
 
     def failed(self, attempt: Attempt, why: Why, now: float) -> None:
         """Silence, or no transport."""
         run = attempt.run
         self.historian.silent(attempt.row, attempt.contact, why)
-        self._perform(run, run.failed(attempt.row.id, attempt.contact.key, why, self.clock.wall()), now)
+        self.carry_out(run, run.failed(attempt.row.id, attempt.contact.key, why, self.clock.wall()), now)

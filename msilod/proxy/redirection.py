@@ -9,6 +9,7 @@ from typing import Final
 from msilod.errors import MalformedMessage
 from msilod.sip.address import NameAddr
 from msilod.sip.message import Request, Response
+from msilod.sip.sips import asks_for_sips
 from msilod.sip.tel import is_tel
 from msilod.sip.uri import SipUri
 
@@ -29,7 +30,7 @@ def redirection(
     known = list(map(SipUri.parse, tried))
     if not is_tel(request.uri):
         known.append(SipUri.parse(request.uri))
-    is_sips = request.uri[:5].lower() == b"sips:"
+    is_sips = asks_for_sips(request.uri)
     used: list[tuple[float, str]] = []
     left: list[bytes] = []
     for value in response.headers.split(b"contact"):

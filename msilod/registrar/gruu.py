@@ -19,6 +19,7 @@ from msilod.errors import RequestRefused
 from msilod.registrar.binding import Binding
 from msilod.sip.grammar import UNRESERVED, WSP, unescape
 from msilod.sip.message import Request
+from msilod.sip.sips import is_sips
 from msilod.sip.uri import SipUri
 
 OPTION: Final = b"gruu"
@@ -96,7 +97,7 @@ class Gruus:
         instance = bare_instance(binding.instance)
         if not instance or len(instance) + len(binding.aor) > MAX_NAMES:
             return ""
-        scheme = "sips" if binding.contact[:5].lower() == "sips:" else "sip"
+        scheme = "sips" if is_sips(binding.contact) else "sip"
         domain = binding.aor.rpartition("@")[2]
         token = self._token(binding)
         return (

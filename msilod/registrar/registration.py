@@ -26,6 +26,7 @@ from msilod.sip.address import NameAddr
 from msilod.sip.flow import Flow
 from msilod.sip.grammar import CONTROLS, number
 from msilod.sip.message import Request
+from msilod.sip.sips import asks_for_sips
 from msilod.sip.uri import SipUri
 
 __all__ = ["RegistrarPolicy", "Registration", "process"]
@@ -201,7 +202,7 @@ def _refuse_mixed_schemes(request: Request, contacts: list[Contact], path: tuple
     """RFC 5630 §5.2: a sips: contact is registered with a sips: Request-URI, by a Path of sips: alone."""
     if any(contact.uri.scheme == "sips" for contact in contacts):
         uris = [request.uri, *(NameAddr.parse(value.encode()).uri for value in path)]
-        if not all(uri[:5].lower() == b"sips:" for uri in uris):
+        if not all(map(asks_for_sips, uris)):
             raise RequestRefused(400, "Bad Request", detail="sips: contact, but not all of the way is sips:")
 
 
