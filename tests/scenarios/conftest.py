@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.scenarios.phone import PATIENCE, Phone
+from tests.transport.authority import Authority
 
 
 class Daemon:
@@ -96,6 +97,14 @@ class Daemon:
         done = self.msilo("list", "--json", *arguments)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Who has signed the certificate of 127.0.0.1 that lies in the daemon's folder."""
+    made = Authority(tmp_path)
+    made.issue("127.0.0.1")
+    return made
 
 
 @pytest.fixture

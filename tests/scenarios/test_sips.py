@@ -1,7 +1,6 @@
 """sips: on the real daemon: who may reach whom, and under which scheme (RFC 5630, T17)."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +11,6 @@ from tests.scenarios.phone import Phone
 from tests.transport.authority import Authority
 
 SECURE = "sips:bob@example.test"
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    made = Authority(tmp_path)
-    made.issue("127.0.0.1")
-    return made
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,13 +13,6 @@ from tests.transport.authority import Authority
 SECURE = "sips:bob@example.test"
 TLS = '[tls]\ncertificate = "server.pem"\nprivate_key = "server.key"\n'
 REASON = "sent to sips:, and not all of the way there is"
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    made = Authority(tmp_path)
-    made.issue("127.0.0.1")
-    return made
 
 
 @pytest.fixture

@@ -129,3 +129,20 @@ def phone(host: str = "127.0.0.1") -> socket.socket:
     sock.bind((host, 0))
     sock.settimeout(10)
     return sock
+
+
+async def much_follows_in_order(transports: Transports, ear: Ear, stream: trio.abc.Stream) -> None:
+    """What the kernel has no room for waits its turn."""
+    await stream.send_all(MESSAGE)
+    await ear.until(1)
+    flow = ear.received[0][1]
+    for letter in b"abcdefgh":
+        piece = bytes((letter,)) * 60_000
+        for _ in range(8):
+            transports.send(piece, flow)
+            transports.flush()
+        got = b""
+        with trio.fail_after(10):
+            while len(got) < 8 * 60_000:
+                got += await stream.receive_some()
+        assert got == bytes((letter,)) * 480_000

@@ -11,7 +11,7 @@ from msilod.sip.flow import Endpoint, Flow
 from msilod.transport import streams
 from msilod.transport.streams import Limits, Streams
 from msilod.transport.tcp import TcpConnection, connect
-from tests.transport.ear import MESSAGE, Ear, all_of, dialled, serving
+from tests.transport.ear import MESSAGE, Ear, all_of, dialled, much_follows_in_order, serving
 
 HEAD, BODY = MESSAGE[:-2], MESSAGE[-2:]
 
@@ -61,19 +61,7 @@ async def test_many_who_do_not_read_hold_only_so_much_together() -> None:
 
 async def test_what_the_kernel_had_no_room_for_follows_in_order() -> None:
     async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
-        await stream.send_all(MESSAGE)
-        await ear.until(1)
-        flow = ear.received[0][1]
-        for letter in b"abcdefgh":
-            piece = bytes((letter,)) * 60_000
-            for _ in range(8):
-                transports.send(piece, flow)
-                transports.flush()
-            got = b""
-            with trio.fail_after(10):
-                while len(got) < 8 * 60_000:
-                    got += await stream.receive_some()
-            assert got == bytes((letter,)) * 480_000
+        await much_follows_in_order(transports, ear, stream)
 
 
 @pytest.mark.parametrize("part", [MESSAGE[:20], HEAD, b"M"])

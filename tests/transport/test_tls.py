@@ -13,7 +13,7 @@ from msilod.transport.streams import Limits
 from msilod.transport.tls import BadTlsFile, load_certificates
 from msilod.transport.transports import Transports
 from tests.transport.authority import Authority
-from tests.transport.ear import MESSAGE, all_of, dialled, serving
+from tests.transport.ear import MESSAGE, all_of, dialled, much_follows_in_order, serving
 
 LISTEN = "tls:127.0.0.1:0"
 
@@ -59,19 +59,7 @@ async def test_what_the_kernel_had_no_room_for_follows_in_order(authority: Autho
         serving(LISTEN, certificates=authority.certificates("127.0.0.1")) as (transports, ear),
         await secured(transports, authority) as stream,
     ):
-        await stream.send_all(MESSAGE)
-        await ear.until(1)
-        flow = ear.received[0][1]
-        for letter in b"abcdefgh":
-            piece = bytes((letter,)) * 60_000
-            for _ in range(8):
-                transports.send(piece, flow)
-                transports.flush()
-            got = b""
-            with trio.fail_after(10):
-                while len(got) < 8 * 60_000:
-                    got += await stream.receive_some()
-            assert got == bytes((letter,)) * 480_000
+        await much_follows_in_order(transports, ear, stream)
 
 
 async def test_a_message_of_many_records_is_read_to_its_end(authority: Authority) -> None:
