@@ -11,7 +11,7 @@ from msilod.errors import MalformedMessage, RequestRefused
 from msilod.proxy.route import IsMyself, preprocess_route
 from msilod.proxy.target_set import Target
 from msilod.sip.address import NameAddr
-from msilod.sip.grammar import COMMA, WSP, number
+from msilod.sip.grammar import WSP, number
 from msilod.sip.headers import Headers
 from msilod.sip.message import Request
 from msilod.sip.sips import under_scheme_of
@@ -163,17 +163,9 @@ def _tag(line: bytes) -> bytes:
 
 def is_delivery(request: Request, is_own_via: Callable[[bytes], bool]) -> bool:
     """True for a stored MESSAGE that we have sent ourselves and that some next hop has sent back."""
-    if count_vias(request) == 1:
+    if request.has_one_via:
         return False
     return any(_own_hash(value, is_own_via) == DELIVERY for value in request.headers.split(b"via"))
-
-
-def count_vias(request: Request) -> int:
-    """The Vias of a request that may have several; 1 for all others, without counting."""
-    fields, received = request.headers.fields, request.received
-    if len(fields) == len(received) and COMMA not in received[b"via"]:
-        return 1
-    return sum(1 + line.count(b",") for name, line in fields if name == b"via")
 
 
 def branch_for(random: bytes, loop: bytes) -> bytes:

@@ -62,7 +62,8 @@ def build_delivery(
     if message.content_type:
         fields.append((b"content-type", b"Content-Type: " + message.content_type))
     body = dress(fields, message, policy) if policy.serves_old_phones else message.body
-    return Request(b"MESSAGE", uri, Headers(fields), body, cseq=message.cseq, call_id=sent_id)
+    # It was never received, and nobody asks what of it was.
+    return Request(b"MESSAGE", uri, Headers(fields), body, cseq=message.cseq, call_id=sent_id, received={})
 
 
 def next_hop_of(message: StoredMessage, binding: Binding, policy: SiloPolicy) -> str:

@@ -28,29 +28,38 @@ _NEVER_IN_DISPLAY: Final = CONTROLS.replace(b"\t", b"") + b',;"<>\\'
 
 
 class NameAddr:
-    """`display` as sent with its quotes, `uri` raw, `params` of the header field in order, names as sent."""
+    """`display` as sent with its quotes, `uri` raw, `params` of the header field in order, names as sent.
 
-    __slots__ = ("display", "params", "uri")
+    `tag` is the one that it came with, b"" for none (RFC 3261 §19.3).
+    """
+
+    __slots__ = ("display", "params", "tag", "uri")
 
     def __init__(
-        self, display: bytes, uri: bytes, params: list[tuple[bytes, bytes | None]] | None = None
+        self,
+        display: bytes,
+        uri: bytes,
+        params: list[tuple[bytes, bytes | None]] | None = None,
+        tag: bytes = b"",
     ) -> None:
         self.display = display
         self.uri = uri
         self.params = [] if params is None else params
+        self.tag = tag
 
     @classmethod
     def parse(cls, value: bytes) -> "NameAddr":
         """One value of a From, To, Contact, Route ... field. Raises MalformedMessage (400)."""
         if len(value) > MAX_ADDRESS:
             raise MalformedMessage("Address Too Long")
-        usual = _usual(value)
-        if usual is not None:
-            return usual
-        display, uri, tail = _cut(value.strip(WSP))
-        if not uri or uri.translate(URI_ONLY) != uri or uri.find(b":") < 1:
-            raise MalformedMessage("Bad Address")
-        return cls(display, uri, _params(tail) if tail else [])
+        # What nearly all phones send, `"Display" <uri>;tag=token` or less, at a third of the price.
+        head, _, tail = value.strip(WSP).rpartition(b">")
+        between, _, tag = tail.partition(b";tag=")
+        if not tail or (tag and not between and tag.translate(TOKEN_ONLY) == tag):
+            named = _remembered(head) if len(head) <= MAX_REMEMBERED else _usual_head(head)
+            if named is not None:
+                return NameAddr(named[0], named[1], [(b"tag", tag)] if tail else None, tag)
+        return _parse_unusual(value)
 
     def get(self, name: bytes) -> bytes | None:
         """A parameter's value, b"" when it has none, None when it is absent; `name` in lower case."""
@@ -58,11 +67,6 @@ class NameAddr:
             if key.lower() == name:
                 return value or b""
         return None
-
-    @property
-    def tag(self) -> bytes:
-        """The tag, b"" when there is none (RFC 3261 §19.3)."""
-        return self.get(b"tag") or b""
 
     def to_bytes(self) -> bytes:
         """In angle brackets always, so that no parameter changes its owner (§20.10)."""
@@ -74,16 +78,14 @@ class NameAddr:
         return f"<NameAddr {self.to_bytes()!r}>"
 
 
-def _usual(value: bytes) -> NameAddr | None:
-    """What nearly all phones send, `"Display" <uri>;tag=token` or less, at a third of the price; None for others."""
-    head, _, tail = value.strip(WSP).rpartition(b">")
-    tag = tail[5:]
-    if tail and (tail[:5] != b";tag=" or not tag or tag.translate(TOKEN_ONLY) != tag):
-        return None
-    named = _remembered(head) if len(head) <= MAX_REMEMBERED else _usual_head(head)
-    if named is None:
-        return None
-    return NameAddr(named[0], named[1], [(b"tag", tag)] if tail else None)
+def _parse_unusual(value: bytes) -> NameAddr:
+    """Whatever else the grammar allows."""
+    display, uri, tail = _cut(value.strip(WSP))
+    if not uri or uri.translate(URI_ONLY) != uri or uri.find(b":") < 1:
+        raise MalformedMessage("Bad Address")
+    made = NameAddr(display, uri, _params(tail) if tail else [])
+    made.tag = made.get(b"tag") or b""
+    return made
 
 
 def _usual_head(head: bytes) -> tuple[bytes, bytes] | None:

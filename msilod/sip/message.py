@@ -4,7 +4,7 @@ Rules: bytes as they came; From and To are parsed when asked for; Content-Length
 out, whatever stood there (RFC 3261 §18.3).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msilod.errors import MalformedMessage
@@ -25,18 +25,22 @@ _EMPTY_END: Final = b"Content-Length: 0\r\n\r\n"
 class Request:
     """One request. `via` is the top Via as it came, parsed; `cseq` the number; `call_id` the value.
 
-    `size` is how many octets it had when it came, 0 for one that is made here.
+    `received` is what stands behind the colon of the first field of each name, not trimmed, as it came: a look-up
+    there costs a tenth of a walk through `headers`. A field that is changed later changes only in `headers`; for a
+    request that is made here it is read from them, unless {} says that nobody will ask. `has_one_via`: nobody
+    stands between its client and us. `size` is how many octets it had when it came, 0 for one that is made here.
     """
 
     __slots__ = (
-        "_first",
         "_from",
         "_to",
         "body",
         "call_id",
         "cseq",
+        "has_one_via",
         "headers",
         "method",
+        "received",
         "size",
         "uri",
         "via",
@@ -51,7 +55,8 @@ class Request:
         via: Via = NO_VIA,
         cseq: int = 0,
         call_id: bytes = b"",
-        first: dict[bytes, bytes] | None = None,
+        received: dict[bytes, bytes] | None = None,
+        has_one_via: bool = True,
     ) -> None:
         self.method = method
         self.uri = uri
@@ -60,34 +65,27 @@ class Request:
         self.via = via
         self.cseq = cseq
         self.call_id = call_id
+        self.has_one_via = has_one_via
         self.size = 0
-        self._first = first
+        self.received = _first_of_each(headers) if received is None else received
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None
 
     @property
-    def received(self) -> dict[bytes, bytes]:
-        """What stands behind the colon of the first field of each name, not trimmed, as it came.
-
-        A look-up here costs a tenth of a walk through `headers`; a field that is changed later changes only there.
-        """
-        if self._first is None:
-            self._first = {name: text.partition(b":")[2] for name, text in reversed(self.headers.fields)}
-        return self._first
-
-    @property
     def from_(self) -> NameAddr:
         """The From field. Raises MalformedMessage (400)."""
-        if self._from is None:
-            self._from = _address(self.received.get(b"from"), "From")
-        return self._from
+        found = self._from
+        if found is None:
+            found = self._from = _address(self.received.get(b"from"), "From")
+        return found
 
     @property
     def to(self) -> NameAddr:
         """The To field. Raises MalformedMessage (400)."""
-        if self._to is None:
-            self._to = _address(self.received.get(b"to"), "To")
-        return self._to
+        found = self._to
+        if found is None:
+            found = self._to = _address(self.received.get(b"to"), "To")
+        return found
 
     def to_bytes(self) -> bytes:
         """The message for the wire."""
@@ -97,8 +95,9 @@ class Request:
         """A request with header fields of its own; the body and the parsed Via are shared."""
         headers = self.headers.copy()
         return Request(
-            self.method, self.uri, headers, self.body, self.via, self.cseq, self.call_id, self._first
-        )
+            self.method, self.uri, headers, self.body, self.via, self.cseq, self.call_id, self.received,
+            self.has_one_via,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<Request {self.method!r} {self.uri!r} {self.call_id!r} {self.cseq}>"
@@ -146,6 +145,10 @@ class Response:
         return f"<Response {self.status} {self.reason!r} {self.cseq_method!r} {self.cseq}>"
 
 
+def _first_of_each(headers: Headers) -> dict[bytes, bytes]:
+    return {name: text.partition(b":")[2] for name, text in reversed(headers.fields)}
+
+
 def _address(value: bytes | None, name: str) -> NameAddr:
     if not value:
         raise MalformedMessage(f"Missing {name}")
@@ -179,7 +182,7 @@ def _assemble(start: bytes, headers: Headers, body: bytes) -> bytes:
 
 def _with_tag(text: bytes, tag: bytes) -> bytes:
     """The To line with our tag, unless it has one (RFC 3261 §8.2.6.2)."""
-    if text.lower().find(b"tag") >= 0:
+    if b"tag" in text.lower():
         try:
             if NameAddr.parse(value_of(text)).tag:
                 return text
@@ -196,13 +199,22 @@ def response_bytes(
 
     `headers` are (printed name, value). Raises ValueError for a value with CR, LF or NUL.
     """
+    return answer_bytes(request, status, to_tag, [line(name, value) for name, value in headers])
+
+
+def answer_bytes(request: Request, status: int, to_tag: bytes, more: Sequence[bytes] = ()) -> bytes:
+    """The same with lines that `headers.line` has made."""
     lines = [_STATUS_LINES.get(status) or b"SIP/2.0 %d %b" % (status, registered_reason(status))]
     copied = _COPIED if status != 100 else _COPIED_BY_100
+    to = request._to
     for name, text in request.headers.fields:
         if name in copied:
-            lines.append(_with_tag(text, to_tag) if name == b"to" and to_tag else text)
-    for name, value in headers:
-        lines.append(line(name, value))
+            if name == b"to" and to_tag:
+                # Whoever was served has had his To parsed, and it mostly opens a dialog or none.
+                text = _with_tag(text, to_tag) if to is None or to.tag else text + b";tag=" + to_tag
+            lines.append(text)
+    if more:
+        lines += more
     lines.append(_EMPTY_END)
     return b"\r\n".join(lines)
 

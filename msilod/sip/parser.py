@@ -52,15 +52,14 @@ def parse(data: bytes, framing: int = BY_DATAGRAM) -> Request | Response:
 
 
 def _parse(data: bytes, framing: int) -> Request | Response:
-    end = data.find(b"\r\n\r\n", 0, MAX_HEADERS_BYTES + 4)
-    head = data[:end]
+    # Here and below: partition() is called without the tuple of arguments that find(), startswith() and count()
+    # unpack in CPython 3.11, and its three pieces cost less than one slice.
+    head, closed, body = data.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     rest = b"".join(lines)
-    if end <= 0 or not lines[0] or LF in rest or CR in rest:
+    if not closed or not lines[0] or LF in rest or CR in rest or len(head) > MAX_HEADERS_BYTES:
         lines, body = _unusual(data, framing != BY_DATAGRAM)
         rest = b"".join(lines)
-    else:
-        body = data[end + 4 :]
     if len(rest) > MAX_LINE or len(lines) > MAX_FIELDS:
         _check_size(lines)
     method, uri = _request_line(lines[0])
@@ -70,7 +69,9 @@ def _parse(data: bytes, framing: int) -> Request | Response:
     via, call_id, cseq, cseq_method = _identity(first)
     if cseq_method != method:
         raise MalformedMessage("CSeq Method Mismatch")
-    request = Request(method, uri, Headers(fields), _body(first, body, framing), via, cseq, call_id, first)
+    has_one_via = COMMA not in first[b"via"] and (len(fields) == len(first) or _vias(fields) == 1)
+    body = _body(first, body, framing)
+    request = Request(method, uri, Headers(fields), body, via, cseq, call_id, first, has_one_via)
     request.size = len(data)
     return request
 
@@ -174,6 +175,10 @@ def _strange_name(name: bytes, colon: bytes) -> bytes:
     if not colon or not is_token(name):
         raise MalformedMessage("Bad Header Field")
     return canonical(name)
+
+
+def _vias(fields: Fields) -> int:
+    return len([name for name, _ in fields if name == b"via"])
 
 
 def _check_repeated(fields: Fields, first: dict[bytes, bytes]) -> dict[bytes, bytes]:

@@ -41,24 +41,27 @@ _NAME_ONLY: Final = only(DIGIT + b"abcdefghijklmnopqrstuvwxyz-_.")
 _IPV6_ONLY: Final = only(HEX + b":.")
 
 Params = dict[bytes, bytes | None]
-Sender = tuple[bytes, bytes, int | None]
+# Transport, host, port, and the last two as one name (see Via.sent_by).
+Sender = tuple[bytes, bytes, int | None, bytes]
 
 
 class Via:
     """One Via value.
 
-    `transport` in upper case, `host` in lower case (IPv6 in brackets), `port` None when not sent, `branch`
-    b"" when not sent, `raw` the value as it stands in its line. `asks_rport`: beside the branch there is an
-    `rport` without a value and nothing else, so that nobody has to look for what else there may be.
+    `transport` in upper case, `host` in lower case (IPv6 in brackets), `port` None when not sent, `sent_by`
+    `host:port` with the transport's default port filled in (§17.2.3, §18.1.1), `branch` b"" when not sent, `raw`
+    the value as it stands in its line. `asks_rport`: beside the branch there is an `rport` without a value and
+    nothing else, so that nobody has to look for what else there may be.
     """
 
-    __slots__ = ("_params", "asks_rport", "branch", "host", "port", "raw", "transport")
+    __slots__ = ("_params", "asks_rport", "branch", "host", "port", "raw", "sent_by", "transport")
 
     def __init__(
         self,
         transport: bytes,
         host: bytes,
         port: int | None,
+        sent_by: bytes,
         branch: bytes,
         raw: bytes,
         asks_rport: bool = False,
@@ -67,6 +70,7 @@ class Via:
         self.transport = transport
         self.host = host
         self.port = port
+        self.sent_by = sent_by
         self.branch = branch
         self.raw = raw
         self._params: Params | None = None
@@ -84,12 +88,8 @@ class Via:
 
         The bare cookie identifies nothing (RFC 4475 §3.2.1).
         """
-        return self.branch.startswith(COOKIE) and len(self.branch) > len(COOKIE)
-
-    @property
-    def sent_by(self) -> bytes:
-        """`host:port`, the transport's default port filled in (§17.2.3, §18.1.1)."""
-        return b"%b:%d" % (self.host, self.port or _DEFAULT_PORTS.get(self.transport, DEFAULT_PORT))
+        head, _, rest = self.branch.partition(COOKIE)
+        return not head and bool(rest)
 
     def stamp(self, raw: bytes) -> None:
         """Exchange the text; only parameters other than the branch may differ."""
@@ -105,7 +105,7 @@ class Via:
 
 
 # The Via of a request of our own that was not sent yet.
-NO_VIA: Final = Via(b"", b"", None, b"", b"")
+NO_VIA: Final = Via(b"", b"", None, b"", b"", b"")
 
 
 def parse_via(value: bytes) -> Via:
@@ -121,8 +121,8 @@ def parse_via(value: bytes) -> Via:
         or ((more or still_more) and not asks_rport and not _are_plain(head, tail))
     ):
         return _parse_spaced(value)
-    transport, host, port = _sender(sent) if len(sent) < MAX_REMEMBERED else _protocol_and_sent_by(sent)
-    return Via(transport, host, port, branch, value, asks_rport)
+    transport, host, port, sent_by = _sender(sent) if len(sent) < MAX_REMEMBERED else _read_sender(sent)
+    return Via(transport, host, port, sent_by, branch, value, asks_rport)
 
 
 def _are_plain(head: bytes, tail: bytes) -> bool:
@@ -151,7 +151,7 @@ def _parse_spaced(value: bytes) -> Via:
     params = dict(_param(piece) for piece in pieces)
     if len(params) != len(pieces):
         raise MalformedMessage("Bad Via Parameters")
-    return Via(*_protocol_and_sent_by(sent), params.get(b"branch") or b"", value)
+    return Via(*_read_sender(sent), params.get(b"branch") or b"", value)
 
 
 def parse_outline(value: bytes) -> Via:
@@ -159,15 +159,22 @@ def parse_outline(value: bytes) -> Via:
 
     Enough to answer 400 or 505. Raises MalformedMessage (400).
     """
-    return Via(*_protocol_and_sent_by(value.partition(b";")[0], None), b"", value)
+    return Via(*_read_sender(value.partition(b";")[0], None), b"", value)
 
 
-def _protocol_and_sent_by(sent: bytes, version: bytes | None = b"2.0") -> Sender:
+def _read_sender(sent: bytes, version: bytes | None = b"2.0") -> Sender:
     """`SIP/2.0/UDP host:port`, white space allowed around `/` and `:`; `version` None takes any."""
+    transport, sent_by = _protocol(sent, version)
+    host, port = _host_port(sent_by)
+    return transport, host, port, b"%b:%d" % (host, port or _DEFAULT_PORTS.get(transport, DEFAULT_PORT))
+
+
+def _protocol(sent: bytes, version: bytes | None) -> tuple[bytes, bytes]:
+    """Transport in upper case, and what stands behind it."""
     protocol, _, sent_by = sent.partition(b" ")
     transport = _PROTOCOLS.get(protocol)
     if transport is not None:
-        return transport, *_host_port(sent_by.strip(WSP))
+        return transport, sent_by.strip(WSP)
     name, _, rest = sent.partition(b"/")
     found, _, rest = rest.partition(b"/")
     parts = words(rest)
@@ -175,13 +182,13 @@ def _protocol_and_sent_by(sent: bytes, version: bytes | None = b"2.0") -> Sender
         raise MalformedMessage("Bad Via")
     if not is_token(parts[0]):
         raise MalformedMessage("Bad Via")
-    return parts[0].upper(), *_host_port(b" ".join(parts[1:]))
+    return parts[0].upper(), b" ".join(parts[1:])
 
 
 # Most traffic comes from senders that spoke a moment ago: 0.1 us instead of 0.7. A hostile crowd only evicts;
 # 4096 keys of less than MAX_REMEMBERED bytes are 1 MB at most.
 MAX_REMEMBERED: Final = 80
-_sender: Final = lru_cache(4096)(_protocol_and_sent_by)
+_sender: Final = lru_cache(4096)(_read_sender)
 
 
 def _param(piece: bytes) -> tuple[bytes, bytes | None]:
@@ -226,7 +233,7 @@ def stamp_source(request: "Request", flow: Flow) -> None:
     and always beside `rport`. What a client wrote into either is overwritten: it would send our answers to
     somebody else.
     """
-    via = request.via
+    via, fields = request.via, request.headers.fields
     raw = via.raw
     source = flow.host.encode("ascii")
     if PERCENT in source:
@@ -237,8 +244,14 @@ def stamp_source(request: "Request", flow: Flow) -> None:
         stamped = b"%b;rport=%d%b;received=%b" % (head, flow.port, tail, source)
     else:
         stamped = _stamped(via, source, flow.port)
-    if stamped != raw:
-        via.stamp(stamped)
+    if stamped == raw:
+        return
+    via.stamp(stamped)
+    name, text = fields[0]
+    if name == b"via":
+        # It stands on top of nearly all: 0.2 us less than a call.
+        fields[0] = (name, text.replace(raw, stamped, 1))
+    else:
         _exchange(request.headers, raw, stamped)
 
 

@@ -30,4 +30,4 @@ def _hop(method: bytes, invite: Request) -> Request:
     # The layer put its own Via first, with one value on the line.
     headers = Headers([fields[0], *(field for field in fields if field[0] in _KEPT)])
     headers.add(b"CSeq", b"%d %b" % (invite.cseq, method))
-    return Request(method, invite.uri, headers, b"", invite.via, invite.cseq, invite.call_id)
+    return Request(method, invite.uri, headers, b"", invite.via, invite.cseq, invite.call_id, {})

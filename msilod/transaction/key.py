@@ -21,11 +21,7 @@ def server_key(request: Request, method: bytes) -> bytes:
     via = request.via
     if not via.has_cookie:
         return _old_key(request, method, _tag(request))
-    if via.port is None:
-        key = b"%b %b %b" % (via.branch, via.sent_by, method)
-    else:
-        # The same with `sent_by` spelt out, 0.2 us less.
-        key = b"%b %b:%d %b" % (via.branch, via.host, via.port, method)
+    key = b" ".join((via.branch, via.sent_by, method))
     return key if len(key) <= MAX_KEY else _short(key)
 
 

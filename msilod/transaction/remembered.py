@@ -13,10 +13,10 @@ Bounded: a generation that is full ends early, and the oldest is forgotten befor
 comes that late is a new request to the user.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
-from msilod.sip.message import Request, response_bytes
+from msilod.sip.message import Request, answer_bytes
 from msilod.transaction.timers import PATIENCE
 
 # A status; or `status tag` and header lines; or a whole response.
@@ -35,24 +35,22 @@ _MASK: Final = _MARKS - 1
 _NUMBERS: Final = 255
 
 
-def pack(status: int, to_tag: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> Answer:
+def pack(status: int, to_tag: bytes, lines: Sequence[bytes] = ()) -> Answer:
     """What to remember of an answer that can be made again; an empty tag is the stateless one."""
-    lines = [b"%b: %b" % field for field in headers]
-    if not lines and not to_tag:
-        return status
+    if not lines:
+        return b"%d %b" % (status, to_tag) if to_tag else status
     return b"\r\n".join([b"%d %b" % (status, to_tag), *lines])
 
 
 def unpack(answer: Answer, request: Request, stateless_tag: bytes) -> bytes:
     """The response that was sent, for a copy of its request."""
     if isinstance(answer, int):
-        return response_bytes(request, answer, stateless_tag)
+        return answer_bytes(request, answer, stateless_tag)
     if answer.startswith(b"SIP/2.0 "):
         return answer
     first, *lines = answer.split(b"\r\n")
     status, _, tag = first.partition(b" ")
-    fields = [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
-    return response_bytes(request, int(status), tag or stateless_tag, fields)
+    return answer_bytes(request, int(status), tag or stateless_tag, lines)
 
 
 class Remembered:

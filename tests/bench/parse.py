@@ -50,7 +50,7 @@ ANSWER = response_bytes(REQUEST, 202, b"0f1e2d3c4b5a")
 
 def stamp() -> None:
     """stamp_source, with the cost of undoing it (a new Via object and one field)."""
-    REQUEST.via = Via(b"UDP", b"192.0.2.17", 5071, b"z9hG4bKf7c1a5b0d94e4c1a", VIA)
+    REQUEST.via = Via(b"UDP", b"192.0.2.17", 5071, b"192.0.2.17:5071", b"z9hG4bKf7c1a5b0d94e4c1a", VIA)
     REQUEST.headers.fields[0] = FIRST
     stamp_source(REQUEST, FLOW)
 

@@ -116,7 +116,7 @@ def test_a_policy_that_fails_later_costs_the_request_and_is_logged_once(
 def test_a_field_that_cannot_be_read_is_its_senders_fault(write: Write) -> None:
     policy = PolicyFile(write(GOOD.replace("    return Drop()", "    request.sender\n    return Drop()")))
     broken = example("MESSAGE", "sip:bob@example.test")
-    broken.message.headers.fields[0] = (b"from", b"From: <sip:alice")
+    broken.message.received[b"from"] = b"<sip:alice"
     with pytest.raises(MalformedMessage):
         policy.route(broken)
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msilod.sip.headers import line
 from msilod.sip.message import response_bytes
 from msilod.transaction.remembered import GENERATIONS, SPAN, TIMER_J, Remembered, pack, unpack
 from tests.transaction.station import message, received
@@ -25,7 +26,7 @@ def test_a_tag_and_header_fields_are_remembered_as_lines() -> None:
         (b"X", b"a: b"),
     ]
     for tag in (b"", b"dev1"):
-        answer = pack(503, tag, headers)
+        answer = pack(503, tag, [line(name, value) for name, value in headers])
         assert isinstance(answer, bytes)
         assert unpack(answer, REQUEST, TAG) == response_bytes(REQUEST, 503, tag or TAG, headers)
 
