@@ -17,7 +17,10 @@ from msilod.errors import MalformedMessage, RequestRefused, StoreError
 from msilod.registrar.binding import Binding
 from msilod.registrar.gruu import asks_for_gruu
 from msilod.registrar.location import LocationService
-from msilod.registrar.registration import RegistrarPolicy, Registration, process
+from msilod.registrar.policy import RegistrarPolicy
+from msilod.registrar.refresh import said_again
+from msilod.registrar.registration import Registration, announced, contact_line, process
+from msilod.routing.actions import Save
 from msilod.sip.address import NameAddr
 from msilod.sip.dates import format_date
 from msilod.sip.uri import SipUri
@@ -29,11 +32,12 @@ CACHED_AORS: Final = 16_384
 # Seconds between keep-alives: what NATs keep open for UDP (RFC 5626 §4.4.2 has 24 to 29).
 KEEP: Final = 29
 
-Registered = Callable[[Registration, float], None]
+# AOR, removed, kept alive: m_dump goes to these by way of the action's next hop; monotonic seconds.
+Registered = Callable[[Save, str, Sequence[Binding], Sequence[Binding], float], None]
 
 
 class RegistrarService:
-    """Serves REGISTER; `registered` is called after each 200 that is no answer to a query."""
+    """Serves REGISTER; `registered` is called after a 200 that is no answer to a query, where a dump is asked for."""
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class RegistrarService:
         myself: Myself,
         clock: Clock,
         counters: Counters,
+        registered: Registered,
     ) -> None:
         self.configure(policy)
         self.location = location
@@ -50,7 +55,9 @@ class RegistrarService:
         self.myself = myself
         self.clock = clock
         self.counters = counters
-        self._refreshed: dict[str, dict[tuple[str, str, int], Binding]] = {}
+        self.registered = registered
+        # By identity: who refreshes again in the same second is written once.
+        self._refreshed: dict[int, Binding] = {}
         self._date = (0, b"")
 
     def configure(self, policy: RegistrarPolicy) -> None:
@@ -60,31 +67,38 @@ class RegistrarService:
         self._aor_of: Callable[[bytes], str] = lru_cache(CACHED_AORS)(self._aor)
 
     def write_refreshes(self) -> None:
-        """Once a second: what was answered from memory goes to the disk, each AOR once (R6)."""
+        """Once a second: what was answered from memory goes to the disk, but for what is no binding any more (R6)."""
         refreshed, self._refreshed = self._refreshed, {}
-        current = [binding for group in refreshed.values() for binding in group.values()]
+        current = [binding for binding in refreshed.values() if self.location.is_current(binding)]
         if current:
             self.writer.refresh(current)
 
-    def save(self, transaction: ServerTransaction, now: float, registered: Registered | None) -> None:
-        """Serve one REGISTER; `registered` is the seed's m_dump, or None. Raises RequestRefused."""
+    def save(self, transaction: ServerTransaction, action: Save, now: float) -> None:
+        """Serve one REGISTER. Raises RequestRefused, MalformedMessage."""
         request, wall = transaction.request, self.clock.wall()
         aor = self._aor_of(request.received.get(b"to", b""))
         before = self.location.bindings(aor, wall)
+        again = said_again(request, before, self.policy, transaction.flow)
+        if again is not None:
+            self.location.prolong(again, request.cseq, wall)
+            self._refreshed[id(again)] = again
+            headers = announced(again.path, bool(again.reg_id)) if again.path or again.reg_id else ()
+            self._accept(transaction, before, headers, wall, now)
+            if action.dump:
+                self.registered(action, aor, (), (again,), now)
+            return
         registration = process(request, aor, before, self.policy, transaction.flow, wall, self.myself.owns)
         if registration.is_query:
-            self._answer(transaction, registration, now)
+            self._answer(transaction, before, (), wall, now)
             return
         self.location.store(registration)
-        if not registration.must_commit_first:
-            refreshed = self._refreshed.setdefault(aor, {})
-            for binding in registration.refreshed:
-                refreshed[binding.key] = binding
-            self._accept(transaction, registration, now, registered)
+        if registration.must_commit_first:
+            changes = BindingChanges(aor, registration.added + registration.refreshed, registration.removed)
+            self.writer.bindings(changes, partial(self._committed, transaction, action, registration, before))
             return
-        changes = BindingChanges(aor, registration.added + registration.refreshed, registration.removed)
-        done = partial(self._committed, transaction, registration, before, registered)
-        self.writer.bindings(changes, done)
+        for binding in registration.refreshed:
+            self._refreshed[id(binding)] = binding
+        self._take_over(transaction, action, registration, now)
 
     def forget(self, aors: Iterable[str]) -> list[Binding]:
         """Take out the bindings of these users; what there was."""
@@ -93,17 +107,13 @@ class RegistrarService:
             found = self.location.bindings(aor, self.clock.wall())
             if found:
                 self.location.restore(aor, ())
-                self._refreshed.pop(aor, None)
                 self.writer.bindings(BindingChanges(aor, (), found), None)
                 gone += found
         return gone
 
     def forget_lost(self, bindings: Iterable[Binding]) -> None:
-        """These are no bindings any more: neither is what was to be written of them."""
+        """These are no bindings any more."""
         for binding in bindings:
-            refreshed = self._refreshed.get(binding.aor)
-            if refreshed is not None:
-                refreshed.pop(binding.key, None)
             self.writer.bindings(BindingChanges(binding.aor, (), (binding,)), None)
 
     def _aor(self, to: bytes) -> str:
@@ -119,39 +129,52 @@ class RegistrarService:
     def _committed(
         self,
         transaction: ServerTransaction,
+        action: Save,
         registration: Registration,
         before: Sequence[Binding],
-        registered: Registered | None,
         error: StoreError | None,
     ) -> None:
         now = self.clock.now()
         if error is None:
-            self._accept(transaction, registration, now, registered)
+            self._take_over(transaction, action, registration, now)
             return
         self.location.undo(registration, before)
         transaction.respond(500, now)
 
+    def _take_over(
+        self, transaction: ServerTransaction, action: Save, registration: Registration, now: float
+    ) -> None:
+        self._accept(transaction, registration.bindings, registration.headers, registration.wall, now)
+        if action.dump:
+            self.registered(action, registration.aor, registration.removed, registration.touched, now)
+
     def _accept(
         self,
         transaction: ServerTransaction,
-        registration: Registration,
+        bindings: Sequence[Binding],
+        headers: Iterable[tuple[bytes, bytes]],
+        wall: float,
         now: float,
-        registered: Registered | None,
     ) -> None:
         self.counters.registrations += 1
         if b"keep" in transaction.request.via.raw:
             promise_keep_alives(transaction.request, KEEP)
-        self._answer(transaction, registration, now)
-        if registered is not None:
-            registered(registration, now)
+        self._answer(transaction, bindings, headers, wall, now)
 
-    def _answer(self, transaction: ServerTransaction, registration: Registration, now: float) -> None:
-        if asks_for_gruu(transaction.request):
-            registration.gruus = self.myself.gruus
-        headers = [(b"Contact", line) for line in registration.contact_lines]
-        headers += registration.headers
-        headers.append((b"Date", self._now_as_date(int(registration.wall))))
-        transaction.respond(200, now, headers=headers)
+    def _answer(
+        self,
+        transaction: ServerTransaction,
+        bindings: Sequence[Binding],
+        headers: Iterable[tuple[bytes, bytes]],
+        wall: float,
+        now: float,
+    ) -> None:
+        """All bindings of the AOR, best q first, and when that was (§10.3 step 8)."""
+        gruus = self.myself.gruus if asks_for_gruu(transaction.request) else None
+        said = [(b"Contact", contact_line(binding, wall, gruus)) for binding in bindings]
+        said += headers
+        said.append((b"Date", self._now_as_date(int(wall))))
+        transaction.respond(200, now, headers=said)
 
     def _now_as_date(self, second: int) -> bytes:
         if self._date[0] != second:

@@ -12,14 +12,12 @@ from msilod.daemon.failure_route import MAX_RELAYS, FailureRoute, call_failed
 from msilod.daemon.fork import Fork
 from msilod.daemon.log import get_log
 from msilod.daemon.myself import Named
-from msilod.daemon.registrar_service import Registered
 from msilod.errors import RequestRefused, SipError, StatelessRefusal
 from msilod.proxy.route import preprocess_route
 from msilod.proxy.sips import only_sips
 from msilod.proxy.validation import refuse_extensions, validate
 from msilod.registrar.binding import Binding
 from msilod.registrar.gruu import Gruu
-from msilod.registrar.registration import Registration
 from msilod.routing.actions import Action, Break, Drop, Dump, Relay, Reply, Save, Store
 from msilod.routing.policy import Policy
 from msilod.routing.request import RoutingRequest
@@ -229,23 +227,18 @@ class TransactionUserService:
 
     def _save(self, incoming: Incoming, action: Save, now: float) -> None:
         refuse_extensions(incoming.transaction.request, b"require", EXTENSIONS)
-        registered: Registered | None = None
-        if action.dump:
-            registered = (
-                partial(self._registered, action.next_hop) if action.next_hop else self._registered_here
-            )
-        self.server.registrar.save(incoming.transaction, now, registered)
+        self.server.registrar.save(incoming.transaction, action, now)
 
-    def _registered_here(self, registration: Registration, now: float) -> None:
-        self._registered("", registration, now)
-
-    def _registered(self, next_hop: str, registration: Registration, now: float) -> None:
-        for binding in registration.removed:
-            self.server.deliverer.gone(binding, now)
-        touched = registration.touched
+    def registered(
+        self, action: Save, aor: str, removed: Sequence[Binding], touched: Sequence[Binding], now: float
+    ) -> None:
+        """m_dump() behind the 200: to the contacts of that REGISTER."""
+        deliverer = self.server.deliverer
+        for binding in removed:
+            deliverer.gone(binding, now)
         for binding in touched:
-            binding.next_hop = next_hop
-        self.server.deliverer.registered(registration.aor, touched, now)
+            binding.next_hop = action.next_hop
+        deliverer.registered(aor, touched, now)
 
     def _dump(self, incoming: Incoming, action: Dump, now: float) -> None:
         """m_dump() of a request that is no REGISTER of ours."""

@@ -19,7 +19,8 @@ class Binding:
     `methods` is None when the device did not say what it takes. `next_hop` is the outbound proxy for what is
     dumped to it, "" for none: m_dump's, as the routing policy had it at the last REGISTER. `way` is where
     daemon/paths.py found that requests to it leave, `is_without_tcp` that a large one found no TCP there (RFC
-    3261 §18.1.1), `said` the lines of the REGISTER that made it. None of these four is stored.
+    3261 §18.1.1), `said` the lines of the REGISTER that made it, `told` how the 200s list it, up to the seconds
+    that are left. None of these five is stored.
     """
 
     aor: str
@@ -40,6 +41,7 @@ class Binding:
     way: Flow | None = field(default=None, compare=False, repr=False)
     is_without_tcp: bool = field(default=False, compare=False, repr=False)
     said: tuple[bytes | None, ...] = field(default=(), compare=False, repr=False)
+    told: bytes = field(default=b"", compare=False, repr=False)
 
     @property
     def key(self) -> tuple[str, str, int]:

@@ -6,7 +6,7 @@ The database holds the same and is read at the start.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import islice
 from math import ceil
@@ -44,25 +44,45 @@ class LocationService:
         self._seconds: list[int] = []
         self._wall = 0.0
         self._size = 0
+        # False when nobody is registered there, which no clock need be asked for.
+        self.has: Callable[[str], bool] = self._bindings.__contains__
 
     def bindings(self, aor: str, wall: float) -> list[Binding]:
         """The unexpired bindings of `aor`, best q first."""
         found = self._bindings.get(aor)
         if not found:
             return []
-        return [binding for binding in found if binding.expires_at > wall]
+        for binding in found:
+            if binding.expires_at <= wall:
+                return [other for other in found if other.expires_at > wall]
+        return found.copy()
 
     def store(self, registration: Registration) -> None:
         """Take over what a REGISTER came to."""
         self._wall = registration.wall
-        aor, bindings = registration.aor, registration.bindings
-        is_refresh = registration.refreshed and not registration.must_commit_first
-        if is_refresh and len(self._bindings[aor]) == len(bindings):
-            # No contact and no flow has changed: half of what `restore` takes.
-            self._bindings[aor] = bindings
-            self._schedule(aor, min([binding.expires_at for binding in bindings]))
-        else:
-            self.restore(aor, bindings)
+        self.restore(registration.aor, registration.bindings)
+
+    def prolong(self, binding: Binding, cseq: int, wall: float) -> None:
+        """A REGISTER has said of `binding`, one of ours, what the one before had: it lives as long again from now.
+
+        It is written to in its place: a copy of it in all that holds it was a tenth of a refresh. What compares the
+        REGISTERs of a contact has to remember their CSeq (silo/contact.py).
+        """
+        self._wall = wall
+        ends = wall + (binding.expires_at - binding.registered_at)
+        if ends < binding.expires_at:
+            # The clock was set back.
+            self._schedule(binding.aor, ends)
+        binding.cseq = cseq
+        binding.registered_at = wall
+        binding.expires_at = ends
+
+    def is_current(self, binding: Binding) -> bool:
+        """True while it is one of ours, and no other has taken its place."""
+        for other in self._bindings.get(binding.aor, _NOTHING):  # noqa: SIM110
+            if other is binding:
+                return True
+        return False
 
     def restore(self, aor: str, bindings: Sequence[Binding]) -> None:
         """Exactly these are the bindings of `aor`, beside those that have expired and wait for the sweep."""

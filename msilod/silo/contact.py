@@ -48,18 +48,20 @@ GONE: Final = Standing.GONE
 
 class Contact:
     """`row_id` is the MESSAGE on the wire, 0 for none; `waits_for` how many ends are being committed; `is_sips`:
-    it registered as sips:.
+    it registered as sips:; `cseq` is that of the REGISTER by which it was offered last.
 
     `retry_at` is when a stopped one is worth another try, `not_before` what it asked for with Retry-After
     (wall seconds; 0.0: nothing).
     """
 
     __slots__ = (
-        "binding", "device", "is_busy", "is_sips", "key", "not_before", "retry_at", "row_id", "standing", "waits_for",
+        "binding", "cseq", "device", "is_busy", "is_sips", "key", "not_before", "retry_at", "row_id", "standing",
+        "waits_for",
     )  # fmt: skip
 
     def __init__(self, binding: Binding, key: ContactKey, standing: Standing) -> None:
         self.binding = binding
+        self.cseq = binding.cseq
         self.key = key
         self.device: Hashable = binding.instance or key
         self.is_sips = is_sips(key[0])
@@ -86,8 +88,8 @@ class Contact:
         True when it is another registration.
         """
         has_changed = self.is_another(binding)
-        is_fresh = has_changed or binding.cseq != self.binding.cseq
-        self.binding = binding
+        is_fresh = has_changed or binding.cseq != self.cseq
+        self.binding, self.cseq = binding, binding.cseq
         if is_fresh:
             self.not_before = 0.0
         if self.standing is OUT:

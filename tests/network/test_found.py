@@ -229,3 +229,23 @@ def test_what_is_held_on_the_wire_is_sent_to_no_other_contact(tmp_path: Path) ->
         assert world.rows() == {}
 
     assert play(tmp_path, story).ledger.faults == []
+
+
+def test_the_refresh_before_a_new_registration_is_not_written_over_it(tmp_path: Path) -> None:
+    """R6. Refreshes are written once a second, and it was of a binding whose place had been taken meanwhile."""
+
+    async def story(world: World) -> None:
+        bob = world.phone("bob")
+        bob.expires = 60
+        bob.boot()
+        await trio.sleep(1.1)
+        bob.register()
+        await trio.sleep(0.1)
+        bob.expires = 3600
+        bob.boot()
+        await trio.sleep(2)
+        await world.restart()
+        (binding,) = world.server.location.all()
+        assert binding.expires_at - binding.registered_at == 3600
+
+    play(tmp_path, story)

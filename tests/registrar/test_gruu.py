@@ -9,7 +9,7 @@ from msilod.errors import RequestRefused
 from msilod.registrar.binding import Binding
 from msilod.registrar.gruu import Gruu, Gruus, asks_for_gruu
 from msilod.sip.uri import SipUri
-from tests.registrar.wire import AOR, DESK, WALL, apply, register, said_no_more
+from tests.registrar.wire import AOR, DESK, WALL, apply, contact_lines, register, said_no_more
 
 URN = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
 OTHER_URN = "urn:uuid:00000000-0000-1000-8000-000a95a0e128"
@@ -43,9 +43,8 @@ def test_r14_both_are_in_the_contact_of_who_asks() -> None:
     request = register(PHONE, extra=SUPPORTED)
     registration = apply(request)
     assert asks_for_gruu(request)
-    assert b"gruu" not in registration.contact_lines[0]
-    registration.gruus = GRUUS
-    (line,) = registration.contact_lines
+    assert b"gruu" not in contact_lines(registration)[0]
+    (line,) = contact_lines(registration, GRUUS)
     assert f';+sip.instance="<{URN}>";pub-gruu="sip:{AOR};gr={URN}"'.encode() in line
     assert re.search(rb';temp-gruu="sip:[\w-]+@example.test;gr";expires=3600$', line)
 
@@ -66,7 +65,7 @@ def test_r14_no_instance_or_an_endless_one_has_none(instance: str) -> None:
 
 def test_r14_what_a_phone_says_of_its_gruus_is_not_told_again() -> None:
     registration = apply(register(f'{PHONE};pub-gruu="sip:eve@example.test;gr=1";temp-gruu="sip:x@y;gr"'))
-    assert b"gruu" not in registration.contact_lines[0]
+    assert b"gruu" not in contact_lines(registration)[0]
 
 
 @pytest.mark.parametrize("is_said_again", [True, False])

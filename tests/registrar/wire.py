@@ -1,9 +1,13 @@
-"""REGISTERs as they come from the parser, and process() on them, for the tests of this room."""
+"""REGISTERs as they come from the parser, and what the registrar makes of them, for the tests of this room."""
 
 from collections.abc import Sequence
+from copy import copy
 
 from msilod.registrar.binding import Binding
-from msilod.registrar.registration import RegistrarPolicy, Registration, process
+from msilod.registrar.gruu import Gruus
+from msilod.registrar.location import LocationService
+from msilod.registrar.refresh import said_again
+from msilod.registrar.registration import RegistrarPolicy, Registration, announced, contact_line, process
 from msilod.sip.flow import TCP, UDP, Endpoint, Flow
 from msilod.sip.message import Request
 from msilod.sip.parser import parse
@@ -41,11 +45,24 @@ def apply(
     policy: RegistrarPolicy = POLICY,
     aor: str = AOR,
 ) -> Registration:
-    """process() with the values of this room's tests."""
-    return process(request, aor, before, policy, flow, wall)
+    """What is said again prolongs a binding, a copy of it here; all else is for process()."""
+    said = said_again(request, before, policy, flow)
+    if said is None:
+        return process(request, aor, before, policy, flow, wall)
+    registration = Registration(aor, [copy(binding) for binding in before], wall)
+    again = registration.bindings[[binding is said for binding in before].index(True)]
+    LocationService().prolong(again, request.cseq, wall)
+    registration.refreshed.append(again)
+    registration.headers += announced(again.path, bool(again.reg_id))
+    return registration
 
 
 def said_no_more(bindings: Sequence[Binding]) -> None:
-    """Make process() parse the next REGISTER whatever it says."""
+    """Have process() parse the next REGISTER whatever it says."""
     for binding in bindings:
         binding.said = ()
+
+
+def contact_lines(registration: Registration, gruus: Gruus | None = None) -> list[bytes]:
+    """The Contact values of its 200."""
+    return [contact_line(binding, registration.wall, gruus) for binding in registration.bindings]

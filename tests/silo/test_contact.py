@@ -21,6 +21,18 @@ def test_an_offer_says_whether_the_contact_is_new() -> None:
     assert contacts.offer(binding("a", 5062), START)
 
 
+def test_a_refresh_gives_a_failed_one_another_chance_and_another_offer_does_not() -> None:
+    """The registrar writes into the binding that it has given: it is not the CSeq in there that tells them apart."""
+    contacts, bound = Contacts(), binding("a", 5061)
+    contacts.offer(bound, START)
+    contacts.stop(contacts.free(), START + 60, 0.0)
+    contacts.offer(bound, START)
+    assert standings(contacts) == [Standing.STOPPED]
+    bound.cseq += 1
+    contacts.offer(bound, START)
+    assert standings(contacts) == [Standing.READY]
+
+
 def test_a_new_flow_takes_the_place_of_the_old_one() -> None:
     contacts = Contacts()
     contacts.offer(binding("a", 5061), START)
