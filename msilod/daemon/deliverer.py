@@ -171,8 +171,10 @@ class Deliverer:
 
     def stored(self, row: StoredMessage, now: float) -> None:
         """A row is durable: who has registered since the look-up gets it at once (law 7)."""
-        self.mail.add(row.aor)
-        self.wake(row.aor, now)
+        aor = row.aor
+        self.mail.add(aor)
+        if self.location.has(aor) or aor in self.unseen:
+            self.wake(aor, now)
 
     def gone(self, binding: Binding, now: float) -> None:
         """The binding was removed, has expired, or lost its connection."""

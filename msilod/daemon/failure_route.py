@@ -75,7 +75,9 @@ class FailureRoute:
                 if action.uri:
                     incoming.new_uri = action.uri.encode()
                 new_uri = incoming.new_uri or None
-                self.server.silo.store(fork.server, action.mode, action.next_hop, now, new_uri, self)
+                self.server.silo.store(
+                    fork.server, action.mode, action.next_hop, now, incoming.aor, new_uri, self
+                )
             else:
                 fork.give_best(now)
         elif isinstance(action, Break) or (isinstance(action, Relay) and incoming.relays >= MAX_RELAYS):

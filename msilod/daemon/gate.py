@@ -81,17 +81,22 @@ class Gate:
 
         Raises RequestRefused: 401 and 407 with challenges, 403, 400 (another digest uri), 503; MalformedMessage.
         """
-        request, is_ours = incoming.transaction.request, incoming.is_myself
-        is_trusted = self.server.trust.trusts(incoming.transaction.flow)
+        request = incoming.message
         if self.is_closed:
-            self._check(incoming, request, is_trusted, now)
-        if request.method == b"REGISTER" and is_ours:
+            self._check(incoming, request, self.server.trust.trusts(incoming.transaction.flow), now)
+        if request.method == b"REGISTER" and incoming.is_myself:
             # It goes no further, and nothing of it is kept but contacts.
             return
-        self.clean(request, is_trusted)
+        received = request.received
+        if (
+            ASSERTED in received
+            or PREFERRED in received
+            or b"proxy-authorization" in received
+            or b"authorization" in received
+        ):
+            self.clean(request, self.server.trust.trusts(incoming.transaction.flow))
         if incoming.user is not None:
-            preferred = request.received.get(PREFERRED)
-            assert_identity(request, incoming.user, preferred, self._aor_of)
+            assert_identity(request, incoming.user, received.get(PREFERRED), self._aor_of)
 
     def clean(self, request: Request, is_trusted: bool) -> None:
         """Remove credentials of our realms, and what a stranger says of his own identity."""

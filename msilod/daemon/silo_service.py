@@ -6,7 +6,6 @@ bound the sender gets a clear status (8); a copy is answered like the first and 
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Final, Protocol
 
 from msilod.daemon.clock import Clock
@@ -56,19 +55,47 @@ class Origin(Protocol):
 
 
 class _Waiting:
-    """A row on its way to the disk."""
+    """A request whose row is on its way to the disk; hears from the writer what became of that."""
 
-    __slots__ = ("deadline", "is_open", "job", "transaction")
+    __slots__ = ("deadline", "is_open", "job", "message", "origin", "service", "transaction")
 
-    def __init__(self, transaction: ServerTransaction, deadline: float) -> None:
+    def __init__(
+        self,
+        service: "SiloService",
+        transaction: ServerTransaction,
+        message: StoredMessage,
+        origin: Origin | None,
+        deadline: float,
+    ) -> None:
+        self.service = service
         self.transaction = transaction
+        self.message = message
+        self.origin = origin
         self.deadline = deadline
         self.is_open = True
         self.job: Job | None = None
 
+    def added(self, result: AddResult) -> None:
+        """What `StoreWriter.add` tells; who was withdrawn and answered does not care any more."""
+        if not self.is_open:
+            return
+        service = self.service
+        service.close(self)
+        now = service.clock.now()
+        if result.__class__ is Added:
+            service.counters.stored_messages += 1
+            self.transaction.respond(202, now)
+            # There is nothing to deliver and nothing to tell of before it is due.
+            if self.message.due_at is None:
+                service.tell_stored(self.transaction, self.message, self.origin, now)
+        else:
+            service.refuse(self.transaction, result, now)
+
 
 class SiloService:
-    """Accepts MESSAGEs into the silo. `on_stored` is told of each new row without an origin of its own."""
+    """Accepts MESSAGEs into the silo. `on_stored` is told of each new row without an origin of its own, `observers`
+    of every one that is to be delivered now.
+    """
 
     def __init__(
         self,
@@ -99,12 +126,14 @@ class SiloService:
         mode: int,
         next_hop: str,
         now: float,
+        aor: str,
         new_uri: bytes | None = None,
         origin: Origin | None = None,
     ) -> None:
         """m_store(mode[, next_hop]): keep the request and answer 202 when it is durable.
 
-        Raises RequestRefused with the status for the sender when it is not to be kept.
+        `aor` is whom its Request-URI names, "" for nobody of ours. Raises RequestRefused with the status for the
+        sender when it is not to be kept.
         """
         if self._open >= MAX_WAITING_ROWS:
             raise RequestRefused(503, "Service Unavailable", [RETRY_AFTER])
@@ -112,8 +141,7 @@ class SiloService:
         if is_delivery(request, self.myself.is_own_via):
             # Law 6: it is in the silo already, and a 202 would end that row (msilo's W7).
             raise RequestRefused(480, "Temporarily Unavailable")
-        aor = self.myself.named(request.uri).aor if mode < TO_ONLY and new_uri is None else ""
-        if not aor:
+        if not aor or new_uri is not None or mode >= TO_ONLY:
             aor = self._recipient(request, new_uri, mode)
         wall = self.clock.wall() if origin is None else origin.arrived
         # What the gate has let stand of an asserted identity is believed.
@@ -121,10 +149,10 @@ class SiloService:
         message.next_hop = next_hop
         if origin is not None:
             origin.storing(message)
-        waiting = _Waiting(transaction, now + COMMIT_DEADLINE)
+        waiting = _Waiting(self, transaction, message, origin, now + COMMIT_DEADLINE)
         self._open += 1
         self._waiting.append(waiting)
-        waiting.job = self.writer.add(message, partial(self._added, waiting, message, origin))
+        waiting.job = self.writer.add(message, waiting.added)
 
     # --- copies of what the process before this one had ------------------------------------------------
 
@@ -164,41 +192,10 @@ class SiloService:
             raise RequestRefused(404, "Not Found")
         return aor
 
-    def _added(
-        self, waiting: _Waiting, message: StoredMessage, origin: Origin | None, result: AddResult
-    ) -> None:
-        if not waiting.is_open:
-            return
-        self._close(waiting)
-        now = self.clock.now()
-        if result.__class__ is Added:
-            self._answer_stored(waiting.transaction, message, origin, now)
-        elif result.__class__ is Duplicate:
-            self.counters.duplicate_messages += 1
-            waiting.transaction.respond(202, now)
-        elif isinstance(result, OverQuota):
-            self.counters.refused_messages += 1
-            waiting.transaction.respond(_FULL[result.limit], now, headers=_why_full(result))
-        else:
-            self._refuse(waiting.transaction, now)
-            get_log().error("store failed", reason=str(getattr(result, "error", result)))
+    # --- what the writer has said ----------------------------------------------------------------------
 
-    def _answer_stored(
-        self, transaction: ServerTransaction, message: StoredMessage, origin: Origin | None, now: float
-    ) -> None:
-        self.counters.stored_messages += 1
-        transaction.respond(202, now)
-        if message.due_at is not None:
-            # Nothing to deliver and nothing to tell of before it is due.
-            return
-        if origin is None:
-            self.on_stored(message, now)
-        else:
-            origin.stored(message, now)
-        for observer in self.observers:
-            observer(transaction, message, now)
-
-    def _close(self, waiting: _Waiting) -> None:
+    def close(self, waiting: _Waiting) -> None:
+        """Nobody waits for this one any more."""
         waiting.is_open = False
         # The job knows us by its `done`: a ring that only the collector would find.
         waiting.job = None
@@ -207,7 +204,30 @@ class SiloService:
         while queue and not queue[0].is_open:
             queue.popleft()
 
-    def _refuse(self, transaction: ServerTransaction, now: float) -> None:
+    def tell_stored(
+        self, transaction: ServerTransaction, message: StoredMessage, origin: Origin | None, now: float
+    ) -> None:
+        """A row is durable and its sender has his 202."""
+        if origin is None:
+            self.on_stored(message, now)
+        else:
+            origin.stored(message, now)
+        for observer in self.observers:
+            observer(transaction, message, now)
+
+    def refuse(self, transaction: ServerTransaction, result: AddResult, now: float) -> None:
+        """It was not added: a copy is answered as the first, all else with why."""
+        if result.__class__ is Duplicate:
+            self.counters.duplicate_messages += 1
+            transaction.respond(202, now)
+        elif isinstance(result, OverQuota):
+            self.counters.refused_messages += 1
+            transaction.respond(_FULL[result.limit], now, headers=_why_full(result))
+        else:
+            self._fail(transaction, now)
+            get_log().error("store failed", reason=str(getattr(result, "error", result)))
+
+    def _fail(self, transaction: ServerTransaction, now: float) -> None:
         self.counters.failed_messages += 1
         transaction.respond(503, now, headers=[RETRY_AFTER])
 
@@ -219,8 +239,8 @@ class SiloService:
         late: Sequence[_Waiting] = [waiting for waiting in self._waiting if waiting.deadline <= now]
         for waiting in late:
             if waiting.is_open and waiting.job is not None and self.writer.withdraw(waiting.job):
-                self._close(waiting)
-                self._refuse(waiting.transaction, now)
+                self.close(waiting)
+                self._fail(waiting.transaction, now)
 
     @property
     def waiting_rows(self) -> int:

@@ -62,27 +62,30 @@ class Incoming(RoutingRequest):
         bindings: list[Binding],
         own_routes: Sequence[SipUri],
     ) -> None:
-        # All in one place: a call of the base's own would cost more than the rest.
-        self.method = transaction.request.method
+        # All in one place, and the usual answers without a call: it is made for every request.
+        request = transaction.request
+        self.method = request.method
         self.uri = named.uri
         self.is_myself = named.is_ours
+        aor = self.aor = named.aor
+        self.bindings = bindings
         self.is_registered = bool(bindings)
-        silo = server.silo.policy
-        self.has_due_rows = server.deliverer.is_running(named.aor)
-        if (silo.is_for_each or silo.due_field) and self.method == b"MESSAGE":
+        silo, deliverer, gate = server.silo.policy, server.deliverer, server.gate
+        self.has_due_rows = aor in deliverer.runs or (
+            bool(deliverer.pauses.domains) and deliverer.is_running(aor)
+        )
+        if (silo.is_for_each or silo.due_field) and request.method == b"MESSAGE":
             # What is for each device (a fork ends with the first 2xx) or for later goes by way of the silo.
             self.has_due_rows |= silo.is_for_each or is_scheduled(
-                transaction.request, silo.due_field, server.clock.wall()
+                request, silo.due_field, server.clock.wall()
             )
         self.mode = silo.mode
-        self.message = transaction.request
+        self.message = request
         self.flow = transaction.flow
-        self.is_known = server.gate.is_known(named.aor)
+        self.is_known = not gate.knows_names or gate.is_known(aor)
         self.user = None
         self.server = server
         self.transaction = transaction
-        self.aor = named.aor
-        self.bindings = bindings
         self.own_routes = own_routes
         self.new_uri = b""
         self.relays = 0
@@ -121,12 +124,29 @@ class TransactionUserService:
 
     def on_request(self, transaction: ServerTransaction, now: float) -> None:
         """A new request. Whatever happens, it ends in an answer or in client transactions."""
+        server = self.server
         try:
-            self._serve(transaction, now)
+            if server.is_draining:
+                raise RequestRefused(503, "Service Unavailable", [(b"Retry-After", b"10")])
+            request, myself = transaction.request, server.myself
+            uri = request.uri
+            named = myself.named(uri)
+            validate(request, myself.owns, myself.is_own_via, named.uri)
+            own_routes = preprocess_route(request, myself.owns)
+            if request.uri is not uri:
+                named = myself.named(request.uri)
+            # lookup("location"), from memory.
+            bindings = self.bindings(named, request.method) if server.location.has(named.aor) else []
+            incoming = Incoming(server, transaction, named, bindings, own_routes)
+            server.gate.admit(incoming, now)
+            if named.gruu is not None:
+                self._refuse_unknown(named.gruu, request.method)
+            action = self.policy.route(incoming)
+            self._perform[action.__class__](incoming, action, now)
         except SipError as error:
             self._refuse(transaction, error, now)
         except Exception as error:
-            self.server.counters.internal_errors += 1
+            server.counters.internal_errors += 1
             get_log().error(
                 "a request could not be served", exc_info=error, method=transaction.request.method
             )
@@ -165,29 +185,9 @@ class TransactionUserService:
 
     # --- the walk ------------------------------------------------------------------------------------
 
-    def _serve(self, transaction: ServerTransaction, now: float) -> None:
-        if self.server.is_draining:
-            raise RequestRefused(503, "Service Unavailable", [(b"Retry-After", b"10")])
-        request, myself = transaction.request, self.server.myself
-        validate(request, myself.owns, myself.is_own_via, myself.named(request.uri).uri)
-        own_routes = preprocess_route(request, myself.owns)
-        named = myself.named(request.uri)
-        incoming = self._look_up(transaction, named, own_routes)
-        self.server.gate.admit(incoming, now)
-        if named.gruu is not None:
-            self._refuse_unknown(named.gruu, request.method)
-        self.act(incoming, self.policy.route(incoming), now)
-
     def act(self, incoming: Incoming, action: Action, now: float) -> None:
         """Do what the policy says. Raises SipError with the status for the sender."""
         self._perform[action.__class__](incoming, action, now)
-
-    def _look_up(
-        self, transaction: ServerTransaction, named: Named, own_routes: Sequence[SipUri]
-    ) -> Incoming:
-        """lookup("location"), from memory."""
-        bindings = self.bindings(named, transaction.request.method)
-        return Incoming(self.server, transaction, named, bindings, own_routes)
 
     def _refuse_unknown(self, gruu: Gruu, method: bytes) -> None:
         """A GRUU whose device is not here; who is no user gets his 404 from the policy, as for any address."""
@@ -256,7 +256,7 @@ class TransactionUserService:
         if action.uri:
             incoming.new_uri = action.uri.encode()
         self.server.silo.store(
-            incoming.transaction, action.mode, action.next_hop, now, incoming.new_uri or None
+            incoming.transaction, action.mode, action.next_hop, now, incoming.aor, incoming.new_uri or None
         )
 
     def _may_relay(self, incoming: Incoming) -> bool:

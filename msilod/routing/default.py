@@ -58,7 +58,7 @@ def route(request: RoutingRequest) -> Action:
         return RELAY
     if method == b"REGISTER":
         return SAVE_AND_DUMP
-    if request.is_for_server and method != b"MESSAGE":
+    if method != b"MESSAGE" and request.is_for_server:
         return FOR_SERVER.get(method, NOT_ALLOWED)
     if not request.is_known:
         return NOT_FOUND
