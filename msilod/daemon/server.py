@@ -129,14 +129,8 @@ class Server:
         self.silo.observers += [self.notices.stored, self.receipts.stored]
         self.deliverer.ends.tell_sender = self._tell_sender
         self.registrar = RegistrarService(
-            registrar_policy(config),
-            self.location,
-            writer,
-            self.myself,
-            clock,
-            self.counters,
-            self.user.registered,
-        )
+            registrar_policy(config), self.location, writer, self.myself, clock, self.counters, self.user.registered,
+        )  # fmt: skip
         self.orphans = Orphans(self)
         self.probes = Probes(self.deliverer)
         self.housekeeping = Housekeeping(
