@@ -102,8 +102,8 @@ def accept(
     With `due_at`, or by the policy's due_header, it is scheduled, and its life begins then.
 
     Raises RequestRefused: 413 body, 513 kept headers too long; 420 Require (a silo ends the transaction and knows
-    no extension); 403 in the name of the notice's sender; 480 Expires over or 0; and as `content.lifetime` does.
-    Raises Absorbed for a MESSAGE to the notice's sender, MalformedMessage for an unreadable From or To.
+    no extension); 403 in the name of the notice's sender; 480 Expires over or 0; and as `content.lifetime` does;
+    Absorbed for a MESSAGE to the notice's sender; MalformedMessage for an unreadable From or To.
     """
     received, body, author = request.received, request.body, request.from_
     if len(body) > policy.max_body:
@@ -116,30 +116,17 @@ def accept(
     content_type = received.get(b"content-type", b"").strip(WSP)
     if due_at is None and policy.due_field:
         due_at = due_time(request, policy.due_field, wall)
+    end = wall + policy.expire_time
     if policy.is_choosy or due_at is not None or b"expires" in received or not is_usual(content_type):
         end = _end_of_life(request, content_type, policy, wall, due_at)
-    else:
-        end = wall + policy.expire_time
-    if end <= (wall if due_at is None else due_at):
-        raise RequestRefused(480, "Temporarily Unavailable")
     return StoredMessage(
-        aor=aor,
-        sender=sender,
+        aor=aor, sender=sender,
         hash=duplicate_hash(request.call_id, request.cseq, author.tag, aor, content_type, body),
-        request_uri=request.uri,
-        from_header=received[b"from"].strip(WSP),
-        to_header=to_header,
-        call_id=request.call_id,
-        cseq=request.cseq,
-        content_type=content_type,
-        headers=headers,
-        body=body,
-        received_at=wall,
-        expires_at=end,
-        due_at=due_at,
-        state=_WAITING if due_at is None else State.SCHEDULED,
-        size=len(body),
-    )
+        request_uri=request.uri, from_header=received[b"from"].strip(WSP), to_header=to_header,
+        call_id=request.call_id, cseq=request.cseq, content_type=content_type, headers=headers, body=body,
+        received_at=wall, expires_at=end, due_at=due_at,
+        state=_WAITING if due_at is None else State.SCHEDULED, size=len(body),
+    )  # fmt: skip
 
 
 def _kept(request: Request, not_kept: frozenset[bytes]) -> bytes:
@@ -177,13 +164,15 @@ def _names(to_header: bytes, registrar: str) -> bool:
 def _end_of_life(
     request: Request, content_type: bytes, policy: SiloPolicy, wall: float, due_at: float | None
 ) -> float:
-    """By the policy, or sooner by Expires."""
+    """By the policy, or sooner by Expires. Raises RequestRefused for what would be over at once."""
     received = request.received
     born = wall if due_at is None else due_at
     is_special = policy.is_choosy or not is_usual(content_type)
     end = born + (lifetime(content_type, request.body, policy) if is_special else policy.expire_time)
     if b"expires" in received:
         end = min(end, _expires(received, born, due_at is None))
+    if end <= born:
+        raise RequestRefused(480, "Temporarily Unavailable")
     return end
 
 
