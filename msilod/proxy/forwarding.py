@@ -12,17 +12,20 @@ from msilod.proxy.route import IsMyself, preprocess_route
 from msilod.proxy.target_set import Target
 from msilod.sip.address import NameAddr
 from msilod.sip.grammar import WSP, number
-from msilod.sip.headers import Headers
 from msilod.sip.message import Request
 from msilod.sip.sips import under_scheme_of
 from msilod.sip.uri import SipUri
 from msilod.sip.via import COOKIE, parse_via
 
 DEFAULT_MAX_FORWARDS: Final = 70
-_MAXIMUM: Final = 255
+# RFC 3261 §20.22.
+MAX_HOPS: Final = 255
 _LARGEST_BREADTH: Final = 2**31
 # RFC 5393 §5.3.3.
 MAX_BREADTH: Final = 60
+# All that these fields can be on the way out, made once.
+_HOPS_LEFT: Final = [(b"max-forwards", b"Max-Forwards: %d" % hops) for hops in range(MAX_HOPS)]
+_BREADTHS: Final = [(b"max-breadth", b"Max-Breadth: %d" % breadth) for breadth in range(MAX_BREADTH + 1)]
 _MASK: Final = (1 << 64) - 1
 # The loop part of a branch by which the silo delivers: shorter than every hash, so that it is none.
 DELIVERY: Final = b"silo"
@@ -40,13 +43,17 @@ def forward_request(
     `record_routes` are the URIs to record, the one that faces the target first; `breadth` is this branch's share
     of the Max-Breadth (RFC 5393 §5.3).
     """
-    copy = request.copy()
+    copy, received = request.copy(), request.received
     copy.uri = under_scheme_of(request.uri, target_uri(target.uri))
-    _count_hop(copy.headers, max_forwards)
-    received = request.received
+    fields = copy.headers.fields
+    hops = received.get(b"max-forwards")
+    if hops is None:
+        fields.append((b"max-forwards", b"Max-Forwards: %d" % max_forwards))
+    else:
+        fields[_position_of(b"max-forwards", fields)] = _HOPS_LEFT[_hops(hops) - 1]
     if b"max-breadth" in received:
         copy.headers.remove(b"max-breadth")
-    copy.headers.fields.insert(0, (b"max-breadth", b"Max-Breadth: %d" % breadth))
+    fields.insert(0, _BREADTHS[breadth])
     if target.path:
         _push_routes(copy, target.path)
     # `received` has what came: a Route that was ours is gone, which a look into the list tells.
@@ -98,14 +105,18 @@ def next_hop(request: Request, target: Target) -> SipUri:
     return SipUri.parse(NameAddr.parse(routes[0]).uri if routes else target.uri)
 
 
-def _count_hop(headers: Headers, default: int) -> None:
-    fields = headers.fields
-    for position, (name, line) in enumerate(fields):
-        if name == b"max-forwards":
-            hops = number(line.partition(b":")[2].strip(WSP), _MAXIMUM) or 1
-            fields[position] = (name, b"Max-Forwards: %d" % (hops - 1))
-            return
-    fields.append((b"max-forwards", b"Max-Forwards: %d" % default))
+def _hops(value: bytes) -> int:
+    """The hops left before this one, at least that."""
+    return number(value.strip(WSP), MAX_HOPS) or 1
+
+
+def _position_of(wanted: bytes, fields: list[tuple[bytes, bytes]]) -> int:
+    position = 0
+    for name, _ in fields:
+        if name == wanted:
+            break
+        position += 1
+    return position
 
 
 def _push_routes(request: Request, path: Sequence[str]) -> None:

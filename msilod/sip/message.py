@@ -76,7 +76,10 @@ class Request:
         """The From field. Raises MalformedMessage (400)."""
         found = self._from
         if found is None:
-            found = self._from = _address(self.received.get(b"from"), "From")
+            value = self.received.get(b"from")
+            if not value:
+                raise MalformedMessage("Missing From")
+            found = self._from = NameAddr.parse(value)
         return found
 
     @property
@@ -84,7 +87,10 @@ class Request:
         """The To field. Raises MalformedMessage (400)."""
         found = self._to
         if found is None:
-            found = self._to = _address(self.received.get(b"to"), "To")
+            value = self.received.get(b"to")
+            if not value:
+                raise MalformedMessage("Missing To")
+            found = self._to = NameAddr.parse(value)
         return found
 
     def to_bytes(self) -> bytes:
@@ -129,7 +135,7 @@ class Response:
     @property
     def to_tag(self) -> bytes:
         """The tag of To, b"" when there is none. Raises MalformedMessage (400)."""
-        return _address(self.headers.get(b"to"), "To").tag
+        return NameAddr.parse(self.headers.get(b"to") or b"").tag
 
     def to_bytes(self) -> bytes:
         """The message for the wire."""
@@ -149,32 +155,25 @@ def _first_of_each(headers: Headers) -> dict[bytes, bytes]:
     return {name: text.partition(b":")[2] for name, text in reversed(headers.fields)}
 
 
-def _address(value: bytes | None, name: str) -> NameAddr:
-    if not value:
-        raise MalformedMessage(f"Missing {name}")
-    return NameAddr.parse(value)
-
-
 def _assemble(start: bytes, headers: Headers, body: bytes) -> bytes:
     lines = [start]
-    length = b"%d" % len(body)
-    fields = headers.fields
-    if fields and fields[-1][0] == b"content-length" and fields[-1][1] == b"Content-Length: " + length:
+    fields, right = headers.fields, b"Content-Length: %d" % len(body)
+    if fields and fields[-1][1] == right:
         # Where nearly everybody puts it, and right already: what is forwarded is joined as it is.
         lines += [text for _, text in fields]
         lines += (b"", body)
         return b"\r\n".join(lines)
     missing = True
-    for name, text in headers.fields:
+    for name, text in fields:
         if name == b"content-length":
             if not missing:
                 continue
             missing = False
-            if value_of(text) != length:
-                text = b"Content-Length: " + length
+            if value_of(text) != value_of(right):
+                text = right
         lines.append(text)
     if missing:
-        lines.append(b"Content-Length: " + length)
+        lines.append(right)
     lines.append(b"")
     lines.append(body)
     return b"\r\n".join(lines)

@@ -124,7 +124,7 @@ def _request_line(start: bytes) -> tuple[bytes, bytes]:
     """Method and Request-URI; an empty one for a status line."""
     parts = start.split(b" ")
     if len(parts) != 3 or parts[2] != _VERSION or parts[0] not in _METHODS:
-        if start[:4].upper() == b"SIP/":
+        if parts[0] == _VERSION or start[:4].upper() == b"SIP/":
             return b"", b""
         _check_version(parts)
     method, uri, _ = parts
@@ -145,8 +145,8 @@ def _check_version(parts: list[bytes]) -> None:
 def _status_line(start: bytes) -> tuple[int, bytes]:
     version, _, rest = start.partition(b" ")
     digits, _, reason = rest.partition(b" ")
-    status = number(digits, 699) if len(digits) == 3 else None
-    if version.upper() != _VERSION or status is None or status < 100:
+    status = int(digits) if len(digits) == 3 and digits.isdigit() else 0
+    if not 100 <= status <= 699 or (version != _VERSION and version.upper() != _VERSION):
         raise MalformedMessage("Bad Status Line")
     return status, reason
 
@@ -184,7 +184,10 @@ def _vias(fields: Fields) -> int:
 def _check_repeated(fields: Fields, first: dict[bytes, bytes]) -> dict[bytes, bytes]:
     """The first value of each name, where some name comes twice; `first` has the last."""
     more = len(fields) - len(first)
-    if more < MAX_VIAS and all([name == b"via" for name, _ in fields[: more + 1]]):
+    top = 0
+    while top <= more and fields[top][0] == b"via":
+        top += 1
+    if more < top <= MAX_VIAS:
         # What has passed a proxy has its Vias on top, and mostly nothing else twice: 2 us less.
         first[b"via"] = fields[0][1].partition(b":")[2]
         return first
