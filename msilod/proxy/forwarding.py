@@ -84,7 +84,7 @@ def share_of_breadth(request: Request, branches: int) -> int:
 def target_uri(contact: str) -> bytes:
     """A contact as Request-URI: without headers and method parameter (§16.6 step 2, §19.1.1 table 1)."""
     # An escape may hide a letter of "method" (RFC 4475 §3.1.1.3).
-    if "?" not in contact and "%" not in contact and "method" not in contact.lower():
+    if "?" not in contact and "%" not in contact and (";" not in contact or "method" not in contact.lower()):
         return contact.encode("utf-8", "replace")
     uri = SipUri.parse(contact)
     if not uri.headers and "method" not in uri.params:
@@ -149,27 +149,22 @@ def _satisfy_strict_router(request: Request) -> None:
 def loop_hash(request: Request) -> bytes:
     """What a request that comes back unchanged has the same again (RFC 5393 §4.2.1): not the method.
 
-    It is taken behind `preprocess_route`: the Request-URI and the Route that decide where it goes.
+    It is taken behind `validate` and `preprocess_route`: From and To are parsed, and Request-URI and Route are those
+    that decide where it goes. Raises MalformedMessage for a From or a To that is unreadable.
     """
-    received = request.received
     # `received` has what came, and a Route of ours is gone since. Only the URI's part of its first value counts,
     # whoever has joined or cut the list.
-    route = request.headers.get(b"route") if b"route" in received else None
+    route = request.headers.get(b"route") if b"route" in request.received else None
     # Only we compare it, and only while we run: Python's keyed hash does, at a fifth of a digest's price.
     parts = (
         request.uri,
         route.partition(b">")[0] if route else b"",
         request.call_id,
         request.cseq,
-        _tag(received.get(b"from", b"")),
-        _tag(received.get(b"to", b"")),
+        request.from_.tag,
+        request.to.tag,
     )
     return b"%016x" % (hash(parts) & _MASK)
-
-
-def _tag(line: bytes) -> bytes:
-    """What stands behind the URI's bracket: all that identifies a dialog, and cheaper than parsing it."""
-    return line.rpartition(b">")[2].strip(WSP)
 
 
 def is_delivery(request: Request, is_own_via: Callable[[bytes], bool]) -> bool:

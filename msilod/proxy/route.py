@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from msilod.errors import MalformedMessage
 from msilod.sip.address import NameAddr
+from msilod.sip.grammar import EQUALS
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
@@ -20,7 +21,8 @@ def preprocess_route(request: Request, is_myself: IsMyself) -> Sequence[SipUri]:
     Raises MalformedMessage.
     """
     ours = _use_routes(request, is_myself) if b"route" in request.received else ()
-    if b"maddr" in request.uri.lower():
+    # Most URIs have no parameter with a value, which is seen in a third of the time.
+    if EQUALS in request.uri and b"maddr" in request.uri.lower():
         _drop_maddr(request, is_myself)
     return ours
 

@@ -21,11 +21,11 @@ _FRAMING: Final = {UDP: BY_DATAGRAM, WS: BY_WEBSOCKET, WSS: BY_WEBSOCKET}
 class Endpoint:
     """One address that we listen on.
 
-    `via` is the head of our Via there, e.g. b"SIP/2.0/UDP 192.0.2.1:5060" (RFC 3261 §18.1.1); `framing` one of
-    the above.
+    `via` is the head of our Via there, e.g. b"SIP/2.0/UDP 192.0.2.1:5060" (RFC 3261 §18.1.1); `via_line` its whole
+    line up to the branch, with an rport on UDP (RFC 3581 §3); `framing` one of the above.
     """
 
-    __slots__ = ("framing", "host", "port", "transport", "via")
+    __slots__ = ("framing", "host", "port", "transport", "via", "via_line")
 
     def __init__(self, transport: str, host: str, port: int, via: bytes) -> None:
         self.transport = transport
@@ -33,6 +33,7 @@ class Endpoint:
         self.host = host
         self.port = port
         self.via = via
+        self.via_line = b"Via: %b%b;branch=" % (via, b";rport" if transport == UDP else b"")
 
     def __repr__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -26,6 +26,7 @@ VISIBLE: Final = bytes(range(0x21, 0x7F))
 CR: Final = 0x0D
 LF: Final = 0x0A
 COMMA: Final = 0x2C
+EQUALS: Final = 0x3D
 PERCENT: Final = 0x25
 CONTROLS: Final = bytes(range(0x20)) + b"\x7f"
 

@@ -24,7 +24,7 @@ def asks_for_sips(uri: bytes) -> bool:
 
 def under_scheme_of(asked: bytes, uri: bytes) -> bytes:
     """The contact `uri` as Request-URI for who asked for `asked`: sip: stays sip: (RFC 5630 §5.3)."""
-    if asks_for_sips(uri) and not asks_for_sips(asked):
+    if uri[:5].lower() == b"sips:" and not asks_for_sips(asked):
         return b"sip:" + uri[5:]
     return uri
 

@@ -66,8 +66,7 @@ class ClientTransactions:
         self, request: Request, flow: Flow, owner: ClientOwner, now: float, branch: bytes, limit: float | None
     ) -> ClientTransaction:
         """See TransactionLayer.request."""
-        param = b";branch=" if flow.connection else b";rport;branch="
-        request.headers.fields.insert(0, (b"via", b"Via: %b%b%b" % (flow.endpoint.via, param, branch)))
+        request.headers.fields.insert(0, (b"via", flow.endpoint.via_line + branch))
         transaction = ClientTransaction(request, flow, owner, branch, now)
         if limit is not None:
             transaction.limit_at = now + limit

