@@ -55,7 +55,7 @@ class FailureRoute:
         self.policy = policy
         self.incoming = incoming
         self.aor = aor
-        self.arrived = server.clock.wall()
+        self.arrived = incoming.arrived
         self.fork: Fork | None = None
         self.row: StoredMessage | None = None
         self.delivered = self.refused = 0

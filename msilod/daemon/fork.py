@@ -11,7 +11,7 @@ Rules: a 2xx goes back at once, and only the first (§16.7 step 5); never a 408 
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msilod.daemon.invite_fork import Reach
 from msilod.proxy.redirection import redirection
@@ -30,22 +30,30 @@ from msilod.transaction.server import ServerTransaction
 if TYPE_CHECKING:
     from msilod.daemon.forwarder import Forwarder
 
-OnFailure = Callable[["Fork", int, float], None]
-Late = Callable[["Fork", Target, int, float], None]
+
+class Failure(Protocol):
+    """What becomes of a request that no branch took at once (daemon/failure_route.py)."""
+
+    def failed(self, fork: "Fork", status: int, now: float) -> None:
+        """No branch took it; `status` is the best answer. Told once."""
+
+    def late(self, fork: "Fork", target: Target, status: int, now: float) -> None:
+        """A branch has ended after all was decided; status 0: without an answer."""
+
+    def taken(self, fork: "Fork") -> None:
+        """A branch took it, and others had failed before. Told once."""
 
 
 class Fork:
     """The response context of one forwarded non-INVITE request; owns its client transactions.
 
     `live` are the branches that were cut at fr_timer and still run; `ends` tells how branches ended.
-    `on_failure(fork, status, now)` is called once when no branch took the request; `on_late(fork, target,
-    status, now)` for each final answer that comes after that (0: the branch ended without one);
-    `on_taken(fork)` once when a branch took it and others had failed before.
+    `failure_route` makes its failure route when the first thing goes wrong: nearly always nothing does.
     """
 
     __slots__ = (
-        "aor", "branches", "breadth", "decided", "ends", "finals", "forwarder", "live", "on_failure", "on_late",
-        "on_taken", "open", "reach", "server", "targets",
+        "_failure", "aor", "branches", "breadth", "decided", "ends", "failure_route", "finals", "forwarder", "live",
+        "open", "reach", "server", "targets",
     )  # fmt: skip
 
     def __init__(
@@ -69,9 +77,8 @@ class Fork:
         self.finals: list[Response] = []
         self.ends: list[OnlineEnd] = []
         self.decided = False
-        self.on_failure: OnFailure | None = None
-        self.on_late: Late | None = None
-        self.on_taken: Callable[[Fork], None] | None = None
+        self.failure_route: Callable[[], Failure] | None = None
+        self._failure: Failure | None = None
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """A branch answered; provisional answers of a non-INVITE stop here (RFC 4320 §4.1)."""
@@ -90,8 +97,9 @@ class Fork:
             self.decided = True
             if not self.server.is_answered:
                 self.server.forward(response, now)
-                if self.ends and self.on_taken is not None:
-                    self.on_taken(self)
+                failure = self._failure_route() if self.ends else None
+                if failure is not None:
+                    failure.taken(self)
             return
         cut = self.live.pop(transaction, None)
         if target is None and cut is None:
@@ -169,8 +177,9 @@ class Fork:
 
     def _late(self, transaction: ClientTransaction, target: Target | None, status: int, now: float) -> None:
         target = self.live.pop(transaction, None) or target
-        if self.on_late is not None and target is not None:
-            self.on_late(self, target, status, now)
+        failure = self._failure_route() if target is not None else None
+        if failure is not None and target is not None:
+            failure.late(self, target, status, now)
 
     def _turns(self, target: Target, now: float) -> bool:
         """Another flow of the device is tried; what became of the dead one says nothing of the device."""
@@ -197,10 +206,16 @@ class Fork:
         if self.server.is_answered:
             return
         best = best_response(self.finals) if self.finals else None
-        if self.on_failure is not None:
-            self.on_failure(self, best.status if best is not None else NO_ANSWER, now)
+        failure = self._failure_route()
+        if failure is not None:
+            failure.failed(self, best.status if best is not None else NO_ANSWER, now)
         else:
             self.give_best(now)
+
+    def _failure_route(self) -> Failure | None:
+        if self._failure is None and self.failure_route is not None:
+            self._failure = self.failure_route()
+        return self._failure
 
     def give_best(self, now: float) -> None:
         """Answer upstream with the best response (§16.7 step 6), or 500 when nothing could be sent at all.
@@ -215,9 +230,14 @@ class Fork:
             self.server.respond(500, now)
 
     def begin(self, now: float) -> None:
-        """Send all branches."""
+        """Send all branches. The way to a contact is mostly known: 0.9 us less than to ask for one."""
+        paths, size = self.forwarder.paths, self.server.request.size
         for target in self.targets:
-            self._begin_branch(target, now)
+            flow = paths.known(target, size)
+            if flow is not None:
+                self._start(target, flow, now)
+            else:
+                self._begin_branch(target, now)
 
     def _begin_branch(self, target: Target, now: float) -> None:
         self.forwarder.paths.way_to(target, partial(self._start, target), now, self.server.request.size)

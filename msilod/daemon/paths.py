@@ -78,6 +78,17 @@ class Paths:
 
     # --- at once ---------------------------------------------------------------------------------------
 
+    def known(self, target: Target, size: int) -> Flow | None:
+        """The way that requests to this contact left by, if `size` octets may leave by it again; or ask `way_to`."""
+        binding = target.binding
+        # A Route goes before what is known of the binding (§16.6 step 7).
+        way = None if binding is None or target.route else binding.way
+        if way is None:
+            return None
+        if way.connection:
+            return way if self.transports.is_open(way) else None
+        return way if size <= LARGEST_DATAGRAM else None
+
     def flow_to(self, target: Target, size: int = 0) -> Flow | None:
         """The flow to send `size` octets on now; None when a connection or a look-up has to be made first.
 

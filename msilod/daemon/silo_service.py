@@ -117,7 +117,8 @@ class SiloService:
         self.observers: list[Callable[[ServerTransaction, StoredMessage, float], None]] = []
         self._waiting: deque[_Waiting] = deque()
         self._open = 0
-        self._former: frozenset[bytes] = frozenset()
+        # Empty for nearly all of a daemon's life: whoever relays looks here before he asks.
+        self.former: frozenset[bytes] = frozenset()
         self._former_until = 0.0
 
     def store(
@@ -158,21 +159,21 @@ class SiloService:
 
     def remember_former(self, hashes: frozenset[bytes], now: float) -> None:
         """The keys of what the silo had when this daemon started: of these a sender without an answer repeats."""
-        self._former, self._former_until = hashes, now + PATIENCE
+        self.former, self._former_until = hashes, now + PATIENCE
 
     def is_former(self, request: Request, aor: str) -> bool:
         """True for a MESSAGE that the silo has had from an earlier process: it must not be relayed as well (law 9).
 
         Whoever sent it was killed out of his 202; while this process lives its transactions know their copies.
         """
-        if not self._former or request.method != b"MESSAGE":
+        if not self.former or request.method != b"MESSAGE":
             return False
-        return copy_hash(request, aor) in self._former
+        return copy_hash(request, aor) in self.former
 
     def forget_former(self, now: float) -> None:
         """Timer F has ended whatever was begun before the start (RFC 3261 §17.1.2.2)."""
-        if self._former and now >= self._former_until:
-            self._former = frozenset()
+        if self.former and now >= self._former_until:
+            self.former = frozenset()
 
     def _recipient(self, request: Request, new_uri: bytes | None, mode: int) -> str:
         """m_store's search, where the Request-URI names nobody of ours."""

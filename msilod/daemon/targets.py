@@ -26,6 +26,15 @@ class Targets:
     def __init__(self, server: "Server") -> None:
         self.server = server
 
+    def contacts(self, request: Request, uri: SipUri, bindings: list[Binding]) -> list[Target]:
+        """These bindings, where no Route of the request leads elsewhere; empty when `of` has to say where it goes.
+
+        Raises RequestRefused 480 for sips: where no contact is.
+        """
+        if not bindings or b"route" in request.received:
+            return []
+        return target_set(only_sips(bindings) if uri.scheme == "sips" else bindings)
+
     def of(
         self,
         request: Request,

@@ -43,16 +43,18 @@ CAPABILITIES: Final = (
 )
 # RFC 6665 §8.3.2 has a 489 name the packages that are served: none, as an empty Supported says it of extensions.
 NO_EVENTS: Final = (b"Allow-Events", b"")
+_NOWHERE: Final[list[Binding]] = []
 _TOLD_WITH: Final[dict[int, tuple[tuple[bytes, bytes], ...]]] = {405: (ALLOW,), 489: (NO_EVENTS,)}
 
 
 class Incoming(RoutingRequest):
     """A request on its way through the policy: what the policy may know, and what the actions need again.
 
-    `new_uri` is the Request-URI that the policy put in its place, b"" for none; `relays` how often it was relayed.
+    `new_uri` is the Request-URI that the policy put in its place, b"" for none; `relays` how often it was relayed;
+    `arrived` when it came, UTC seconds, once somebody has looked.
     """
 
-    __slots__ = ("aor", "bindings", "new_uri", "own_routes", "relays", "server", "transaction")
+    __slots__ = ("aor", "arrived", "bindings", "new_uri", "own_routes", "relays", "server", "transaction")
 
     def __init__(
         self,
@@ -61,6 +63,7 @@ class Incoming(RoutingRequest):
         named: Named,
         bindings: list[Binding],
         own_routes: Sequence[SipUri],
+        arrived: float,
     ) -> None:
         # All in one place, and the usual answers without a call: it is made for every request.
         request = transaction.request
@@ -87,19 +90,21 @@ class Incoming(RoutingRequest):
         self.server = server
         self.transaction = transaction
         self.own_routes = own_routes
+        self.arrived: float = arrived
         self.new_uri = b""
         self.relays = 0
 
     def lookup(self, uri: str) -> bool:
         """lookup("location") for another URI."""
-        return bool(self.server.user.bindings(self.server.myself.named(uri.encode()), self.method))
+        named = self.server.myself.named(uri.encode())
+        return bool(self.server.user.bindings(named, self.method, self.server.clock.wall()))
 
     def rewrite(self, uri: str) -> None:
         """rewriteuri(): from here on it is for `uri`."""
         self.new_uri = uri.encode()
         named = self.server.myself.named(self.new_uri)
         self.uri, self.is_myself, self.aor = named.uri, named.is_ours, named.aor
-        self.bindings = self.server.user.bindings(named, self.method)
+        self.bindings = self.server.user.bindings(named, self.method, self.server.clock.wall())
         self.is_registered = bool(self.bindings)
         self.is_known = self.server.gate.is_known(named.aor)
 
@@ -135,9 +140,12 @@ class TransactionUserService:
             own_routes = preprocess_route(request, myself.owns)
             if request.uri is not uri:
                 named = myself.named(request.uri)
-            # lookup("location"), from memory.
-            bindings = self.bindings(named, request.method) if server.location.has(named.aor) else []
-            incoming = Incoming(server, transaction, named, bindings, own_routes)
+            wall, bindings = 0.0, _NOWHERE
+            if server.location.has(named.aor):
+                # lookup("location"), from memory; who is registered nowhere costs not even a clock.
+                wall = server.clock.wall()
+                bindings = self.bindings(named, request.method, wall)
+            incoming = Incoming(server, transaction, named, bindings, own_routes, wall)
             server.gate.admit(incoming, now)
             if named.gruu is not None:
                 self._refuse_unknown(named.gruu, request.method)
@@ -196,10 +204,10 @@ class TransactionUserService:
             bindings = server.location.bindings(gruu.aor, server.clock.wall())
             gruu.refuse_unknown(bindings, is_kept=method == b"MESSAGE")
 
-    def bindings(self, named: Named, method: bytes) -> list[Binding]:
+    def bindings(self, named: Named, method: bytes, wall: float) -> list[Binding]:
         """Where it is registered, but for contacts that have said that they take no MESSAGE; of a GRUU its device."""
         server, aor = self.server, named.aor
-        bindings = server.location.bindings(aor, server.clock.wall()) if aor else []
+        bindings = server.location.bindings(aor, wall)
         if bindings and method == b"MESSAGE":
             bindings = server.deliverer.usable.not_out(aor, bindings)
         return bindings if named.gruu is None else named.gruu.of(bindings)
@@ -271,23 +279,18 @@ class TransactionUserService:
 
     def _relay(self, incoming: Incoming, action: Relay, now: float) -> None:
         """t_relay(), with t_on_failure() when the action says so."""
-        server = self.server
-        transaction = incoming.transaction
-        if server.silo.is_former(transaction.request, incoming.aor):
+        server, transaction = self.server, incoming.transaction
+        request = transaction.request
+        if server.silo.former and server.silo.is_former(request, incoming.aor):
             server.counters.duplicate_messages += 1
             transaction.respond(202, now)
             return
         incoming.relays += 1
         if action.uri:
             incoming.rewrite(action.uri)
-        targets = server.targets.of(
-            transaction.request,
-            incoming.uri,
-            incoming.bindings,
-            incoming.own_routes,
-            self._may_relay(incoming),
-            transaction.flow,
-        )
+        targets = server.targets.contacts(request, incoming.uri, incoming.bindings) or server.targets.of(
+            request, incoming.uri, incoming.bindings, incoming.own_routes, self._may_relay(incoming), transaction.flow,
+        )  # fmt: skip
         if not targets:
             self._nobody_there(incoming, action, now)
             return
@@ -296,8 +299,9 @@ class TransactionUserService:
             fork.on_failure = partial(call_failed, self, incoming) if action.on_failure else None
         elif action.on_failure:
             binding = targets[0].binding
-            failure = FailureRoute(server, self.policy, incoming, binding.aor if binding is not None else "")
-            fork.on_failure, fork.on_late, fork.on_taken = failure.failed, failure.late, failure.taken
+            tried = binding.aor if binding is not None else ""
+            incoming.arrived = incoming.arrived or server.clock.wall()
+            fork.failure_route = partial(FailureRoute, server, self.policy, incoming, tried)
         fork.begin(now)
 
     def _nobody_there(self, incoming: Incoming, action: Relay, now: float) -> None:

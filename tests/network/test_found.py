@@ -135,9 +135,9 @@ def test_what_is_said_again_after_the_copies_are_over_is_relayed(tmp_path: Path)
         alice.text("bob", name=b"once")
         await trio.sleep(1)
         server = await world.restart()
-        assert server.silo._former
+        assert server.silo.former
         await trio.sleep(40)
-        assert not server.silo._former
+        assert not server.silo.former
 
     play(tmp_path, story)
 
