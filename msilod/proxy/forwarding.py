@@ -20,6 +20,7 @@ from msilod.sip.via import COOKIE, parse_via
 DEFAULT_MAX_FORWARDS: Final = 70
 # RFC 3261 §20.22.
 MAX_HOPS: Final = 255
+_USUAL_HOPS: Final = b" %d" % DEFAULT_MAX_FORWARDS
 _LARGEST_BREADTH: Final = 2**31
 # RFC 5393 §5.3.3.
 MAX_BREADTH: Final = 60
@@ -50,7 +51,7 @@ def forward_request(
     if hops is None:
         fields.append((b"max-forwards", b"Max-Forwards: %d" % max_forwards))
     else:
-        fields[_position_of(b"max-forwards", fields)] = _HOPS_LEFT[_hops(hops) - 1]
+        fields[_position_of(b"max-forwards", fields)] = _HOPS_LEFT[(read_hops(hops) or 1) - 1]
     if b"max-breadth" in received:
         copy.headers.remove(b"max-breadth")
     fields.insert(0, _BREADTHS[breadth])
@@ -105,9 +106,10 @@ def next_hop(request: Request, target: Target) -> SipUri:
     return SipUri.parse(NameAddr.parse(routes[0]).uri if routes else target.uri)
 
 
-def _hops(value: bytes) -> int:
-    """The hops left before this one, at least that."""
-    return number(value.strip(WSP), MAX_HOPS) or 1
+def read_hops(value: bytes) -> int | None:
+    """A Max-Forwards, not trimmed; None for what is no number up to 255."""
+    # RFC 3261 §8.1.1.6: what nearly all begin with need not be read, 0.3 us.
+    return DEFAULT_MAX_FORWARDS if value == _USUAL_HOPS else number(value.strip(WSP), MAX_HOPS)
 
 
 def _position_of(wanted: bytes, fields: list[tuple[bytes, bytes]]) -> int:

@@ -8,16 +8,14 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from msilod.errors import MalformedMessage, RequestRefused
-from msilod.proxy.forwarding import DEFAULT_MAX_FORWARDS, is_loop
+from msilod.proxy.forwarding import DEFAULT_MAX_FORWARDS, is_loop, read_hops
 from msilod.proxy.route import IsMyself
-from msilod.sip.grammar import WSP, is_token, number
+from msilod.sip.grammar import is_token
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
 IsOwnVia = Callable[[bytes], bool]
 
-_MAXIMUM: Final = 255
-_USUAL_HOPS: Final = b" %d" % DEFAULT_MAX_FORWARDS
 # An answer names no more of what we do not support.
 _MAX_UNSUPPORTED: Final = 16
 
@@ -34,8 +32,9 @@ def validate(
     _ = request.from_, request.to
     received = request.received
     value = received.get(b"max-forwards")
-    # RFC 3261 §8.1.1.6: what nearly all begin with need not be read, 0.5 us.
-    hops = DEFAULT_MAX_FORWARDS if value == _USUAL_HOPS else _hops(value)
+    hops = read_hops(value) if value is not None else DEFAULT_MAX_FORWARDS
+    if hops is None:
+        raise MalformedMessage("Bad Max-Forwards")
     if uri is None:
         uri = SipUri.parse(request.uri)
     # An OPTIONS to the server itself goes no further; one to a user of it would (RFC 4475 §3.3.11).
@@ -62,13 +61,3 @@ def refuse_extensions(request: Request, name: bytes, supported: Collection[bytes
     unsupported = [tag for tag in required if tag.lower() not in supported]
     if unsupported:
         raise RequestRefused(420, "Bad Extension", [(b"Unsupported", b", ".join(unsupported))])
-
-
-def _hops(value: bytes | None) -> int | None:
-    """The hops left, None when nothing is said. Raises MalformedMessage for what is no number up to 255."""
-    if value is None:
-        return None
-    hops = number(value.strip(WSP), _MAXIMUM)
-    if hops is None:
-        raise MalformedMessage("Bad Max-Forwards")
-    return hops

@@ -147,5 +147,5 @@ def _without_tag(to_header: bytes) -> bytes:
     address = NameAddr.parse(to_header)
     if not address.tag:
         return to_header
-    address.params = [param for param in address.params if param[0].lower() != b"tag"]
-    return address.to_bytes()
+    params = tuple([param for param in address.params if param[0].lower() != b"tag"])
+    return NameAddr(address.display, address.uri, params).to_bytes()

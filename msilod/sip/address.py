@@ -22,6 +22,8 @@ from msilod.sip.grammar import (
 
 MAX_ADDRESS: Final = 4096
 
+Params = tuple[tuple[bytes, bytes | None], ...]
+
 _QUESTION: Final = 0x3F
 # Unquoted display names should be tokens; phones put more there, and it hurts nobody but for these.
 _NEVER_IN_DISPLAY: Final = CONTROLS.replace(b"\t", b"") + b',;"<>\\'
@@ -30,21 +32,16 @@ _NEVER_IN_DISPLAY: Final = CONTROLS.replace(b"\t", b"") + b',;"<>\\'
 class NameAddr:
     """`display` as sent with its quotes, `uri` raw, `params` of the header field in order, names as sent.
 
-    `tag` is the one that it came with, b"" for none (RFC 3261 §19.3).
+    `tag` is the one among them, b"" for none (RFC 3261 §19.3). Read only: who is written to again and again, without
+    a tag, is one object.
     """
 
     __slots__ = ("display", "params", "tag", "uri")
 
-    def __init__(
-        self,
-        display: bytes,
-        uri: bytes,
-        params: list[tuple[bytes, bytes | None]] | None = None,
-        tag: bytes = b"",
-    ) -> None:
+    def __init__(self, display: bytes, uri: bytes, params: Params = (), tag: bytes = b"") -> None:
         self.display = display
         self.uri = uri
-        self.params = [] if params is None else params
+        self.params = params
         self.tag = tag
 
     @classmethod
@@ -54,11 +51,13 @@ class NameAddr:
             raise MalformedMessage("Address Too Long")
         # What nearly all phones send, `"Display" <uri>;tag=token` or less, at a third of the price.
         head, _, tail = value.strip(WSP).rpartition(b">")
-        between, _, tag = tail.partition(b";tag=")
-        if not tail or (tag and not between and tag.translate(TOKEN_ONLY) == tag):
-            named = _remembered(head) if len(head) <= MAX_REMEMBERED else _usual_head(head)
-            if named is not None:
-                return NameAddr(named[0], named[1], [(b"tag", tag)] if tail else None, tag)
+        usual = _remembered(head) if len(head) <= MAX_REMEMBERED else _usual_head(head)
+        if usual is not None:
+            if not tail:
+                return usual
+            between, _, tag = tail.partition(b";tag=")
+            if tag and not between and tag.translate(TOKEN_ONLY) == tag:
+                return NameAddr(usual.display, usual.uri, ((b"tag", tag),), tag)
         return _parse_unusual(value)
 
     def get(self, name: bytes) -> bytes | None:
@@ -83,13 +82,13 @@ def _parse_unusual(value: bytes) -> NameAddr:
     display, uri, tail = _cut(value.strip(WSP))
     if not uri or uri.translate(URI_ONLY) != uri or uri.find(b":") < 1:
         raise MalformedMessage("Bad Address")
-    made = NameAddr(display, uri, _params(tail) if tail else [])
-    made.tag = made.get(b"tag") or b""
-    return made
+    params = _params(tail) if tail else ()
+    tags = [value for name, value in params if name.lower() == b"tag"]
+    return NameAddr(display, uri, params, (tags[0] or b"") if tags else b"")
 
 
-def _usual_head(head: bytes) -> tuple[bytes, bytes] | None:
-    """Display name and URI of `"Display" <uri`."""
+def _usual_head(head: bytes) -> NameAddr | None:
+    """`"Display" <uri`, or less; None for what is written in another way."""
     start = 0
     if head[:1] == b'"':
         start = head.find(b'" <') + 2
@@ -98,11 +97,11 @@ def _usual_head(head: bytes) -> tuple[bytes, bytes] | None:
     uri = head[start + 1 :]
     if head[start : start + 1] != b"<" or uri.translate(URI_ONLY) != uri or uri.find(b":") < 1:
         return None
-    return head[: start - 1] if start else b"", uri
+    return NameAddr(head[: start - 1] if start else b"", uri)
 
 
-# Who writes and who is written to recurs, only the tag is new: 1.0 us instead of 1.5. A hostile crowd only
-# evicts; 8 MB when full.
+# Who writes and who is written to recurs, only the tag is new: 0.8 us instead of 1.5, and 0.4 without one. A
+# hostile crowd only evicts; 9 MB when full.
 MAX_REMEMBERED: Final = 128
 _remembered: Final = lru_cache(16_384)(_usual_head)
 
@@ -140,11 +139,11 @@ def _bare(value: bytes) -> tuple[bytes, bytes, bytes]:
     return b"", uri.rstrip(WSP), semicolon + tail
 
 
-def _params(tail: bytes) -> list[tuple[bytes, bytes | None]]:
+def _params(tail: bytes) -> Params:
     empty, *pieces = split_outside(tail, b";")
     if empty:
         raise MalformedMessage("Bad Address Parameters")
-    params = [_param(piece) for piece in pieces]
+    params = tuple([_param(piece) for piece in pieces])
     # RFC 3261 §7.3.1: no parameter twice; two tags would make two dialogs of one message.
     if len({key.lower() for key, _ in params}) != len(params):
         raise MalformedMessage("Repeated Address Parameter")

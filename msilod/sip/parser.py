@@ -29,6 +29,7 @@ from msilod.sip.via import Via, parse_via, top_value
 
 _SINGLE: Final = (b"to", b"from", b"call-id", b"cseq", b"max-forwards")
 _VERSION: Final = b"SIP/2.0"
+_STATUSES: Final = {b"%d" % status: status for status in range(100, 700)}
 _METHODS: Final = frozenset(
     b"ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split(
         b" "
@@ -145,8 +146,8 @@ def _check_version(parts: list[bytes]) -> None:
 def _status_line(start: bytes) -> tuple[int, bytes]:
     version, _, rest = start.partition(b" ")
     digits, _, reason = rest.partition(b" ")
-    status = int(digits) if len(digits) == 3 and digits.isdigit() else 0
-    if not 100 <= status <= 699 or (version != _VERSION and version.upper() != _VERSION):
+    status = _STATUSES.get(digits)
+    if status is None or (version != _VERSION and version.upper() != _VERSION):
         raise MalformedMessage("Bad Status Line")
     return status, reason
 
