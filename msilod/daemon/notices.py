@@ -39,7 +39,7 @@ class Notices:
 
     def stored(self, transaction: ServerTransaction, row: StoredMessage, now: float) -> None:
         """A MESSAGE was stored: tell its sender that he has to wait."""
-        if self.policy.registrar and self._may_tell(row, Kind.OFFLINE):
+        if self._may_tell(row, Kind.OFFLINE):
             contact = transaction.request.headers.get(b"contact") if self.policy.use_contact else None
             ways = self._back(contact, transaction) if contact else self._to_sender(row.sender)
             self._tell(row, notice_text(self.policy.notice, row), ways, now)

@@ -17,7 +17,6 @@ from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.uri import SipUri
 from msilod.store.writer import Added, AddResult
-from msilod.transaction.server import ServerTransaction
 
 if TYPE_CHECKING:
     from msilod.daemon.server import Server
@@ -32,10 +31,9 @@ class Receipts:
         self.random = random
         self.memory = NoticeMemory(period=inf)
 
-    def stored(self, transaction: ServerTransaction, row: StoredMessage, now: float) -> None:
-        """A MESSAGE was stored. Most are text and ask for nothing."""
-        if self.policy.imdn and row.content_type[:5] != b"text/":
-            self._tell(row, Disposition.STORED)
+    def stored(self, row: StoredMessage) -> None:
+        """A MESSAGE that is no text was stored."""
+        self._tell(row, Disposition.STORED)
 
     def failed(self, row: StoredMessage, reason: str, now: float) -> None:
         """A MESSAGE has expired or was refused for good."""

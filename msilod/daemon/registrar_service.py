@@ -170,7 +170,8 @@ class RegistrarService:
         now: float,
     ) -> None:
         """All bindings of the AOR, best q first, and when that was (§10.3 step 8)."""
-        gruus = self.myself.gruus if asks_for_gruu(transaction.request) else None
+        request = transaction.request
+        gruus = self.myself.gruus if b"supported" in request.received and asks_for_gruu(request) else None
         said = [(b"Contact", contact_line(binding, wall, gruus)) for binding in bindings]
         said += headers
         said.append((b"Date", self._now_as_date(int(wall))))

@@ -49,7 +49,7 @@ from msilod.registrar.location import LocationService
 from msilod.routing import default
 from msilod.routing.aliases import Aliases
 from msilod.routing.policy import Policy
-from msilod.silo.policy import EACH_DEVICE
+from msilod.silo.policy import EACH_DEVICE, SiloPolicy
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, build_response
@@ -93,6 +93,8 @@ class Server:
         )
         self.trust = Trust(config.trusted)
         self.is_draining = False
+        # One for all that comes in a batch; 0.0 between two.
+        self._now = 0.0
         self.stopping = trio.Event()
         self._nursery = nursery
         self._wire_users()
@@ -126,7 +128,7 @@ class Server:
         )
         self.notices = Notices(self, policy, random_token)
         self.receipts = Receipts(self, policy, random_token)
-        self.silo.observers += [self.notices.stored, self.receipts.stored]
+        self._configure_silo(policy)
         self.deliverer.ends.tell_sender = self._tell_sender
         self.registrar = RegistrarService(
             registrar_policy(config), self.location, writer, self.myself, clock, self.counters, self.user.registered,
@@ -179,14 +181,15 @@ class Server:
     def receive(self, data: bytes, flow: Flow) -> None:
         """One datagram, or one framed message of a stream."""
         try:
+            now = self._now = self._now or self.clock.now()
             message = parse(data, flow.endpoint.framing)
             if isinstance(message, Request):
                 stamp_source(message, flow)
                 if message.via.port != flow.port and not flow.connection:
                     flow = answering(message.via, flow)
-                self.layer.receive_request(message, flow, self.clock.now())
+                self.layer.receive_request(message, flow, now)
             else:
-                self.layer.receive_response(message, flow, self.clock.now())
+                self.layer.receive_response(message, flow, now)
         except MalformedMessage as error:
             self.malformed(error, flow)
         except Exception as error:
@@ -213,6 +216,7 @@ class Server:
 
         True when the writer was given work.
         """
+        self._now = 0.0
         is_given = self.writer.flush()
         self.transports.flush()
         self.alarm.rearm()
@@ -251,10 +255,7 @@ class Server:
         self.gate.configure(auth_policy(config))
         if config.auth.realm != former.auth.realm:
             self._nursery.start_soon(self.user_watch.read_again)
-        policy = silo_policy(config)
-        self.silo.policy = self.deliverer.policy = policy
-        self.notices.configure(policy)
-        self.receipts.policy = policy
+        self._configure_silo(silo_policy(config))
         self.registrar.configure(registrar_policy(config))
         self._configure_store()
         self.ask.configure(config.proxy.nameservers)
@@ -263,6 +264,13 @@ class Server:
         self.forwarder.max_forwards = config.proxy.max_forwards
         self.housekeeping.check_time = config.silo.check_time
         self.housekeeping.clean_period = config.silo.clean_period
+
+    def _configure_silo(self, policy: SiloPolicy) -> None:
+        self.silo.policy = self.deliverer.policy = policy
+        self.notices.configure(policy)
+        self.receipts.policy = policy
+        self.silo.observe(self.notices.stored, bool(policy.registrar))
+        self.silo.on_wrapped = self.receipts.stored if policy.imdn else None
 
     def forget_users(self, aors: Iterable[str] | None) -> None:
         """Who is no user any more is not registered either; None: who is registered has shown no password."""

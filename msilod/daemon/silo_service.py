@@ -39,6 +39,9 @@ def _why_full(result: OverQuota) -> list[tuple[bytes, bytes]]:
     return [(b"Retry-After", b"%d" % result.retry_after), (b"Warning", warning)]
 
 
+Observer = Callable[[ServerTransaction, StoredMessage, float], None]
+
+
 class Origin(Protocol):
     """What was tried for a request before it came here: a fork to registered contacts.
 
@@ -82,19 +85,28 @@ class _Waiting:
         service = self.service
         service.close(self)
         now = service.clock.now()
-        if result.__class__ is Added:
-            service.counters.stored_messages += 1
-            self.transaction.respond(202, now)
-            # There is nothing to deliver and nothing to tell of before it is due.
-            if self.message.due_at is None:
-                service.tell_stored(self.transaction, self.message, self.origin, now)
-        else:
+        if result.__class__ is not Added:
             service.refuse(self.transaction, result, now)
+            return
+        service.counters.stored_messages += 1
+        self.transaction.respond(202, now)
+        message = self.message
+        if message.due_at is not None:
+            # Nothing to deliver and nothing to tell of before it is due.
+            return
+        if self.origin is None:
+            service.on_stored(message, now)
+        else:
+            self.origin.stored(message, now)
+        if service.on_wrapped is not None and message.content_type[:5] != b"text/":
+            service.on_wrapped(message)
+        for observer in service.observers:
+            observer(self.transaction, message, now)
 
 
 class SiloService:
     """Accepts MESSAGEs into the silo. `on_stored` is told of each new row without an origin of its own, `observers`
-    of every one that is to be delivered now.
+    of every one, `on_wrapped` of what is no text, which may ask for a receipt; all but of what is not yet due.
     """
 
     def __init__(
@@ -114,7 +126,8 @@ class SiloService:
         self.clock = clock
         self.counters = counters
         self.on_stored = on_stored
-        self.observers: list[Callable[[ServerTransaction, StoredMessage, float], None]] = []
+        self.observers: list[Observer] = []
+        self.on_wrapped: Callable[[StoredMessage], None] | None = None
         self._waiting: deque[_Waiting] = deque()
         self._open = 0
         # Empty for nearly all of a daemon's life: whoever relays looks here before he asks.
@@ -139,7 +152,7 @@ class SiloService:
         if self._open >= MAX_WAITING_ROWS:
             raise RequestRefused(503, "Service Unavailable", [RETRY_AFTER])
         request = transaction.request
-        if is_delivery(request, self.myself.is_own_via):
+        if not request.has_one_via and is_delivery(request, self.myself.is_own_via):
             # Law 6: it is in the silo already, and a 202 would end that row (msilo's W7).
             raise RequestRefused(480, "Temporarily Unavailable")
         if not aor or new_uri is not None or mode >= TO_ONLY:
@@ -154,6 +167,13 @@ class SiloService:
         self._open += 1
         self._waiting.append(waiting)
         waiting.job = self.writer.add(message, waiting.added)
+
+    def observe(self, observer: Observer, is_on: bool) -> None:
+        """Tell `observer` from now on, or no more: what is switched off costs a message nothing."""
+        if is_on and observer not in self.observers:
+            self.observers.append(observer)
+        elif not is_on and observer in self.observers:
+            self.observers.remove(observer)
 
     # --- copies of what the process before this one had ------------------------------------------------
 
@@ -204,17 +224,6 @@ class SiloService:
         queue = self._waiting
         while queue and not queue[0].is_open:
             queue.popleft()
-
-    def tell_stored(
-        self, transaction: ServerTransaction, message: StoredMessage, origin: Origin | None, now: float
-    ) -> None:
-        """A row is durable and its sender has his 202."""
-        if origin is None:
-            self.on_stored(message, now)
-        else:
-            origin.stored(message, now)
-        for observer in self.observers:
-            observer(transaction, message, now)
 
     def refuse(self, transaction: ServerTransaction, result: AddResult, now: float) -> None:
         """It was not added: a copy is answered as the first, all else with why."""

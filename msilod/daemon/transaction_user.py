@@ -234,7 +234,8 @@ class TransactionUserService:
         incoming.transaction.drop()
 
     def _save(self, incoming: Incoming, action: Save, now: float) -> None:
-        refuse_extensions(incoming.transaction.request, b"require", EXTENSIONS)
+        if b"require" in incoming.message.received:
+            refuse_extensions(incoming.message, b"require", EXTENSIONS)
         self.server.registrar.save(incoming.transaction, action, now)
 
     def registered(

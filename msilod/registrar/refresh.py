@@ -24,9 +24,13 @@ def words_of(request: Request, policy: RegistrarPolicy) -> Words:
 
     What was decided under another policy is other words.
     """
-    received = request.received
+    received, get = request.received, request.received.get
     if len(received) == len(request.headers.fields):
-        return (policy.mark, *map(received.get, _SAYING))
+        # Spelt out it takes half of what a loop over _SAYING does, and a refresh does little else.
+        return (
+            policy.mark, get(b"contact"), get(b"expires"), get(b"call-id"), get(b"allow"), get(b"path"),
+            get(b"user-agent"), get(b"supported"),
+        )  # fmt: skip
     return (policy.mark, *[line for name, line in request.headers.fields if name in _SAYING])
 
 
