@@ -99,7 +99,7 @@ class Request:
 
     def copy(self) -> "Request":
         """A request with header fields of its own; the body and the parsed Via are shared."""
-        headers = self.headers.copy()
+        headers = Headers(self.headers.fields.copy())
         return Request(
             self.method, self.uri, headers, self.body, self.via, self.cseq, self.call_id, self.received,
             self.has_one_via,
@@ -159,8 +159,10 @@ def _assemble(start: bytes, headers: Headers, body: bytes) -> bytes:
     lines = [start]
     fields, right = headers.fields, b"Content-Length: %d" % len(body)
     if fields and fields[-1][1] == right:
-        # Where nearly everybody puts it, and right already: what is forwarded is joined as it is.
-        lines += [text for _, text in fields]
+        # Where nearly everybody puts it, and right already: what is forwarded is joined as it is. A comprehension
+        # is a call in CPython 3.11: 0.2 us more.
+        for _, text in fields:
+            lines.append(text)
         lines += (b"", body)
         return b"\r\n".join(lines)
     missing = True
