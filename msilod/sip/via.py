@@ -243,8 +243,8 @@ def stamp_source(request: "Request", flow: Flow) -> None:
         stamped = b"%b;rport=%d%b;received=%b" % (head, flow.port, tail, source)
     else:
         stamped = _stamped(via, source, flow.port)
-    if stamped == raw:
-        return
+        if stamped == raw:
+            return
     via.stamp(stamped)
     name, text = fields[0]
     if name == b"via":
