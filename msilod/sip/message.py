@@ -27,8 +27,9 @@ class Request:
 
     `received` is what stands behind the colon of the first field of each name, not trimmed, as it came: a look-up
     there costs a tenth of a walk through `headers`. A field that is changed later changes only in `headers`; for a
-    request that is made here it is read from them, unless {} says that nobody will ask. `has_one_via`: nobody
-    stands between its client and us. `size` is how many octets it had when it came, 0 for one that is made here.
+    request that is made here it is read from them, unless {} says that nobody will ask. `has_one_via`: no proxy
+    stands between its client and us; False where one may. `size` is how many octets it had when it came, 0 for one
+    that is made here.
     """
 
     __slots__ = (

@@ -95,6 +95,14 @@ def test_a_parameter_is_found_whatever_its_case() -> None:
     assert NameAddr.parse(b"sip:a@h.test").tag == b""
 
 
+@pytest.mark.parametrize(
+    "value", [b"<sip:a@h.test>;tag=x", b"<sip:a@h.test>;TAG=x;q=1", b"sip:a@h.test ;q=1;tag = x"]
+)
+def test_the_tag_is_one_of_the_parameters(value: bytes) -> None:
+    parsed = NameAddr.parse(value)
+    assert parsed.tag == parsed.get(b"tag") == b"x"
+
+
 def test_one_can_be_made() -> None:
     made = NameAddr(b'"Silo"', b"sip:silo@h.test", ((b"tag", b"x"),))
     assert made.to_bytes() == b'"Silo" <sip:silo@h.test>;tag=x'

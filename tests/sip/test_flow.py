@@ -31,6 +31,11 @@ def test_another_path_is_another_flow(other: object) -> None:
     assert Flow(UDP_END, "192.0.2.9", 5071) != other
 
 
+def test_our_via_asks_for_rport_on_udp_alone() -> None:
+    assert UDP_END.via_line == b"Via: SIP/2.0/UDP 192.0.2.1:5060;rport;branch="
+    assert TCP_END.via_line == b"Via: SIP/2.0/TCP [::1]:5060;branch="
+
+
 def test_a_flow_is_shown_with_both_ends() -> None:
     assert repr(Flow(UDP_END, "192.0.2.9", 5071)) == "udp:192.0.2.1:5060>192.0.2.9:5071"
     assert repr(Flow(TCP_END, "::2", 40001, 7)) == "tcp:[::1]:5060>[::2]:40001#7"

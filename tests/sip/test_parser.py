@@ -137,6 +137,25 @@ def test_f3_the_first_of_two_vias_counts_wherever_the_second_stands(low: bytes) 
     assert (parsed.via.branch, parsed.received[b"via"].strip()) == (b"x", b"SIP/2.0/UDP a;branch=x")
 
 
+@pytest.mark.parametrize(
+    ("lines", "is_one"),
+    [
+        (b"Via: SIP/2.0/UDP a;branch=x", True),
+        (b"Via: SIP/2.0/UDP a;branch=x\r\nRoute: <sip:r;lr>\r\nRoute: <sip:s;lr>", True),
+        (b"Via: SIP/2.0/UDP a;branch=x, SIP/2.0/UDP b;branch=y", False),
+        (b"Via: SIP/2.0/UDP a;branch=x\r\nv: SIP/2.0/UDP b;branch=y", False),
+        (
+            b"Route: <sip:r;lr>\r\nv: SIP/2.0/UDP a;branch=x\r\nContact: <sip:b@h>\r\nVia: SIP/2.0/UDP b;branch=y",
+            False,
+        ),
+    ],
+)
+def test_whether_a_proxy_has_been_passed_is_known(lines: bytes, is_one: bool) -> None:
+    parsed = request(message(via=lines))
+    assert parsed.has_one_via is is_one
+    assert (len(parsed.headers.split(b"via")) == 1) is is_one
+
+
 def test_what_comes_twice_is_found_below_two_vias() -> None:
     vias = b"Via: SIP/2.0/UDP a;branch=x\r\nVia: SIP/2.0/UDP b;branch=y"
     assert refusal(message(b"To: <sip:eve@h>", via=vias)).status == 400
