@@ -115,6 +115,7 @@ class TransactionUserService:
     def __init__(self, server: "Server", policy: Policy) -> None:
         self.server = server
         self.policy = policy
+        self._owns, self._is_own_via = server.myself.owns, server.myself.is_own_via
         self._perform: dict[type, Callable[[Incoming, Any, float], None]] = {
             Reply: self._reply,
             Save: self._save,
@@ -136,8 +137,8 @@ class TransactionUserService:
             request, myself = transaction.request, server.myself
             uri = request.uri
             named = myself.named(uri)
-            validate(request, myself.owns, myself.is_own_via, named.uri)
-            own_routes = preprocess_route(request, myself.owns)
+            validate(request, self._owns, self._is_own_via, named.uri)
+            own_routes = preprocess_route(request, self._owns)
             if request.uri is not uri:
                 named = myself.named(request.uri)
             wall, bindings = 0.0, _NOWHERE
