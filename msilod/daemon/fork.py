@@ -87,6 +87,9 @@ class Fork:
             return
         # An ended branch is let go of at once: it knows us as its owner, and a ring would be the collector's.
         target = self.branches.pop(transaction, None)
+        if status < 300 and not self.decided:
+            self._taken(response, now)
+            return
         if status == 503 and target is not None and self._goes_on(target, now, response):
             return
         if status in DEAD_FLOW and target is not None and self._turns(target, now):
@@ -94,12 +97,7 @@ class Fork:
         if self.decided:
             self._late(transaction, target, status, now)
         if status < 300:
-            self.decided = True
-            if not self.server.is_answered:
-                self.server.forward(response, now)
-                failure = self._failure_route() if self.ends else None
-                if failure is not None:
-                    failure.taken(self)
+            self._taken(response, now)
             return
         cut = self.live.pop(transaction, None)
         if target is None and cut is None:
@@ -115,6 +113,15 @@ class Fork:
         else:
             # It counts as failed already; what it says now weighs all the same.
             self.ends.append(end)
+
+    def _taken(self, response: Response, now: float) -> None:
+        """A 2xx goes back at once, if it is the first answer to do so."""
+        self.decided = True
+        if not self.server.is_answered:
+            self.server.forward(response, now)
+            failure = self._failure_route() if self.ends else None
+            if failure is not None:
+                failure.taken(self)
 
     def _recurse(self, response: Response, now: float) -> bool:
         """§16.7 step 4: the contacts of a 3xx that may be reached from here take the place of who sent it."""

@@ -8,6 +8,7 @@ Times are wall seconds (UTC).
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Final
@@ -33,6 +34,8 @@ class DeliverySchedule:
         self._interrupted: dict[str, float] = {}
         self._waiting: OrderedDict[str, None] = OrderedDict()
         self._memories: OrderedDict[str, RecipientMemory] = OrderedDict()
+        # What is remembered of a recipient, nearly always nothing: asked for each MESSAGE that is relayed.
+        self.known: Callable[[str], RecipientMemory | None] = self._memories.get
         self._retry_at: dict[str, float] = {}
         self._deadlines: list[tuple[float, str]] = []
 
@@ -92,10 +95,6 @@ class DeliverySchedule:
         if memory is not None and not memory.is_worth_keeping(now):
             del self._memories[aor]
         return self._next()
-
-    def known(self, aor: str) -> RecipientMemory | None:
-        """What is remembered of `aor`, if anything is."""
-        return self._memories.get(aor)
 
     def back_off(self, aor: str, retry_at: float) -> None:
         """A row of `aor` was stored after its contacts had failed: no run before then but by a REGISTER.
