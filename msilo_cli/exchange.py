@@ -65,9 +65,7 @@ def imported(
         author = request.from_
     except (msgspec.DecodeError, ValueError, SipError) as error:
         raise BadLine(str(error)) from error
-    body = _value(shown, "body")
-    if len(body) > max_body:
-        raise BadLine(f"its body has {len(body)} bytes, at most {max_body} are kept")
+    body = _body(shown, max_body)
     received = {name: value.strip(WSP) for name, value in request.received.items()}
     content_type = received[b"content-type"]
     received_at = _time(shown, "received_at") or now
@@ -86,9 +84,17 @@ def imported(
         body=body,
         received_at=received_at,
         expires_at=_time(shown, "expires_at") or (due_at or received_at) + expire_time,
+        size=len(body),
     )
     _take_state(message, shown, due_at, now)
     return message
+
+
+def _body(shown: dict[str, Any], max_body: int) -> bytes:
+    body = _value(shown, "body")
+    if len(body) > max_body:
+        raise BadLine(f"its body has {len(body)} bytes, at most {max_body} are kept")
+    return body
 
 
 def _request(shown: dict[str, Any], aor: str) -> Request:

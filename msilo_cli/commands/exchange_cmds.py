@@ -162,7 +162,7 @@ def _store(
             tally.known += 1
         else:
             _fail(
-                session, tally, number, str(result.limit if isinstance(result, OverQuota) else result.error)
+                session, tally, number, str(result.limit if isinstance(result, OverQuota) else result.reason)
             )
 
 

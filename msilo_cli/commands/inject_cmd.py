@@ -144,4 +144,4 @@ def _insert(session: Session, message: StoredMessage) -> int:
         raise Refused(f"not taken: {result.limit} ({result.messages} messages, {result.bytes} bytes)")
     if isinstance(result, Added | Duplicate):
         return result.id
-    raise StoreError(str(result.error))
+    raise StoreError(result.reason)

@@ -16,7 +16,7 @@ GRAIN: Final = 0.01
 class Alarm:
     """Runs `layer.handle_timeout` when due. `after` hands over what that produced."""
 
-    def __init__(self, layer: TransactionLayer, after: Callable[[], object]) -> None:
+    def __init__(self, layer: TransactionLayer, after: Callable[[], None]) -> None:
         self.layer = layer
         self.after = after
         self._scope = trio.CancelScope()

@@ -53,7 +53,7 @@ class Housekeeping:
         counters: Counters,
         check_time: int,
         clean_period: int,
-        after: Callable[[], object],
+        after: Callable[[], None],
     ) -> None:
         self.clock = clock
         self.writer = writer

@@ -10,8 +10,9 @@ Such a message is sent once more, with the same Call-ID.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.message import Response

@@ -51,7 +51,7 @@ class Paths:
         self,
         transports: Transports,
         nursery: trio.Nursery,
-        after: Callable[[], object],
+        after: Callable[[], None],
         resolver: Resolver,
         reachable: Reachable,
     ) -> None:

@@ -8,7 +8,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, Final
@@ -20,20 +20,22 @@ from msilod.daemon import systemd
 from msilod.daemon.clock import Clock
 from msilod.daemon.control_server import ControlServer
 from msilod.daemon.control_verbs import ControlVerbs
+from msilod.daemon.delivery import Delivery, make_room, receive_results
 from msilod.daemon.listeners import open_transports, raise_file_limit, read_certificates, stream_limits
 from msilod.daemon.log import get_log
 from msilod.daemon.policy_file import load_policy
 from msilod.daemon.server import Server
 from msilod.errors import MsilodError
 from msilod.settings import Settings, check_doors
+from msilod.store.process import ProcessWriter
 from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from msilod.store.users import UserTable
 from msilod.transport.tls import Certificates
 
 STOPPED: Final = 0
-# How long the writer waits for the interpreter while datagrams come without a pause. With Python's 5 ms every
-# commit waited longer for that than for the disk: a sixth of the stores.
+# How long a thread that reads the silo waits for the interpreter while datagrams come without a pause: with Python's
+# 5 ms a page of recipients would wait so long after each of its statements.
 SWITCH_INTERVAL: Final = 0.0001
 GC_THRESHOLD: Final = (50_000, 50, 50)
 
@@ -87,12 +89,14 @@ async def _main(
         section = settings.config.silo
         silo = Silo(settings.silo, settings.config.db_table, Limits.of(section), section.history)
         closing.callback(silo.close)
-        token = trio.lowlevel.current_trio_token()
-        deliver = Delivery(token)
-        silo.start(f"{socket.gethostname()}", deliver.from_thread)
+        delivery = Delivery()
+        silo.start(f"{socket.gethostname()}", delivery.tell)
+        closing.callback(delivery.end)
         async with trio.open_nursery() as nursery:
             server = Server(settings.config, Clock(), transports, silo, nursery, policy)
-            deliver.after = server.after_batch
+            if isinstance(silo.writer, ProcessWriter):
+                nursery.start_soon(receive_results, silo.writer, server.after_batch)
+                nursery.start_soon(make_room, silo.writer)
             reload = partial(_reload, server, settings, read_again)
             control = ControlServer(settings.socket, ControlVerbs(server, reload).handlers())
             closing.callback(control.close)
@@ -101,31 +105,6 @@ async def _main(
             await server.run(partial(_announce, settings, server))
             systemd.notify("STOPPING=1")
             nursery.cancel_scope.cancel()
-
-
-class Delivery:
-    """Brings the writer's results to the trio thread: one wake-up per transaction."""
-
-    def __init__(self, token: trio.lowlevel.TrioToken) -> None:
-        self.token = token
-        self.after: Callable[[], object] = _nothing
-
-    def from_thread(self, results: Sequence[tuple[Any, Any]]) -> None:
-        """Called by the writer's thread."""
-        try:
-            self.token.run_sync_soon(self.tell, results)
-        except trio.RunFinishedError:
-            # Past the end nobody waits for an answer; what was committed is committed.
-            return
-
-    def tell(self, results: Sequence[tuple[Any, Any]]) -> None:
-        """Call everybody, then hand over what they asked for."""
-        for done, result in results:
-            try:
-                done(result)
-            except Exception as error:
-                get_log().error("a commit's result could not be used", exc_info=error)
-        self.after()
 
 
 def _reload(server: Server, started_with: Settings, read_again: Callable[[], Settings]) -> dict[str, Any]:
@@ -152,10 +131,6 @@ def _reload(server: Server, started_with: Settings, read_again: Callable[[], Set
     ]
     get_log().info("reloaded", file=settings.file or "defaults", wants_a_restart=" ".join(later) or "nothing")
     return {"wants_restart": later}
-
-
-def _nothing() -> None:
-    """Before the server is there."""
 
 
 def _announce(settings: Settings, server: Server) -> None:

@@ -35,7 +35,7 @@ def answering(via: Via, flow: Flow) -> Flow:
 class Replies:
     """Answers whose connection is gone."""
 
-    def __init__(self, transports: Transports, nursery: trio.Nursery, after: Callable[[], object]) -> None:
+    def __init__(self, transports: Transports, nursery: trio.Nursery, after: Callable[[], None]) -> None:
         self._transports = transports
         self._nursery = nursery
         self._after = after

@@ -211,16 +211,12 @@ class Server:
         except Exception as failure:
             get_log().debug("an answer could not be sent", reason=str(failure))
 
-    def after_batch(self) -> bool:
-        """Hand over what was collected and send the answers, and wake the alarm earlier if need be.
-
-        True when the writer was given work.
-        """
+    def after_batch(self) -> None:
+        """Hand over what was collected and send the answers, and wake the alarm earlier if need be."""
         self._now = 0.0
-        is_given = self.writer.flush()
+        self.writer.flush()
         self.transports.flush()
         self.alarm.rearm()
-        return is_given
 
     # --- life ----------------------------------------------------------------------------------------
 

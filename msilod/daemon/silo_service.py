@@ -235,7 +235,7 @@ class SiloService:
             transaction.respond(_FULL[result.limit], now, headers=_why_full(result))
         else:
             self._fail(transaction, now)
-            get_log().error("store failed", reason=str(getattr(result, "error", result)))
+            get_log().error("store failed", reason=str(getattr(result, "reason", result)))
 
     def _fail(self, transaction: ServerTransaction, now: float) -> None:
         self.counters.failed_messages += 1

@@ -144,6 +144,7 @@ def build_imdn(
         body=body,
         received_at=wall,
         expires_at=wall + min(policy.expire_time, policy.imdn_expire_time),
+        size=len(body),
     )
 
 

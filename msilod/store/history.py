@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from msilod.silo.history import ENDS, HistoryEntry
-from msilod.store.jobs import EndJob
+from msilod.store.jobs import End
 from msilod.store.statements import chunks, marks
 
 COLUMNS: Final = ("message", "aor", "at", "event", "status", "reason", "contact", "actor")
@@ -23,28 +23,28 @@ class History:
         self._insert = f"INSERT INTO {self.table} ({', '.join(COLUMNS)}) VALUES "  # noqa: S608
         self._insert_end = f"INSERT INTO {self.table} (message, aor, at, event, status, contact) VALUES "  # noqa: S608
 
-    def ended(self, db: sqlite3.Connection, jobs: Sequence[EndJob]) -> None:
+    def ended(self, db: sqlite3.Connection, ends: Sequence[End]) -> None:
         """The last entry of each of these messages: in one statement, since every delivery comes by here."""
         if not self.kept:
             return
-        for chunk in chunks(jobs):
+        for chunk in chunks(ends):
             values: list[Any] = []
-            for job in chunk:
-                values += (job.id, job.aor, job.wall, job.how, job.status, job.contact)
+            for end in chunk:
+                values += (end.id, end.aor, end.wall, end.how, end.status, end.contact)
             db.execute(self._insert_end + marks(len(chunk), 6), values)
 
-    def without_end(self, db: sqlite3.Connection, jobs: Sequence[EndJob]) -> list[EndJob]:
+    def without_end(self, db: sqlite3.Connection, ends: Sequence[End]) -> list[End]:
         """Those whose message has no last entry yet."""
-        ends = f"SELECT 1 FROM {self.table} WHERE message = ? AND event IN {marks(1, len(ENDS))}"  # noqa: S608
-        return [job for job in jobs if not db.execute(ends, (job.id, *ENDS)).fetchone()]
+        last = f"SELECT 1 FROM {self.table} WHERE message = ? AND event IN {marks(1, len(ENDS))}"  # noqa: S608
+        return [end for end in ends if not db.execute(last, (end.id, *ENDS)).fetchone()]
 
     def note(self, db: sqlite3.Connection, entries: Sequence[HistoryEntry]) -> None:
         """Write entries."""
         kept = [entry for entry in entries if self.kept or entry.actor]
         for chunk in chunks(kept):
             values: list[Any] = []
-            for e in chunk:
-                values += (e.message, e.aor, e.at, e.event, e.status, e.reason, e.contact, e.actor)
+            for entry in chunk:
+                values += entry_values(entry)
             db.execute(self._insert + marks(len(chunk), len(COLUMNS)), values)
 
     def of(self, db: sqlite3.Connection, message: int) -> list[HistoryEntry]:
@@ -58,3 +58,8 @@ class History:
             f"DELETE FROM {self.table} WHERE at < ? AND id IN (SELECT id FROM {self.table} ORDER BY id LIMIT ?)",  # noqa: S608
             (before, limit),
         ).rowcount
+
+
+def entry_values(e: HistoryEntry) -> tuple[Any, ...]:
+    """The values of an entry in the order of COLUMNS."""
+    return e.message, e.aor, e.at, e.event, e.status, e.reason, e.contact, e.actor

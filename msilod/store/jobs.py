@@ -1,24 +1,29 @@
-"""What the daemon asks of the writer, and what it hears back. Plain data; slots, since there is one per row."""
+"""What the daemon asks of the writer, and what it hears back. Plain data, since it goes to another process.
+
+A Batch is what is committed together, its Outcome what became of it; both go kind by kind, each kind in its order.
+A job is what stays here meanwhile: its part of a batch, and who is to be told.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
+
+import msgspec
 
 from msilod.errors import StoreError
 from msilod.registrar.binding import Binding
 from msilod.silo.stored_message import StoredMessage
 
 
-@dataclass(slots=True)
-class Added:
-    """The row is durable under this id."""
+class Added(msgspec.Struct, array_like=True, frozen=True, tag=0):
+    """The row is durable under this id, and delivered under `call_id` if its own was another's already (law 9)."""
 
     id: int
+    call_id: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
+class Duplicate(msgspec.Struct, array_like=True, frozen=True, tag=1):
     """The same message is kept already, or has been; `ended` says which."""
 
     id: int
@@ -34,8 +39,7 @@ class Limit(StrEnum):
     DISK = "disk full"
 
 
-@dataclass(frozen=True, slots=True)
-class OverQuota:
+class OverQuota(msgspec.Struct, array_like=True, frozen=True, tag=2):
     """One more is too many: by `limit` there are `messages` and `bytes` already, 0 where that does not count.
 
     `retry_after` seconds: a full mailbox empties when its owner comes back, not at once.
@@ -47,15 +51,15 @@ class OverQuota:
     retry_after: int = 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, array_like=True, frozen=True, tag=3):
     """Rolled back: nothing was kept."""
 
-    error: StoreError
+    reason: str
 
 
 AddResult = Added | Duplicate | OverQuota | Failed
 Done = Callable[[Any], None]
+Result = tuple[Done, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +71,87 @@ class BindingChanges:
     removed: Sequence[Binding]
 
 
+class End(msgspec.Struct, array_like=True):
+    """A row is deleted and its hash kept, `how` at `wall`: no sync needed (law 2). `contact` is who took it."""
+
+    id: int
+    hash: bytes
+    aor: str
+    how: str
+    status: int | None
+    wall: float
+    contact: str = ""
+
+
+class Call(msgspec.Struct, array_like=True):
+    """Anything rarer: an operation of store/work.py by its name, with arguments that MessagePack knows."""
+
+    name: str
+    arguments: Sequence[Any]
+    is_durable: bool
+
+
+class Keeping(msgspec.Struct, array_like=True, frozen=True):
+    """How much is kept and for how long: the values of quota.py's Limits, then seconds."""
+
+    limits: Sequence[int]
+    history: float
+    device_memory: float
+
+
+class Batch(msgspec.Struct, array_like=True):
+    """What is committed together. `keeping` holds from there on, whatever becomes of the rest."""
+
+    adds: list[StoredMessage] = []
+    ends: list[End] = []
+    calls: list[Call] = []
+    keeping: Keeping | None = None
+
+    def __len__(self) -> int:
+        return len(self.adds) + len(self.ends) + len(self.calls)
+
+    @classmethod
+    def of(cls, batches: Sequence["Batch"]) -> "Batch":
+        """All that is committed in one transaction."""
+        first, *others = batches
+        for other in others:
+            first.adds += other.adds
+            first.ends += other.ends
+            first.calls += other.calls
+        return first
+
+    def failed(self, error: StoreError) -> "Outcome":
+        """Nothing of it was kept."""
+        return Outcome(
+            adds=[Failed(str(error))] * len(self.adds),
+            ends=[error] * len(self.ends),
+            calls=[error] * len(self.calls),
+        )
+
+
+class Outcome(msgspec.Struct):
+    """Results for each of a batch. An end has None or a StoreError, a call what it returns or a StoreError.
+
+    With `first` all its rows are new, `count` of them under ids from there on, and `adds` is empty.
+    """
+
+    first: int = 0
+    count: int = 0
+    adds: list[AddResult] = []
+    ends: list[StoreError | None] = []
+    calls: list[Any] = []
+
+    def results(self) -> list[AddResult]:
+        """What became of the rows, one by one."""
+        if self.first:
+            return [Added(id) for id in range(self.first, self.first + self.count)]
+        return self.adds
+
+
 class AddJob:
     """Insert a row."""
 
     __slots__ = ("done", "message")
-
-    # Whether the commit that a job is in has to be synced.
-    is_durable: ClassVar[bool] = True
 
     def __init__(self, message: StoredMessage, done: Done) -> None:
         self.message = message
@@ -81,42 +159,23 @@ class AddJob:
 
 
 class EndJob:
-    """Delete a row and keep its hash: no sync needed (law 2). `contact` is who took it."""
+    """End a row."""
 
-    __slots__ = ("aor", "contact", "done", "hash", "how", "id", "status", "wall")
+    __slots__ = ("done", "end")
 
-    is_durable: ClassVar[bool] = False
-
-    def __init__(
-        self,
-        id: int,
-        hash: bytes,
-        aor: str,
-        how: str,
-        status: int | None,
-        wall: float,
-        done: Done | None,
-        contact: str = "",
-    ) -> None:
+    def __init__(self, end: End, done: Done | None) -> None:
+        self.end = end
         self.done = done
-        self.id = id
-        self.hash = hash
-        self.aor = aor
-        self.how = how
-        self.status = status
-        self.wall = wall
-        self.contact = contact
 
 
 class CallJob:
-    """Anything rarer: a function of the connection, in the writer's transaction."""
+    """Do anything else."""
 
-    __slots__ = ("call", "done", "is_durable")
+    __slots__ = ("call", "done")
 
-    def __init__(self, call: Callable[[Any], Any], done: Done | None, is_durable: bool = True) -> None:
+    def __init__(self, call: Call, done: Done | None) -> None:
         self.call = call
         self.done = done
-        self.is_durable = is_durable
 
 
 Job = AddJob | EndJob | CallJob

@@ -1,14 +1,21 @@
 """One daemon per SQLite file: a lock on a file beside it, which holds the daemon's pid.
 
-The kernel drops the lock with the process, so a crash leaves nothing to clean up.
+The kernel drops the lock with the last process that has it, so a crash leaves nothing to clean up. The daemon's
+writer has it as well: it may still commit when its daemon has been killed, and the next daemon waits for that.
 """
 
 import fcntl
 import os
+import time
 from pathlib import Path
+from typing import Final
 
 from msilod.errors import UnavailableError
 from msilod.store.database import FILE_MODE, translated
+
+# Seconds: a commit that a dead daemon had asked for takes milliseconds, on a disk in trouble more.
+PATIENCE: Final = 10.0
+AGAIN: Final = 0.02
 
 
 class DaemonLock:
@@ -17,18 +24,31 @@ class DaemonLock:
     def __init__(self, silo: Path) -> None:
         self.path = silo.with_name(silo.name + ".lock")
         with translated(self.path):
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                pid = os.read(self._descriptor, 32).decode("ascii", "replace").strip() or "?"
-                os.close(self._descriptor)
-                raise UnavailableError(
-                    f"{silo} is in use by another msilod, pid {pid} (stop it, or choose another db_url)"
-                ) from error
-            os.ftruncate(self._descriptor, 0)
-            os.write(self._descriptor, b"%d\n" % os.getpid())
+            self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+            until = time.monotonic() + PATIENCE
+            while not self._is_taken():
+                pid = os.pread(self.descriptor, 32, 0).decode("ascii", "replace").strip()
+                if _lives(pid) or time.monotonic() > until:
+                    os.close(self.descriptor)
+                    raise UnavailableError(
+                        f"{silo} is in use by another msilod, pid {pid or '?'} (stop it, or choose another db_url)"
+                    )
+                time.sleep(AGAIN)
+            os.ftruncate(self.descriptor, 0)
+            os.write(self.descriptor, b"%d\n" % os.getpid())
+
+    def _is_taken(self) -> bool:
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def release(self) -> None:
         """Let go; the file stays, for removing it would race with the next one."""
-        os.close(self._descriptor)
+        os.close(self.descriptor)
+
+
+def _lives(pid: str) -> bool:
+    """Whether the process is there; one that has not written its pid yet is."""
+    return not pid.isdecimal() or Path(f"/proc/{pid}").exists()

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import peewee
 
+from msilod.registrar.binding import Binding
 from msilod.silo.stored_message import StoredMessage
 
 
@@ -174,10 +175,10 @@ def columns_of(model: type[peewee.Model]) -> list[str]:
     return [field.column_name for field in model._meta.sorted_fields]
 
 
-# The columns that the writer inserts, in the order of `values_of`; `id` and the lease have defaults then.
-_UNSET: Final = frozenset(("id", "owner", "lease_until", "held_at"))
-STORED: Final = tuple(name for name in columns_of(RowColumns) if name not in _UNSET)
-LOADED: Final = ("id", *STORED)
+# The columns of a row that travels, in the order of its fields, and those that the writer inserts: `id` and the
+# lease have defaults then.
+LOADED: Final = StoredMessage.__struct_fields__
+STORED: Final = tuple(name for name in LOADED if name != "id")
 # What has happened to a row that is new: nothing, and the table's defaults say so.
 _HAPPENED: Final = {
     "state": "waiting", "due_at": None, "attempts": 0, "next_attempt_at": None, "last_status": None,
@@ -189,6 +190,8 @@ _GET: Final = attrgetter(*STORED)
 _GET_FRESH: Final = attrgetter(*FRESH)
 _GET_HAPPENED: Final = attrgetter(*_HAPPENED)
 _NOTHING: Final = tuple(_HAPPENED.values())
+# Rows in order.
+id_of: Final = attrgetter("id")
 TABLES: Final = {
     "": RowColumns,
     "_ended": EndedColumns,
@@ -222,7 +225,17 @@ def fresh_values(message: StoredMessage) -> Any:
 
 def message_of(values: Any) -> StoredMessage:
     """A row, in the order of LOADED, as it travels."""
-    return StoredMessage(**dict(zip(LOADED, values, strict=True)))
+    return StoredMessage(*values)
+
+
+def binding_values(b: Binding) -> list[Any]:
+    """The values of a binding in the order of its columns."""
+    methods = None if b.methods is None else ",".join(sorted(b.methods))
+    flow = "" if b.flow is None else repr(b.flow)
+    return [
+        b.aor, b.contact, b.params, b.call_id, b.cseq, b.q, b.expires_at, b.registered_at, text_list(b.path), flow,
+        b.instance, b.reg_id, b.user_agent, methods, "",
+    ]  # fmt: skip
 
 
 def text_list(values: Any) -> str:

@@ -16,7 +16,7 @@ from msilod.silo.history import Event, HistoryEntry
 from msilod.silo.stored_message import Ending
 from msilod.store.database import translated
 from msilod.store.history import History
-from msilod.store.jobs import EndJob
+from msilod.store.jobs import End
 from msilod.store.selection import Selection
 from msilod.store.statements import Statements, marks
 
@@ -171,7 +171,7 @@ class Operator:
 
     def _change(self, change: _Change, rows: list[_Row], wall: float) -> None:
         if change.event is Event.PURGED:
-            ends = [EndJob(row.id, row.hash, row.aor, Ending.PURGED, None, wall, None) for row in rows]
+            ends = [End(row.id, row.hash, row.aor, Ending.PURGED, None, wall) for row in rows]
             self._statements.end(self.db, ends)
         else:
             sql = f"UPDATE {self.table} SET {change.sql} WHERE id IN {marks(1, len(rows))}"  # noqa: S608

@@ -17,7 +17,7 @@ from msilod.store.devices import Devices
 from msilod.store.foreign import paused
 from msilod.store.history import History
 from msilod.store.holdings import Holdings
-from msilod.store.jobs import AddJob, AddResult
+from msilod.store.jobs import AddResult, Batch
 from msilod.store.migrate import prepare
 from msilod.store.models import LOADED, message_of
 from msilod.store.operator import Operator
@@ -114,7 +114,9 @@ class Queue:
         with translated(self.path):
             sql = f"SELECT device, status FROM {self.table}_served WHERE message = ? ORDER BY at"  # noqa: S608
             answered: dict[str, int | None] = dict(self._db.execute(sql, (message.id,)))
-            waiting = self._devices.known(self._db, message, wall) if self._devices.memory else set()
+            waiting: set[str] = set()
+            if self._devices.memory:
+                waiting = self._devices.known(self._db, message.aor, message.is_for_sips, wall)
         return answered | {device: None for device in sorted(waiting - answered.keys())}
 
     def missing(self, ids: Sequence[int]) -> list[int]:
@@ -147,13 +149,8 @@ class Queue:
         holdings = Holdings(self._statements, limits)
         quota = Quota(self.path, self.table, limits)
         transactions = Transactions(self._db, self._statements, holdings, quota, self._history)
-        results: list[AddResult] = []
         with translated(self.path):
-            for done, result in transactions.execute(
-                [AddJob(message, results.append) for message in messages]
-            ):
-                done(result)
-        return results
+            return transactions.execute(Batch(list(messages))).results()
 
     def operator(self, actor: str) -> Operator:
         """Changes in the name of `actor`."""

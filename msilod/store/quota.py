@@ -11,12 +11,15 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from msilod.config import SiloConfig
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.jobs import Limit, OverQuota
 from msilod.store.statements import chunks, marks
+
+if TYPE_CHECKING:
+    # Not for the writer's process, which would read all that the configuration knows.
+    from msilod.config import SiloConfig
 
 HOUR: Final = 3600
 # A second look at a full disk or silo is worth while after a few deliveries.
@@ -35,7 +38,7 @@ class Limits:
     max_per_hour: int = 0
 
     @classmethod
-    def of(cls, config: SiloConfig) -> "Limits":
+    def of(cls, config: "SiloConfig") -> "Limits":
         """As configured."""
         return cls(
             config.max_messages,
@@ -44,6 +47,10 @@ class Limits:
             config.min_free_bytes,
             config.max_per_hour,
         )
+
+    def values(self) -> tuple[int, ...]:
+        """As they travel."""
+        return self.max_messages, self.max_bytes, self.max_total_bytes, self.min_free_bytes, self.max_per_hour
 
 
 class Quota:

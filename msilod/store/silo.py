@@ -10,16 +10,16 @@ import peewee
 from msilod.registrar.binding import Binding
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.database import open_sqlite, raw, translated
-from msilod.store.history import History
-from msilod.store.holdings import Holdings
+from msilod.store.jobs import Keeping
 from msilod.store.lock import DaemonLock
 from msilod.store.migrate import prepare
 from msilod.store.models import LOADED, message_of
-from msilod.store.quota import Limits, Quota
+from msilod.store.process import ProcessWriter
+from msilod.store.quota import Limits
 from msilod.store.statements import FOR_SIPS, Statements, skip_scan
-from msilod.store.transaction import Transactions
 from msilod.store.users import UserReads
-from msilod.store.writer import Deliver, InlineWriter, StoreWriter, Writer
+from msilod.store.work import transactions_on
+from msilod.store.writer import Deliver, InlineWriter, StoreWriter
 
 PAGE: Final = 5000
 # A week: as long as somebody may ask what became of a message.
@@ -36,9 +36,7 @@ class Silo:
         self._lock = DaemonLock(path)
         prepare(self._database, path, table, create=True)
         self._statements = Statements(table)
-        self._holdings = Holdings(self._statements, limits)
-        self._quota = Quota(path, table, limits)
-        self._history = History(table, history)
+        self._keeping = Keeping(limits.values(), history, 0.0)
         self.writer: StoreWriter
         self._reader = open_sqlite(path)
         # Reads come from worker threads, one at a time; Peewee would open a connection for each of them.
@@ -47,16 +45,15 @@ class Silo:
         self.users = UserReads(self._select, table)
 
     def start(self, owner: str, deliver: Deliver | None) -> None:
-        """Free the leases of the dead and start the writer; without `deliver`, its in-line twin."""
+        """Free the leases of the dead and start the writer's process; without `deliver`, its in-line twin."""
         connection = raw(self._database)
         with translated(self.path):
             self._statements.free_all(connection)
-        transactions = self._transactions = Transactions(
-            connection, self._statements, self._holdings, self._quota, self._history
-        )
-        self.writer = (
-            InlineWriter(transactions, owner) if deliver is None else Writer(transactions, owner, deliver)
-        )
+        if deliver is not None:
+            self.writer = ProcessWriter(self.path, self.table, owner, self._lock.descriptor, deliver)
+        else:
+            self.writer = InlineWriter(transactions_on(connection, self.path, self.table, owner))
+        self.writer.configure(self._keeping)
 
     def secret(self, name: str) -> bytes:
         """A key of 32 random bytes, the same after every restart."""
@@ -69,10 +66,7 @@ class Silo:
 
     def configure(self, limits: Limits, history: float, device_memory: float = 0.0) -> None:
         """Other quotas and memories from the next transaction on; without `device_memory` the first 2xx ends a row."""
-        self._holdings.set_limits(limits)
-        self._quota.limits = limits
-        self._history.kept = history
-        self._transactions.devices.memory = device_memory
+        self.writer.configure(Keeping(limits.values(), history, device_memory))
 
     def paused(self) -> frozenset[str]:
         """The domains whose deliveries are paused."""

@@ -1,26 +1,26 @@
 """The SQL of the hot path, built once per table from the models' columns and executed on the raw connection.
 
-Measured: multi-row VALUES with SQL built once stores twice what `insert_many` does. Each statement lets go of
-the interpreter's lock and must win it back from the daemon's thread, which takes longer than the statement:
-so a small batch is one statement of just its size, and a large one few whose sizes are powers of two.
+Measured: multi-row VALUES with SQL built once stores twice what `insert_many` does. Each statement has a cost of its
+own, whatever its rows: so a small batch is one statement of just its size, and a large one few whose sizes are powers
+of two.
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 
-from msilod.registrar.binding import Binding
 from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
-from msilod.store.jobs import BindingChanges, EndJob
+from msilod.store.jobs import End
 from msilod.store.models import (
     FRESH,
     LOADED,
     STORED,
     fresh_values,
+    id_of,
     is_fresh,
     message_of,
-    text_list,
     values_of,
 )
 
@@ -32,6 +32,9 @@ Item = TypeVar("Item")
 # A sweep has no use for bodies of up to 64 kB each but for those that may hold a wish.
 _BODY: Final = "CASE WHEN CAST(content_type AS TEXT) LIKE 'message/%' THEN body ELSE x'' END"
 _CLEANED: Final = ", ".join(_BODY if name == "body" else name for name in LOADED)
+
+# (aor, contact, instance, reg_id) of the values of a binding.
+_KEY: Final = itemgetter(0, 1, 10, 11)
 
 # What was sent to sips: is for sips: contacts only (RFC 5630 §5.3). Its scheme is where it came: in the Request-URI.
 FOR_SIPS: Final = "lower(substr(request_uri, 1, 5)) = 'sips:'"
@@ -100,12 +103,11 @@ class Statements:
 
     def insert_undisturbed(
         self, db: sqlite3.Connection, messages: Sequence[StoredMessage], version: int
-    ) -> bool:
+    ) -> int:
         """A whole transaction in one statement: insert all, and only if nobody else has committed since
-        `version` (PRAGMA data_version) and none of them has ended. False: nothing was done.
+        `version` (PRAGMA data_version) and none of them has ended. The id of the first; 0: nothing was done.
 
-        All that the daemon's thread keeps the writer waiting for is then one lock, not one for each of BEGIN,
-        the checks, INSERT and COMMIT: three times the rate at 32 outstanding.
+        One call and one lock of the file then do for BEGIN, the checks, INSERT and COMMIT.
         """
         count = len(messages)
         width = count if count <= EXACT else -(-count // EXACT) * EXACT
@@ -118,11 +120,7 @@ class Statements:
         values += [message.hash for message in messages]
         values += [0] * (width - count)
         cursor = db.execute(self._undisturbed(width), values)
-        if cursor.rowcount != count:
-            return False
-        for id, message in enumerate(messages, (cursor.lastrowid or 0) - count + 1):
-            message.id = id
-        return True
+        return (cursor.lastrowid or 0) - count + 1 if cursor.rowcount == count else 0
 
     def _undisturbed(self, width: int) -> str:
         """What is past the last row has a zero for its AOR; so a few prepared statements serve every batch."""
@@ -175,16 +173,16 @@ class Statements:
         ).fetchone()
         return int(row[0]), int(row[1])
 
-    def end(self, db: sqlite3.Connection, jobs: Sequence[EndJob]) -> int:
+    def end(self, db: sqlite3.Connection, ends: Sequence[End]) -> int:
         """Delete the rows and keep their hashes; a row that is gone already is fine. How many were there."""
         count = 0
-        for chunk in chunks(jobs):
+        for chunk in chunks(ends):
             places = marks(1, len(chunk))
-            gone = db.execute(f"DELETE FROM {self.table} WHERE id IN {places}", [job.id for job in chunk])  # noqa: S608
+            gone = db.execute(f"DELETE FROM {self.table} WHERE id IN {places}", [end.id for end in chunk])  # noqa: S608
             count += gone.rowcount
             values: list[Any] = []
-            for job in chunk:
-                values += (job.hash, job.id, job.aor, job.how, job.status, job.wall)
+            for end in chunk:
+                values += (end.hash, end.id, end.aor, end.how, end.status, end.wall)
             db.execute(
                 f"{self._ended}{marks(len(chunk), 6)} ON CONFLICT (hash) DO UPDATE SET ended_at = excluded.ended_at",
                 values,
@@ -208,8 +206,7 @@ class Statements:
             # Numbers of ours, and too many to bind.
             sql = sql.replace("AND id > ?", f"AND id IN ({', '.join(str(int(id)) for id in ids)}) AND id > ?")
         rows = db.execute(sql, (owner, wall + LEASE, aor, after, limit)).fetchall()
-        rows.sort(key=lambda row: row[0])
-        return [message_of(row) for row in rows]
+        return sorted(map(message_of, rows), key=id_of)
 
     def has_waiting(self, db: sqlite3.Connection, aor: str) -> bool:
         """True when a claim of all rows of `aor` would find one."""
@@ -227,18 +224,18 @@ class Statements:
     def postpone(
         self,
         db: sqlite3.Connection,
-        rows: Sequence[StoredMessage],
+        tries: Sequence[tuple[int, int]],
         until: float,
         status: int | None,
         reason: str,
     ) -> None:
-        """Give leases back with what the try came to; without a status the last one stays."""
+        """Give leases back with what the try came to, as (id, attempts); without a status the last one stays."""
         told = "" if status is None else ", last_status = ?, last_reason = ?"
         extra = () if status is None else (status, reason)
         db.executemany(
             f"UPDATE {self.table} SET owner = '', lease_until = NULL, attempts = ?, next_attempt_at = ?{told} "  # noqa: S608
             "WHERE id = ?",
-            [(row.attempts, until, *extra, row.id) for row in rows],
+            [(attempts, until, *extra, id) for id, attempts in tries],
         )
 
     def reject(self, db: sqlite3.Connection, id: int, status: int, reason: str, attempts: int) -> None:
@@ -313,36 +310,25 @@ class Statements:
         row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.table,)).fetchone()
         return int(row[0]) if row else 0
 
-    def refresh(self, db: sqlite3.Connection, bindings: Sequence[Binding]) -> None:
-        """Put off the end of bindings that are kept already."""
+    def refresh(self, db: sqlite3.Connection, bindings: Sequence[Sequence[Any]]) -> None:
+        """Put off the end of bindings that are kept already: (cseq, expires_at, registered_at, aor, *key)."""
         db.executemany(
             f"UPDATE {self.table}_location SET cseq = ?, expires_at = ?, registered_at = ? "  # noqa: S608
             "WHERE aor = ? AND contact = ? AND instance = ? AND reg_id = ?",
-            [(b.cseq, b.expires_at, b.registered_at, b.aor, *b.key) for b in bindings],
+            bindings,
         )
 
-    def bindings(self, db: sqlite3.Connection, changes: BindingChanges) -> None:
-        """Save and remove bindings of one AOR."""
-        saved = {binding.key for binding in changes.saved}
-        gone = [(changes.aor, *binding.key) for binding in changes.removed if binding.key not in saved]
+    def bindings(
+        self, db: sqlite3.Connection, saved: Sequence[Sequence[Any]], removed: Sequence[Sequence[Any]]
+    ) -> None:
+        """Save and remove bindings of one AOR, as `binding_values` has them."""
+        kept = set(map(_KEY, saved))
+        gone = [key for key in map(_KEY, removed) if key not in kept]
         if gone:
             db.executemany(
                 f"DELETE FROM {self.table}_location "  # noqa: S608
                 "WHERE aor = ? AND contact = ? AND instance = ? AND reg_id = ?",
                 gone,
             )
-        for binding in changes.saved:
-            values = _binding_values(binding)
+        for values in saved:
             db.execute(f"INSERT OR REPLACE INTO {self.table}_location VALUES {marks(1, 15)}", values)  # noqa: S608
-
-
-def _binding_values(b: Binding) -> list[Any]:
-    methods = None if b.methods is None else ",".join(sorted(b.methods))
-    flow = "" if b.flow is None else repr(b.flow)
-    return [
-        b.aor, b.contact, b.params, b.call_id, b.cseq, b.q, b.expires_at, b.registered_at, text_list(b.path), flow,
-        b.instance, b.reg_id, b.user_agent, methods, "",
-    ]  # fmt: skip
-
-
-Call = Callable[[sqlite3.Connection], Any]

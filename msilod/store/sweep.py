@@ -12,7 +12,7 @@ from msilod.silo.stored_message import StoredMessage
 from msilod.store.devices import Devices
 from msilod.store.history import History
 from msilod.store.holdings import Holdings
-from msilod.store.jobs import EndJob
+from msilod.store.jobs import End
 from msilod.store.statements import Statements
 
 # Ended hashes are kept well past 64*T1, the last retransmission of a sender (law 9).
@@ -54,11 +54,11 @@ class Sweep:
     def clean(self, db: sqlite3.Connection, wall: float, limit: int) -> Cleaned:
         """Remove up to `limit` expired rows, and as many of the hashes and entries that are old enough."""
         gone = self.statements.clean(db, wall, limit)
-        ended = [EndJob(row.id, row.hash, row.aor, "expired", None, wall, None) for row in gone]
+        ended = [End(row.id, row.hash, row.aor, "expired", None, wall) for row in gone]
         self.statements.end(db, ended)
         self.history.ended(db, ended)
-        for job in ended:
-            self.holdings.forget(job.aor)
+        for end in ended:
+            self.holdings.forget(end.aor)
         hashes = self.statements.forget_ended(db, wall - ENDED_KEPT, limit)
         entries = self.history.forget(db, wall - self.history.kept, limit)
         self.devices.forget(db, wall)

@@ -1,11 +1,11 @@
-"""One transaction of the writer: all that waits, committed together, or job by job when one of them fails.
+"""One transaction of the writer: a batch, committed together, or piece by piece when one of them fails.
 
 Order in a transaction: ends, then adds, then the rest as it came; so a claim never sees a row that has ended,
 and always one that was added before it. Results are told only after the commit (laws 1 and 2).
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 from msilod.errors import StoreError
@@ -15,16 +15,16 @@ from msilod.store.devices import Devices
 from msilod.store.foreign import ForeignChanges
 from msilod.store.history import History
 from msilod.store.holdings import Holdings
-from msilod.store.jobs import Added, AddJob, CallJob, Done, Duplicate, EndJob, Failed, Job, OverQuota
-from msilod.store.quota import Quota
+from msilod.store.jobs import Added, AddResult, Batch, Duplicate, End, Keeping, Outcome, OverQuota
+from msilod.store.quota import Limits, Quota
 from msilod.store.statements import Statements
 
-Result = tuple[Done, Any]
+Operation = Callable[..., Any]
 _SYNC: Final = {True: "PRAGMA synchronous = FULL", False: "PRAGMA synchronous = NORMAL"}
 
 
 class Transactions:
-    """Executes lists of jobs on one connection, which nobody else uses."""
+    """Executes batches on one connection, which nobody else uses. `operations` are what a call may name."""
 
     def __init__(
         self,
@@ -40,66 +40,81 @@ class Transactions:
         self.quota = quota
         self.history = history
         self.devices = Devices(statements, history)
+        self.operations: dict[str, Operation] = {}
         self.is_synced = True
         self.last_id = statements.last_id(db)
         self.foreign = ForeignChanges(db, statements)
         self._data_version = self._read_version()
 
-    def execute(self, jobs: Sequence[Job]) -> list[Result]:
-        """Commit the jobs and return whom to tell what."""
-        try:
-            return self._commit_at_once(jobs) or self._commit(jobs)
-        except Exception as error:
-            # Whatever a job raises: the thread that runs this must outlive it, and so must its batch-mates.
-            self._rollback()
-            if len(jobs) == 1:
-                return _failed(jobs[0], error)
-        # One bad row must not fail its batch-mates.
-        return [result for job in jobs for result in self.execute([job])]
+    def configure(self, keeping: Keeping) -> None:
+        """Other quotas and memories from the next transaction on."""
+        limits = Limits(*keeping.limits)
+        self.holdings.set_limits(limits)
+        self.quota.limits = limits
+        self.history.kept = keeping.history
+        self.devices.memory = keeping.device_memory
 
-    def _commit(self, jobs: Sequence[Job]) -> list[Result]:
-        self._sync(any(job.is_durable for job in jobs))
+    def execute(self, batch: Batch) -> Outcome:
+        """Commit the batch and return what became of it."""
+        try:
+            return self._commit_at_once(batch) or self._commit(batch)
+        except Exception as error:
+            # Whatever a job raises: the process that runs this must outlive it, and so must its batch-mates.
+            self._rollback()
+            if len(batch) == 1:
+                return _failed(batch, error)
+        return self._commit_each(batch)
+
+    def _commit_each(self, batch: Batch) -> Outcome:
+        """One bad row must not fail its batch-mates."""
+        whole = Outcome()
+        for end in batch.ends:
+            whole.ends += self.execute(Batch(ends=[end])).ends
+        for message in batch.adds:
+            whole.adds += self.execute(Batch([message])).results()
+        for call in batch.calls:
+            whole.calls += self.execute(Batch(calls=[call])).calls
+        return whole
+
+    def _commit(self, batch: Batch) -> Outcome:
+        self._sync(bool(batch.adds) or any(call.is_durable for call in batch.calls))
         self.db.execute("BEGIN IMMEDIATE")
         self._notice_foreign()
-        results: list[Result] = []
-        ends = [job for job in jobs if isinstance(job, EndJob)]
-        if ends:
-            self._end(ends, results)
-        adds = [job for job in jobs if isinstance(job, AddJob)]
-        if adds:
-            self._add(adds, results)
-        for job in jobs:
-            if isinstance(job, CallJob):
-                result = job.call(self.db)
-                if job.done is not None:
-                    results.append((job.done, result))
+        outcome = Outcome(ends=[None] * len(batch.ends))
+        if batch.ends:
+            self._end(batch.ends)
+        if batch.adds:
+            outcome.adds = self._add(batch.adds)
+        for call in batch.calls:
+            outcome.calls.append(self.operations[call.name](self.db, *call.arguments))
         self.db.execute("COMMIT")
-        return results
+        return outcome
 
-    def _commit_at_once(self, jobs: Sequence[Job]) -> list[Result] | None:
+    def _commit_at_once(self, batch: Batch) -> Outcome | None:
         """The usual batch: new rows and nothing else, in one statement. None: it has to go the long way."""
-        adds = [job for job in jobs if isinstance(job, AddJob)]
-        if not adds or len(adds) < len(jobs):
+        messages = batch.adds
+        if not messages or batch.ends or batch.calls:
             return None
-        messages = [job.message for job in adds]
         self._sync(True)
         if not self.quota.is_easy(self.db, messages):
             return None
         self.holdings.learn(self.db, {message.aor for message in messages})
-        if all(map(self.holdings.admit_new, messages)) and self._is_inserted(messages):
-            self.last_id = messages[-1].id
-            return [(job.done, Added(job.message.id)) for job in adds]
+        if all(map(self.holdings.admit_new, messages)):
+            first = self._insert_at_once(messages)
+            if first:
+                self.last_id = first + len(messages) - 1
+                return Outcome(first, count=len(messages))
         # Some of them are counted; what is forgotten is read again.
         for message in messages:
             self.holdings.forget(message.aor)
         return None
 
-    def _is_inserted(self, messages: list[StoredMessage]) -> bool:
+    def _insert_at_once(self, messages: list[StoredMessage]) -> int:
         try:
             return self.statements.insert_undisturbed(self.db, messages, self._data_version)
         except sqlite3.OperationalError:
             # Another's commit came between its reading and its writing; the long way waits for its turn.
-            return False
+            return 0
 
     def _sync(self, wanted: bool) -> None:
         if wanted is not self.is_synced:
@@ -123,20 +138,17 @@ class Transactions:
             self.foreign.notice(self.db, self.last_id)
             self.last_id = max(self.last_id, self.statements.last_id(self.db))
 
-    def _end(self, jobs: list[EndJob], results: list[Result]) -> None:
-        unique = {job.hash: job for job in jobs}
-        ended = list(unique.values())
+    def _end(self, ends: list[End]) -> None:
+        ended = list({end.hash: end for end in ends}.values())
         if self.statements.end(self.db, ended) < len(ended):
             # A late 2xx, and somebody was faster: a message has one end.
             ended = self.history.without_end(self.db, ended)
         self.history.ended(self.db, ended)
-        for job in jobs:
-            self.holdings.forget(job.aor)
-            if job.done is not None:
-                results.append((job.done, None))
+        for end in ends:
+            self.holdings.forget(end.aor)
 
-    def _add(self, jobs: list[AddJob], results: list[Result]) -> None:
-        db, messages = self.db, [job.message for job in jobs]
+    def _add(self, messages: list[StoredMessage]) -> list[AddResult]:
+        db = self.db
         ended = self.statements.ended(db, [message.hash for message in messages])
         self.holdings.learn(db, {message.aor for message in messages})
         self.quota.begin(db, messages)
@@ -158,8 +170,7 @@ class Transactions:
             self.statements.insert(db, list(fresh.values()))
             self.quota.write(db)
             self.last_id = max(self.last_id, max(message.id for message in fresh.values()))
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            results.append((job.done, _told(job.message, outcome)))
+        return [_told(message, outcome) for message, outcome in zip(messages, outcomes, strict=True)]
 
     def _refusal(self, message: StoredMessage) -> Duplicate | OverQuota | None:
         """Whose copy it is, or why it is too many; None: it is counted in."""
@@ -172,12 +183,11 @@ def _told(
 ) -> Added | Duplicate | OverQuota:
     """The second of two copies in one batch is told of the first."""
     if outcome is message:
-        return Added(message.id)
+        return Added(message.id, message.delivery_call_id)
     return Duplicate(outcome.id, False) if isinstance(outcome, StoredMessage) else outcome
 
 
-def _failed(job: Job, error: Exception) -> list[Result]:
-    if job.done is None:
-        return []
+def _failed(batch: Batch, error: Exception) -> Outcome:
+    """Of a batch of one."""
     ours = error if isinstance(error, StoreError) else StoreError(str(translate(error, "the silo")))
-    return [(job.done, Failed(ours) if isinstance(job, AddJob) else ours)]
+    return batch.failed(ours)

@@ -1,62 +1,53 @@
-"""The writer: one thread that owns a connection and commits for everybody at once (group commit).
+"""The writer: what the daemon asks to have committed, for everybody at once (group commit).
 
-Jobs are collected on the daemon's thread and handed over by `flush`, once per drained batch; the thread takes
-all that waits, commits it in one transaction and gives all results back with one wake-up. There is no linger:
-while one transaction is synced the next one gathers.
+Jobs are collected and handed over by `flush`, once per drained batch; whoever executes them takes all that waits,
+commits it in one transaction and gives all results back at once. There is no linger: while one transaction is
+synced the next one gathers. Who executes them is a process of its own (store/process.py).
 
-`InlineWriter` is the twin without a thread, for tests on a virtual clock: `flush` commits and tells at once.
+`InlineWriter` is the twin in this process, for tests on a virtual clock: `flush` commits and tells at once.
 """
 
-import sqlite3
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final
+from typing import Any
 
 from msilod.registrar.binding import Binding
 from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.foreign import Foreign
+from msilod.store.history import entry_values
 from msilod.store.jobs import (
     Added,
     AddJob,
     AddResult,
     BindingChanges,
+    Call,
     CallJob,
     Done,
     Duplicate,
+    End,
     EndJob,
     Failed,
     Job,
+    Keeping,
     OverQuota,
+    Result,
 )  # fmt: skip
-from msilod.store.sweep import Sweep
-from msilod.store.transaction import Result, Transactions
+from msilod.store.models import binding_values
+from msilod.store.parcel import Parcel
+from msilod.store.transaction import Transactions
 
 __all__ = [
     "AddResult", "Added", "BindingChanges", "Duplicate", "Failed", "InlineWriter", "Job", "OverQuota",
-    "StoreWriter", "Writer",
+    "StoreWriter",
 ]  # fmt: skip
-
-MAX_BATCH: Final = 512
-# After so long without a pause the command line gets its turn.
-UNBROKEN: Final = 0.1
-PAUSE: Final = 0.002
 
 Deliver = Callable[[Sequence[Result]], None]
 
 
 class StoreWriter:
-    """What both twins offer. `owner` names this daemon in its leases."""
+    """What both twins offer: jobs are collected, as plain data."""
 
-    def __init__(self, transactions: Transactions, owner: str) -> None:
-        self._transactions = transactions
-        self._statements = transactions.statements
-        self._sweep = Sweep(
-            transactions.statements, transactions.history, transactions.holdings, transactions.devices
-        )
-        self._owner = owner
+    def __init__(self) -> None:
         self._collected: list[Job] = []
 
     # --- jobs ----------------------------------------------------------------------------------------
@@ -72,7 +63,7 @@ class StoreWriter:
         contact: str = "",
     ) -> None:  # fmt: skip
         """Delete a row and keep its hash; `done` hears None, or the StoreError. `contact` is who took it."""
-        self._collected.append(EndJob(id, hash, aor, how, status, wall, done, contact))
+        self._collected.append(EndJob(End(id, hash, aor, how, status, wall, contact), done))
 
     def claim(
         self, aor: str, limit: int, after: int, ids: Collection[int], wall: float, done: Done,
@@ -82,104 +73,95 @@ class StoreWriter:
 
         Those that were sent to sips: only `with_sips`. `done` hears the list or the StoreError.
         """
-        statements, owner = self._statements, self._owner
-        self._call(
-            lambda db: statements.claim(db, owner, aor, limit, after, ids, wall, with_sips),
-            done,
-            is_durable=False,
-        )
+        self._ask("claim", done, aor, limit, after, list(ids), wall, with_sips)
 
     def has_waiting(self, aor: str, done: Done) -> None:
         """`done` hears whether a claim of all rows of `aor` would find one, or the StoreError."""
-        self._call(lambda db: self._statements.has_waiting(db, aor), done, is_durable=False)
+        self._ask("has_waiting", done, aor)
 
     def release(self, ids: Sequence[int]) -> None:
         """Give leases back."""
-        self._call(lambda db: self._statements.release(db, ids), None, is_durable=False)
+        self._ask("release", None, ids)
 
     def postpone(self, rows: Sequence[StoredMessage], until: float, status: int | None, reason: str) -> None:
         """Give leases back with what the try came to."""
-        self._call(lambda db: self._statements.postpone(db, rows, until, status, reason), None)
+        self._change("postpone", None, [(row.id, row.attempts) for row in rows], until, status, reason)
 
     def reject(self, id: int, status: int, reason: str, attempts: int) -> None:
         """The row is never sent again."""
-        self._call(lambda db: self._statements.reject(db, id, status, reason, attempts), None)
+        self._change("reject", None, id, status, reason, attempts)
 
     def hand(self, id: int, status: int, reason: str, done: Done | None) -> None:
         """The row is handed over; as `end`, no sync needed."""
-        self._call(lambda db: self._statements.hand(db, id, status, reason), done, is_durable=False)
+        self._ask("hand", done, id, status, reason)
 
     def claim_for(
         self, device: str, aor: str, limit: int, after: int, ids: Collection[int], wall: float, done: Done,
         with_sips: bool = True,
     ) -> None:  # fmt: skip
         """As `claim`, for one device of several."""
-        devices, owner = self._transactions.devices, self._owner
-        self._call(
-            lambda db: devices.claim(db, owner, aor, device, limit, after, ids, wall, with_sips),
-            done,
-            is_durable=False,
-        )
+        self._ask("claim_for", done, aor, device, limit, after, list(ids), wall, with_sips)
 
     def serve(
         self, row: StoredMessage, device: str, status: int, reason: str, contact: str, wall: float,
         done: Done | None,
     ) -> None:  # fmt: skip
         """One device of several has answered for good; no sync needed, as in `end`."""
-        devices = self._transactions.devices
-        self._call(
-            lambda db: devices.serve(db, row, device, status, reason, contact, wall), done, is_durable=False
-        )
-
-    def _bind(self, db: sqlite3.Connection, changes: BindingChanges) -> None:
-        self._statements.bindings(db, changes)
-        self._transactions.devices.learn(db, [*changes.saved, *changes.removed])
+        self._ask("serve", done, row.id, row.attempts, device, status, reason, contact, wall)
 
     def note(self, entry: HistoryEntry) -> None:
         """One more entry of the history."""
-        self._call(lambda db: self._transactions.history.note(db, (entry,)), None, is_durable=False)
+        self._ask("note", None, *entry_values(entry))
 
     def renew(self, wall: float) -> None:
         """Our leases last longer."""
-        self._call(lambda db: self._statements.renew(db, self._owner, wall), None, is_durable=False)
+        self._ask("renew", None, wall)
 
     def bindings(self, changes: BindingChanges, done: Done | None) -> None:
         """Save and remove bindings; `done` hears None, or the StoreError."""
-        self._call(lambda db: self._bind(db, changes), done)
+        saved, removed = map(binding_values, changes.saved), map(binding_values, changes.removed)
+        self._change("bindings", done, list(saved), list(removed))
 
     def refresh(self, bindings: Sequence[Binding]) -> None:
         """Bindings that live longer now, and nothing else of them has changed; no sync needed."""
-        self._call(lambda db: self._statements.refresh(db, bindings), None, is_durable=False)
+        self._ask("refresh", None, [(b.cseq, b.expires_at, b.registered_at, b.aor, *b.key) for b in bindings])
 
     def clean(self, wall: float, limit: int, done: Done) -> None:
         """Remove up to `limit` expired rows, and what is forgotten by now; `done` hears Cleaned."""
-        self._call(lambda db: self._sweep.clean(db, wall, limit), done)
+        self._change("clean", done, wall, limit)
 
     def due(self, wall: float, limit: int, done: Done) -> None:
         """Scheduled rows that are due become waiting; `done` hears whose. No sync: they fall due again."""
-        self._call(lambda db: self._sweep.due(db, wall, limit), done, is_durable=False)
+        self._ask("due", done, wall, limit)
 
     def unseen(self, after: str, limit: int, has_hop: bool, done: Done) -> None:
         """A page of recipients to probe: `done` hears (AOR, ids of rows with a next hop) or the StoreError."""
-        self._call(lambda db: self._statements.unseen(db, after, limit, has_hop), done, is_durable=False)
+        self._ask("unseen", done, after, limit, has_hop)
 
     def by_next_hop(self, aor: str, done: Done) -> None:
         """The ids of the waiting rows of `aor` that have a next hop of their own."""
-        self._call(lambda db: self._statements.by_next_hop(db, aor), done, is_durable=False)
+        self._ask("by_next_hop", done, aor)
 
     def poll_foreign(self, done: Callable[[Foreign], None]) -> None:
         """`done` hears what others have done to the silo since it was asked last."""
-        self._call(lambda db: self._transactions.foreign.take(), done, is_durable=False)
+        self._ask("poll_foreign", done)
 
-    def _call(
-        self, call: Callable[[sqlite3.Connection], Any], done: Done | None, is_durable: bool = True
-    ) -> None:
-        self._collected.append(CallJob(call, done, is_durable))
+    def _change(self, name: str, done: Done | None, *arguments: Any) -> None:
+        """An operation whose commit has to be synced."""
+        self._collected.append(CallJob(Call(name, arguments, True), done))
+
+    def _ask(self, name: str, done: Done | None, *arguments: Any) -> None:
+        """An operation that may be lost with the power, or only reads."""
+        self._collected.append(CallJob(Call(name, arguments, False), done))
 
     # --- handing over --------------------------------------------------------------------------------
 
-    def flush(self) -> bool:
-        """Hand over what was collected; False when there was nothing."""
+    def configure(self, keeping: Keeping) -> None:
+        """Other quotas and memories from the next transaction on."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Hand over what was collected."""
         raise NotImplementedError
 
     def withdraw(self, job: Job) -> bool:
@@ -194,21 +176,28 @@ class StoreWriter:
 class InlineWriter(StoreWriter):
     """Commits in `flush`, on the caller's thread; results are told before it returns."""
 
-    _is_flushing = False
+    def __init__(self, transactions: Transactions) -> None:
+        super().__init__()
+        self.transactions = transactions
+        self._is_flushing = False
 
-    def flush(self) -> bool:
+    def configure(self, keeping: Keeping) -> None:
+        """At once."""
+        self.transactions.configure(keeping)
+
+    def flush(self) -> None:
         """Commit and tell, until nothing new was asked for."""
         if self._is_flushing or not self._collected:
-            return False
+            return
         self._is_flushing = True
         try:
             while self._collected:
-                jobs, self._collected = self._collected, []
-                for done, result in self._transactions.execute(jobs):
+                parcel = Parcel(self._collected)
+                self._collected = []
+                for done, result in parcel.results(self.transactions.execute(parcel.batch())):
                     done(result)
         finally:
             self._is_flushing = False
-        return True
 
     def lose(self) -> None:
         """As a kill would: what was not flushed is gone."""
@@ -216,72 +205,14 @@ class InlineWriter(StoreWriter):
 
     def withdraw(self, job: Job) -> bool:
         """Not flushed yet."""
-        return _is_removed(job, self._collected)
+        return is_removed(job, self._collected)
 
     def close(self) -> None:
         """Nothing waits longer than a flush."""
         self.flush()
 
 
-class Writer(StoreWriter):
-    """The thread. `deliver` brings results to the daemon's thread, and calls each (done, result) there."""
-
-    def __init__(self, transactions: Transactions, owner: str, deliver: Deliver) -> None:
-        super().__init__(transactions, owner)
-        self._deliver = deliver
-        self._queue: deque[Job] = deque()
-        self._lock = threading.Lock()
-        self._wake = threading.Condition(self._lock)
-        self._is_closing = False
-        self._thread = threading.Thread(target=self._run, name="msilod-writer", daemon=True)
-        self._thread.start()
-
-    def flush(self) -> bool:
-        """Hand over; one wake-up."""
-        if not self._collected:
-            return False
-        jobs, self._collected = self._collected, []
-        with self._lock:
-            self._queue.extend(jobs)
-            self._wake.notify()
-        return True
-
-    def withdraw(self, job: Job) -> bool:
-        """Under the lock: taken or withdrawn, never both."""
-        with self._lock:
-            return _is_removed(job, self._collected) or _is_removed(job, self._queue)
-
-    def close(self) -> None:
-        """Commit what waits and end the thread."""
-        self.flush()
-        with self._lock:
-            self._is_closing = True
-            self._wake.notify()
-        self._thread.join()
-
-    def _run(self) -> None:
-        busy_since = time.monotonic()
-        while jobs := self._take():
-            results = self._transactions.execute(jobs)
-            if results:
-                self._deliver(results)
-            now = time.monotonic()
-            if not self._queue:
-                busy_since = now
-            elif now - busy_since > UNBROKEN:
-                time.sleep(PAUSE)
-                busy_since = time.monotonic()
-
-    def _take(self) -> list[Job]:
-        """All that waits, at most MAX_BATCH; empty when closing and nothing is left."""
-        queue = self._queue
-        with self._lock:
-            while not queue and not self._is_closing:
-                self._wake.wait()
-            return [queue.popleft() for _ in range(min(len(queue), MAX_BATCH))]
-
-
-def _is_removed(job: Job, waiting: list[Job] | deque[Job]) -> bool:
+def is_removed(job: Job, waiting: list[Job]) -> bool:
     """Late rows are few, and the late ones wait in front."""
     if job not in waiting:
         return False

@@ -12,9 +12,8 @@ class Receiver(Protocol):
     def receive(self, data: bytes, flow: Flow) -> None:
         """One datagram, or one whole message of a stream."""
 
-    def after_batch(self) -> bool:
-        """What had arrived has been received. True: the writer has work of it, and its results want a turn."""
-        ...
+    def after_batch(self) -> None:
+        """What had arrived has been received."""
 
     def malformed(self, error: MalformedMessage, flow: Flow) -> None:
         """A stream that cannot go on; it is closed after this."""

@@ -25,8 +25,8 @@ from msilod.transport.receiver import Receiver
 from msilod.transport.stun import answer, is_stun
 
 BATCH: Final = 64
-# So many at a time are handed over: the writer commits the first while the next are read. All 64 at once had one
-# wait for the other: a fifth fewer stores at 32 outstanding.
+# So many at a time are handed over: the writer commits the first while the next are read, and who has been committed
+# meanwhile is told. All 64 at once had one wait for the other: a fifth fewer stores at 32 outstanding.
 HAND_OVER: Final = 8
 LARGEST: Final = 65536
 # A datagram that is shorter than this is a keep-alive or noise: pjsua2 sends two bytes, others four.
@@ -74,7 +74,7 @@ class UdpEndpoint:
             await trio.lowlevel.checkpoint()
 
     def drain(self, receiver: Receiver) -> bool:
-        """Read what has arrived, at most BATCH datagrams, or until the writer has work; False when nothing had."""
+        """Read what has arrived, at most BATCH datagrams; False when nothing had."""
         receive, endpoint, buffer, view = receiver.receive, self.endpoint, self._buffer, self._view
         recvfrom_into = self.socket.recvfrom_into
         for count in range(BATCH):
@@ -91,8 +91,8 @@ class UdpEndpoint:
                 receive(data, Flow(endpoint, address[0], address[1]))
             else:
                 self._strange(data, Flow(endpoint, address[0], address[1]), receiver)
-            if count % HAND_OVER == HAND_OVER - 1 and receiver.after_batch():
-                return True
+            if count % HAND_OVER == HAND_OVER - 1:
+                receiver.after_batch()
         return True
 
     def _strange(self, data: bytes, flow: Flow, receiver: Receiver) -> None:

@@ -25,7 +25,9 @@ from msilod.daemon.process import GC_THRESHOLD
 from msilod.daemon.server import Server
 from msilod.sip.digest import ha1, ha2, response
 from msilod.sip.flow import Flow
-from msilod.store.jobs import Added, AddJob, CallJob
+from msilod.store.jobs import Outcome
+from msilod.store.parcel import Parcel
+from msilod.store.pipe import HEAD, pack_answer, pack_batch, unpack_answer, unpack_batch
 from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from msilod.store.writer import InlineWriter
@@ -46,17 +48,19 @@ class Prompt(InlineWriter):
 
     last = 0
 
-    def flush(self) -> bool:
+    def flush(self) -> None:
         """All is well."""
         jobs, self._collected = self._collected, []
-        for job in jobs:
-            if isinstance(job, AddJob):
-                self.last += 1
-                job.message.id = self.last
-                job.done(Added(self.last))
-            elif isinstance(job, CallJob) and job.done is not None:
-                job.done(None)
-        return bool(jobs)
+        if not jobs:
+            return
+        parcel = Parcel(jobs)
+        batch = parcel.batch()
+        pack_batch(batch)
+        new = len(batch.adds)
+        outcome = Outcome(self.last + 1, new, ends=[None] * len(batch.ends), calls=[None] * len(batch.calls))
+        self.last += new
+        for done, result in parcel.results(outcome):
+            done(result)
 
 
 class Bench:
@@ -65,9 +69,9 @@ class Bench:
     def __init__(self, folder: Path, nursery: trio.Nursery) -> None:
         self.silo = Silo(folder / "silo.db", "silo", Limits())
         self.silo.start("bench", None)
-        transactions = self.silo.writer._transactions
-        self.silo.writer = Prompt(transactions, "bench")
-        self.transactions = transactions
+        assert isinstance(self.silo.writer, InlineWriter)
+        self.transactions = self.silo.writer.transactions
+        self.silo.writer = Prompt(self.transactions)
         transports = Transports([ListenSpec("udp", "127.0.0.1", 0)])
         self.server = Server(Config(domains=[DOMAIN]), Clock(), transports, self.silo, nursery)
         self.server.user_watch.start()
@@ -204,17 +208,20 @@ def digest(bench: Bench) -> float:
 
 
 def writer(bench: Bench) -> float:
-    """From the writer's hand into a synced commit, in batches."""
+    """From a frame into a synced commit and the frame of its answer, in batches."""
     prompt = bench.silo.writer
-    prompt.flush = lambda: False  # type: ignore[method-assign]
+    prompt.flush = lambda: None  # type: ignore[method-assign]
     bench.receive(bench.messages())
     del prompt.flush
     collected, prompt._collected = prompt._collected, []
+    parcels = [Parcel(collected[at : at + BATCH]) for at in range(0, MANY, BATCH)]
+    frames = [bytearray(pack_batch(parcel.batch())[HEAD:]) for parcel in parcels]
     began = perf_counter()
-    results = [bench.transactions.execute(collected[at : at + BATCH]) for at in range(0, MANY, BATCH)]
+    answers = [pack_answer(1, bench.transactions.execute(unpack_batch(frame))) for frame in frames]
     spent = perf_counter() - began
-    for done, result in [pair for batch in results for pair in batch]:
-        done(result)
+    for parcel, packed in zip(parcels, answers, strict=True):
+        for done, result in parcel.results(unpack_answer(bytearray(packed[HEAD:])).outcome(())):
+            done(result)
     return spent / MANY
 
 

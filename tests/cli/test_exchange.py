@@ -59,7 +59,7 @@ def made(*lines: bytes, **changes: Any) -> StoredMessage:
 )
 def test_a_row_comes_back_as_it_went(row: StoredMessage) -> None:
     got = again(row)
-    for name in StoredMessage.__slots__:
+    for name in StoredMessage.__struct_fields__:
         assert getattr(got, name) == getattr(row, name), name
 
 

@@ -77,6 +77,7 @@ def row(
         body=b"text",
         received_at=START,
         expires_at=START + expires_in,
+        size=4,
         id=id,
         attempts=attempts,
     )

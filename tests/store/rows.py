@@ -26,7 +26,8 @@ def row(number: int, aor: str = "bob@example.test", **changes: Any) -> StoredMes
         "content_type": b"text/plain", "headers": b"Subject: x\r\n", "body": b"body %d" % number,
         "received_at": WALL, "expires_at": WALL + 1000,
     }  # fmt: skip
-    return StoredMessage(**values | changes)
+    values |= changes
+    return StoredMessage(size=len(values["body"]), **values)
 
 
 def open_silo(folder: Path, max_messages: int = 1000, max_bytes: int = 1_000_000) -> Silo:

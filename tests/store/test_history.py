@@ -7,6 +7,7 @@ import pytest
 
 from msilod.silo.history import HistoryEntry
 from msilod.store.queue import Queue
+from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from tests.store.rows import WALL, add, ask, open_silo, query, row
 
@@ -56,7 +57,7 @@ def test_expiry_is_an_end(silo: Silo, tmp_path: Path) -> None:
 
 def test_what_is_old_is_forgotten_in_pieces(tmp_path: Path) -> None:
     silo = open_silo(tmp_path)
-    silo.configure(silo._quota.limits, 100)
+    silo.configure(Limits(1000, 1_000_000), 100)
     add(silo, *(row(n) for n in range(1, 21)))
     for number in range(1, 21):
         end(silo, number, WALL + number)
@@ -80,7 +81,7 @@ def test_forgetting_needs_no_walk(silo: Silo, tmp_path: Path) -> None:
 
 def test_without_a_history_nothing_is_written_and_the_ended_are_still_told(tmp_path: Path) -> None:
     silo = open_silo(tmp_path)
-    silo.configure(silo._quota.limits, 0)
+    silo.configure(Limits(1000, 1_000_000), 0)
     add(silo, row(1))
     silo.writer.note(HistoryEntry(1, BOB, WALL, "failed", 486))
     end(silo, 1)

@@ -1,12 +1,7 @@
-"""The writer: group commit, duplicates, quotas, leases; the thread and its in-line twin."""
+"""The writer: group commit, duplicates, quotas, leases; the in-line twin."""
 
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +17,6 @@ from msilod.store.models import LOADED
 from msilod.store.queue import Queue
 from msilod.store.quota import Limits
 from msilod.store.silo import Silo
-from msilod.store.writer import Writer
 from tests.store.rows import WALL, add, ask, claim, open_silo, query, row
 
 
@@ -141,11 +135,7 @@ def test_one_bad_row_does_not_fail_its_batch_mates(silo: Silo) -> None:
 
 def test_a_job_that_raises_is_told_and_the_others_are_done(silo: Silo) -> None:
     heard: list[Any] = []
-
-    def broken(_: sqlite3.Connection) -> None:
-        raise RuntimeError("broken")
-
-    silo.writer._call(broken, heard.append)
+    silo.writer._ask("no such operation", heard.append)
     assert add(silo, row(1)) == [Added(1)]
     assert isinstance(heard[0], StoreError)
 
@@ -275,117 +265,6 @@ def test_recipients_are_listed_once_in_order(silo: Silo) -> None:
     assert silo.recipients("b@y") == []
 
 
-# --- the thread --------------------------------------------------------------------------------------
-
-
-class Mailbox:
-    """Takes results from the writer's thread."""
-
-    def __init__(self) -> None:
-        self.results: list[Any] = []
-        self.changed = threading.Condition()
-
-    def deliver(self, results: Sequence[tuple[Any, Any]]) -> None:
-        with self.changed:
-            for done, result in results:
-                done(result)
-            self.changed.notify_all()
-
-    def wait(self, count: int) -> list[Any]:
-        with self.changed:
-            assert self.changed.wait_for(lambda: len(self.results) >= count, 20)
-        return self.results
-
-
-def test_the_thread_does_what_the_twin_does(tmp_path: Path) -> None:
-    ends: list[list[Any]] = []
-    for name in ("thread", "twin"):
-        folder = tmp_path / name
-        folder.mkdir()
-        box = Mailbox()
-        silo = Silo(folder / "silo.db", "silo", Limits(10, 1_000_000))
-        silo.start("test", box.deliver if name == "thread" else None)
-        for number in (1, 2, 1, 3):
-            silo.writer.add(row(number), box.results.append)
-        silo.writer.flush()
-        box.wait(4)
-        silo.writer.end(2, row(2).hash, "bob@example.test", "delivered", 200, WALL, box.results.append)
-        silo.writer.flush()
-        assert box.wait(5) == [Added(1), Added(2), Duplicate(1, False), Added(3), None]
-        silo.close()
-        ends.append(query(folder, "SELECT id, aor, hash, body FROM silo ORDER BY id"))
-    assert ends[0] == ends[1]
-
-
-def test_a_job_is_taken_or_withdrawn_never_both(tmp_path: Path) -> None:
-    box = Mailbox()
-    silo = Silo(tmp_path / "silo.db", "silo", Limits(10, 1000))
-    silo.start("test", box.deliver)
-    assert isinstance(silo.writer, Writer)
-    entered, leave = threading.Event(), threading.Event()
-
-    def block(_: sqlite3.Connection) -> None:
-        entered.set()
-        assert leave.wait(20)
-
-    silo.writer._call(block, box.results.append)
-    silo.writer.flush()
-    assert entered.wait(20)
-    job = silo.writer.add(row(1), box.results.append)
-    silo.writer.flush()
-    assert silo.writer.withdraw(job)
-    other = silo.writer.add(row(2), box.results.append)
-    silo.writer.flush()
-    leave.set()
-    assert box.wait(2) == [None, Added(1)]
-    assert not silo.writer.withdraw(other)
-    silo.close()
-    assert query(tmp_path, "SELECT call_id FROM silo") == [(b"call-2",)]
-
-
-def test_close_commits_what_waits(tmp_path: Path) -> None:
-    silo = Silo(tmp_path / "silo.db", "silo", Limits(10_000, 10**9))
-    silo.start("test", lambda results: None)
-    for number in range(1500):
-        silo.writer.add(row(number), lambda result: None)
-    silo.close()
-    assert query(tmp_path, "SELECT count(*) FROM silo") == [(1500,)]
-
-
-CHILD = """
-import sys
-from pathlib import Path
-from msilod.store.queue import Queue
-from msilod.store.quota import Limits
-from msilod.store.silo import Silo
-from tests.store.rows import row
-silo = Silo(Path(sys.argv[1]), "silo", Limits(10**9, 10**12))
-def tell(results):
-    for done, result in results:
-        sys.stdout.write(f"{result.id}\\n")
-    sys.stdout.flush()
-silo.start("child", tell)
-for number in range(10**6):
-    silo.writer.add(row(number), print)
-    if number % 40 == 0:
-        silo.writer.flush()
-"""
-
-
-def test_what_was_told_survives_kill_9(tmp_path: Path) -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(tmp_path / "silo.db")],
-        stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2], env=os.environ | {"PYTHONPATH": "."},
-    )  # fmt: skip
-    assert child.stdout is not None
-    told = {int(child.stdout.readline()) for _ in range(2000)}
-    child.send_signal(signal.SIGKILL)
-    told |= {int(line) for line in child.stdout.read().split("\n")[:-1] if line}
-    child.wait()
-    child.stdout.close()
-    assert told <= {id for (id,) in query(tmp_path, "SELECT id FROM silo")}
-
-
 def test_a_full_disk_fails_the_row_and_keeps_what_was_told(tmp_path: Path) -> None:
     silo = open_silo(tmp_path)
     add(silo, row(1))
@@ -394,6 +273,6 @@ def test_a_full_disk_fails_the_row_and_keeps_what_was_told(tmp_path: Path) -> No
     failed = [result for result in results if isinstance(result, Failed)]
     kept = [result.id for result in results if isinstance(result, Added)]
     assert failed
-    assert "no space" in str(failed[0].error)
+    assert "no space" in str(failed[0].reason)
     assert sorted([1, *kept]) == [id for (id,) in query(tmp_path, "SELECT id FROM silo ORDER BY id")]
     silo.close()

@@ -34,8 +34,6 @@ class Ear:
     needed: list[Flow] = field(default_factory=list)
     faults: list[Exception] = field(default_factory=list)
     transports: Transports | None = None
-    # What `after_batch` says.
-    stores: bool = False
     changed: trio.Event = field(default_factory=trio.Event)
 
     def _change(self) -> None:
@@ -46,11 +44,10 @@ class Ear:
         self.received.append((data, flow))
         self._change()
 
-    def after_batch(self) -> bool:
+    def after_batch(self) -> None:
         self.batches += 1
         if self.transports is not None:
             self.transports.flush()
-        return self.stores
 
     def malformed(self, error: MalformedMessage, flow: Flow) -> None:
         self.errors.append(error)

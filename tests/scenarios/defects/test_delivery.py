@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 import trio
 
+from msilod.store.writer import InlineWriter
 from tests.network.phone import SILENT, TAKES, Phone
 from tests.network.virtual import virtual
 from tests.network.world import World
@@ -47,7 +48,9 @@ async def test_w01_an_end_that_cannot_be_committed_is_asked_for_again_and_nothin
         raise sqlite3.OperationalError("disk I/O error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.silo._statements, "end", fails)
+        writer = world.silo.writer
+        assert isinstance(writer, InlineWriter)
+        patch.setattr(writer.transactions.statements, "end", fails)
         bob.boot()
         await trio.sleep(0.5)
         bob.register()

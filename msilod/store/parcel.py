@@ -1,0 +1,58 @@
+"""A parcel: jobs that are handed over together, as the batch that is committed, and whom to tell what became of it."""
+
+from collections.abc import Iterable, Sequence
+
+from msilod.store.jobs import Added, AddJob, Batch, CallJob, EndJob, Job, Outcome, Result
+
+
+class Parcel:
+    """`jobs` by kind: the rows, the ends, all else."""
+
+    __slots__ = ("adds", "calls", "ends")
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.adds = [job for job in jobs if isinstance(job, AddJob)]
+        self.ends: list[EndJob] = []
+        self.calls: list[CallJob] = []
+        if len(self.adds) < len(jobs):
+            self.ends = [job for job in jobs if isinstance(job, EndJob)]
+            self.calls = [job for job in jobs if isinstance(job, CallJob)]
+
+    def __len__(self) -> int:
+        return len(self.adds) + len(self.ends) + len(self.calls)
+
+    @classmethod
+    def of(cls, parcels: Sequence["Parcel"]) -> "Parcel":
+        """Those that were committed together, as one."""
+        if len(parcels) == 1:
+            return parcels[0]
+        return cls([job for parcel in parcels for job in parcel.jobs()])
+
+    def jobs(self) -> list[Job]:
+        """All of them, kind by kind."""
+        return [*self.adds, *self.ends, *self.calls]
+
+    def batch(self) -> Batch:
+        """What is to be committed."""
+        return Batch(
+            [job.message for job in self.adds],
+            [job.end for job in self.ends],
+            [job.call for job in self.calls],
+        )
+
+    def results(self, outcome: Outcome) -> list[Result]:
+        """Whom to tell what; new rows learn their ids."""
+        told = _wanted(self.ends, outcome.ends) if self.ends else []
+        for add, result in zip(self.adds, outcome.results(), strict=True):
+            if isinstance(result, Added):
+                add.message.id = result.id
+                if result.call_id:
+                    add.message.delivery_call_id = result.call_id
+            told.append((add.done, result))
+        if self.calls:
+            told += _wanted(self.calls, outcome.calls)
+        return told
+
+
+def _wanted(jobs: Sequence[EndJob | CallJob], results: Iterable[object]) -> list[Result]:
+    return [(job.done, result) for job, result in zip(jobs, results, strict=True) if job.done is not None]

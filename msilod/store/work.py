@@ -1,0 +1,75 @@
+"""Work: what calls by name do, and all that works on one connection.
+
+A call travels as its name and plain arguments, so that one table serves the writer in a process of its own and its
+in-line twin. Each operation runs inside the writer's transaction and returns plain data.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from msilod.silo.history import HistoryEntry
+from msilod.store.foreign import Foreign
+from msilod.store.history import History
+from msilod.store.holdings import Holdings
+from msilod.store.quota import Limits, Quota
+from msilod.store.statements import Statements
+from msilod.store.sweep import Sweep
+from msilod.store.transaction import Operation, Transactions
+
+
+def transactions_on(db: sqlite3.Connection, path: Path, table: str, owner: str) -> Transactions:
+    """The transactions of the daemon `owner`, as its leases name it. Quotas and memories are yet to be configured."""
+    statements, limits = Statements(table), Limits()
+    holdings, quota = Holdings(statements, limits), Quota(path, table, limits)
+    made = Transactions(db, statements, holdings, quota, History(table, 0.0))
+    made.operations = _operations(made, owner)
+    return made
+
+
+def _operations(transactions: Transactions, owner: str) -> dict[str, Operation]:
+    statements, devices = transactions.statements, transactions.devices
+    sweep = Sweep(statements, transactions.history, transactions.holdings, devices)
+    return {
+        "claim": partial(_owned, statements.claim, owner),
+        "has_waiting": statements.has_waiting,
+        "release": statements.release,
+        "postpone": statements.postpone,
+        "reject": statements.reject,
+        "hand": statements.hand,
+        "claim_for": partial(_owned, devices.claim, owner),
+        "serve": devices.serve,
+        "note": partial(_note, transactions.history),
+        "renew": partial(_owned, statements.renew, owner),
+        "bindings": partial(_bind, transactions),
+        "refresh": statements.refresh,
+        "clean": sweep.clean,
+        "due": sweep.due,
+        "unseen": statements.unseen,
+        "by_next_hop": statements.by_next_hop,
+        "poll_foreign": partial(_poll_foreign, transactions),
+    }
+
+
+def _owned(operation: Callable[..., Any], owner: str, db: sqlite3.Connection, *arguments: Any) -> Any:
+    return operation(db, owner, *arguments)
+
+
+def _note(history: History, db: sqlite3.Connection, *entry: Any) -> None:
+    history.note(db, (HistoryEntry(*entry),))
+
+
+def _bind(
+    transactions: Transactions,
+    db: sqlite3.Connection,
+    saved: Sequence[Sequence[Any]],
+    removed: Sequence[Sequence[Any]],
+) -> None:
+    transactions.statements.bindings(db, saved, removed)
+    transactions.devices.learn(db, [*saved, *removed])
+
+
+def _poll_foreign(transactions: Transactions, _: sqlite3.Connection) -> Foreign:
+    return transactions.foreign.take()
