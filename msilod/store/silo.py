@@ -49,10 +49,10 @@ class Silo:
         connection = raw(self._database)
         with translated(self.path):
             self._statements.free_all(connection)
-        if deliver is not None:
-            self.writer = ProcessWriter(self.path, self.table, owner, self._lock.descriptor, deliver)
-        else:
-            self.writer = InlineWriter(transactions_on(connection, self.path, self.table, owner))
+            if deliver is not None:
+                self.writer = ProcessWriter(self.path, self.table, owner, self._lock.descriptor, deliver)
+            else:
+                self.writer = InlineWriter(transactions_on(connection, self.path, self.table, owner))
         self.writer.configure(self._keeping)
 
     def secret(self, name: str) -> bytes:

@@ -224,12 +224,12 @@ class Statements:
     def postpone(
         self,
         db: sqlite3.Connection,
-        tries: Sequence[tuple[int, int]],
+        tries: Sequence[Sequence[int]],
         until: float,
         status: int | None,
         reason: str,
     ) -> None:
-        """Give leases back with what the try came to, as (id, attempts); without a status the last one stays."""
+        """Give leases back with what the try came to, as [id, attempts]; without a status the last one stays."""
         told = "" if status is None else ", last_status = ?, last_reason = ?"
         extra = () if status is None else (status, reason)
         db.executemany(
