@@ -54,6 +54,33 @@ def test_a_refreshed_binding_is_not_swept_at_its_first_end() -> None:
     assert len(location.expire(WALL + 150, 10)) == 1
 
 
+def test_a_prolonged_binding_is_swept_at_its_new_end_also_when_the_clock_was_set_back() -> None:
+    location = LocationService()
+    location.store(apply(register(DESK, extra="Expires: 1000\r\n")))
+    (bound,) = location.bindings(AOR, WALL)
+    location.prolong(bound, 2, WALL + 500)
+    assert (bound.cseq, bound.registered_at, bound.expires_at) == (2, WALL + 500, WALL + 1500)
+    assert location.expire(WALL + 1499, 10) == []
+    location.prolong(bound, 3, WALL - 500)
+    assert location.expire(WALL + 499, 10) == []
+    assert location.expire(WALL + 500, 10) == [bound]
+
+
+def test_a_binding_is_current_until_another_takes_its_place() -> None:
+    location = LocationService()
+    first = apply(register(DESK))
+    location.store(first)
+    assert location.is_current(first.bindings[0])
+    second = apply(register(DESK, call_id="r2"), first.bindings)
+    location.store(second)
+    assert not location.is_current(first.bindings[0])
+    assert location.is_current(second.bindings[0])
+    assert location.has(AOR)
+    location.remove(second.bindings)
+    assert not location.has(AOR)
+    assert not location.is_current(second.bindings[0])
+
+
 def test_a_binding_that_ends_earlier_than_told_before_is_swept_then() -> None:
     location = LocationService()
     location.store(registration("a", binding("a", "sip:1@x", 1000)))
