@@ -11,9 +11,8 @@ file for all took a minute, and with Python's own -Wall four.
 
 import os
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import chdir, contextmanager
+from contextlib import chdir
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final
@@ -82,8 +81,6 @@ class CustomBuildHook(BuildHookInterface[Any]):
 def compiled(root: Path, modules: list[str], folder: Path) -> dict[Path, str]:
     """Where each compiled module is, and its place in the wheel. Raises CompileError, or SystemExit of mypy."""
     from mypyc.build import mypycify
-    from setuptools import Distribution
-    from setuptools.command.build_ext import build_ext
 
     with chdir(root):
         extensions = mypycify(
@@ -92,30 +89,30 @@ def compiled(root: Path, modules: list[str], folder: Path) -> dict[Path, str]:
         )  # fmt: skip
         for extension in extensions:
             extension.extra_compile_args.append("-w")
-        build = build_ext(Distribution({"ext_modules": extensions}))
-        build.build_lib, build.build_temp = str(folder / "lib"), str(folder / "o")
-        build.parallel = os.cpu_count()
-        build.ensure_finalized()
-        with side_by_side():
-            build.run()
+        _build(extensions, folder)
     made = [path for path in (folder / "lib").rglob("*") if path.is_file()]
     return {path: str(path.relative_to(folder / "lib")) for path in made}
 
 
-@contextmanager
-def side_by_side() -> Iterator[None]:
-    """setuptools compiles the sources of one module after the other, and nearly all are in one."""
-    from setuptools._distutils.ccompiler import CCompiler
+def _build(extensions: list[Any], folder: Path) -> None:
+    """On all processors: setuptools takes the sources of one module in turn, and nearly all are in one."""
+    from setuptools import Distribution
+    from setuptools.command.build_ext import build_ext
 
-    one_by_one = CCompiler.compile
+    class SideBySide(build_ext):
+        def build_extensions(self) -> None:
+            one_by_one = self.compiler.compile
 
-    def compile_all(self: CCompiler, sources: list[str], *arguments: Any, **options: Any) -> list[str]:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            made = pool.map(lambda source: one_by_one(self, [source], *arguments, **options), sources)
-            return [path for paths in made for path in paths]
+            def compile_all(sources: list[str], *arguments: Any, **options: Any) -> list[str]:
+                with ThreadPoolExecutor(os.cpu_count()) as pool:
+                    made = pool.map(lambda source: one_by_one([source], *arguments, **options), sources)
+                    return [path for paths in made for path in paths]
 
-    CCompiler.compile = compile_all
-    try:
-        yield
-    finally:
-        CCompiler.compile = one_by_one
+            self.compiler.compile = compile_all
+            super().build_extensions()
+
+    build = SideBySide(Distribution({"ext_modules": extensions}))
+    build.build_lib, build.build_temp = str(folder / "lib"), str(folder / "o")
+    build.parallel = os.cpu_count()
+    build.ensure_finalized()
+    build.run()

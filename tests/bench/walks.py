@@ -77,7 +77,7 @@ class Bench:
         self.server.user_watch.start()
         self.server.mail.complete()
         self.endpoint = transports.udp[0]
-        self.endpoint.flush = self.flush  # type: ignore[method-assign]
+        transports.flush = self.flush  # type: ignore[method-assign]
         self._sent: list[bytes] = []
         self.phone = Flow(self.endpoint.endpoint, "127.0.0.1", 40001)
         self.runs = count()
