@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from msilod.errors import StoreError
 from msilod.store.jobs import Added, AddJob, Batch, CallJob, EndJob, Job, Outcome, Result
 
 
@@ -55,4 +56,13 @@ class Parcel:
 
 
 def _wanted(jobs: Sequence[EndJob | CallJob], results: Iterable[object]) -> list[Result]:
-    return [(job.done, result) for job, result in zip(jobs, results, strict=True) if job.done is not None]
+    """Whoever wants to hear; and a failure that nobody wants to hear of is told to whoever brings the results."""
+    return [
+        (job.done or _raise, result)
+        for job, result in zip(jobs, results, strict=True)
+        if job.done is not None or isinstance(result, StoreError)
+    ]
+
+
+def _raise(result: StoreError) -> None:
+    raise result

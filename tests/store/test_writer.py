@@ -140,6 +140,12 @@ def test_a_job_that_raises_is_told_and_the_others_are_done(silo: Silo) -> None:
     assert isinstance(heard[0], StoreError)
 
 
+def test_a_failure_that_nobody_waits_for_is_not_silent(silo: Silo) -> None:
+    silo.writer._ask("no such operation", None)
+    with pytest.raises(StoreError, match="no such operation"):
+        silo.writer.flush()
+
+
 def test_ends_are_idempotent_and_keep_the_hash(silo: Silo, tmp_path: Path) -> None:
     add(silo, row(1))
     for _ in range(2):
