@@ -17,6 +17,7 @@ from msilod.errors import BusyError, StoreError, UnavailableError
 from msilod.store.database import FILE_MODE, open_sqlite, raw, translated
 from msilod.store.lock import DaemonLock
 from msilod.store.migrate import changed, migrations, prepare, upgrade, version_of
+from msilod.store.statements import total
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Maintenance:
     def _miscounts(self, connection: sqlite3.Connection) -> Iterator[str]:
         """Sizes, totals and hashes that do not fit each other."""
         table = self.table
-        kept = connection.execute(f"SELECT messages, bytes FROM {table}_total").fetchone()  # noqa: S608
+        kept = connection.execute(total(table)).fetchone()
         real = connection.execute(f"SELECT count(*), coalesce(sum(size), 0) FROM {table}").fetchone()  # noqa: S608
         if kept != real:
             yield f"the totals say {kept}, the messages are {real}"

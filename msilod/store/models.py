@@ -143,11 +143,12 @@ class ServedColumns(peewee.Model):
 
 
 class TotalColumns(peewee.Model):
-    """What the whole silo holds (silo_total)."""
+    """What the whole silo holds in rows up to an id (silo_total)."""
 
     id = peewee.AutoField()
     messages = peewee.IntegerField()
     bytes = peewee.IntegerField()
+    counted = peewee.IntegerField(default=0)
 
 
 class UserColumns(peewee.Model):

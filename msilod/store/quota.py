@@ -1,8 +1,8 @@
 """Quota: what the silo as a whole and each sender may take; what a recipient may is in holdings.py.
 
 Asked and counted inside the transaction that inserts, so that it holds for parallel stores, other processes and
-after a restart. Nothing is counted by walking: the total is one row that triggers keep, an hour of a sender is
-one row that is written only while a limit is set, and the disk is looked at once a second.
+after a restart. Nothing is counted by walking: the total is one row and a short tail of rows that it does not count
+yet, an hour of a sender is one row that is written only while a limit is set, and the disk is looked at once a second.
 """
 
 import os
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.jobs import Limit, OverQuota
-from msilod.store.statements import chunks, marks
+from msilod.store.statements import chunks, marks, total
 
 if TYPE_CHECKING:
     # Not for the writer's process, which would read all that the configuration knows.
@@ -59,7 +59,7 @@ class Quota:
     def __init__(self, path: Path, table: str, limits: Limits) -> None:
         self.path = path
         self.limits = limits
-        self._total = f"SELECT bytes FROM {table}_total"  # noqa: S608
+        self._total = total(table)
         self._hours = f"{table}_sender_hour"
         self._looked = -LOOK_EVERY
         self._is_full = False
@@ -122,7 +122,7 @@ class Quota:
             )
 
     def _read_total(self, db: sqlite3.Connection) -> int:
-        return int(db.execute(self._total).fetchone()[0])
+        return int(db.execute(self._total).fetchone()[1])
 
     def _is_disk_full(self) -> bool:
         now = time.monotonic()

@@ -16,7 +16,7 @@ from msilod.store.migrate import prepare
 from msilod.store.models import LOADED, message_of
 from msilod.store.process import ProcessWriter
 from msilod.store.quota import Limits
-from msilod.store.statements import FOR_SIPS, Statements, skip_scan
+from msilod.store.statements import FOR_SIPS, Statements, skip_scan, total
 from msilod.store.users import UserReads
 from msilod.store.work import transactions_on
 from msilod.store.writer import Deliver, InlineWriter, StoreWriter
@@ -106,12 +106,12 @@ class Silo:
     def counts(self) -> dict[str, int]:
         """Rows by state."""
         with translated(self.path):
-            total = self._read(f"SELECT messages FROM {self.table}_total")[0][0]  # noqa: S608
+            ((messages, _),) = self._read(total(self.table))
             rows = self._read(
                 f"SELECT state, count(*) FROM {self.table} WHERE state <> 'waiting' GROUP BY state"  # noqa: S608
             )
         others = {str(state): int(count) for state, count in rows}
-        return {"waiting": total - sum(others.values()), **others}
+        return {"waiting": messages - sum(others.values()), **others}
 
     def waiting(self, aor: str, only_for_sips: bool = False) -> list[StoredMessage]:
         """The rows of `aor` that a run would send, oldest first, or those that go to sips: only; at most PAGE."""

@@ -6,6 +6,7 @@ and always one that was added before it. Results are told only after the commit 
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from msilod.errors import StoreError
@@ -19,6 +20,9 @@ from msilod.store.jobs import Added, AddResult, Batch, Duplicate, End, Keeping, 
 from msilod.store.quota import Limits, Quota
 from msilod.store.statements import Statements
 
+# The tail that the total does not count yet is at most so long and a batch. A fold of it takes 70 us, a quarter of a
+# microsecond a row; who reads the total for each batch ([silo] max_total_bytes) reads 30 us of tail on average.
+FOLD: Final = 256
 Operation = Callable[..., Any]
 _SYNC: Final = {True: "PRAGMA synchronous = FULL", False: "PRAGMA synchronous = NORMAL"}
 
@@ -41,8 +45,10 @@ class Transactions:
         self.history = history
         self.devices = Devices(statements, history)
         self.operations: dict[str, Operation] = {}
-        self.is_synced = True
+        # Unknown: another's fold may have left the connection without.
+        self.is_synced = False
         self.last_id = statements.last_id(db)
+        self._counted = statements.counted(db)
         self.foreign = ForeignChanges(db, statements)
         self._data_version = self._read_version()
 
@@ -57,13 +63,16 @@ class Transactions:
     def execute(self, batch: Batch) -> Outcome:
         """Commit the batch and return what became of it."""
         try:
-            return self._commit_at_once(batch) or self._commit(batch)
+            outcome = self._commit_at_once(batch) or self._commit(batch)
         except Exception as error:
             # Whatever a job raises: the process that runs this must outlive it, and so must its batch-mates.
             self._rollback()
             if len(batch) == 1:
                 return _failed(batch, error)
-        return self._commit_each(batch)
+            return self._commit_each(batch)
+        if self.last_id - self._counted >= FOLD:
+            self._fold()
+        return outcome
 
     def _commit_each(self, batch: Batch) -> Outcome:
         """One bad row must not fail its batch-mates."""
@@ -115,6 +124,14 @@ class Transactions:
         except sqlite3.OperationalError:
             # Another's commit came between its reading and its writing; the long way waits for its turn.
             return 0
+
+    def _fold(self) -> None:
+        """The tail stays short. Needs no sync of its own: what a kill undoes is the tail again."""
+        self._sync(False)
+        # What cannot be done now is tried after the next batch; this one is committed.
+        with suppress(sqlite3.Error):
+            self.statements.fold(self.db)
+            self._counted = self.last_id
 
     def _sync(self, wanted: bool) -> None:
         if wanted is not self.is_synced:

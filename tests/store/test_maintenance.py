@@ -10,17 +10,23 @@ from msilod.errors import BusyError, SchemaError, StoreError, UnavailableError
 from msilod.store.lock import DaemonLock
 from msilod.store.maintenance import Maintenance
 from msilod.store.migrate import migrations, statements
+from msilod.store.statements import total
 from tests.store.rows import add, open_silo, query, row
 
 
 def make_first_version(folder: Path, table: str = "silo") -> None:
     """A silo of schema 1 with two messages, as its daemon would have left it."""
-    number, name, sql = migrations()[0]
-    digest = hashlib.sha256(sql.encode()).hexdigest()
+    make_version(folder, 1, table)
+
+
+def make_version(folder: Path, version: int, table: str = "silo") -> None:
+    """The same of any schema that has been."""
     with sqlite3.connect(folder / "silo.db") as db:
-        for statement in statements(sql, table):
-            db.execute(statement)
-        db.execute(f"INSERT INTO {table}_schema_version VALUES (?, ?, ?, 0)", (number, name, digest))
+        for number, name, sql in migrations()[:version]:
+            digest = hashlib.sha256(sql.encode()).hexdigest()
+            for statement in statements(sql, table):
+                db.execute(statement)
+            db.execute(f"INSERT INTO {table}_schema_version VALUES (?, ?, ?, 0)", (number, name, digest))
         for size in (3, 5):
             db.execute(
                 f"INSERT INTO {table} (aor, sender, received_at, expires_at, request_uri, from_header, to_header, "
@@ -89,7 +95,7 @@ def test_totals_follow_every_writer(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "silo.db") as db:
         db.execute("DELETE FROM silo WHERE id <= 10")
     db.close()
-    assert query(tmp_path, "SELECT messages, bytes FROM silo_total") == [(89, 5050 - 100 - 55)]
+    assert query(tmp_path, total("silo")) == [(89, 5050 - 100 - 55)]
     assert Maintenance(tmp_path / "silo.db", "silo").check() == []
 
 

@@ -15,6 +15,7 @@ from msilod.store.jobs import BindingChanges
 from msilod.store.queue import Queue
 from msilod.store.quota import Limits
 from msilod.store.selection import Selection
+from msilod.store.transaction import FOLD
 from msilod.store.users import UserRow, UserTable
 from tests.store.rows import WALL, add, ask, claim, open_silo, query, row
 
@@ -195,6 +196,19 @@ def test_status_counts_what_does_not_wait_and_nothing_else(tmp_path: Path, said:
     silo.counts()
     silo.close()
     assert walks(tmp_path / "silo.db", said).startswith("SCAN silo USING COVERING INDEX silo_by_state: ")
+
+
+def test_the_total_reads_its_tail_and_nothing_else(tmp_path: Path, said: list[str]) -> None:
+    silo = open_silo(tmp_path)
+    silo.configure(Limits(max_total_bytes=10_000_000), 1000.0)
+    add(silo, *(row(n, f"u{n}@example.test") for n in range(FOLD)))
+    add(silo, row(FOLD))
+    silo.close()
+    asked = [sql for sql in said if "silo_total" in sql and "NOT INDEXED" in sql]
+    assert {sql.split()[0] for sql in asked} == {"SELECT", "UPDATE"}
+    for sql in asked:
+        assert "SEARCH silo USING INTEGER PRIMARY KEY (rowid>?)" in plan_of(tmp_path, sql)
+    assert walks(tmp_path / "silo.db", said) == ""
 
 
 def test_the_sweep_does_not_meet_what_is_held(tmp_path: Path, said: list[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from msilod.store.database import open_sqlite, raw
 from msilod.store.migrate import prepare
+from msilod.store.statements import Statements
 from tests.bench.load.wire import filler
 
 TABLE: Final = "silo"
@@ -47,7 +48,7 @@ def fill(path: Path, filling: Filling) -> None:
     _insert(db, filling)
     for statement in put_back:
         db.execute(statement)
-    db.execute(f"UPDATE {TABLE}_total SET (messages, bytes) = (SELECT count(*), sum(size) FROM {TABLE})")
+    Statements(TABLE).fold(db)
     db.execute("COMMIT")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA journal_mode = WAL")
