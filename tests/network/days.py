@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import trio
 
+from msilod.store.statements import total
 from tests.network.phone import ANSWERS_A_CALL, LATE, SILENT, TAKES, Phone, Script
 from tests.network.wires import Weather
 from tests.network.world import World
@@ -171,6 +172,8 @@ class Day:
         for name, count in world.left_over().items():
             if count:
                 world.ledger.fault(world.wires.now, f"{count} {name} left over")
+        if world.read(total("silo")) != world.read("SELECT count(*), coalesce(sum(size), 0) FROM silo"):
+            world.ledger.fault(world.wires.now, "the total is not what is there")
         for phone in world.phones:
             for call in phone.calls:
                 if self.kind == CALM and call.is_caller and not call.ending:
