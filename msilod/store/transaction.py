@@ -127,9 +127,9 @@ class Transactions:
 
     def _fold(self) -> None:
         """The tail stays short. Needs no sync of its own: what a kill undoes is the tail again."""
-        self._sync(False)
         # What cannot be done now is tried after the next batch; this one is committed.
         with suppress(sqlite3.Error):
+            self._sync(False)
             self.statements.fold(self.db)
             self._counted = self.last_id
 
