@@ -2,7 +2,7 @@
 
                            bytes                 decisions on plain data                        rows
  UDP/TCP/TLS/WS ─► transport/ ─► sip/ ─► transaction/ ─► routing/ registrar/ proxy/ silo/ ─► store/ ─► SQLite
-                    (trio)       pure      pure                 pure                        thread, Peewee
+                    (trio)       pure      pure                 pure                   own process, Peewee
                        ▲                                                                       ▲
                        └──────────────── daemon/ (the only room that knows everybody) ─────────┘
 
