@@ -34,6 +34,7 @@ async def test_w01_a_row_is_gone_with_the_2xx_and_not_at_the_next_tick(world: Wo
     assert len(bob.got) == 1
 
 
+@pytest.mark.interpreted
 @virtual(errors=["a row's end could not be committed"])
 async def test_w01_an_end_that_cannot_be_committed_is_asked_for_again_and_nothing_is_sent_twice(
     world: World, monkeypatch: pytest.MonkeyPatch
