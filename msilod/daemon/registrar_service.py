@@ -83,7 +83,8 @@ class RegistrarService:
             self.location.prolong(again, request.cseq, wall)
             self._refreshed[id(again)] = again
             headers = announced(again.path, bool(again.reg_id)) if again.path or again.reg_id else ()
-            self._accept(transaction, before, headers, wall, now)
+            self._accept(transaction)
+            self._answer(transaction, before, headers, wall, now)
             if action.dump:
                 self.registered(action, aor, (), (again,), now)
             return
@@ -144,22 +145,16 @@ class RegistrarService:
     def _take_over(
         self, transaction: ServerTransaction, action: Save, registration: Registration, now: float
     ) -> None:
-        self._accept(transaction, registration.bindings, registration.headers, registration.wall, now)
+        self._accept(transaction)
+        self._answer(transaction, registration.bindings, registration.headers, registration.wall, now)
         if action.dump:
             self.registered(action, registration.aor, registration.removed, registration.touched, now)
 
-    def _accept(
-        self,
-        transaction: ServerTransaction,
-        bindings: Sequence[Binding],
-        headers: Iterable[tuple[bytes, bytes]],
-        wall: float,
-        now: float,
-    ) -> None:
+    def _accept(self, transaction: ServerTransaction) -> None:
+        """What its 200 counts and promises, beside its bindings."""
         self.counters.registrations += 1
         if b"keep" in transaction.request.via.raw:
             promise_keep_alives(transaction.request, KEEP)
-        self._answer(transaction, bindings, headers, wall, now)
 
     def _answer(
         self,
