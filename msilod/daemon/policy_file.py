@@ -5,13 +5,18 @@ run, and both are asked about a few requests that every silo meets. The first fa
 with file and line number. What fails after that costs the request in hand, which is answered 500, and is logged
 once per place.
 
+The file is executed only when `_check_owners` finds that nobody but root and the user of the daemon can change it or
+put another file in its place, as ssh does by StrictModes.
+
 Rule: a policy is the operator's own code and is trusted as such. One that never returns stops the daemon, and
 nothing here can help that: there is no time limit on a function call (msilod.toml(5) says so).
 """
 
 import doctest
+import os
+import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import product
 from pathlib import Path
 from traceback import walk_tb
@@ -41,7 +46,7 @@ class PolicyFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._told: set[str] = set()
-        self._module = _run(path)
+        self._module = _run(path, _read(path, {0, os.geteuid()}))
         self._route = self._function("route")
         self._failure_route = self._function("failure_route")
         _run_examples(self._module, path)
@@ -111,14 +116,56 @@ def load_policy(path: Path | None) -> Policy:
     return default if path is None else PolicyFile(path)
 
 
-def _run(path: Path) -> ModuleType:
-    """Compile and run the file; nothing is written beside it."""
+def _read(path: Path, owners: Collection[int]) -> bytes:
+    """The bytes of the file, when only root and `owners` can change it. Raises ConfigError."""
     try:
-        source = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"routing: {path}: cannot be read: {error.strerror}") from error
+        real = path.resolve(strict=True)
+        # The open file is the one that is checked and read, even if its name means another file a moment later.
+        # O_NONBLOCK: a FIFO has no writer, and opening it would wait for one.
+        with open(os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            _check_owners(path, real, os.fstat(file.fileno()), owners)
+            source = file.read(MAX_BYTES + 1)
+    except (OSError, RuntimeError) as error:
+        # pathlib of Python 3.11 reports a loop of links as RuntimeError.
+        reason = error.strerror if isinstance(error, OSError) else "too many levels of symbolic links"
+        raise ConfigError(f"routing: {path}: cannot be read: {reason}") from error
     if len(source) > MAX_BYTES:
         raise ConfigError(f"routing: {path}: is larger than {MAX_BYTES} bytes; name a policy")
+    return source
+
+
+def _check_owners(path: Path, real: Path, status: os.stat_result, owners: Collection[int]) -> None:
+    """Check the file, its folder and every folder above (sshd_config(5), StrictModes). Raises ConfigError, OSError.
+
+    Whoever may write to a folder may rename what is in it and put another file in its place. In a folder above with
+    the sticky bit, as /tmp, only the owner of an entry may rename it, so that one may be open to everybody.
+    """
+    if stat.S_ISDIR(status.st_mode):
+        raise ConfigError(f"routing: {path}: cannot be read: Is a directory")
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(f"routing: {path}: is no regular file; name a Python file")
+    _check_owner(path, real, status, owners)
+    for folder in real.parents:
+        _check_owner(path, folder, folder.stat(), owners, is_above=folder != real.parent)
+
+
+def _check_owner(
+    path: Path, part: Path, status: os.stat_result, owners: Collection[int], is_above: bool = False
+) -> None:
+    if status.st_uid not in owners:
+        raise ConfigError(
+            f"routing: {path}: not executed: {part} belongs to user id {status.st_uid}, who is neither root nor the "
+            f"user of this process (user id {os.geteuid()}); give it to one of them, as chown root {part}, or run "
+            "msilod as its owner"
+        )
+    if status.st_mode & stat.S_IWOTH and not (is_above and status.st_mode & stat.S_ISVTX):
+        raise ConfigError(
+            f"routing: {path}: not executed: {part} is writable by everybody; write chmod o-w {part}"
+        )
+
+
+def _run(path: Path, source: bytes) -> ModuleType:
+    """Compile and run the file; nothing is written beside it."""
     module = ModuleType(MODULE)
     module.__file__ = str(path)
     former = sys.modules.get(MODULE)
