@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -59,6 +60,15 @@ def in_namespace() -> list[str]:
         pytest.skip(f"no network namespace: {tried.stderr.strip()}")
     assert tried.returncode == 0, tried.stderr
     return [*command, SET_UP, "sh"]
+
+
+def run_inside(module: str, folder: Path, transport: str) -> str:
+    """Run a program of this folder inside a namespace of its own; its output. AssertionError with the daemon's log."""
+    command = [*in_namespace(), sys.executable, "-m", f"tests.peers.{module}", str(folder), transport]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    log = (folder / "log").read_text() if (folder / "log").exists() else ""
+    assert done.returncode == 0, done.stdout + done.stderr + log
+    return done.stdout
 
 
 def until(holds: Callable[[], bool]) -> None:

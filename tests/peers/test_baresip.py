@@ -1,27 +1,20 @@
 """baresip: two call each other through us, with Record-Route; one texts and is texted, with passwords."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.peers import chromium
-from tests.peers.baresip import ROOT, in_namespace
+from tests.peers.baresip import run_inside
 from tests.peers.conftest import program
 
 pytestmark = pytest.mark.peer
 
 
 def run(module: str, folder: Path, transport: str) -> str:
-    """What the program says inside a namespace of its own; AssertionError with the daemon's log when it fails."""
     program("baresip")
-    command = [*in_namespace(), sys.executable, "-m", f"tests.peers.{module}", str(folder), transport]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
-    log = (folder / "log").read_text() if (folder / "log").exists() else ""
-    assert done.returncode == 0, done.stdout + done.stderr + log
-    return done.stdout
+    return run_inside(module, folder, transport)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
