@@ -36,16 +36,22 @@ class SomeFailed(MsilodError):
 
 
 class Output(io.TextIOBase):
-    """Standard output; a reader that has seen enough ends the command, quietly and with 0."""
+    """Standard output; a reader that has seen enough ends the command, quietly and with 0.
 
-    def __init__(self, stream: TextIO) -> None:
+    Without `ends_quietly` a reader that goes away is an error: the output was to be whole.
+    """
+
+    def __init__(self, stream: TextIO, ends_quietly: bool = True) -> None:
         self._stream = stream
+        self._ends_quietly = ends_quietly
 
     def write(self, text: str) -> int:
         """As the stream's."""
         try:
             return self._stream.write(text)
         except BrokenPipeError:
+            if not self._ends_quietly:
+                raise
             self._leave()
 
     def flush(self) -> None:
@@ -53,6 +59,8 @@ class Output(io.TextIOBase):
         try:
             self._stream.flush()
         except BrokenPipeError:
+            if not self._ends_quietly:
+                raise
             self._leave()
 
     def isatty(self) -> bool:

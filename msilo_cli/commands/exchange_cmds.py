@@ -12,6 +12,7 @@ import typer
 from msilo_cli import filters
 from msilo_cli.exchange import MAX_LINE, BadLine, exported, imported
 from msilo_cli.message_view import columns
+from msilo_cli.output_file import output_file
 from msilo_cli.printer import chosen_format, show
 from msilo_cli.session import Output, Session, SomeFailed, UsageError
 from msilod.errors import UnavailableError
@@ -22,8 +23,6 @@ from msilod.store.selection import Selection
 
 # As every change of the command line: short transactions.
 ROWS_A_BATCH = 200
-# Bodies are private: the file is for who wrote it.
-FILE_MODE = 0o600
 
 
 @filters.selecting()
@@ -56,20 +55,16 @@ def _write(session: Session, selection: Selection, format: str) -> int:
 
 
 def _write_file(session: Session, selection: Selection, format: str, output: Path) -> int:
-    """By way of a file beside it, so that a name stands for a whole export."""
-    part = output.with_name(output.name + ".part")
+    """Into a file of that name, whole or not at all; what is no regular file is written through."""
     former = session.out
     try:
-        with part.open("w", encoding="utf-8") as stream:
-            part.chmod(FILE_MODE)
-            session.out = Output(stream)
+        with output_file(output) as stream:
+            session.out = Output(stream, ends_quietly=False)
             count = _write(session, selection, format)
-        part.replace(output)
     except OSError as error:
         raise UnavailableError(f"{output}: {error.strerror}") from error
     finally:
         session.out = former
-        part.unlink(missing_ok=True)
     return count
 
 

@@ -27,6 +27,7 @@ from msilod.control import (
 )  # fmt: skip
 from msilod.daemon.log import get_log
 from msilod.errors import MsilodError, UnavailableError
+from msilod.store.ownership import adopt_runtime_directory, adopt_socket
 
 Handler = Callable[[dict[str, Any]], Any]
 MAX_CLIENTS: Final = 64
@@ -112,7 +113,9 @@ class ControlServer:
 def _bind(path: Path) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+            adopt_runtime_directory(path.parent)
         if path.is_socket():
             _refuse_live(path)
             path.unlink()
@@ -122,6 +125,7 @@ def _bind(path: Path) -> socket.socket:
             sock.bind(str(path))
         finally:
             os.umask(former)
+        adopt_socket(path)
         sock.listen(MAX_CLIENTS)
     except OSError as error:
         sock.close()

@@ -14,10 +14,9 @@ from typing import Final
 import peewee
 
 from msilod.errors import BusyError, MsilodError, PermissionDenied, StoreError, UnavailableError
+from msilod.store.ownership import adopt_directory, adopt_existing, adopt_file, repair_directory
 
 BUSY_MS: Final = 5000
-DIRECTORY_MODE: Final = 0o2770
-FILE_MODE: Final = 0o660
 # Pages of 4 kB between two checkpoints. Index pages are written again and again: 80 MB of WAL hold each of them
 # once at a checkpoint that 16 MB would copy five times. A start after a crash reads it in a third of a second.
 CHECKPOINT_PAGES: Final = 20_000
@@ -38,6 +37,7 @@ def open_sqlite(path: Path, create: bool = False) -> peewee.SqliteDatabase:
         elif not path.exists():
             raise UnavailableError(f"there is no silo at {path} (msilod start creates it)")
         _check_access(path)
+        _repair(path)
         database = peewee.SqliteDatabase(
             str(path),
             pragmas={
@@ -63,14 +63,23 @@ def raw(database: peewee.SqliteDatabase) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
-    """The state directory 2770 and the file 0660, whatever the umask."""
+    """The state directory 2770 and the file 0660, whatever the umask, and the service's when root makes them."""
     if not path.parent.exists():
         path.parent.mkdir(parents=True)
-        path.parent.chmod(DIRECTORY_MODE)
+        adopt_directory(path.parent)
+    repair_directory(path.parent)
     if not path.exists():
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, FILE_MODE)
-        os.fchmod(descriptor, FILE_MODE)
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            adopt_file(descriptor, path.parent)
+        finally:
+            os.close(descriptor)
+
+
+def _repair(path: Path) -> None:
+    """What root's commands of an earlier version left in the way of the service."""
+    for ending in ("", "-wal", "-shm", ".lock"):
+        adopt_existing(path.with_name(path.name + ending), path.parent)
 
 
 def _check_access(path: Path) -> None:

@@ -7,11 +7,13 @@ writer has it as well: it may still commit when its daemon has been killed, and 
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from msilod.errors import UnavailableError
-from msilod.store.database import FILE_MODE, translated
+from msilod.store.database import translated
+from msilod.store.ownership import adopt_file
 
 # Seconds: a commit that a dead daemon had asked for takes milliseconds, on a disk in trouble more.
 PATIENCE: Final = 10.0
@@ -24,7 +26,7 @@ class DaemonLock:
     def __init__(self, silo: Path) -> None:
         self.path = silo.with_name(silo.name + ".lock")
         with translated(self.path):
-            self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+            self.descriptor = _opened(self.path)
             until = time.monotonic() + PATIENCE
             while not self._is_taken():
                 pid = os.pread(self.descriptor, 32, 0).decode("ascii", "replace").strip()
@@ -47,6 +49,18 @@ class DaemonLock:
     def release(self) -> None:
         """Let go; the file stays, for removing it would race with the next one."""
         os.close(self.descriptor)
+
+
+def _opened(path: Path) -> int:
+    """The open file, made if need be: with mode 0660 whatever the umask, and the directory's when root makes it."""
+    while True:
+        try:
+            return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            with suppress(FileExistsError):
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                adopt_file(descriptor, path.parent)
+                return descriptor
 
 
 def _lives(pid: str) -> bool:

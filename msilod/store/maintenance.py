@@ -6,18 +6,24 @@ nobody up; a backup is complete under its name or not there at all.
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import peewee
 
 from msilod.errors import BusyError, StoreError, UnavailableError
-from msilod.store.database import FILE_MODE, open_sqlite, raw, translated
+from msilod.store.database import open_sqlite, raw, translated
 from msilod.store.lock import DaemonLock
 from msilod.store.migrate import changed, migrations, prepare, upgrade, version_of
+from msilod.store.ownership import FILE_MODE, share
 from msilod.store.statements import total
+
+# Steps of SQLite's machine between two looks at signals: a few milliseconds.
+PROGRESS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +109,27 @@ class Maintenance:
     def backup(self, target: Path) -> int:
         """Copy the silo, whole and compact, while it is in use; the size of the copy in bytes.
 
-        Raises StoreError when something has that name already.
+        The copy has secrets and bodies in it: only the caller can read it until it is whole, then also the silo's
+        group if the copy can be given to that. Raises StoreError when something has that name already.
         """
-        if target.exists():
+        if os.path.lexists(target):
             raise StoreError(f"{target} exists already (name another file)")
-        part = target.with_name(target.name + ".part")
-        with self._opened() as database, translated(target):
-            part.unlink(missing_ok=True)
+        with self._opened() as database, _part_of(target) as part:
             connection = raw(database)
             self._version(database, connection)
-            connection.execute("VACUUM INTO ?", (str(part),))
-            part.chmod(FILE_MODE)
-            _sync(part)
-            part.rename(target)
-            _sync(target.parent)
-            return target.stat().st_size
+            with translated(target):
+                # Without it Ctrl-C would have to wait for the end of the statement.
+                connection.set_progress_handler(lambda: 0, PROGRESS)
+                try:
+                    connection.execute("VACUUM INTO ?", (str(part),))
+                except sqlite3.OperationalError as error:
+                    # What a progress handler raises, sqlite3 reports as this; ours raises nothing but Ctrl-C.
+                    if "interrupted" in str(error):
+                        raise KeyboardInterrupt from error
+                    raise
+                size = _finish(part, self.path)
+                _take_name(part, target)
+        return size
 
     @contextmanager
     def _opened(self) -> Iterator[peewee.SqliteDatabase]:
@@ -144,6 +156,44 @@ class Maintenance:
             return DaemonLock(self.path)
         except UnavailableError as error:
             raise BusyError(str(error)) from error
+
+
+@contextmanager
+def _part_of(target: Path) -> Iterator[Path]:
+    """An empty file beside `target` with mode 0600, made exclusively; it is gone at the end."""
+    with translated(target):
+        descriptor, name = tempfile.mkstemp(".part", ".msilo-", target.parent)
+        os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _finish(part: Path, silo: Path) -> int:
+    """To the disk, or the copy would be worth less than it says; then for the silo's group. The size in bytes."""
+    descriptor = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+        if share(descriptor, silo.stat()):
+            os.fchmod(descriptor, FILE_MODE)
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+
+
+def _take_name(part: Path, target: Path) -> None:
+    """Give the copy its name, unless something has the name by now. Raises StoreError."""
+    try:
+        os.link(part, target, follow_symlinks=False)
+    except FileExistsError as error:
+        raise StoreError(f"{target} exists already (name another file)") from error
+    except PermissionError:
+        # A file system without hard links (vfat, some network file systems).
+        if os.path.lexists(target):
+            raise StoreError(f"{target} exists already (name another file)") from None
+        part.rename(target)
+    _sync(target.parent)
 
 
 def _sync(path: Path) -> None:

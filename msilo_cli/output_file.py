@@ -1,0 +1,97 @@
+"""The file that `-o FILE` names, opened so that nothing is damaged and nothing is shown to others.
+
+A regular file, or a name that is free, gets the whole output or keeps what it had: the output goes to a temporary file
+beside the target, which takes the target's name at the end. Everything else (a device, a FIFO, a descriptor of this
+process such as /dev/stdout) is opened and written through. A symbolic link is followed.
+"""
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, TextIO
+
+# A chain of links that is longer is a loop (the limit of Linux, path_resolution(7)).
+MAX_LINKS: Final = 40
+PREFIX: Final = ".msilo-"
+SUFFIX: Final = ".part"
+
+
+@contextmanager
+def output_file(path: Path) -> Iterator[TextIO]:
+    """A text stream that becomes the content of `path` when the block ends without an exception.
+
+    The temporary file has mode 0600 from its first byte and is removed when the block fails. Raises OSError.
+    """
+    descriptor = _own_descriptor(path)
+    if descriptor is not None:
+        with _text(os.dup(descriptor)) as stream:
+            yield stream
+        return
+    target = Path(os.path.realpath(path))
+    if _is_special(path):
+        # Without O_CREAT and O_TRUNC: only what exists, and a file that has just taken its place is not cut.
+        with _text(os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)) as stream:
+            yield stream
+        return
+    with _replacing(target) as stream:
+        yield stream
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[TextIO]:
+    # mkstemp opens with O_EXCL and O_NOFOLLOW: a link that somebody has planted is never followed.
+    descriptor, name = tempfile.mkstemp(SUFFIX, PREFIX, target.parent)
+    part = Path(name)
+    try:
+        with _text(descriptor) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        # `target` had no link in it; a link that stands there now is no file that was asked for either.
+        if target.is_symlink() or _is_special(target):
+            raise FileExistsError(0, "something else has taken this name meanwhile", str(target))
+        part.rename(target)
+        _sync_folder(target.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _text(descriptor: int) -> TextIO:
+    return open(descriptor, "w", encoding="utf-8")
+
+
+def _is_special(path: Path) -> bool:
+    """True for what exists and is no regular file."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _own_descriptor(path: Path) -> int | None:
+    """The descriptor of this process that `path` leads to, as /dev/stdout and /dev/fd/3 do; None: another file.
+
+    Opened by its name, a descriptor of a regular file would be written from the beginning of that file.
+    """
+    folders = {Path("/proc/self/fd"), Path("/dev/fd"), Path(f"/proc/{os.getpid()}/fd")}
+    for _ in range(MAX_LINKS):
+        if path.parent in folders and path.name.isdecimal():
+            return int(path.name)
+        try:
+            path = path.parent / os.readlink(path)
+        except OSError:
+            return None
+    return None
+
+
+def _sync_folder(folder: Path) -> None:
+    """The new name to the disk; a folder that cannot be opened or synced is left to the system."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
