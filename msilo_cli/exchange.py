@@ -15,7 +15,7 @@ import msgspec
 
 from msilo_cli.message_view import record
 from msilod.errors import SipError
-from msilod.silo.acceptance import NEVER_SENT, duplicate_hash
+from msilod.silo.acceptance import NEVER_SENT, duplicate_hash, strange_sender
 from msilod.silo.stored_message import State, StoredMessage
 from msilod.sip.grammar import WSP
 from msilod.sip.headers import Headers, canonical
@@ -70,10 +70,11 @@ def imported(
     content_type = received[b"content-type"]
     received_at = _time(shown, "received_at") or now
     due_at = _time(shown, "due_at")
+    sender = _sender(author.uri)
     message = StoredMessage(
         aor=aor,
-        sender=_sender(author.uri),
-        hash=duplicate_hash(request.call_id, request.cseq, author.tag, aor, content_type, body),
+        sender=sender,
+        hash=duplicate_hash(request.call_id, request.cseq, author.tag, sender, aor, content_type, body),
         request_uri=request.uri,
         from_header=received[b"from"],
         to_header=received[b"to"],
@@ -156,9 +157,9 @@ def _take_state(message: StoredMessage, shown: dict[str, Any], due_at: float | N
 
 def _sender(uri: bytes) -> str:
     try:
-        return SipUri.parse(uri).aor()
+        return SipUri.parse(uri).aor() or strange_sender(uri)
     except SipError:
-        return uri.decode("ascii", "backslashreplace")
+        return strange_sender(uri)
 
 
 def _text(shown: dict[str, Any], name: str) -> str:

@@ -21,7 +21,7 @@ from msilod.sip.grammar import WSP, number
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
-__all__ = ["NEVER_SENT", "Absorbed", "SiloPolicy", "accept", "duplicate_hash", "recipient"]
+__all__ = ["NEVER_SENT", "Absorbed", "SiloPolicy", "accept", "duplicate_hash", "recipient", "strange_sender"]
 
 # m_store's mode that looks at To and nothing else.
 TO_ONLY: Final = 2
@@ -83,6 +83,11 @@ def recipient(
     return aor
 
 
+def strange_sender(uri: bytes) -> str:
+    """The sender of a row when From is no SIP URI with a user."""
+    return uri.decode("ascii", "backslashreplace")
+
+
 @lru_cache(_CACHED_URIS)
 def _named(uri: bytes) -> tuple[str, str, bool]:
     """AOR ("" for none), host, whether the host is an IP literal."""
@@ -109,7 +114,7 @@ def accept(
     if len(body) > policy.max_body:
         raise RequestRefused(413, "Request Entity Too Large")
     headers = _kept(request, _NOT_KEPT_OF_TRUSTED if is_trusted else _NOT_KEPT)
-    sender = _named(author.uri)[0] or author.uri.decode("ascii", "backslashreplace")
+    sender = _named(author.uri)[0] or strange_sender(author.uri)
     to_header = received.get(b"to", b"").strip(WSP)
     if policy.registrar_aor:
         _guard_registrar(policy.registrar_aor, aor, sender, to_header)
@@ -121,7 +126,7 @@ def accept(
         end = _end_of_life(request, content_type, policy, wall, due_at)
     return StoredMessage(
         aor=aor, sender=sender,
-        hash=duplicate_hash(request.call_id, request.cseq, author.tag, aor, content_type, body),
+        hash=duplicate_hash(request.call_id, request.cseq, author.tag, sender, aor, content_type, body),
         request_uri=request.uri, from_header=received[b"from"].strip(WSP), to_header=to_header,
         call_id=request.call_id, cseq=request.cseq, content_type=content_type, headers=headers, body=body,
         received_at=wall, expires_at=end, due_at=due_at,
@@ -192,18 +197,21 @@ def _expires(received: dict[bytes, bytes], born: float, by_date: bool) -> float:
 def copy_hash(request: Request, aor: str) -> bytes:
     """The key that `accept` would give a row of `aor`. Raises MalformedMessage for an unreadable From."""
     content_type = request.received.get(b"content-type", b"").strip(WSP)
-    return duplicate_hash(request.call_id, request.cseq, request.from_.tag, aor, content_type, request.body)
+    author = request.from_
+    sender = _named(author.uri)[0] or strange_sender(author.uri)
+    return duplicate_hash(request.call_id, request.cseq, author.tag, sender, aor, content_type, request.body)
 
 
 def duplicate_hash(
-    call_id: bytes, cseq: int, from_tag: bytes, aor: str, content_type: bytes, body: bytes
+    call_id: bytes, cseq: int, from_tag: bytes, sender: str, aor: str, content_type: bytes, body: bytes
 ) -> bytes:
     """The 16-byte key of law 9: equal for a copy, different for a message that differs in any of these.
 
+    The sender is one of them, since clients that do not seed their random numbers share Call-IDs, tags and CSeqs.
     Each part is preceded by its length, so that no two lists of parts make the same input. The first bytes are
     of the Call-ID alone: nobody gains by two Call-IDs that share them, it only costs him a look at the index.
     """
-    name = aor.encode()
+    name = f"{len(sender)}:{sender}{aor}".encode()
     parts = _EMPTY_HASH.copy()
     parts.update(
         b"%d:%b%d:%d:%b%d:%b%d:%b%d:%b"

@@ -133,7 +133,7 @@ def build_imdn(
     return StoredMessage(
         aor=aor,
         sender=row.aor,
-        hash=duplicate_hash(call_id, 1, fresh, aor, content_type, body),
+        hash=duplicate_hash(call_id, 1, fresh, row.aor, aor, content_type, body),
         request_uri=wish.target,
         from_header=b"<%b>;tag=%b" % (_recipient(row), fresh),
         to_header=b"<%b>" % wish.from_uri,

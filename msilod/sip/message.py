@@ -29,7 +29,7 @@ class Request:
     there costs a tenth of a walk through `headers`. A field that is changed later changes only in `headers`; for a
     request that is made here it is read from them, unless {} says that nobody will ask. `has_one_via`: no proxy
     stands between its client and us; False where one may. `size` is how many octets it had when it came, 0 for one
-    that is made here.
+    that is made here. `uri` is the Request-URI, which Route processing may change; `uri_received` keeps the first one.
     """
 
     __slots__ = (
@@ -44,6 +44,7 @@ class Request:
         "received",
         "size",
         "uri",
+        "uri_received",
         "via",
     )
 
@@ -60,7 +61,7 @@ class Request:
         has_one_via: bool = True,
     ) -> None:
         self.method = method
-        self.uri = uri
+        self.uri = self.uri_received = uri
         self.headers = headers
         self.body = body
         self.via = via

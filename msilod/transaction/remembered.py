@@ -2,8 +2,9 @@
 
 30,000 answers a second for 32 s are a million entries, 0.6 to 0.8 GB as whole responses. So an answer of our
 own is remembered as its status, and made again from the retransmitted request; one with header fields or a
-To tag of its own as a line or two; anything else as its bytes. Measured (tests/bench/transactions.py): 128
-bytes an entry for a plain status, key included, 177 for a relayed MESSAGE.
+To tag of its own as a line or two; anything else as its bytes. An entry has the fingerprint of its request as well
+(`key.fingerprint`), since a request with the same branch need not be a copy. Measured (tests/bench/transactions.py):
+160 bytes an entry for a plain status, key included, 185 for a relayed MESSAGE.
 
 Entries live in generations of 2 s that are dropped whole: one dict with deletions took half as much again,
 and stopped the world for 60 ms a minute to resize. Asking seventeen generations would be seventeen cache
@@ -17,10 +18,17 @@ from collections.abc import Sequence
 from typing import Final
 
 from msilod.sip.message import Request, answer_bytes
+from msilod.transaction.key import STATUS_BITS
 from msilod.transaction.timers import PATIENCE
 
 # A status; or `status tag` and header lines; or a whole response.
 Answer = int | bytes
+# The fingerprint with the status in its low bits; or the fingerprint in eight octets, and the answer behind them.
+Entry = int | bytes
+
+# In place of a status: the request is known, and its answer is not here. A copy of it is dropped.
+NO_ANSWER: Final = 0
+_STATUS_MASK: Final = (1 << STATUS_BITS) - 1
 
 TIMER_J: Final = PATIENCE
 GENERATIONS: Final = 16
@@ -53,6 +61,16 @@ def unpack(answer: Answer, request: Request, stateless_tag: bytes) -> bytes:
     return answer_bytes(request, int(status), tag or stateless_tag, lines)
 
 
+def fingerprint_of(entry: Entry) -> int:
+    """The fingerprint of the request that this was the answer to."""
+    return entry & ~_STATUS_MASK if isinstance(entry, int) else int.from_bytes(entry[:8], "big")
+
+
+def answer_in(entry: Entry) -> Answer:
+    """The answer alone; NO_ANSWER when none is kept."""
+    return entry & _STATUS_MASK if isinstance(entry, int) else entry[8:]
+
+
 class Remembered:
     """Answers by transaction key, each for Timer J and at most SPAN longer.
 
@@ -67,8 +85,8 @@ class Remembered:
     def __init__(self, limit: int = MAX_ENTRIES, limit_bytes: int = MAX_BYTES) -> None:
         self._limit = limit // (GENERATIONS + 1)
         self._limit_bytes = limit_bytes // (GENERATIONS + 1)
-        self._generations: list[dict[bytes, Answer]] = []
-        self._newest: dict[bytes, Answer] = {}
+        self._generations: list[dict[bytes, Entry]] = []
+        self._newest: dict[bytes, Entry] = {}
         self._bytes = 0
         self._number = 0
         self._marks = bytearray(_MARKS)
@@ -76,16 +94,24 @@ class Remembered:
         self.forgotten = 0
         self.turn_at = 0.0
 
-    def add(self, key: bytes, answer: Answer, now: float) -> None:
-        """Remember for Timer J."""
+    def add(self, key: bytes, fingerprint: int, answer: Answer, now: float) -> None:
+        """Remember for Timer J. `fingerprint` is that of the request."""
         if now >= self.turn_at or len(self._newest) >= self._limit or self._bytes >= self._limit_bytes:
             self.turn(now)
-        self._newest[key] = answer
         self._marks[hash(key) & _MASK] = self._number
         if isinstance(answer, bytes):
+            self._newest[key] = fingerprint.to_bytes(8, "big") + answer
             self._bytes += len(answer)
+        else:
+            self._newest[key] = fingerprint | answer
 
-    def get(self, key: bytes) -> Answer | None:
+    def renew(self, key: bytes, now: float) -> None:
+        """Remember what is remembered for Timer J from now on."""
+        entry = self.get(key)
+        if entry is not None:
+            self.add(key, fingerprint_of(entry), answer_in(entry), now)
+
+    def get(self, key: bytes) -> Entry | None:
         """What was answered; None when nothing is remembered."""
         if not self._valid[self._marks[hash(key) & _MASK]]:
             return None

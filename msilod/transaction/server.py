@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response
-from msilod.transaction.tables import IST, NIST, Machine, State
+from msilod.transaction.tables import IST, NIST, Input, Machine, State
 
 if TYPE_CHECKING:
     from msilod.transaction.servers import ServerTransactions
@@ -71,10 +71,11 @@ class ServerTransaction:
 class InviteServerTransaction(ServerTransaction):
     """`tag` is the To tag of the final response, which an ACK without the magic cookie is matched by.
 
-    `resend_at` and `ends_at` are the deadlines of Timer G, and of Timer H, I or L; `interval` is Timer G's.
+    `resend_at` and `ends_at` are the deadlines of Timer G, and of Timer H, I or L; `interval` is Timer G's. `thread`
+    is the `thread_key` of an INVITE that came with the branch of another request, b"" for nearly all.
     """
 
-    __slots__ = ("ends_at", "interval", "resend_at", "tag")
+    __slots__ = ("ends_at", "interval", "resend_at", "tag", "thread")
 
     machine: ClassVar[Machine] = IST
 
@@ -84,6 +85,26 @@ class InviteServerTransaction(ServerTransaction):
         self.interval = 0.0
         self.resend_at = 0.0
         self.ends_at = 0.0
+        self.thread = b""
+
+
+def input_of(transaction: ServerTransaction, status: int) -> Input:
+    """What an answer of ours is to the machine of the transaction."""
+    if status < 200:
+        return Input.PROVISIONAL
+    if transaction.machine is NIST:
+        return Input.FINAL
+    return Input.SUCCESS if status < 300 else Input.FAILURE
+
+
+def may_answer(transaction: ServerTransaction, status: int) -> bool:
+    """For an INVITE and for what is not final. RFC 4320: to a non-INVITE no 1xx but 100, and on UDP no early one."""
+    if transaction.machine is not NIST:
+        return True
+    state = transaction.state
+    if state is not State.TRYING and state is not State.PROCEEDING:
+        return False
+    return status == 100 and (state is State.PROCEEDING or transaction.flow.is_reliable)
 
 
 class TransactionUser(Protocol):

@@ -4,19 +4,35 @@ One short cut beside the tables, for the path that every MESSAGE takes: a non-IN
 gets its final answer leaves the live ones for the compact memory, which is its Completed state and Timer J.
 That takes 3.3 us less than a step through the table with a queue for Timer J, and 125 bytes in place of 2600
 (tests/bench/transactions.py; tests/transaction/test_walks.py shows that both do the same).
+Two requests with one key: see key.py.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from msilod.errors import MalformedMessage, TransportError
+from msilod.errors import TransportError
 from msilod.sip.flow import Flow
 from msilod.sip.headers import line
 from msilod.sip.message import Request, Response, answer_bytes, response_bytes
-from msilod.transaction.key import old_ack_key, server_key
+from msilod.transaction.key import fingerprint, is_copy, old_ack_key, own_key, server_key, thread_key, to_tag
 from msilod.transaction.relayed import answer_of, as_addressed, final_tag
-from msilod.transaction.remembered import Answer, Remembered, pack, unpack
-from msilod.transaction.server import InviteServerTransaction, Send, ServerTransaction, TransactionUser
+from msilod.transaction.remembered import (
+    NO_ANSWER,
+    Answer,
+    Remembered,
+    answer_in,
+    fingerprint_of,
+    pack,
+    unpack,
+)
+from msilod.transaction.server import (
+    InviteServerTransaction,
+    Send,
+    ServerTransaction,
+    TransactionUser,
+    input_of,
+    may_answer,
+)
 from msilod.transaction.tables import NIST, Action, Input, State
 from msilod.transaction.timers import PATIENCE, T2, TRYING_AT, TimerQueues, interval
 
@@ -42,6 +58,8 @@ class ServerTransactions:
         self._secret = secret
         self._max = max_transactions
         self._live: dict[bytes, ServerTransaction] = {}
+        # Live INVITEs with the branch of another request, by `thread_key`.
+        self._threads: dict[bytes, InviteServerTransaction] = {}
         self._timers = TimerQueues()
         trying = self._timers.queue(TRYING_AT)
         self._trying_times = trying.times.append
@@ -61,17 +79,11 @@ class ServerTransactions:
             self._receive_ack(request, flow, now)
             return
         key = server_key(request, method)
-        live = self._live.get(key)
-        if live is not None:
-            self.retransmissions_in += 1
-            if self._step(live, Input.REQUEST, now) is Action.SEND_AGAIN and live.last:
-                self._put(live, live.last, now)
-            return
-        answer = self.memory.get(key)
-        if answer is not None:
-            self.retransmissions_in += 1
-            self._send_once(unpack(answer, request, self.stateless_tag(request)), flow)
-        elif method == b"CANCEL":
+        if key in self._live or self.memory.get(key) is not None:
+            key = self._own_key(request, flow, key, now)
+            if not key:
+                return
+        if method == b"CANCEL":
             self._receive_cancel(request, flow, key, now)
         elif len(self._live) >= self._max:
             self.refused += 1
@@ -84,8 +96,49 @@ class ServerTransactions:
             self._trying_keys(key)
             self._user.on_request(transaction, now)
 
+    def _own_key(self, request: Request, flow: Flow, key: bytes, now: float) -> bytes:
+        """The key for a request that found `key` in use; b"" when it was a copy, which is dealt with here."""
+        live = self._live.get(key)
+        if live is not None:
+            if is_copy(request, live.request):
+                self._receive_copy(live, now)
+                return b""
+            if not live.flow.is_reliable:
+                # It may leave before the copies of the new request have ended.
+                self.memory.add(key, fingerprint(live.request), NO_ANSWER, now)
+        elif self._answer_copy(request, flow, key):
+            return b""
+        else:
+            self.memory.renew(key, now)
+        own = own_key(key, request)
+        live = self._live.get(own)
+        if live is not None:
+            self._receive_copy(live, now)
+            return b""
+        return b"" if self._answer_copy(request, flow, own) else own
+
+    def _receive_copy(self, live: ServerTransaction, now: float) -> None:
+        self.retransmissions_in += 1
+        if self._step(live, Input.REQUEST, now) is Action.SEND_AGAIN and live.last:
+            self._put(live, live.last, now)
+
+    def _answer_copy(self, request: Request, flow: Flow, key: bytes) -> bool:
+        """True when the memory has the request under `key`; it has been answered then."""
+        entry = self.memory.get(key)
+        if entry is None or fingerprint_of(entry) != fingerprint(request):
+            return False
+        self.retransmissions_in += 1
+        answer = answer_in(entry)
+        if answer != NO_ANSWER:
+            self._send_once(unpack(answer, request, self.stateless_tag(request)), flow)
+        return True
+
     def _begin_invite(self, transaction: InviteServerTransaction, now: float) -> None:
         self._live[transaction.key] = transaction
+        key = server_key(transaction.request, b"INVITE")
+        if key != transaction.key:
+            transaction.thread = thread_key(key, transaction.request)
+            self._threads[transaction.thread] = transaction
         self._user.on_request(transaction, now)
         if transaction.state is _PROCEEDING and not transaction.last:
             # §17.2.1: unless the user is known to answer within 200 ms; it has had its chance.
@@ -101,27 +154,35 @@ class ServerTransactions:
 
     def _invite_of_ack(self, request: Request) -> ServerTransaction | None:
         """§17.2.3; without the cookie the To tag is the one of the request, or else of our answer."""
-        found = self._live.get(server_key(request, b"INVITE"))
+        found = self._invite(server_key(request, b"INVITE"), request, True)
         if found is not None or request.via.has_cookie:
             return found
-        old = self._live.get(old_ack_key(request))
-        if isinstance(old, InviteServerTransaction) and old.tag == _to_tag(request):
+        old = self._invite(old_ack_key(request), request, True)
+        if isinstance(old, InviteServerTransaction) and old.tag == to_tag(request):
             return old
         return None
+
+    def _invite(self, key: bytes, request: Request, is_answered: bool) -> ServerTransaction | None:
+        """The INVITE with this key that an ACK (`is_answered`) or a CANCEL means."""
+        first = self._live.get(key)
+        newer = self._threads.get(thread_key(key, request)) if self._threads else None
+        if newer is None or (first is not None and newer.is_answered is not is_answered):
+            return first
+        return newer
 
     def _was_refused(self, request: Request) -> bool:
         """True for the ACK of a stateless 503, or of a failure of ours that is forgotten: it ends here.
 
         It has the branch of its INVITE, so our tag can be made again; the ACK of a 2xx has its own.
         """
-        return _to_tag(request) == self.stateless_tag(request)
+        return to_tag(request) == self.stateless_tag(request)
 
     def _receive_cancel(self, request: Request, flow: Flow, key: bytes, now: float) -> None:
         """§9.2: 200 when it matches, whatever it matches; 481 when not. A MESSAGE goes on all the same."""
-        invite = self._live.get(server_key(request, b"INVITE"))
+        invite = self._invite(server_key(request, b"INVITE"), request, False)
         status = 200 if invite is not None or self._knows_other(request) else 481
         if not flow.is_reliable:
-            self.memory.add(key, status, now)
+            self.memory.add(key, fingerprint(request), status, now)
         self._send_once(response_bytes(request, status, self.stateless_tag(request)), flow)
         if invite is not None and not invite.is_answered:
             self._user.on_cancel(invite, now)
@@ -149,13 +210,19 @@ class ServerTransactions:
         headers: Iterable[tuple[bytes, bytes]],
     ) -> None:
         """See ServerTransaction.respond."""
-        if not _may_answer(transaction, status):
+        is_last = status >= 200 and transaction.machine is NIST
+        if is_last:
+            # RFC 4320: no 408 to a non-INVITE.
+            state = transaction.state
+            if (state is not _TRYING and state is not _PROCEEDING) or status == 408:
+                return
+        elif not may_answer(transaction, status):
             return
         request = transaction.request
         lines: Sequence[bytes] = [line(name, value) for name, value in headers] if headers else ()
         tag = to_tag or (self.stateless_tag(request) if status > 100 else b"")
         data = answer_bytes(request, status, tag, lines)
-        if status >= 200 and transaction.machine is NIST:
+        if is_last:
             answer = pack(status, to_tag, lines) if lines or to_tag else status
             self._complete(transaction, data, answer, now)
         else:
@@ -167,7 +234,7 @@ class ServerTransactions:
         """See ServerTransaction.refuse."""
         if transaction.is_answered:
             return
-        del self._live[transaction.key]
+        self._forget(transaction)
         transaction.state = _TERMINATED
         tag = self.stateless_tag(transaction.request)
         self._send_once(response_bytes(transaction.request, status, tag, headers), transaction.flow)
@@ -175,18 +242,23 @@ class ServerTransactions:
     def forward(self, transaction: ServerTransaction, response: Response, now: float) -> None:
         """See ServerTransaction.forward."""
         status = response.status
-        if status == 100 or not _may_answer(transaction, status):
+        is_last = status >= 200 and transaction.machine is NIST
+        if is_last:
+            state = transaction.state
+            if (state is not _TRYING and state is not _PROCEEDING) or status == 408:
+                return
+        elif status == 100 or not may_answer(transaction, status):
             # §16.7 step 5: a 100 says something about the next hop only.
             return
         data = as_addressed(response, transaction.request).to_bytes()
-        if status >= 200 and transaction.machine is NIST:
+        if is_last:
             self._complete(transaction, data, answer_of(transaction.request.method, response) or data, now)
         else:
             self._answer(transaction, status, data, final_tag(response), now)
 
     def drop(self, transaction: ServerTransaction) -> None:
         """See ServerTransaction.drop."""
-        self._live.pop(transaction.key, None)
+        self._forget(transaction)
         transaction.state = _TERMINATED
 
     def _complete(self, transaction: ServerTransaction, data: bytes, answer: Answer, now: float) -> None:
@@ -197,7 +269,7 @@ class ServerTransactions:
             transaction.state = _TERMINATED
         else:
             transaction.state = _COMPLETED
-            self.memory.add(transaction.key, answer, now)
+            self.memory.add(transaction.key, fingerprint(transaction.request), answer, now)
         try:
             self._send(data, flow)
         except TransportError:
@@ -206,7 +278,7 @@ class ServerTransactions:
     def _answer(
         self, transaction: ServerTransaction, status: int, data: bytes, tag: bytes, now: float
     ) -> None:
-        if self._step(transaction, _kind(transaction, status), now) is not Action.SEND:
+        if self._step(transaction, input_of(transaction, status), now) is not Action.SEND:
             return
         if isinstance(transaction, InviteServerTransaction):
             transaction.tag = tag
@@ -227,11 +299,19 @@ class ServerTransactions:
 
     def _enter(self, transaction: ServerTransaction, now: float) -> None:
         if transaction.state is _TERMINATED:
-            del self._live[transaction.key]
+            self._forget(transaction)
         elif isinstance(transaction, InviteServerTransaction):
             transaction.resend_at = 0.0
             for timer in transaction.machine.timers[transaction.state]:
                 self._start(transaction, timer, now)
+
+    def _forget(self, transaction: ServerTransaction) -> None:
+        """It is live no more."""
+        if self._live.get(transaction.key) is transaction:
+            del self._live[transaction.key]
+        thread = transaction.thread if isinstance(transaction, InviteServerTransaction) else b""
+        if thread and self._threads.get(thread) is transaction:
+            del self._threads[thread]
 
     def _start(self, transaction: InviteServerTransaction, timer: Input, now: float) -> None:
         seconds = interval(timer, transaction.flow.is_reliable)
@@ -310,30 +390,3 @@ class ServerTransactions:
     def open(self) -> int:
         """Transactions without a final answer."""
         return sum(not transaction.is_answered for transaction in self._live.values())
-
-
-def _may_answer(transaction: ServerTransaction, status: int) -> bool:
-    """RFC 4320: to a non-INVITE no 408, no 1xx but 100, and on UDP none before the peer's Timer E is slow."""
-    if transaction.machine is not NIST:
-        return True
-    state = transaction.state
-    if state is not _TRYING and state is not _PROCEEDING:
-        return False
-    if status >= 200:
-        return status != 408
-    return status == 100 and (state is _PROCEEDING or transaction.flow.is_reliable)
-
-
-def _kind(transaction: ServerTransaction, status: int) -> Input:
-    if status < 200:
-        return Input.PROVISIONAL
-    if transaction.machine is NIST:
-        return Input.FINAL
-    return Input.SUCCESS if status < 300 else Input.FAILURE
-
-
-def _to_tag(request: Request) -> bytes:
-    try:
-        return request.to.tag
-    except MalformedMessage:
-        return b""

@@ -108,7 +108,7 @@ def main() -> None:
     show("recipient", lambda: recipient(request, None, 0, nobody), 50_000)
     show("accept", lambda: accept(request, AOR, POLICY, WALL), 20_000)
     show("  of it duplicate_hash", lambda: duplicate_hash(
-        request.call_id, 314159, b"1928301774", AOR, b"text/plain;charset=utf-8", request.body
+        request.call_id, 314159, b"1928301774", "alice@example.test", AOR, b"text/plain;charset=utf-8", request.body
     ), 50_000)  # fmt: skip
     show("build_delivery", lambda: build_delivery(kept[0], contact.contact, (), POLICY, WALL), 20_000)
     show("  and its to_bytes", build_delivery(kept[0], contact.contact, (), POLICY, WALL).to_bytes, 20_000)

@@ -108,7 +108,7 @@ def parts() -> None:
     silo = Silo()
     memory = Remembered()
     for number in range(900_000):
-        memory.add(b"filler %d" % number, 202, number / RATE)
+        memory.add(b"filler %d" % number, 1 << 50, 202, number / RATE)
     keys: list[bytes] = []
 
     def each(what: Callable[[Request], object]) -> Callable[[list[object]], None]:
@@ -134,7 +134,10 @@ def parts() -> None:
         "  memory.get, 0.9 million in it, a miss",
     )
     adding: Iterator[bytes] = iter(keys)
-    say(best(lambda: [None] * MANY, each(lambda _: memory.add(next(adding), 202, 31.0))), "  memory.add")
+    say(
+        best(lambda: [None] * MANY, each(lambda _: memory.add(next(adding), 1 << 50, 202, 31.0))),
+        "  memory.add",
+    )
 
 
 def speed() -> None:

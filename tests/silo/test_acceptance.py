@@ -299,12 +299,20 @@ def test_law9_a_copy_has_the_same_key_whatever_changed_on_its_way() -> None:
     assert len(first.hash) == 16
 
 
-PARTS = (b"c1", 7, b"tag", AOR, b"text/plain", b"body")
+PARTS = (b"c1", 7, b"tag", "alice@example.test", AOR, b"text/plain", b"body")
 
 
 @pytest.mark.parametrize(
     ("place", "value"),
-    [(0, b"c2"), (1, 8), (2, b"gat"), (3, "eve@example.test"), (4, b"text/html"), (5, b"bodY")],
+    [
+        (0, b"c2"),
+        (1, 8),
+        (2, b"gat"),
+        (3, "bob@example.test"),
+        (4, "eve@example.test"),
+        (5, b"text/html"),
+        (6, b"bodY"),
+    ],
 )
 def test_law9_a_message_that_differs_in_one_part_has_another_key(place: int, value: object) -> None:
     other = [*PARTS]
@@ -320,5 +328,9 @@ def test_law9_bytes_cannot_wander_between_parts(
     a: bytes, b: bytes, c: bytes, x: bytes, y: bytes, z: bytes
 ) -> None:
     same = (a, b, c) == (x, y, z)
-    assert (duplicate_hash(a, 1, b, AOR, c, b"") == duplicate_hash(x, 1, y, AOR, z, b"")) == same
-    assert (duplicate_hash(a, 1, b, AOR, b"", c) == duplicate_hash(x, 1, y, AOR, b"", z)) == same
+    assert (duplicate_hash(a, 1, b, "", AOR, c, b"") == duplicate_hash(x, 1, y, "", AOR, z, b"")) == same
+    assert (duplicate_hash(a, 1, b, "", AOR, b"", c) == duplicate_hash(x, 1, y, "", AOR, b"", z)) == same
+    first, second = (a.hex(), b.hex()), (x.hex(), y.hex())
+    assert (
+        duplicate_hash(b"", 1, c, *first, b"", b"") == duplicate_hash(b"", 1, z, *second, b"", b"")
+    ) == same

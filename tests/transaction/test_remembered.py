@@ -58,15 +58,15 @@ def test_an_answer_lives_for_timer_j_and_at_most_a_span_more(start: float, pause
             if now > at + TIMER_J + SPAN + 0.001:
                 assert memory.get(key) is None
         key = b"%d" % number
-        memory.add(key, 202, now)
+        memory.add(key, 0, 202, now)
         born[key] = now
     assert memory.forgotten == 0
 
 
 def test_what_nobody_woke_is_dropped_at_the_next_answer() -> None:
     memory = Remembered()
-    memory.add(b"old", 202, 0.0)
-    memory.add(b"new", 202, 100.0)
+    memory.add(b"old", 0, 202, 0.0)
+    memory.add(b"new", 0, 202, 100.0)
     assert (memory.get(b"old"), memory.get(b"new"), len(memory)) == (None, 202, 1)
 
 
@@ -74,7 +74,7 @@ def test_an_answer_is_found_in_every_generation_and_after_the_numbers_have_gone_
     memory = Remembered()
     for number in range(600):
         now = number * SPAN
-        memory.add(b"%d" % number, 202, now)
+        memory.add(b"%d" % number, 0, 202, now)
         for age in range(min(number + 1, GENERATIONS + 1)):
             assert memory.get(b"%d" % (number - age)) == 202
         assert memory.get(b"%d" % (number - GENERATIONS - 1)) is None
@@ -84,7 +84,7 @@ def test_an_answer_is_found_in_every_generation_and_after_the_numbers_have_gone_
 def test_entries_are_bounded_and_the_oldest_go_first() -> None:
     memory = Remembered(limit=170)
     for number in range(1000):
-        memory.add(b"%d" % number, 202, 0.0)
+        memory.add(b"%d" % number, 0, 202, 0.0)
     assert len(memory) <= 170
     assert memory.get(b"999") == 202
     assert memory.get(b"0") is None
@@ -94,7 +94,7 @@ def test_entries_are_bounded_and_the_oldest_go_first() -> None:
 def test_bytes_are_bounded_and_counted_anew_for_each_generation() -> None:
     memory = Remembered(limit_bytes=17_000)
     for number in range(1000):
-        memory.add(b"%d" % number, b"SIP/2.0 200 OK" + b"x" * 186, 0.0)
+        memory.add(b"%d" % number, 0, b"SIP/2.0 200 OK" + b"x" * 186, 0.0)
     # Five of 200 bytes fill one of seventeen generations.
     assert len(memory) == 17 * 5
     assert memory.forgotten == 1000 - 17 * 5
@@ -103,7 +103,7 @@ def test_bytes_are_bounded_and_counted_anew_for_each_generation() -> None:
 def test_a_mark_that_two_keys_share_is_no_answer() -> None:
     memory = Remembered()
     for number in range(2000):
-        memory.add(b"%d" % number, 202, 0.0)
+        memory.add(b"%d" % number, 0, 202, 0.0)
     # A hundred of these share their mark with one of those.
     assert {memory.get(b"x%d" % number) for number in range(200_000)} == {None}
 
@@ -111,7 +111,7 @@ def test_a_mark_that_two_keys_share_is_no_answer() -> None:
 def test_it_is_empty_when_all_is_dropped() -> None:
     memory = Remembered()
     assert memory.is_empty
-    memory.add(b"key", 202, 5.0)
+    memory.add(b"key", 0, 202, 5.0)
     assert not memory.is_empty
     memory.turn(5.0 + TIMER_J + SPAN)
     assert memory.is_empty
@@ -120,6 +120,6 @@ def test_it_is_empty_when_all_is_dropped() -> None:
 @pytest.mark.parametrize("status", [200, 202, 404])
 def test_a_second_answer_to_a_key_replaces_the_first(status: int) -> None:
     memory = Remembered()
-    memory.add(b"key", 500, 0.0)
-    memory.add(b"key", status, 0.0)
+    memory.add(b"key", 0, 500, 0.0)
+    memory.add(b"key", 0, status, 0.0)
     assert memory.get(b"key") == status
