@@ -63,7 +63,7 @@ def imported(
             raise BadLine(f"{aor} is a pattern, not a recipient")
         request = _request(shown, aor)
         author = request.from_
-    except (msgspec.DecodeError, ValueError, SipError) as error:
+    except (msgspec.DecodeError, RecursionError, ValueError, SipError) as error:
         raise BadLine(str(error)) from error
     body = _body(shown, max_body)
     received = {name: value.strip(WSP) for name, value in request.received.items()}

@@ -46,8 +46,12 @@ class ControlError(MsilodError):
 
 
 def decode_request(line: bytes) -> Request:
-    """Raises msgspec.DecodeError (not JSON) or msgspec.ValidationError (not a request)."""
-    return msgspec.json.decode(line, type=Request)
+    """Raises msgspec.DecodeError (not JSON, or nested too deeply) or msgspec.ValidationError (not a request)."""
+    try:
+        return msgspec.json.decode(line, type=Request)
+    except RecursionError as error:
+        # msgspec decodes nested arrays and objects by recursion, and stops at Python's recursion limit.
+        raise msgspec.DecodeError("JSON is nested too deeply") from error
 
 
 def encode_result(id: int | str | None, result: Any) -> bytes:

@@ -132,6 +132,8 @@ def read(file: Path) -> Config:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: {_toml_error(str(error), text)}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{file}: arrays or tables are nested too deeply") from error
     try:
         config = msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:

@@ -1,12 +1,14 @@
 """The control socket: a Unix stream that answers JSON-RPC lines (the protocol is in control.py).
 
 Rules: 0660, so that the group msilod may use it; a stale socket file is replaced, a live one never; garbage
-gets an error and the daemon serves on.
+gets an error and the daemon serves on. Clients that send nothing cannot keep others out: at the bound the client
+whose last request is the oldest is disconnected.
 """
 
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +35,10 @@ Handler = Callable[[dict[str, Any]], Any]
 MAX_CLIENTS: Final = 64
 MODE: Final = 0o660
 CHUNK: Final = 65536
+# Seconds that a client may take to read one answer.
+WRITE_TIMEOUT: Final = 10.0
+# The pause after an accept() that failed, seconds: the process has no descriptor left.
+ACCEPT_PAUSE: Final = 0.2
 
 
 class ControlServer:
@@ -42,6 +48,8 @@ class ControlServer:
         self.path = path
         self.handlers = handlers
         self._clients = 0
+        # Clients whose requests are all answered, the one with the oldest last request first.
+        self._idle: dict[trio.SocketStream, trio.CancelScope] = {}
         self._socket = _bind(path)
 
     async def serve(self) -> None:
@@ -52,29 +60,57 @@ class ControlServer:
                 try:
                     stream = await listener.accept()
                 except OSError:
-                    await trio.sleep(0.2)
+                    await trio.sleep(ACCEPT_PAUSE)
                     continue
-                if self._clients >= MAX_CLIENTS:
-                    await trio.aclose_forcefully(stream)
+                if self._clients >= MAX_CLIENTS and not self._disconnect_oldest():
+                    await self._refuse(stream)
                 else:
+                    self._clients += 1
                     nursery.start_soon(self._serve_client, stream)
 
+    def _disconnect_oldest(self) -> bool:
+        """Make room for a new client; False when every client waits for an answer."""
+        if not self._idle:
+            return False
+        oldest = next(iter(self._idle))
+        self._idle.pop(oldest).cancel()
+        return True
+
+    async def _refuse(self, stream: trio.SocketStream) -> None:
+        problem = Problem(FAILED, f"{MAX_CLIENTS} clients wait for answers; try again", {"exit_code": 75})
+        with trio.move_on_after(1), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            # The buffer of a new connection has room for one line.
+            await stream.send_all(encode_problem(None, problem))
+        await trio.aclose_forcefully(stream)
+
     async def _serve_client(self, stream: trio.SocketStream) -> None:
-        self._clients += 1
-        buffer = b""
+        scope = trio.CancelScope()
         try:
-            async with stream:
-                while data := await stream.receive_some(CHUNK):
-                    *lines, buffer = (buffer + data).split(b"\n")
-                    for line in lines:
-                        if line.strip():
-                            await stream.send_all(await self.answer(line))
-                    if len(buffer) > MAX_LINE:
-                        return
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            with scope:
+                async with stream:
+                    await self._serve_lines(stream, scope)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             get_log().debug("a control client has hung up")
         finally:
+            self._idle.pop(stream, None)
             self._clients -= 1
+
+    async def _serve_lines(self, stream: trio.SocketStream, scope: trio.CancelScope) -> None:
+        buffer = b""
+        self._idle[stream] = scope
+        while data := await stream.receive_some(CHUNK):
+            *lines, buffer = (buffer + data).split(b"\n")
+            for line in lines:
+                if line.strip():
+                    # A client whose request is being served is not idle.
+                    self._idle.pop(stream, None)
+                    answer = await self.answer(line)
+                    with trio.fail_after(WRITE_TIMEOUT):
+                        await stream.send_all(answer)
+            if len(buffer) > MAX_LINE:
+                return
+            # Half a line keeps the client's place: only a whole request makes the client a recent one.
+            self._idle.setdefault(stream, scope)
 
     async def answer(self, line: bytes) -> bytes:
         """The line that answers `line`; b"" for a notification."""
