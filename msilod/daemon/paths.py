@@ -9,7 +9,6 @@ its own each time (§4.3). What is too large for a datagram (RFC 3261 §18.1.1) 
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Final
 
 import trio
@@ -21,6 +20,7 @@ from msilod.errors import MsilodError, TransportError
 from msilod.proxy.target_set import Target
 from msilod.registrar.reach import means_what_it_says
 from msilod.sip.address import NameAddr
+from msilod.sip.cache import Cache
 from msilod.sip.flow import TCP, TLS, UDP, WSS, Flow
 from msilod.sip.hop import Hop, bare
 from msilod.sip.message import Response
@@ -37,7 +37,8 @@ LARGE_TIMEOUT: Final = 1.0
 # Hops of one request that are tried. With HOP_LIMIT all have had their turn before Timer F of the sender.
 MOST_HOPS: Final = 4
 
-CACHED_LITERALS: Final = 8192
+# Bytes of what is remembered of URIs with an address: 4,000 of usual length.
+CACHED_LITERAL_BYTES: Final = 2_000_000
 # Requests that wait for a look-up or a connection; beyond it a way counts as closed, and is told so at once.
 MAX_DIALS: Final = 2000
 
@@ -62,7 +63,9 @@ class Paths:
         self.reachable = reachable
         self.dials = 0
         # The remote targets of dialogs recur: 40 us become 1.
-        self._literal: Callable[[str], list[Hop] | None] = lru_cache(CACHED_LITERALS)(self._read_literal)
+        self._literal: Callable[[str], list[Hop] | None] = Cache(
+            self._read_literal, _size, CACHED_LITERAL_BYTES
+        ).__getitem__
 
     def way_to(self, target: Target, then: Dialled, now: float, size: int = 0) -> None:
         """Call `then(flow, now)`, at once where a flow is to be had, else as `dial` does; None when there is no way."""
@@ -276,3 +279,8 @@ def _place(uri: SipUri, unsaid: str) -> Hop:
 def _domain(target: Target) -> str:
     """Whom a TLS peer must prove to be: what was asked for, not what DNS made of it (RFC 5922 §4)."""
     return bare(_first_hop(target).host)
+
+
+def _size(uri: str, hops: list[Hop] | None) -> int:
+    """Bytes: the URI, and a list with one hop."""
+    return 450 + 2 * len(uri)

@@ -14,10 +14,10 @@ character, never a group, a pattern has few repeats, and a name longer than MAX_
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
 from typing import Final
 
 from msilod.errors import MalformedMessage
+from msilod.sip.cache import Cache
 from msilod.sip.uri import SipUri
 
 MAX_RULES: Final = 1000
@@ -27,7 +27,8 @@ MAX_NAME: Final = 96
 MAX_REPEATS: Final = 3
 MAX_STEPS: Final = 8
 # Names recur; some 10 MB when full.
-CACHED_NAMES: Final = 32_768
+# Bytes of what is remembered of names: 16,000 of usual length.
+CACHED_NAME_BYTES: Final = 4_000_000
 
 _TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d*,?\d*\}|.", re.DOTALL)
 
@@ -41,7 +42,7 @@ class Aliases:
         for pattern, problem in alias_problems(table):
             raise ValueError(f"{pattern}: {problem}")
         self._rules = [(re.compile(pattern), template, "@" in pattern) for pattern, template in table.items()]
-        self.resolve: Callable[[str], str] = lru_cache(CACHED_NAMES)(self._resolve)
+        self.resolve: Callable[[str], str] = Cache(self._resolve, _size, CACHED_NAME_BYTES).__getitem__
 
     def __bool__(self) -> bool:
         return bool(self._rules)
@@ -101,6 +102,10 @@ def _template_problem(pattern: str, template: str) -> str:
         return f"{template!r} does not fit its pattern: {error}"
     shape = re.sub(r"\\(?:\d{1,2}|g<\w+>)", "1", template)
     return "" if _aor(shape, "example.test") else f"{template!r} is no user and no user@host"
+
+
+def _size(name: str, mailbox: str) -> int:
+    return 200 + len(name) + len(mailbox)
 
 
 def _aor(name: str, host: str) -> str:

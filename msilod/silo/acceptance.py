@@ -6,7 +6,6 @@ sender. Bytes in, one row out; nothing here remembers a message.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 from zlib import crc32
@@ -16,6 +15,7 @@ from msilod.silo.content import is_usual, lifetime
 from msilod.silo.due import due_time
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import CALL_KEY_BYTES, State, StoredMessage
+from msilod.sip.cache import Cache
 from msilod.sip.dates import parse_date
 from msilod.sip.grammar import WSP, number
 from msilod.sip.message import Request
@@ -50,8 +50,8 @@ _NOT_KEPT: Final = _DROPPED | _COLUMNS
 NEVER_SENT: Final = _NOT_KEPT - {b"p-asserted-identity", b"p-preferred-identity", b"history-info"}
 _NOT_KEPT_OF_TRUSTED: Final = _NOT_KEPT - {b"p-asserted-identity"}
 
-# Senders and recipients recur; some 10 MB when full, and a hostile crowd only evicts.
-_CACHED_URIS: Final = 32_768
+# Bytes of what is remembered of senders and recipients: 15,000 of usual length.
+_CACHED_URI_BYTES: Final = 6_000_000
 
 
 class Absorbed(RequestRefused):
@@ -88,14 +88,23 @@ def strange_sender(uri: bytes) -> str:
     return uri.decode("ascii", "backslashreplace")
 
 
-@lru_cache(_CACHED_URIS)
-def _named(uri: bytes) -> tuple[str, str, bool]:
+def _read_name(uri: bytes) -> tuple[str, str, bool]:
     """AOR ("" for none), host, whether the host is an IP literal."""
     try:
         parsed = SipUri.parse(uri)
         return parsed.aor(), parsed.host, parsed.is_ip_literal
     except MalformedMessage:
         return "", "", False
+
+
+def _size(uri: bytes, name: tuple[str, str, bool]) -> int:
+    """Bytes: the URI, the tuple, and two strings that are parts of the URI."""
+    return 320 + 3 * len(uri)
+
+
+_named: Final[Callable[[bytes], tuple[str, str, bool]]] = Cache(
+    _read_name, _size, _CACHED_URI_BYTES
+).__getitem__
 
 
 def accept(

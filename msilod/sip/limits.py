@@ -10,6 +10,8 @@ MAX_LINE: Final = 8192
 MAX_FIELDS: Final = 200
 MAX_VIAS: Final = 70
 MAX_URI: Final = 2048
+# Parameters of one URI. A SIP phone sends five or fewer, and each one takes 200 bytes of memory once it is read.
+MAX_URI_PARAMS: Final = 50
 # A UDP datagram holds less (RFC 3261 §18.1.1), and a stream gets little more than a datagram could carry.
 MAX_BODY: Final = 65_536
 # RFC 3261 §8.1.1.5 asks clients for less than 2**31; RFC 4475 §3.1.2.4 refuses what needs more than 32 bits.

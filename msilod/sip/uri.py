@@ -19,7 +19,7 @@ from msilod.sip.grammar import (
     only,
     unescape,
 )
-from msilod.sip.limits import MAX_URI
+from msilod.sip.limits import MAX_URI, MAX_URI_PARAMS
 
 _USER: Final = UNRESERVED + b"&=+$,;?/%"
 _USER_ONLY: Final = only(_USER)
@@ -219,6 +219,8 @@ def _params(text: bytes) -> Params:
         raise MalformedMessage("Bad URI Parameters")
     params: Params = {}
     pieces = text.decode("ascii").split(";")
+    if len(pieces) > MAX_URI_PARAMS:
+        raise MalformedMessage("Too Many URI Parameters")
     for piece in pieces:
         name, equals, value = piece.partition("=")
         # RFC 4475 §3.1.1.3: `;%6C%72` is `;lr`.

@@ -13,7 +13,9 @@ DEPTHS = (1_100, 100_000)
 
 @pytest.mark.parametrize("depth", DEPTHS)
 async def test_a_nested_line_gets_an_error_and_the_next_line_an_answer(tmp_path: Path, depth: int) -> None:
-    nested = b'{"jsonrpc":"2.0","id":1,"method":"slow","params":{"word":%b}}\n' % (b"[" * depth + b"]" * depth)
+    nested = b'{"jsonrpc":"2.0","id":1,"method":"slow","params":{"word":%b}}\n' % (
+        b"[" * depth + b"]" * depth
+    )
     async with serving(tmp_path) as path:
         answers = await say(path, nested, b'{"jsonrpc":"2.0","id":2,"method":"slow","params":{"word":"x"}}\n')
     assert answers[0]["error"]["code"] == -32700

@@ -26,7 +26,8 @@ async def test_idle_clients_do_not_keep_others_out(tmp_path: Path) -> None:
 async def test_who_has_just_asked_stays_and_the_oldest_idle_client_goes(tmp_path: Path) -> None:
     async with serving(tmp_path) as path, AsyncExitStack() as stack:
         clients = [
-            await stack.enter_async_context(await trio.open_unix_socket(str(path))) for _ in range(MAX_CLIENTS)
+            await stack.enter_async_context(await trio.open_unix_socket(str(path)))
+            for _ in range(MAX_CLIENTS)
         ]
         for client in clients[:1]:
             await client.send_all(CALL)
