@@ -12,6 +12,7 @@ from typing import Final
 
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
+from msilod.daemon.log import get_log
 from msilod.daemon.myself import Myself
 from msilod.errors import MalformedMessage, RequestRefused, StoreError
 from msilod.registrar.binding import Binding
@@ -33,6 +34,10 @@ from msilod.transaction.server import ServerTransaction
 CACHED_AOR_BYTES: Final = 6_000_000
 # Seconds between keep-alives: what NATs keep open for UDP (RFC 5626 §4.4.2 has 24 to 29).
 KEEP: Final = 29
+
+# Seconds between two lines about the contacts of one user, and how many users are remembered for it.
+LOG_EVERY: Final = 60.0
+MAX_LOGGED: Final = 1024
 
 # AOR, removed, kept alive: m_dump goes to these by way of the action's next hop; monotonic seconds.
 Registered = Callable[[Save, str, Sequence[Binding], Sequence[Binding], float], None]
@@ -61,6 +66,7 @@ class RegistrarService:
         # By identity: who refreshes again in the same second is written once.
         self._refreshed: dict[int, Binding] = {}
         self._date = (0, b"")
+        self._logged: dict[str, float] = {}
 
     def configure(self, policy: RegistrarPolicy) -> None:
         """Serve by this policy from now on; the domains may be others, too."""
@@ -84,13 +90,22 @@ class RegistrarService:
         if again is not None:
             self.location.prolong(again, request.cseq, wall)
             self._refreshed[id(again)] = again
-            headers = announced(again.path, bool(again.reg_id)) if again.path or again.reg_id else ()
+            headers = announced(again.path, again.is_outbound) if again.path or again.is_outbound else ()
             self._accept(transaction)
             self._answer(transaction, before, headers, wall, now)
             if action.dump:
                 self.registered(action, aor, (), (again,), now)
             return
-        registration = process(request, aor, before, self.policy, transaction.flow, wall, self.myself.owns)
+        try:
+            registration = process(
+                request, aor, before, self.policy, transaction.flow, wall, self.myself.owns
+            )
+        except RequestRefused as error:
+            if error.status == 503:
+                self._log(aor, now, "a contact was refused: the user has as many as max_contacts allows")
+            raise
+        if registration.displaced:
+            self._log(aor, now, "the oldest contact made room for a new one: the user has max_contacts")
         if registration.is_query:
             self._answer(transaction, before, (), wall, now)
             return
@@ -151,6 +166,14 @@ class RegistrarService:
         self._answer(transaction, registration.bindings, registration.headers, registration.wall, now)
         if action.dump:
             self.registered(action, registration.aor, registration.removed, registration.touched, now)
+
+    def _log(self, aor: str, now: float, event: str) -> None:
+        """A line for the operator, once in LOG_EVERY seconds for each user: a phone tries again and again."""
+        if now - self._logged.get(aor, -LOG_EVERY) >= LOG_EVERY:
+            if len(self._logged) >= MAX_LOGGED:
+                self._logged.clear()
+            self._logged[aor] = now
+            get_log().warning(event, aor=aor)
 
     def _accept(self, transaction: ServerTransaction) -> None:
         """What its 200 counts and promises, beside its bindings."""

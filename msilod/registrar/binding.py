@@ -20,7 +20,8 @@ class Binding:
     dumped to it, "" for none: m_dump's, as the routing policy had it at the last REGISTER. `way` is where
     daemon/paths.py found that requests to it leave, `is_without_tcp` that a large one found no TCP there (RFC
     3261 §18.1.1), `said` the lines of the REGISTER that made it, `told` how the 200s list it, up to the seconds
-    that are left. None of these five is stored.
+    that are left. `is_outbound`: the REGISTER had `Supported: outbound` and outbound was applied, so its 200 says so.
+    None of these six is stored.
     """
 
     aor: str
@@ -42,6 +43,7 @@ class Binding:
     is_without_tcp: bool = field(default=False, compare=False, repr=False)
     said: tuple[bytes | None, ...] = field(default=(), compare=False, repr=False)
     told: bytes = field(default=b"", compare=False, repr=False)
+    is_outbound: bool = field(default=False, compare=False, repr=False)
 
     @property
     def key(self) -> tuple[str, str, int]:

@@ -57,6 +57,11 @@ class Contact:
             )
         )
 
+    @property
+    def flow_id(self) -> tuple[str, int]:
+        """Instance and reg-id, which name a flow of a device (RFC 5626 §4.2); reg-id 0 names none."""
+        return self.instance, self.reg_id
+
     def is_same(self, other: "Contact") -> bool:
         """True when both name one binding: by instance and reg-id where both have them, else by URI."""
         if self.reg_id or other.reg_id:

@@ -23,18 +23,21 @@ APPLIED: Final = (
 
 
 def apply_outbound(request: Request, contacts: Sequence[Contact], path: Sequence[str]) -> bool:
-    """True when outbound is applied to a contact that stays; where it is not, their reg-ids are void.
+    """True when the 200 has to say that outbound is applied; where it cannot be applied, the reg-ids are void.
 
-    Raises RequestRefused 400 for more than one such contact, 439.
+    A phone that gives a reg-id without `Supported: outbound` is bound by instance and reg-id all the same, but its 200
+    has neither Require nor Flow-Timer (RFC 3261 §8.2.4, RFC 5626 §6).
+    Raises RequestRefused 400 for more than one contact with a reg-id, 439.
     """
     flows = [contact for contact in contacts if contact.reg_id]
     if not flows:
         return False
     if len([contact for contact in flows if contact.expires]) > 1:
         raise RequestRefused(400, "Bad Request", detail="one contact with reg-id in a REGISTER")
+    is_asked_for = b"outbound" in [tag.lower() for tag in request.headers.split(b"supported")]
     if _keeps_flows(request, path):
-        return any(contact.expires for contact in flows)
-    if b"outbound" in [tag.lower() for tag in request.headers.split(b"supported")]:
+        return is_asked_for and any(contact.expires for contact in flows)
+    if is_asked_for:
         raise RequestRefused(439, "First Hop Lacks Outbound Support")
     for contact in flows:
         contact.reg_id = 0

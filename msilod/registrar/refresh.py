@@ -39,12 +39,15 @@ def said_again(
 ) -> Binding | None:
     """Which of `bindings`, those of its AOR (unexpired), `request` refreshes in the words that made it.
 
-    Raises RequestRefused 500 when its CSeq is not higher; the Call-ID is among the words (§10.3 step 7).
+    None for the very REGISTER that made it, which `process` knows again. Raises RequestRefused 500 when its CSeq is
+    lower; the Call-ID is among the words (§10.3 step 7).
     """
     words = words_of(request, policy)
     for binding in bindings:
         if binding.said == words and binding.flow == flow:
             if request.cseq <= binding.cseq:
+                if request.cseq == binding.cseq:
+                    return None
                 raise old_cseq()
             return binding
     return None

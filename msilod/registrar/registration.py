@@ -21,6 +21,7 @@ from msilod.registrar.gruu import Gruus
 from msilod.registrar.outbound import APPLIED, apply_outbound
 from msilod.registrar.policy import RegistrarPolicy
 from msilod.registrar.refresh import old_cseq, words_of
+from msilod.registrar.room import make_room
 from msilod.sip.address import NameAddr
 from msilod.sip.flow import Flow
 from msilod.sip.grammar import CONTROLS, number
@@ -38,7 +39,17 @@ MAX_USER_AGENT: Final = 256
 class Registration:
     """What a REGISTER comes to. `bindings` are all of the AOR afterwards, best q first."""
 
-    __slots__ = ("added", "aor", "bindings", "headers", "is_query", "refreshed", "removed", "wall")
+    __slots__ = (
+        "added",
+        "aor",
+        "bindings",
+        "displaced",
+        "headers",
+        "is_query",
+        "refreshed",
+        "removed",
+        "wall",
+    )
 
     def __init__(self, aor: str, bindings: Sequence[Binding], wall: float, is_query: bool = False) -> None:
         self.aor = aor
@@ -48,6 +59,8 @@ class Registration:
         self.added: list[Binding] = []
         self.refreshed: list[Binding] = []
         self.removed: list[Binding] = []
+        # Those of `removed` that the REGISTER did not name: they made room for its contacts.
+        self.displaced: list[Binding] = []
         self.headers: list[tuple[bytes, bytes]] = []
 
     @property
@@ -73,7 +86,7 @@ def process(
     """The changes that `request` makes to `bindings`, those of `aor` (unexpired).
 
     Contacts for which `is_myself` is true are refused. Raises RequestRefused (400, 403, 423 with Min-Expires,
-    500 for an old CSeq) and MalformedMessage (400).
+    500 for an old CSeq, 503 with Retry-After where there is no room) and MalformedMessage (400).
     """
     values = request.headers.split(b"contact")
     registration = Registration(aor, bindings, wall, is_query=not values)
@@ -82,7 +95,7 @@ def process(
     if b"*" in values:
         return _remove_all(request, registration, values)
     if len(values) > 2 * policy.max_contacts + 2:
-        raise RequestRefused(403, "Too Many Contacts")
+        raise RequestRefused(403, "Too Many Contacts in One Registration")
     contacts = [read_contact(request, aor, value, policy, is_myself) for value in values]
     _apply(request, registration, contacts, policy, flow)
     # The Request-URI counts for sips:, and is not among what was said.
@@ -103,6 +116,30 @@ def _remove_all(request: Request, registration: Registration, values: list[bytes
     return registration
 
 
+def _is_repeated(request: Request, contacts: Sequence[Contact], bindings: Sequence[Binding]) -> bool:
+    """True when this REGISTER has made `bindings` already: the same Call-ID, CSeq and contacts.
+
+    Its answer was lost, by a restart or past Timer J. Everything that it binds is bound by it, for as long as it says,
+    and everything that it removes is gone. A REGISTER of which only a part is still so is an old one.
+    """
+    call_id, is_found = text(request.call_id), False
+    for contact in contacts:
+        binding = _matching(contact, bindings)
+        if not contact.expires:
+            if binding is not None:
+                return False
+            continue
+        is_found = (
+            binding is not None
+            and (binding.call_id, binding.cseq) == (call_id, request.cseq)
+            and (binding.contact, binding.params, binding.q) == (contact.uri_text, contact.params, contact.q)
+            and round(binding.expires_at - binding.registered_at) == contact.expires
+        )
+        if not is_found:
+            return False
+    return is_found
+
+
 def _check_order(request: Request, binding: Binding) -> None:
     if request.cseq <= binding.cseq and binding.call_id == text(request.call_id):
         raise old_cseq()
@@ -119,28 +156,41 @@ def _apply(
     _refuse_mixed_schemes(request, contacts, path)
     is_outbound = apply_outbound(request, contacts, path)
     allow = method_set(b",".join(request.headers.get_all(b"allow")))
-    before = len(registration.bindings)
     left = {id(binding): binding for binding in registration.bindings}
-    for contact in _last_of_each(contacts):
+    contacts = _last_of_each(contacts)
+    is_repeated = _is_repeated(request, contacts, registration.bindings)
+    for contact in contacts:
         former = _matching(contact, left.values())
         if former is not None:
-            _check_order(request, former)
+            if not is_repeated:
+                _check_order(request, former)
             del left[id(former)]
         if contact.expires == 0:
             if former is not None:
                 registration.removed.append(former)
             continue
-        made = _binding(request, registration, contact, path, allow, flow)
+        made = _binding(request, registration, contact, path, allow, flow, is_outbound)
+        if is_repeated and former is not None:
+            # It was registered then, and not again now.
+            made.registered_at, made.expires_at = former.registered_at, former.expires_at
         left[id(made)] = made
         is_refresh = former is not None and _is_refresh(former, made)
         (registration.refreshed if is_refresh else registration.added).append(made)
         if former is not None and former.key != made.key:
             registration.removed.append(former)
-    # Who has too many since the limit was lowered may still refresh, move and remove them.
-    if len(left) > max(policy.max_contacts, before):
-        raise RequestRefused(403, "Too Many Contacts")
-    registration.bindings = sorted(left.values(), key=lambda binding: -binding.q)
+    _take_over(registration, left, policy)
     registration.headers += announced(path, is_outbound)
+
+
+def _take_over(registration: Registration, left: dict[int, Binding], policy: RegistrarPolicy) -> None:
+    """`left` are the bindings of the AOR now, but for those that have to make room."""
+    # Who has too many since the limit was lowered may still refresh, move and remove them.
+    limit = max(policy.max_contacts, len(registration.bindings))
+    registration.displaced = make_room(list(left.values()), registration.touched, limit, registration.wall)
+    for gone in registration.displaced:
+        del left[id(gone)]
+        registration.removed.append(gone)
+    registration.bindings = sorted(left.values(), key=lambda binding: -binding.q)
 
 
 def _path(request: Request) -> tuple[str, ...]:
@@ -163,9 +213,16 @@ def _refuse_mixed_schemes(request: Request, contacts: list[Contact], path: tuple
 
 
 def _last_of_each(contacts: list[Contact]) -> list[Contact]:
-    """A contact that is named twice in one REGISTER is one contact; the last word counts."""
+    """A contact that is named twice in one REGISTER is one contact; the last word counts.
+
+    A removal is of a binding that existed before (RFC 3261 §10.3 step 7). Where the same REGISTER binds the instance
+    and reg-id to a new contact, that contact takes the place of the old one, and the removal is void in any order.
+    PJSIP names both after a broken connection.
+    """
     if len(contacts) == 1:
         return contacts
+    bound = {contact.flow_id for contact in contacts if contact.reg_id and contact.expires}
+    contacts = [contact for contact in contacts if contact.expires or contact.flow_id not in bound]
     return [
         contact
         for place, contact in enumerate(contacts)
@@ -197,6 +254,7 @@ def _binding(
     path: tuple[str, ...],
     allow: frozenset[str] | None,
     flow: Flow,
+    is_outbound: bool,
 ) -> Binding:
     wall = registration.wall
     return Binding(
@@ -216,6 +274,7 @@ def _binding(
             (request.headers.get(b"user-agent") or b"")[:MAX_USER_AGENT].translate(None, CONTROLS)
         ),
         methods=contact.methods or allow,
+        is_outbound=is_outbound and bool(contact.reg_id),
     )
 
 

@@ -32,7 +32,7 @@ def refused(request: Request, before: Sequence[Binding] = ()) -> int:
 
 def test_r12_two_flows_may_have_the_same_contact() -> None:
     first = apply(register(f"{DESK}{PHONE};reg-id=1"), flow=ONE)
-    both = apply(register(f"{DESK}{PHONE};reg-id=2", call_id="r2"), first.bindings, flow=TWO)
+    both = apply(register(f"{DESK}{PHONE};reg-id=2", call_id="r2", extra=SUPPORTED), first.bindings, flow=TWO)
     contact = DESK.strip("<>")
     assert flows(both) == [(contact, 1, ONE), (contact, 2, TWO)]
     assert both.headers == APPLIED

@@ -53,7 +53,7 @@ def apply(
     again = registration.bindings[[binding is said for binding in before].index(True)]
     LocationService().prolong(again, request.cseq, wall)
     registration.refreshed.append(again)
-    registration.headers += announced(again.path, bool(again.reg_id))
+    registration.headers += announced(again.path, again.is_outbound)
     return registration
 
 

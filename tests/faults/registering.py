@@ -1,0 +1,49 @@
+"""REGISTERs in the words of a test, sent by a phone of the virtual network, and their answers."""
+
+import re
+
+import trio
+
+from msilod.sip.message import Response
+from tests.network.phone import Phone
+
+
+class Registrations:
+    """The REGISTERs of one phone: one Call-ID, and a CSeq that grows unless it is given."""
+
+    def __init__(self, phone: Phone, call_id: bytes = b"") -> None:
+        phone.switch_on()
+        self.phone = phone
+        self.call_id = call_id or b"registrations@" + phone.user.encode()
+        self.cseq = 0
+
+    async def send(self, lines: str, cseq: int = 0) -> Response:
+        """REGISTER with these header lines, each with its CRLF; the final answer. A CSeq of 0 is the next one."""
+        phone = self.phone
+        self.cseq = cseq or self.cseq + 1
+        branch = phone.branch()
+        head = phone.head("REGISTER", "sip:example.test", phone.aor, self.call_id, self.cseq, branch)
+        came, answers = trio.Event(), []
+
+        def heard(response: Response | None) -> None:
+            answers.append(response)
+            came.set()
+
+        phone.ask(head + f"{lines}Content-Length: 0\r\n\r\n".encode(), branch, b"REGISTER", heard)
+        await came.wait()
+        answer = answers[-1]
+        assert answer is not None, "no answer"
+        return answer
+
+
+def contacts(response: Response) -> list[str]:
+    """The URIs in the Contact fields of a 200."""
+    values = response.headers.split(b"contact")
+    found = [re.search(rb"<([^>]*)>", value) for value in values]
+    return [match[1].decode() for match in found if match is not None]
+
+
+def warning(response: Response) -> str:
+    """The text of its Warning field, "" for none (RFC 3261 §20.43)."""
+    value = (response.headers.get(b"warning") or b"").decode()
+    return value.partition('"')[2].rpartition('"')[0]
