@@ -6,8 +6,14 @@ carry, because they outlive the process. Tests put a virtual one in its place.
 
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
 import trio
+
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+# Seconds since the boot, suspended time included; where a system has no such clock, without that.
+_SINCE_BOOT: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Clock:
@@ -22,3 +28,17 @@ class Clock:
     def wall(self) -> float:
         """Seconds since 1970, UTC; follows corrections of the system's clock."""
         return time.time()
+
+    def offset(self) -> float:
+        """Seconds from the boot's zero to the wall clock's: changes only when somebody sets the clock.
+
+        To be compared while `boot` is the same, also between two processes.
+        """
+        return self.wall() - time.clock_gettime(_SINCE_BOOT)
+
+    def boot(self) -> str:
+        """A name for this boot of the system; "" where there is none to be had."""
+        try:
+            return _BOOT.read_text().strip()
+        except OSError:
+            return ""

@@ -34,6 +34,7 @@ from msilod.silo.policy import SiloPolicy
 from msilod.silo.run import Claim, DeliveryRun, Finished, Postpone, Reject, Release, Send, Settle, Step, Why
 from msilod.silo.schedule import DeliverySchedule
 from msilod.silo.stored_message import StoredMessage
+from msilod.silo.verdicts import SPACED
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
 from msilod.sip.retry_after import parse_retry_after
@@ -46,6 +47,10 @@ class Deliverer:
 
     `unseen` are the runs to an AOR itself, by a next hop, with the contact that stands for it; `on_unseen` is told
     of who is registered nowhere when his back-off ends (daemon/probes.py).
+
+    A new MESSAGE goes behind the waiting ones of its recipient (law 7): while he has a run, while a REGISTER of his is
+    being committed (`held`), while he waits for a place to run (`in_line`), while his domain is paused, and after a
+    start until the silo has been read. `asks_more` is True while one of the last two can be.
     """
 
     def __init__(
@@ -72,6 +77,10 @@ class Deliverer:
         self.counters = counters
         self.random = random
         self.runs: dict[str, DeliveryRun] = {}
+        self.held: dict[str, int] = {}
+        self.in_line = self.schedule.in_line
+        self.is_recalled = False
+        self.asks_more = True
         self.live = LiveBranches()
         self.overdue = Overdue()
         self.only: dict[str, frozenset[int]] = {}
@@ -82,10 +91,13 @@ class Deliverer:
         self.each = EachDevice(writer, clock)
         self.unseen: dict[str, ContactKey] = {}
         self.on_unseen: Callable[[str, float], None] = lambda aor, now: None
-        self.ends = RowEnds(
-            writer, self.each, self.historian, self.watchers, counters, clock, paths, self.carry_out
-        )
+        self.ends = self._row_ends()
         self._by_step = self._steps()
+
+    def _row_ends(self) -> RowEnds:
+        return RowEnds(
+            self.writer, self.each, self.historian, self.watchers, self.counters, self.clock, self.paths, self.carry_out
+        )  # fmt: skip
 
     def _steps(self) -> dict[type, Callable[[DeliveryRun, Any, float], None]]:
         return {
@@ -100,11 +112,34 @@ class Deliverer:
 
     # --- what begins a run ---------------------------------------------------------------------------
 
+    def expect(self, aor: str) -> None:
+        """A REGISTER of `aor` is accepted, and is being committed; `expected` follows."""
+        self.held[aor] = self.held.get(aor, 0) + 1
+
+    def expected(self, aor: str) -> None:
+        """It is committed and told to `registered`, or has failed."""
+        left = self.held.pop(aor, 0) - 1
+        if left > 0:
+            self.held[aor] = left
+
+    def pause(self, domains: frozenset[str]) -> None:
+        """Deliver nothing to these domains, and to all others."""
+        self.pauses.domains = domains
+        self.asks_more = bool(domains) or not self.is_recalled
+
+    def recalled(self) -> None:
+        """Who has mail and who backs off is known from here on."""
+        self.is_recalled = True
+        self.asks_more = bool(self.pauses.domains)
+
     def registered(self, aor: str, contacts: Iterable[Binding], now: float) -> None:
         """m_dump(): the rows go to the contacts of that REGISTER, if they take MESSAGEs."""
         if self.mail.may_have(aor):
             usable = self.usable.among(aor, contacts)
             if usable:
+                if self._backs_off(aor, usable):
+                    # A daemon that starts again would wait for the end of a back-off that is over.
+                    self.writer.forget_back_off(aor, SPACED)
                 self.offer(aor, usable, now, self.usable.of(aor))
 
     def wake(self, aor: str, now: float) -> bool:
@@ -167,7 +202,17 @@ class Deliverer:
 
     def is_running(self, aor: str) -> bool:
         """True while rows of `aor` are due or on the wire: a new MESSAGE goes behind them (law 7)."""
-        return aor in self.runs or (bool(self.pauses.domains) and self.pauses.cover(aor))
+        if aor in self.runs or aor in self.held or aor in self.in_line or self.pauses.cover(aor):
+            return True
+        return not self.is_recalled and self.mail.may_have(aor)
+
+    def _backs_off(self, aor: str, contacts: Sequence[Binding]) -> bool:
+        """True when rows of `aor` may have a time before which they are not tried."""
+        if not self.is_recalled or self.schedule.is_full or self.schedule.retry_at(aor) is not None:
+            return True
+        if not self.policy.is_for_each:
+            return False
+        return any(self.schedule.retry_at(run_name(binding)) is not None for binding in contacts)
 
     def stored(self, row: StoredMessage, now: float) -> None:
         """A row is durable: who has registered since the look-up gets it at once (law 7)."""

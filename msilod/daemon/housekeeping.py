@@ -23,12 +23,12 @@ from msilod.errors import StoreError
 from msilod.registrar.location import LocationService
 from msilod.silo.stored_message import State
 from msilod.store.foreign import Foreign
+from msilod.store.jobs import clock_of
+from msilod.store.silo import IS_SET
 from msilod.store.sweep import Cleaned
 from msilod.store.writer import BindingChanges, StoreWriter
 
 TICK: Final = 1.0
-# A clock that is slewed gains or loses less than a millisecond in a second (adjtime(3)).
-IS_SET: Final = 1.0
 # Leases last 60 s.
 RENEWAL: Final = 20
 # Bindings taken out per sweep and rows per cleaning transaction: a few milliseconds each.
@@ -99,16 +99,18 @@ class Housekeeping:
             self._clean()
 
     def _watch_clock(self) -> None:
-        """A clock that is set back must not put retries off by as much; set on, they are only early, but leases
-        look as if they had ended, and what is on the wire must not go for free.
+        """A clock that is set moves back-offs and leases, in memory and in the rows.
+
+        Set back it would put retries off by as much; set on, leases would look as if they had ended, and what is on
+        the wire must not go for free.
         """
         offset = self.clock.wall() - self.clock.now()
-        if offset < self._offset - IS_SET:
-            get_log().warning("the clock was set back", seconds=round(self._offset - offset))
-            self.deliverer.schedule.shift(offset - self._offset)
-        elif offset > self._offset + IS_SET:
-            self.writer.renew(self.clock.wall())
+        moved = offset - self._offset
         self._offset = offset
+        if abs(moved) > IS_SET:
+            get_log().warning("the clock was set", seconds=round(moved))
+            self.deliverer.schedule.shift(moved)
+            self.writer.shift(moved, clock_of(self.clock.boot(), self.clock.offset()))
 
     def foreign(self, found: "Foreign | StoreError") -> None:
         """Somebody else has committed."""

@@ -49,7 +49,8 @@ class Intervention:
         """Nothing more to these; to those that were paused and no longer are, what has waited."""
         pauses = self.deliverer.pauses
         former = Pauses()
-        former.domains, pauses.domains = pauses.domains, domains
+        former.domains = pauses.domains
+        self.deliverer.pause(domains)
         for name, run in list(self.deliverer.runs.items()):
             if pauses.cover(parts(name)[0]):
                 self.deliverer.carry_out(run, run.stop(self.deliverer.clock.wall()), now)

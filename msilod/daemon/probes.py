@@ -103,7 +103,7 @@ class Probes:
             return
         contact = self.contact(aor, next_hop)
         deliverer.offer(aor, [contact], clock.now(), only=frozenset(ids), policy=self._policy())
-        if deliverer.is_running(aor):
+        if aor in deliverer.runs:
             deliverer.unseen[aor] = contact_key(contact)
 
     def contact(self, aor: str, next_hop: str = "") -> Binding:

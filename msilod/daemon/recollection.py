@@ -1,13 +1,18 @@
 """Recollection: what a daemon that starts has to know of the silo that it finds.
 
-Rules: the first page of who has mail before it serves, the others beside the work; until they are read a REGISTER asks
-the index. Then who backs off is put where he was, and the recipients who are here already get their mail.
+Rules: the first page of who has mail before it serves, the others beside the work. Until they are read a REGISTER asks
+the index, and a MESSAGE to a user who may have mail goes by way of the silo, whose claim asks the index. Then who
+backs off is put where he was, and the recipients who are here already get their mail.
 """
+
+from math import inf
 
 import trio
 
 from msilod.daemon.deliverer import Deliverer
 from msilod.daemon.intervention import Intervention
+from msilod.daemon.log import get_log
+from msilod.errors import MsilodError
 from msilod.store.silo import PAGE, Silo
 
 Due = tuple[float, str]
@@ -21,9 +26,19 @@ class Recollection:
         self.deliverer = deliverer
         self.intervention = intervention
         self._after = ""
+        self._knows_clock = False
 
     def begin(self) -> None:
-        """The first page of who has mail."""
+        """Follow the clock, and read the first page of who has mail."""
+        clock = self.deliverer.clock
+        try:
+            moved = self.silo.follow_clock(clock.boot(), clock.offset())
+        except MsilodError as error:
+            get_log().error("times could not follow the clock", reason=str(error))
+        else:
+            self._knows_clock = moved is not None
+            if moved:
+                get_log().warning("the clock was set while no daemon ran", seconds=round(moved))
         self._after = self._fill_mail("")
 
     async def go_on(self) -> None:
@@ -35,6 +50,7 @@ class Recollection:
         while due is not None:
             due = await trio.to_thread.run_sync(self._fill_schedule, due)
         self.intervention.wake_registered(deliverer.clock.now())
+        deliverer.recalled()
         deliverer.paths.after()
 
     def _fill_mail(self, after: str) -> str:
@@ -49,7 +65,9 @@ class Recollection:
     def _fill_schedule(self, after: Due) -> Due | None:
         """Remember a page of who backs off, to be tried when he is due as before the restart; where the next begins."""
         deliverer, page = self.deliverer, self.silo.backing_off(after)
+        # After a boot with another clock nothing says how long a back-off still was: not longer than the longest.
+        latest = inf if self._knows_clock else deliverer.clock.wall() + deliverer.policy.retry[-1]
         for at, aor in page:
             if deliverer.location.bindings(aor, deliverer.clock.wall()):
-                deliverer.schedule.back_off(aor, at)
+                deliverer.schedule.back_off(aor, min(at, latest))
         return page[-1] if len(page) == PAGE else None

@@ -63,6 +63,9 @@ class RegistrarService:
         self.clock = clock
         self.counters = counters
         self.registered = registered
+        # Told of an AOR whose REGISTER is being committed, and of the end of that, where a dump is asked for.
+        self.expect: Callable[[str], None] = lambda aor: None
+        self.expected: Callable[[str], None] = lambda aor: None
         # By identity: who refreshes again in the same second is written once.
         self._refreshed: dict[int, Binding] = {}
         self._date = (0, b"")
@@ -112,6 +115,8 @@ class RegistrarService:
         self.location.store(registration)
         if registration.must_commit_first:
             changes = BindingChanges(aor, registration.added + registration.refreshed, registration.removed)
+            if action.dump:
+                self.expect(aor)
             self.writer.bindings(changes, partial(self._committed, transaction, action, registration, before))
             return
         for binding in registration.refreshed:
@@ -153,11 +158,15 @@ class RegistrarService:
         error: StoreError | None,
     ) -> None:
         now = self.clock.now()
-        if error is None:
-            self._take_over(transaction, action, registration, now)
-            return
-        self.location.undo(registration, before)
-        transaction.respond(500, now)
+        try:
+            if error is None:
+                self._take_over(transaction, action, registration, now)
+            else:
+                self.location.undo(registration, before)
+                transaction.respond(500, now)
+        finally:
+            if action.dump:
+                self.expected(registration.aor)
 
     def _take_over(
         self, transaction: ServerTransaction, action: Save, registration: Registration, now: float

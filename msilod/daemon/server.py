@@ -120,8 +120,6 @@ class Server:
         )  # fmt: skip
         self.intervention = Intervention(self.deliverer)
         self.online = OnlineAttempts(self.deliverer)
-        self.deliverer.overdue.ended = self.online.delivered_late
-        self.layer.hear_strays(self.deliverer.overdue.heard)
         self.recollection = Recollection(self.store, self.deliverer, self.intervention)
         self.silo = SiloService(
             policy, writer, self.myself, self.gate.is_known, clock, self.counters, self.deliverer.stored
@@ -129,7 +127,6 @@ class Server:
         self.notices = Notices(self, policy, random_token)
         self.receipts = Receipts(self, policy, random_token)
         self._configure_silo(policy)
-        self.deliverer.ends.tell_sender = self._tell_sender
         self.registrar = RegistrarService(
             registrar_policy(config), self.location, writer, self.myself, clock, self.counters, self.user.registered,
         )  # fmt: skip
@@ -140,6 +137,14 @@ class Server:
             self.mail, self.counters, config.silo.check_time, config.silo.clean_period, self.after_batch,
         )  # fmt: skip
         self.alarm = Alarm(self.layer, self.after_batch)
+        self._tie()
+
+    def _tie(self) -> None:
+        """Upward calls: who is told of what happens in a lower room."""
+        self.deliverer.overdue.ended = self.online.delivered_late
+        self.layer.hear_strays(self.deliverer.overdue.heard)
+        self.deliverer.ends.tell_sender = self._tell_sender
+        self.registrar.expect, self.registrar.expected = self.deliverer.expect, self.deliverer.expected
 
     def _wire_users(self) -> None:
         users, run = Users(), secrets.token_bytes(RUN_BYTES)
@@ -233,7 +238,7 @@ class Server:
         nursery.start_soon(self.user_watch.run)
         nursery.start_soon(self.alarm.run)
         nursery.start_soon(self.housekeeping.run)
-        self.deliverer.pauses.domains = self.store.paused()
+        self.deliverer.pause(self.store.paused())
         self.silo.remember_former(self.store.lately(self.clock.wall() - PATIENCE), self.started)
         self.recollection.begin()
         nursery.start_soon(self.recollection.go_on)

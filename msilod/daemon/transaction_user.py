@@ -74,9 +74,9 @@ class Incoming(RoutingRequest):
         self.bindings = bindings
         self.is_registered = bool(bindings)
         silo, deliverer, gate = server.silo.policy, server.deliverer, server.gate
-        self.has_due_rows = aor in deliverer.runs or (
-            bool(deliverer.pauses.domains) and deliverer.is_running(aor)
-        )
+        # `Deliverer.is_running`, spelt out.
+        is_due = aor in deliverer.runs or aor in deliverer.held or aor in deliverer.in_line
+        self.has_due_rows = is_due or (deliverer.asks_more and deliverer.is_running(aor))
         if (silo.is_for_each or silo.due_field) and request.method == b"MESSAGE":
             # What is for each device (a fork ends with the first 2xx) or for later goes by way of the silo.
             self.has_due_rows |= silo.is_for_each or is_scheduled(

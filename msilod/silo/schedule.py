@@ -33,6 +33,8 @@ class DeliverySchedule:
         self._running: dict[str, int] = {}
         self._interrupted: dict[str, float] = {}
         self._waiting: OrderedDict[str, None] = OrderedDict()
+        # Who waits for a place: asked for each request.
+        self.in_line = self._waiting
         self._memories: OrderedDict[str, RecipientMemory] = OrderedDict()
         # What is remembered of a recipient, nearly always nothing: asked for each MESSAGE that is relayed.
         self.known: Callable[[str], RecipientMemory | None] = self._memories.get
@@ -147,6 +149,11 @@ class DeliverySchedule:
     def retry_at(self, aor: str) -> float | None:
         """When the back-off of `aor` ends; None when there is none."""
         return self._retry_at.get(aor)
+
+    @property
+    def is_full(self) -> bool:
+        """True when back-offs may have been forgotten."""
+        return len(self._retry_at) >= self.max_remembered
 
     @property
     def running(self) -> int:

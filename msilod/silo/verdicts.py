@@ -120,6 +120,9 @@ TABLE: Final[dict[int, Verdict]] = {
 }  # fmt: skip
 
 
+SPACED: Final = tuple(status for status, verdict in TABLE.items() if verdict.pause is Pause.SPACED)
+
+
 def verdict_of(status: int) -> Verdict:
     """The row of a final status; that of its class's x00 when it has none of its own."""
     return TABLE.get(status) or TABLE.get(status // 100 * 100, _KEPT)

@@ -10,7 +10,7 @@ import peewee
 from msilod.registrar.binding import Binding
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.database import open_sqlite, raw, translated
-from msilod.store.jobs import Keeping
+from msilod.store.jobs import Keeping, clock_of
 from msilod.store.lock import DaemonLock
 from msilod.store.migrate import prepare
 from msilod.store.models import LOADED, message_of
@@ -24,6 +24,8 @@ from msilod.store.writer import Deliver, InlineWriter, StoreWriter
 PAGE: Final = 5000
 # A week: as long as somebody may ask what became of a message.
 HISTORY: Final = 604_800.0
+# A clock that is slewed gains or loses less than a millisecond in a second (adjtime(3)).
+IS_SET: Final = 1.0
 
 
 class Silo:
@@ -54,6 +56,30 @@ class Silo:
             else:
                 self.writer = InlineWriter(transactions_on(connection, self.path, self.table, owner))
         self.writer.configure(self._keeping)
+
+    def follow_clock(self, boot: str, offset: float) -> float | None:
+        """Move the times of the rows by what the clock was set since a daemon looked last; returns those seconds.
+
+        `boot` names the boot of the system, `offset` is that of the wall clock in it (daemon/clock.py). After
+        another boot, and for a new silo, it cannot be told: None.
+        """
+        with translated(self.path), self._reading:
+            db, statements = self._read_connection, self._statements
+            former = statements.clock(db)
+            seconds = offset - former[1] if former is not None and former[0] == boot != "" else None
+            if seconds is not None and abs(seconds) <= IS_SET:
+                return 0.0
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                if seconds:
+                    statements.shift(db, seconds, clock_of(boot, offset))
+                else:
+                    statements.keep_clock(db, clock_of(boot, offset))
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+        return seconds
 
     def secret(self, name: str) -> bytes:
         """A key of 32 random bytes, the same after every restart."""

@@ -246,6 +246,14 @@ class Statements:
             [(attempts, until, *extra, id) for id, attempts in tries],
         )
 
+    def forget_back_off(self, db: sqlite3.Connection, aor: str, spaced: Sequence[int]) -> None:
+        """Drop the time of the next try, but for rows whose last answer was one of `spaced`."""
+        db.execute(
+            f"UPDATE {self.table} SET next_attempt_at = NULL WHERE aor = ? AND next_attempt_at IS NOT NULL "  # noqa: S608
+            f"AND state = 'waiting' AND coalesce(last_status, 0) NOT IN {marks(1, len(spaced))}",
+            (aor, *spaced),
+        )
+
     def reject(self, db: sqlite3.Connection, id: int, status: int, reason: str, attempts: int) -> None:
         """The row stays to its expiry and is never sent again."""
         db.execute(
@@ -269,6 +277,33 @@ class Statements:
             f"UPDATE {self.table} SET lease_until = ? WHERE owner = ? AND owner <> ''",  # noqa: S608
             (wall + LEASE, owner),
         )
+
+    def shift(self, db: sqlite3.Connection, seconds: float, clock: str) -> None:
+        """The wall clock was set by so many seconds: back-offs and leases last as long as they would have.
+
+        `clock` is kept in the same transaction, for the next start.
+        """
+        for sql in (
+            f"UPDATE {self.table} SET next_attempt_at = next_attempt_at + ? WHERE next_attempt_at IS NOT NULL",  # noqa: S608
+            f"UPDATE {self.table} SET lease_until = lease_until + ? WHERE owner <> ''",  # noqa: S608
+        ):
+            db.execute(sql, (seconds,))
+        self.keep_clock(db, clock)
+
+    def keep_clock(self, db: sqlite3.Connection, clock: str) -> None:
+        """Boot and offset of the wall clock, as `Silo.follow_clock` has them."""
+        db.execute(
+            f"INSERT OR REPLACE INTO {self.table}_secret (name, value) VALUES ('clock', ?)",  # noqa: S608
+            (clock.encode(),),
+        )
+
+    def clock(self, db: sqlite3.Connection) -> tuple[str, float] | None:
+        """What was kept; None when nothing was."""
+        row = db.execute(f"SELECT value FROM {self.table}_secret WHERE name = 'clock'").fetchone()  # noqa: S608
+        if row is None:
+            return None
+        boot, _, offset = bytes(row[0]).decode().partition(" ")
+        return boot, float(offset)
 
     def free_all(self, db: sqlite3.Connection) -> None:
         """Whatever a dead daemon had claimed comes back (one daemon per file)."""

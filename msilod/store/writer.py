@@ -87,6 +87,10 @@ class StoreWriter:
         """Give leases back with what the try came to."""
         self._change("postpone", None, [(row.id, row.attempts) for row in rows], until, status, reason)
 
+    def forget_back_off(self, aor: str, spaced: Sequence[int]) -> None:
+        """The waiting rows of `aor` may be tried at any time, but for those whose last answer was one of `spaced`."""
+        self._ask("forget_back_off", None, aor, spaced)
+
     def reject(self, id: int, status: int, reason: str, attempts: int) -> None:
         """The row is never sent again."""
         self._change("reject", None, id, status, reason, attempts)
@@ -116,6 +120,10 @@ class StoreWriter:
     def renew(self, wall: float) -> None:
         """Our leases last longer."""
         self._ask("renew", None, wall)
+
+    def shift(self, seconds: float, clock: str) -> None:
+        """The wall clock was set: times that count from now move with it. `clock` is `clock_of` of what it is now."""
+        self._ask("shift", None, seconds, clock)
 
     def bindings(self, changes: BindingChanges, done: Done | None) -> None:
         """Save and remove bindings; `done` hears None, or the StoreError."""

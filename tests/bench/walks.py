@@ -76,6 +76,7 @@ class Bench:
         self.server = Server(Config(domains=[DOMAIN]), Clock(), transports, self.silo, nursery)
         self.server.user_watch.start()
         self.server.mail.complete()
+        self.server.deliverer.recalled()
         self.endpoint = transports.udp[0]
         transports.flush = self.flush  # type: ignore[method-assign]
         self._sent: list[bytes] = []

@@ -40,14 +40,22 @@ class VirtualClock(Clock):
 
     def __init__(self) -> None:
         super().__init__()
-        self.offset = EPOCH
+        self.set_to = EPOCH
 
     def wall(self) -> float:
         """Seconds since 1970."""
-        return self.now() + self.offset
+        return self.now() + self.set_to
+
+    def offset(self) -> float:
+        """The same for all daemons of one world."""
+        return self.set_to
+
+    def boot(self) -> str:
+        """The world's."""
+        return "world"
 
     def jump(self, seconds: float) -> None:
-        self.offset += seconds
+        self.set_to += seconds
 
 
 class World:
@@ -63,7 +71,7 @@ class World:
         self.ladder = self.wires.ladder
         self.ledger = Ledger()
         self.clock = VirtualClock()
-        self.ledger.offset = self.clock.offset
+        self.ledger.offset = self.clock.set_to
         self.phones: list[Phone] = []
         self.server: Server
         self.silo: Silo

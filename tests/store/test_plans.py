@@ -110,6 +110,7 @@ def test_stores_and_deliveries_walk_over_nothing(tmp_path: Path, said: list[str]
     rows = claim(silo)
     assert len(rows) == 5
     writer.postpone(rows[:1], WALL + 60, 486, "Busy Here")
+    writer.forget_back_off(BOB, (482, 483))
     writer.reject(rows[1].id, 606, "Not Acceptable", 1)
     writer.hand(rows[2].id, 202, "Accepted", None)
     writer.end(rows[3].id, rows[3].hash, BOB, Ending.DELIVERED, 200, WALL, None)
