@@ -60,6 +60,8 @@ class AuthConfig(Struct, frozen=True, forbid_unknown_fields=True):
     algorithms: Annotated[list[Algorithm], Meta(min_length=1)] = field(
         default_factory=lambda: ["SHA-256", "MD5"]
     )
+    edges: list[str] = field(default_factory=list)
+    limit_loopback: bool = False
 
 
 class RegistrarConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -219,11 +221,13 @@ def _network_problems(config: Config) -> Iterator[tuple[str, str]]:
             parse_nameserver(text)
         except ValueError as error:
             yield "proxy.nameservers", str(error)
-    for network in config.trusted:
+    for key, network in [("trusted", one) for one in config.trusted] + [
+        ("auth.edges", one) for one in config.auth.edges
+    ]:
         try:
             ip_network(network, strict=False)
         except ValueError:
-            yield "trusted", f"{network!r} is no network; write 192.0.2.0/24, 2001:db8::/32 or one address"
+            yield key, f"{network!r} is no network; write 192.0.2.0/24, 2001:db8::/32 or one address"
 
 
 def parse_nameserver(text: str) -> tuple[str, int]:

@@ -1,14 +1,23 @@
 """How many challenges a source gets: they are larger than what asks for them (checklist §4, amplification).
 
-Rule: counted per whole second and forgotten with it; nothing to sweep. Beyond the limit there is a short 503.
+Counted per whole second and forgotten with it. Beyond the limit a source gets a 503 with Retry-After, or the
+challenge all the same when it is hardly larger than its request (gate.py): then nothing is gained by asking in
+another's name, and who is asked for in vain is let in although somebody writes his address into datagrams.
 """
 
 from typing import Final
 
 # A house full of phones after a power cut gets in within seconds; as a reflector we are not worth it.
 MAX_PER_SECOND: Final = 100
-# Beyond so many sources in a second each of them is shed: they are forged.
+# All sources of one IPv6 /56, or of loopback.
+MAX_IN_SUM: Final = 400
+# All clients behind one edge: 10,000 phones log in again within 10 s.
+MAX_PER_EDGE: Final = 2_000
+# Beyond so many sources in a second new ones are shed: they are forged.
 MAX_SOURCES: Final = 20_000
+# Seconds of Retry-After: at least, and at most.
+SOONEST: Final = 5
+LATEST: Final = 30
 
 
 class ChallengeRate:
@@ -20,13 +29,23 @@ class ChallengeRate:
         self._counts: dict[str, int] = {}
         self._second = 0
 
-    def allows(self, source: str, now: float) -> bool:
-        """Count one; False when it is too many."""
+    def wait(self, source: str, in_sum: str, most_in_sum: int, now: float) -> int:
+        """Count a challenge for `source`, and for `in_sum` unless it is "".
+
+        Returns 0, or, when the challenge is one too many, the seconds after which to try again. They grow with the
+        number of those that were refused in this second, so that a crowd does not come back as one.
+        """
         if int(now) != self._second:
             self._second = int(now)
             self._counts = {}
-        count = self._counts.get(source, 0) + 1
-        if count > MAX_PER_SECOND or len(self._counts) >= MAX_SOURCES:
-            return False
-        self._counts[source] = count
-        return True
+        wait = self._count(source, MAX_PER_SECOND)
+        if in_sum and not wait:
+            wait = self._count(in_sum, most_in_sum)
+        return wait
+
+    def _count(self, name: str, most: int) -> int:
+        count = self._counts.get(name, 0) + 1
+        if count == 1 and len(self._counts) >= MAX_SOURCES:
+            return SOONEST
+        self._counts[name] = count
+        return min(SOONEST - 1 + (count - 1) // most, LATEST) if count > most else 0

@@ -1,10 +1,11 @@
 """Nonces that are made and checked without remembering any (RFC 7616 §3.3, §5.4; checklist A4).
 
-    nonce  =  base64( stamp(4) salt(6) run(2) home(4) mac(8) )
+    nonce  =  base64( stamp(4) salt(6) run(2) home(7) mac(8) )
 
 `stamp` counts spans of 16 s; `salt` is made of the request's transaction, so that a copy of it gets the same
 challenge (RFC 3261 §8.2.7) and no other request does; `run` tells the nonces of a former daemon, whose counts
-nobody remembers; `home` stands for the source it was given to; the MAC is ours alone to make.
+nobody remembers; `home` stands for the source it was given to (source.py): four bytes of it for the source itself,
+three for what the source counts for in sum, zero for nothing; the MAC is ours alone to make.
 
 Rule: who shows a nonce from `home` has received it there. So guesses are booked on `home`, and nobody can have
 another source slowed down by writing its address into his datagrams.
@@ -17,6 +18,8 @@ from hashlib import blake2b
 from hmac import compare_digest
 from typing import Final
 
+from msilod.auth.source import sum_of
+
 LIFETIME: Final = 300.0
 # Two nonces of one span and one transaction are the same; a clock's second would part a request and its copy.
 SPAN: Final = 16
@@ -24,7 +27,9 @@ SPANS: Final = int(LIFETIME // SPAN) + 1
 STAMP_BYTES: Final = 4
 SALT_BYTES: Final = 6
 RUN_BYTES: Final = 2
-HOME_BYTES: Final = 4
+NAME_BYTES: Final = 4
+SUM_BYTES: Final = 3
+HOME_BYTES: Final = NAME_BYTES + SUM_BYTES
 MAC_BYTES: Final = 8
 BODY: Final = STAMP_BYTES + SALT_BYTES + RUN_BYTES + HOME_BYTES
 LENGTH: Final = 4 * (BODY + MAC_BYTES) // 3
@@ -40,7 +45,7 @@ class Nonce:
         self.stamp = int.from_bytes(body[:4], "big")
         self.salt = body[4:10]
         self.run = body[10:12]
-        self.home = body[12:16]
+        self.home = body[12:19]
 
 
 class Nonces:
@@ -49,7 +54,7 @@ class Nonces:
     def __init__(self, secret: bytes, run: bytes) -> None:
         self._mac = blake2b(digest_size=MAC_BYTES, key=secret, person=b"digest nonce")
         self._salt = blake2b(digest_size=SALT_BYTES, key=secret, person=b"digest salt")
-        self._home = blake2b(digest_size=HOME_BYTES, key=secret, person=b"digest home")
+        self._home = blake2b(digest_size=NAME_BYTES, key=secret, person=b"digest home")
         self._run = run
         self.home_of: Callable[[str], bytes] = lru_cache(CACHED_HOMES)(self._home_of)
 
@@ -83,6 +88,10 @@ class Nonces:
         return mac.digest()
 
     def _home_of(self, source: str) -> bytes:
+        in_sum = sum_of(source)
+        return self._hashed(source) + (self._hashed(in_sum)[:SUM_BYTES] if in_sum else bytes(SUM_BYTES))
+
+    def _hashed(self, name: str) -> bytes:
         home = self._home.copy()
-        home.update(source.encode())
+        home.update(name.encode())
         return home.digest()

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 class AuthPolicy:
     """`mode` auto, off or required; `inbound` nobody, trusted or anybody; `algorithms` best first.
 
-    `realm` is "" when each domain is its own.
+    `realm` is "" when each domain is its own. `edges`: networks of edge proxies.
+    `limits_loopback`: loopback has the limits of other addresses.
     """
 
     mode: str = "auto"
     realm: str = ""
     inbound: str = "nobody"
     algorithms: tuple[bytes, ...] = (b"SHA-256", b"MD5")
+    edges: tuple[str, ...] = ()
+    limits_loopback: bool = False
 
     def realm_of(self, domain: str) -> str:
         """The realm of users of `domain`; constant for a user, so that his HA1 stays right (checklist A7)."""

@@ -6,6 +6,7 @@ Some wrong passwords are free, then each doubles the time until the next guess i
     a user from a source      5   one guesser; nobody else waits for him
     a source                 30   one password tried on many users
     a user                   50   many sources; the first guess of each is looked at all the same
+    a source in sum         120   one customer with many sources: an IPv6 /56, the ports of loopback
 
 Rules: a right password is never refused to whoever has not guessed himself, so nobody can lock another out. A
 source is what a nonce proves it to be (nonce.py), never what a datagram claims.
@@ -13,9 +14,12 @@ source is what a nonce proves it to be (nonce.py), never what a datagram claims.
 
 from typing import Final
 
+from msilod.auth.nonce import NAME_BYTES
+
 FREE_PAIR: Final = 5
 FREE_SOURCE: Final = 30
 FREE_USER: Final = 50
+FREE_SUM: Final = 120
 LONGEST_WAIT: Final = 64.0
 # After this long without a wrong password all is forgotten.
 FORGIVEN_AFTER: Final = 900.0
@@ -35,7 +39,7 @@ class _Record:
 
 
 class Throttle:
-    """Who has guessed wrong, and until when he waits. `now` is monotonic seconds."""
+    """Who has guessed wrong, and until when he waits. `source` is a nonce's home, `now` monotonic seconds."""
 
     __slots__ = ("_limit", "_records")
 
@@ -49,6 +53,9 @@ class Throttle:
             return 0.0
         pair = self._left((source, user), now)
         found = max(pair, self._left((source, ""), now))
+        in_sum = source[NAME_BYTES:]
+        if any(in_sum):
+            found = max(found, self._left((in_sum, ""), now))
         # Who has not guessed wrong yet does not wait for those who have.
         return max(found, self._left((b"", user), now)) if (source, user) in self._records else found
 
@@ -56,6 +63,9 @@ class Throttle:
         """A wrong password."""
         for key, free in (((source, user), FREE_PAIR), ((source, ""), FREE_SOURCE), ((b"", user), FREE_USER)):
             self._count(key, free, now)
+        in_sum = source[NAME_BYTES:]
+        if any(in_sum):
+            self._count((in_sum, ""), FREE_SUM, now)
 
     def succeeded(self, source: bytes, user: str) -> None:
         """A right password: whoever sends it has the user's word."""

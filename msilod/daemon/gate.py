@@ -18,14 +18,15 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from msilod.auth.flood import ChallengeRate
+from msilod.auth.flood import MAX_IN_SUM, MAX_PER_EDGE, ChallengeRate
 from msilod.auth.identity import assert_identity, drop_own_credentials
 from msilod.auth.judge import Judge, Judgement, Verdict
 from msilod.auth.policy import AuthPolicy
+from msilod.auth.source import Sources, sum_of
 from msilod.auth.users import Users
 from msilod.errors import MalformedMessage, RequestRefused, StatelessRefusal
 from msilod.sip.flow import Flow
-from msilod.sip.message import Request
+from msilod.sip.message import Request, response_bytes
 from msilod.sip.privacy import ASSERTED, PREFERRED, guard_identity
 from msilod.sip.tel import is_tel
 from msilod.sip.uri import SipUri
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from msilod.daemon.transaction_user import Incoming
 
 _RETRY_AFTER: Final = (b"Retry-After", b"5")
+# As long as the To tags that we make.
+_ANY_TAG: Final = bytes(16)
 # Status: where the credentials are, and what asks for them (§22.2, §22.3).
 _FIELDS: Final = {
     401: (b"authorization", b"WWW-Authenticate"),
@@ -51,12 +54,14 @@ class Gate:
         self.users = users
         self.judge = Judge(users, policy.algorithms, secret, run)
         self.rate = ChallengeRate()
+        self.sources = Sources()
         self.configure(policy)
 
     def configure(self, policy: AuthPolicy) -> None:
         """Serve by this policy from now on."""
         self.policy = policy
         self.judge.algorithms = policy.algorithms
+        self.sources.configure(policy.edges, policy.limits_loopback)
         self.refresh()
 
     def refresh(self) -> None:
@@ -174,7 +179,7 @@ class Gate:
         domain = aor.rpartition("@")[2]
         realm = self.policy.realm_of(domain)
         judgement = self.judge.judge(
-            values, request.method, realm, domain, _source(flow), now, server.clock.wall(),
+            values, request.method, realm, domain, self.sources.of(request, flow), now, server.clock.wall(),
             partial(self._is_bound_at, flow),
         )  # fmt: skip
         if judgement.verdict is not Verdict.RIGHT:
@@ -199,16 +204,34 @@ class Gate:
             raise StatelessRefusal(503, "Service Unavailable", [after])
         if judgement.verdict is Verdict.WRONG:
             counters.wrong_passwords += 1
-        if not _is_local(flow) and not self.rate.allows(flow.host, now):
-            counters.shed_challenges += 1
-            raise StatelessRefusal(503, "Service Unavailable", [_RETRY_AFTER])
-        counters.challenges += 1
         is_stale = judgement.verdict is Verdict.STALE
+        source = self.sources.of(incoming.transaction.request, flow)
         challenges = self.judge.challenges(
-            realm, incoming.transaction.key, _source(flow), self.server.clock.wall(), is_stale
+            realm, incoming.transaction.key, source, self.server.clock.wall(), is_stale
         )
         name = _FIELDS[status][1]
-        raise StatelessRefusal(status, _PHRASES[status], [(name, value) for value in challenges])
+        self._challenge(incoming, source, status, [(name, value) for value in challenges], now)
+
+    def _challenge(
+        self,
+        incoming: "Incoming",
+        source: str,
+        status: int,
+        challenges: list[tuple[bytes, bytes]],
+        now: float,
+    ) -> None:
+        """Raises the challenge, or a 503 when `source` has had too many (flood.py)."""
+        counters, flow = self.server.counters, incoming.transaction.flow
+        edge = self.sources.edge_of(source, flow)
+        in_sum, most = (f"edge {edge}", MAX_PER_EDGE) if edge else (sum_of(source), MAX_IN_SUM)
+        wait = 0 if self.sources.is_exempt(flow) else self.rate.wait(source, in_sum, most, now)
+        if wait:
+            challenges = challenges[:1]
+            if not _is_small(incoming.transaction.request, status, challenges):
+                counters.shed_challenges += 1
+                raise StatelessRefusal(503, "Service Unavailable", [(b"Retry-After", b"%d" % wait)])
+        counters.challenges += 1
+        raise StatelessRefusal(status, _PHRASES[status], challenges)
 
     def _check_uri(self, request: Request, uri: bytes) -> None:
         """Not the same characters, but the same place (RFC 8760 §2.6 item 6); of a REGISTER the domain is enough."""
@@ -244,10 +267,6 @@ def _values(request: Request, field: bytes) -> Sequence[bytes]:
     return (received[field],) if len(received) == len(headers.fields) else headers.get_all(field)
 
 
-def _is_local(flow: Flow) -> bool:
-    return flow.host.startswith("127.") or flow.host == "::1"
-
-
-def _source(flow: Flow) -> str:
-    """Who guesses: an address; on loopback, which all programs here share, an address and a port."""
-    return f"{flow.host} {flow.port}" if _is_local(flow) else flow.host
+def _is_small(request: Request, status: int, challenges: list[tuple[bytes, bytes]]) -> bool:
+    """True when a challenge amplifies its request by less than a half: the 503 would be hardly smaller."""
+    return len(response_bytes(request, status, _ANY_TAG, challenges)) <= request.size * 3 // 2

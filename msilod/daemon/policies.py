@@ -22,6 +22,8 @@ def auth_policy(config: Config) -> AuthPolicy:
         realm=section.realm,
         inbound=section.inbound,
         algorithms=tuple(name.encode() for name in section.algorithms),
+        edges=tuple(section.edges),
+        limits_loopback=section.limit_loopback,
     )
 
 

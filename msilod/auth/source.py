@@ -1,0 +1,139 @@
+"""Source: for whom the limits on strangers count a request (challenges, guesses, refused requests).
+
+    the request came from                       name of the source          in sum
+    an IPv4 address                             192.0.2.1                   -
+    an IPv6 address                             2001:db8:0:1::/64           its /56, of one customer (RFC 6177 §2)
+    an edge proxy of ours, with a second Via    198.51.100.7 by edge        the address of the edge
+    an edge proxy of ours, without              as for any address          -
+    loopback, unless its limits are on          127.0.0.1 5070              all loopback addresses
+
+An edge proxy ([auth] edges) puts its own Via on top, so the Via below names the client: by `received`, which the edge
+has written (RFC 3261 §18.2.1), else by its sent-by. An IPv4 address that came mapped into IPv6 is the IPv4 address.
+
+Rule: the name is text, so that it can be hashed into a nonce; what it counts for in sum is read from it.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+
+from msilod.errors import MalformedMessage
+from msilod.sip.flow import Flow
+from msilod.sip.grammar import COMMA, WSP, split_outside
+from msilod.sip.message import Request
+from msilod.sip.via import Via, parse_via
+
+Network = IPv4Network | IPv6Network
+CACHED_SOURCES: Final = 4096
+# A host name in a Via that is longer is not a client's name.
+MAX_CLIENT: Final = 64
+BY_EDGE: Final = " by edge"
+LOOPBACK: Final = "loopback"
+# What `_read` says of an address whose requests have to be looked at.
+_EDGE: Final = "edge"
+_EXEMPT: Final = "exempt"
+
+
+class Sources:
+    """`edges` are networks in the words of msilod.toml; raises ValueError for one that is none.
+
+    With `limits_loopback` loopback addresses count like any others; else each port is a source of its own there,
+    and has no limit of challenges.
+    """
+
+    __slots__ = ("_edges", "_limits_loopback", "_name")
+
+    def __init__(self, edges: Sequence[str] = (), limits_loopback: bool = False) -> None:
+        self.configure(edges, limits_loopback)
+
+    def configure(self, edges: Sequence[str], limits_loopback: bool) -> None:
+        """Count by these from now on."""
+        self._edges: tuple[Network, ...] = tuple([ip_network(text, strict=False) for text in edges])
+        self._limits_loopback = limits_loopback
+        self._name: Callable[[str], str] = lru_cache(CACHED_SOURCES)(self._read)
+
+    def of(self, request: Request, flow: Flow) -> str:
+        """The source of `request`, which came on `flow`."""
+        host = flow.host
+        name = self._name(host)
+        if name == _EDGE:
+            return client_behind(request) or network_of(host)
+        return f"{host} {flow.port}" if name == _EXEMPT else name
+
+    def of_address(self, host: str) -> str:
+        """The source of bytes from `host` that are no request; "" where nothing counts: loopback, and edges."""
+        name = self._name(host)
+        return "" if name in (_EDGE, _EXEMPT) else name
+
+    def is_exempt(self, flow: Flow) -> bool:
+        """True for loopback while its limits are off."""
+        return self._name(flow.host) == _EXEMPT
+
+    def edge_of(self, source: str, flow: Flow) -> str:
+        """The edge that named the client `source`, "" for none."""
+        return flow.host if source.endswith(BY_EDGE) else ""
+
+    def _read(self, host: str) -> str:
+        address = _address(host)
+        if any(address in network for network in self._edges):
+            return _EDGE
+        if not self._limits_loopback and address.is_loopback:
+            return _EXEMPT
+        return network_of(host)
+
+
+def network_of(host: str) -> str:
+    """What one host has: an IPv4 address, or the IPv6 network of 64 bits that it chooses its addresses from."""
+    address = _address(host)
+    if isinstance(address, IPv6Address):
+        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+    return str(address)
+
+
+def sum_of(source: str) -> str:
+    """What one customer of a provider has: the /56 of an IPv6 source, all of loopback; "" for an IPv4 address.
+
+    It is also "" for a client behind an edge: wrong guesses of one must not slow all others there.
+    """
+    if source.endswith("/64"):
+        return f"{IPv6Address(int(IPv6Address(source[:-3])) >> 72 << 72)}/56"
+    # With a port, where the limits of loopback are off.
+    return LOOPBACK if source.startswith(("127.", "::1 ")) and " " in source else ""
+
+
+def client_behind(request: Request) -> str:
+    """The client that the Via below the top one names, as a source; "" when there is none to be read."""
+    via = second_via(request)
+    if via is None:
+        return ""
+    host = (via.params.get(b"received") or via.host).decode("latin-1").strip("[]").lower()
+    if not host or len(host) > MAX_CLIENT:
+        return ""
+    try:
+        return network_of(host) + BY_EDGE
+    except ValueError:
+        return host + BY_EDGE
+
+
+def second_via(request: Request) -> Via | None:
+    """The Via below the top one, in a line of its own or in the same; None when it is absent or unreadable."""
+    lines = request.headers.get_all(b"via")
+    values = split_outside(lines[0], b",") if COMMA in lines[0] else [lines[0]]
+    if len(values) > 1:
+        value = values[1]
+    elif len(lines) > 1:
+        value = split_outside(lines[1], b",")[0]
+    else:
+        return None
+    try:
+        return parse_via(value.strip(WSP))
+    except MalformedMessage:
+        return None
+
+
+def _address(host: str) -> IPv6Address | IPv4Address:
+    address = ip_address(host.partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address

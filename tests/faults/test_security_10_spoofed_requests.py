@@ -1,0 +1,35 @@
+"""Security 10: 150 spoofed requests a second with a user's address made a third of his challenges 503."""
+
+from pathlib import Path
+
+from msilod.auth.flood import MAX_PER_SECOND
+from tests.faults.doorway import HOME, Doorway, with_auth
+from tests.network.world import World, play
+
+
+def test_a_user_is_challenged_however_many_requests_come_in_his_address(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        door = Doorway(world)
+        for port in range(3 * MAX_PER_SECOND):
+            door.say(door.request("REGISTER"), (HOME[0], 10_000 + port))
+        assert door.register() == 200
+
+    play(tmp_path, story, config=with_auth())
+
+
+def test_beyond_the_limit_no_challenge_amplifies(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        door = Doorway(world)
+        small = (
+            "REGISTER sip:example.test SIP/2.0\r\nv:SIP/2.0/UDP c;branch=z9hG4bK{}\r\n"
+            "f:<sip:alice@example.test>;tag=1\r\nt:<sip:alice@example.test>\r\ni:{}\r\nCSeq:1 REGISTER\r\nl:0\r\n\r\n"
+        )
+        statuses = []
+        for number in range(2 * MAX_PER_SECOND):
+            data = small.format(number, number).encode()
+            (answer,) = door.say(data)
+            statuses.append(answer.status)
+            assert answer.status == 401 or len(answer.to_bytes()) <= 1.5 * len(data)
+        assert statuses == [401] * MAX_PER_SECOND + [503] * MAX_PER_SECOND
+
+    play(tmp_path, story, config=with_auth())
