@@ -15,12 +15,11 @@ import msgspec
 
 from msilo_cli.message_view import record
 from msilod.errors import SipError
-from msilod.silo.acceptance import NEVER_SENT, duplicate_hash, strange_sender
+from msilod.silo.acceptance import NEVER_SENT, duplicate_hash
 from msilod.silo.stored_message import State, StoredMessage
 from msilod.sip.grammar import WSP
 from msilod.sip.headers import Headers, canonical
 from msilod.sip.message import Request
-from msilod.sip.uri import SipUri
 
 # A body of a megabyte in base64 and its head.
 MAX_LINE: Final = 4_000_000
@@ -50,8 +49,9 @@ def exported(message: StoredMessage) -> dict[str, Any]:
 
 
 def imported(
-    line: bytes, canonical_aor: Callable[[str], str], now: float, expire_time: float, max_body: int
-) -> StoredMessage:
+    line: bytes, canonical_aor: Callable[[str], str], sender_of: Callable[[str], str], now: float,
+    expire_time: float, max_body: int,
+) -> StoredMessage:  # fmt: skip
     """The row that a line stands for; times that it does not say are those of a message that comes now.
 
     Raises BadLine.
@@ -68,9 +68,8 @@ def imported(
     body = _body(shown, max_body)
     received = {name: value.strip(WSP) for name, value in request.received.items()}
     content_type = received[b"content-type"]
-    received_at = _time(shown, "received_at") or now
-    due_at = _time(shown, "due_at")
-    sender = _sender(author.uri)
+    received_at, due_at = _time(shown, "received_at") or now, _time(shown, "due_at")
+    sender = sender_of(author.uri.decode("ascii", "replace"))
     message = StoredMessage(
         aor=aor,
         sender=sender,
@@ -153,13 +152,6 @@ def _take_state(message: StoredMessage, shown: dict[str, Any], due_at: float | N
     message.state = State.WAITING if state == State.SENDING else State(state)
     if message.state is State.SCHEDULED and (due_at is None or due_at <= now):
         message.state = State.WAITING
-
-
-def _sender(uri: bytes) -> str:
-    try:
-        return SipUri.parse(uri).aor() or strange_sender(uri)
-    except SipError:
-        return strange_sender(uri)
 
 
 def _text(shown: dict[str, Any], name: str) -> str:

@@ -13,11 +13,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from msilo_cli.session import Session, UsageError
-from msilod.errors import SipError
-from msilod.routing.aliases import Aliases
+from msilod.routing.domains import canonical_host
 from msilod.silo.stored_message import State
-from msilod.sip.tel import is_tel, parse_tel
-from msilod.sip.uri import parse_aor
+from msilod.sip.tel import is_tel
 from msilod.store.selection import Selection
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -109,7 +107,7 @@ def select(
     return Selection(
         aors=tuple(recipient(session, word) for word in words if not _is_id(word) and word != "-"),
         ids=_ids(words),
-        sender=address(sender) if sender else "",
+        sender=author(session, sender) if sender else "",
         domain=domain,
         state=state,
         received_before=now - duration(older_than) if older_than else None,
@@ -144,33 +142,27 @@ def message_id(word: str) -> int:
 
 
 def recipient(session: Session, word: str) -> str:
-    """As `address`, and a tel URI; the mailbox, where it is another name of one ([aliases]). Raises UsageError."""
-    config = session.settings.config
-    if is_tel(word.encode()):
-        word = _number(word, config.domains)
-    aor = address(word)
-    return aor if "*" in aor or not config.aliases else Aliases(config.aliases).resolve(aor)
+    """The AOR of `alice@example.test`, of a SIP or tel URI, or of another name of a mailbox; or a pattern.
 
-
-def _number(word: str, domains: Sequence[str]) -> str:
-    if not domains:
-        raise UsageError(f"{word}: whose number? write number@domain, or set domains in msilod.toml")
-    try:
-        number, context = parse_tel(word.encode())
-    except SipError as error:
-        raise UsageError(f"{word}: {error.phrase.lower()}") from error
-    return f"{number}@{context if context in domains else domains[0]}"
-
-
-def address(word: str) -> str:
-    """`alice@example.test`, `sip:alice@example.test` or a pattern, canonical. Raises UsageError."""
-    if "*" in word:
+    The daemon reads a URI in the same way (routing/domains.py). Raises UsageError.
+    """
+    if "*" in word and not is_tel(word.encode("utf-8", "replace")):
         user, at, host = word.removeprefix("sip:").rpartition("@")
-        return f"{user}{at}{host.lower()}"
+        return f"{user}{at}{host.lower() if '*' in host else canonical_host(host)}"
     try:
-        return parse_aor(word)
+        return session.names.mailbox(word)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def author(session: Session, word: str) -> str:
+    """The sender that the rows of `word` have. Raises UsageError."""
+    if "*" in word:
+        return recipient(session, word)
+    found = session.names.sender(word if ":" in word.partition("@")[0] else f"sip:{word}")
+    if "@" not in found and ":" not in found:
+        raise UsageError(f"{word!r} is no address like alice@example.test")
+    return found
 
 
 def duration(text: str) -> float:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO
 
+from msilo_cli.names import Names
 from msilod.control import ControlClient
 from msilod.errors import MsilodError, UnavailableError
 from msilod.settings import Options, Settings, load
@@ -23,6 +24,8 @@ from msilod.store.users import UserTable
 # A line of the control protocol has its bound; each recipient has at most 64 rows under lease.
 AORS_A_CALL: Final = 500
 GIVE_UP_TIMEOUT: Final = 10.0
+# A daemon answers from memory; without its answer the configuration says which names are ours.
+NAMES_TIMEOUT: Final = 2.0
 
 
 class UsageError(MsilodError):
@@ -88,6 +91,14 @@ class Session:
     _settings: Settings | None = None
     _queue: Queue | None = None
     _users: UserTable | None = None
+    _names: Names | None = None
+
+    @property
+    def names(self) -> Names:
+        """Which mailbox an address names."""
+        if self._names is None:
+            self._names = Names(self.settings, self._ask_names, lambda: self.queue.secret("gruu"))
+        return self._names
 
     @property
     def settings(self) -> Settings:
@@ -153,6 +164,13 @@ class Session:
     def _on_wire(self) -> list[int] | None:
         try:
             return list(self.ask("on_wire", {})["ids"])
+        except MsilodError:
+            return None
+
+    def _ask_names(self) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self.ask("names", {}, NAMES_TIMEOUT)
+            return found
         except MsilodError:
             return None
 

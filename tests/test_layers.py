@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "msilod.registrar": {"msilod.sip"},
     "msilod.proxy": {"msilod.sip", "msilod.registrar.binding"},
     "msilod.silo": {"msilod.sip", "msilod.registrar.binding"},
-    "msilod.routing": {"msilod.sip", "msilod.registrar.binding"},
+    "msilod.routing": {"msilod.sip", "msilod.registrar.binding", "msilod.registrar.gruu"},
     "msilod.auth": {"msilod.sip"},
     "msilod.dns": {"msilod.sip"},
     "msilod.store": {
@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "msilod.__main__": {"msilod.settings", "msilod.daemon"},
     "msilo_cli": {
         "msilod.config", "msilod.settings", "msilod.control", "msilod.sip", "msilod.silo",
-        "msilod.registrar.binding", "msilod.routing.aliases", "msilod.store",
+        "msilod.registrar.binding", "msilod.registrar.gruu", "msilod.routing.aliases", "msilod.routing.domains",
+        "msilod.store",
     },
 }  # fmt: skip
 PURE = ("sip", "transaction", "registrar", "proxy", "silo", "routing", "auth")

@@ -126,8 +126,9 @@ def _messages(session: Session, stream: IO[bytes], tally: _Tally) -> Iterator[tu
         try:
             now = session.now()
             message = imported(
-                line, partial(filters.recipient, session), now, section.expire_time, section.max_body
-            )
+                line, partial(filters.recipient, session), session.names.sender, now, section.expire_time,
+                section.max_body,
+            )  # fmt: skip
         except (BadLine, UsageError) as error:
             _fail(session, tally, number, str(error))
             continue

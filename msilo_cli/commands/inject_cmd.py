@@ -10,7 +10,7 @@ import typer
 from msilo_cli import filters
 from msilo_cli.session import Session, UsageError
 from msilod.errors import MsilodError, SipError, StoreError
-from msilod.silo.acceptance import accept
+from msilod.silo.acceptance import accept, guard_registrar
 from msilod.silo.due import FURTHEST
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
@@ -128,9 +128,12 @@ def _sender(text: str) -> bytes:
 def run(session: Session, aor: str, request: Request, due_at: float | None = None) -> None:
     """Check, insert, print the id, wake the daemon."""
     config = session.settings.config.silo
-    policy = SiloPolicy(expire_time=config.expire_time, max_body=config.max_body, registrar=config.registrar)
+    policy = SiloPolicy(expire_time=config.expire_time, max_body=config.max_body)
     try:
-        message = accept(request, aor, policy, session.now(), due_at=due_at)
+        sender = session.names.sender(request.from_.uri.decode("ascii", "replace"))
+        if config.registrar:
+            guard_registrar(session.names.sender(config.registrar), aor, sender, aor)
+        message = accept(request, aor, sender, policy, session.now(), due_at=due_at)
     except SipError as error:
         raise Refused(f"not taken: {error.status} {error.phrase} (as a sender would be told)") from error
     session.out.write(f"{_insert(session, message)}\n")

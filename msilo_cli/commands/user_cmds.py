@@ -60,7 +60,7 @@ def passwd(context: typer.Context, user: User, dash: Dash = "", stdin: Stdin = F
 def remove(context: typer.Context, users: Users) -> None:
     """Remove users; what waits for them stays until it expires."""
     session: Session = context.obj
-    aors = [_aor(user) for user in users]
+    aors = [_aor(session, user) for user in users]
     for aor in aors:
         _must_exist(session, aor)
     for aor in aors:
@@ -96,7 +96,7 @@ COLUMNS = (
 
 
 def _set(session: Session, user: str, dash: str, stdin: bool, check: Callable[[Session, str], None]) -> None:
-    aor = _aor(user)
+    aor = _aor(session, user)
     if dash not in ("", "-"):
         raise UsageError(
             "a password is no argument: others could read it; type it, or send it to standard input"
@@ -116,8 +116,8 @@ def _must_exist(session: Session, aor: str) -> None:
         raise NoSuchUser(f"{aor} is no user (msilo user list shows them)")
 
 
-def _aor(user: str) -> str:
-    aor = filters.address(user)
+def _aor(session: Session, user: str) -> str:
+    aor = filters.recipient(session, user)
     if "*" in aor:
         raise UsageError("user wants addresses, not patterns")
     return aor

@@ -17,7 +17,7 @@ from msilod.errors import MsilodError
 from msilod.registrar.binding import Binding
 from msilod.silo.secure import is_secure
 from msilod.silo.stored_message import StoredMessage
-from msilod.sip.uri import SipUri, parse_aor
+from msilod.sip.uri import SipUri
 
 Params = dict[str, Any]
 # What `dump --wait` waits for one recipient: Timer F of two rounds and the commits.
@@ -47,6 +47,7 @@ class ControlVerbs:
             "bindings": self.bindings,
             "dump": self.dump,
             "wake": self._operator.wake,
+            "names": self.names,
             "on_wire": self._operator.on_wire,
             "give_up": self._operator.give_up,
             "reload": self.reload,
@@ -73,6 +74,15 @@ class ControlVerbs:
             "runs": len(server.deliverer.runs),
             "paused": sorted(server.deliverer.pauses.domains),
             "counters": server.counters.as_dict(),
+        }
+
+    def names(self, params: Params) -> Params:
+        """What a URI of ours may have as host and port; msilo(1) reads addresses by it as the daemon does."""
+        myself = self.server.myself
+        return {
+            "domains": list(myself.domains),
+            "addresses": sorted(myself.addresses),
+            "ports": sorted(myself.ports),
         }
 
     def bindings(self, params: Params) -> Params:
@@ -114,17 +124,17 @@ class ControlVerbs:
 
     def _aor(self, text: str) -> str:
         try:
-            return self.server.myself.canonical(parse_aor(text))
+            return self.server.myself.mailbox(text)
         except ValueError as error:
-            raise DumpRefused(f"{text}: {error}") from error
+            raise DumpRefused(str(error)) from error
 
     def _aor_of_contact(self, contact: str | None) -> str:
         """The AOR that a `--to` without a user means (interface.md, dump)."""
         if not contact:
             raise DumpRefused("dump needs a recipient or --to CONTACT")
-        uri = SipUri.parse(contact)
-        if uri.user and self.server.myself.owns(uri):
-            return self.server.myself.canonical(uri.aor())
+        named = self.server.myself.named(contact.encode("ascii", "backslashreplace"))
+        if named.aor:
+            return named.aor
         bound = sorted(self.server.location.aors_for_contact(contact))
         if len(bound) == 1:
             return bound[0]

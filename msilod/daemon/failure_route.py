@@ -74,10 +74,7 @@ class FailureRoute:
             if self._is_kept(fork):
                 if action.uri:
                     incoming.new_uri = action.uri.encode()
-                new_uri = incoming.new_uri or None
-                self.server.silo.store(
-                    fork.server, action.mode, action.next_hop, now, incoming.aor, new_uri, self
-                )
+                self.server.silo.store(incoming, action.mode, action.next_hop, now, self)
             else:
                 fork.give_best(now)
         elif isinstance(action, Break) or (isinstance(action, Relay) and incoming.relays >= MAX_RELAYS):

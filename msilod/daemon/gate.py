@@ -24,11 +24,11 @@ from msilod.auth.judge import Judge, Judgement, Verdict
 from msilod.auth.policy import AuthPolicy
 from msilod.auth.source import Sources, sum_of
 from msilod.auth.users import Users
+from msilod.daemon.myself import Named
 from msilod.errors import MalformedMessage, RequestRefused, StatelessRefusal
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, response_bytes
 from msilod.sip.privacy import ASSERTED, PREFERRED, guard_identity
-from msilod.sip.tel import is_tel
 from msilod.sip.uri import SipUri
 
 if TYPE_CHECKING:
@@ -90,7 +90,11 @@ class Gate:
         if self.is_closed:
             self._check(incoming, request, self.server.trust.trusts(incoming.transaction.flow), now)
         if request.method == b"REGISTER" and incoming.is_myself:
-            # It goes no further, and nothing of it is kept but contacts.
+            # It goes no further, and nothing of it is kept but contacts. The registrar binds the AOR that was checked.
+            to = incoming.named_to
+            if not to.aor:
+                self._refuse_registration(to)
+            incoming.registrant = to.aor
             return
         received = request.received
         if (
@@ -113,19 +117,21 @@ class Gate:
 
     def _check(self, incoming: "Incoming", request: Request, is_trusted: bool, now: float) -> None:
         if request.method == b"REGISTER" and incoming.is_myself:
-            self._check_register(incoming, self.server.myself.named(request.to.uri).aor, is_trusted, now)
+            self._check_register(incoming, incoming.named_to.aor, is_trusted, now)
             return
         if request.method == b"OPTIONS" and incoming.is_for_server:
             return
         is_in_dialog = self._is_in_dialog(incoming, request)
         if is_in_dialog and request.method != b"MESSAGE":
             return
-        author = self._author(request)
-        if author is None:
+        author = incoming.author
+        if not author.is_ours:
             if not is_in_dialog:
                 self._check_inbound(is_trusted)
+        elif not author.aor:
+            raise RequestRefused(403, "Forbidden")
         elif not is_trusted:
-            self._authenticate(incoming, 407, author, now)
+            self._authenticate(incoming, 407, author.aor, now)
 
     def _is_in_dialog(self, incoming: "Incoming", request: Request) -> bool:
         """A To tag, and the token of our Record-Route: whoever has it was let in with the first request."""
@@ -133,21 +139,6 @@ class Gate:
         if not routes or not request.to.tag:
             return False
         return self.server.record_route.is_in_dialog(routes, request.call_id)
-
-    def _author(self, request: Request) -> str | None:
-        """The AOR in From; None when it is nobody of ours. Raises RequestRefused 403 for a From without user."""
-        uri = request.from_.uri
-        try:
-            named = self.server.myself.named(uri)
-        except MalformedMessage:
-            # Another scheme.
-            return None
-        if not named.is_ours or (is_tel(uri) and not self.is_known(named.aor)):
-            # All telephone numbers read as names in our first domain, and most are none of ours.
-            return None
-        if not named.aor:
-            raise RequestRefused(403, "Forbidden")
-        return named.aor
 
     def _check_inbound(self, is_trusted: bool) -> None:
         """[auth] inbound: senders of foreign domains. Raises RequestRefused."""
@@ -158,13 +149,20 @@ class Gate:
             raise RequestRefused(403, "Forbidden")
 
     def _check_register(self, incoming: "Incoming", aor: str, is_trusted: bool, now: float) -> None:
-        """A third party's REGISTER is taken from a trusted network, for a user; the registrar answers other To's."""
+        """A third party's REGISTER is taken from a trusted network, for a user; `admit` refuses a To without AOR."""
         if not aor:
             return
         if not is_trusted:
             self._authenticate(incoming, 401, aor, now)
         elif not self.is_known(aor):
             raise RequestRefused(404, "Not Found")
+
+    def _refuse_registration(self, to: Named) -> None:
+        """Raises what a REGISTER whose To names no AOR of ours is answered with (RFC 3261 §10.3 item 5)."""
+        if not to.is_sip:
+            # 416 is a word about the Request-URI; a To that names no AOR is a bad request (RFC 4475 §3.3.4).
+            raise MalformedMessage("Bad To")
+        raise RequestRefused(404, "Not Found")
 
     # --- passwords -----------------------------------------------------------------------------------
 
@@ -256,7 +254,7 @@ class Gate:
         return name == self.policy.realm or name.lower() in self.server.myself.domains
 
     def _aor_of(self, uri: bytes) -> str:
-        return self.server.myself.named(uri).aor
+        return self.server.myself.identify(uri).aor
 
 
 def _values(request: Request, field: bytes) -> Sequence[bytes]:

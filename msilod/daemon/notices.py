@@ -72,7 +72,6 @@ class Notices:
         if self.policy.next_hop:
             targets = [Target(f"sip:{sender}", path=(self.policy.next_hop,))]
         else:
-            sender = server.myself.canonical(sender)
             bindings = server.location.bindings(sender, server.clock.wall())
             targets = target_set([binding for binding in bindings if binding.takes_messages])
         for target in targets:

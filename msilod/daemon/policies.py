@@ -3,6 +3,7 @@
 from msilod.auth.policy import AuthPolicy
 from msilod.config import Config
 from msilod.registrar.registration import RegistrarPolicy
+from msilod.routing.domains import Domains
 from msilod.silo.acceptance import SiloPolicy
 
 
@@ -27,9 +28,10 @@ def auth_policy(config: Config) -> AuthPolicy:
     )
 
 
-def silo_policy(config: Config) -> SiloPolicy:
-    """[silo]."""
+def silo_policy(config: Config, domains: Domains) -> SiloPolicy:
+    """[silo]. The notice's sender is canonical, so that it can be compared with other names."""
     section = config.silo
+    registrar = domains.identify(section.registrar.encode("ascii", "backslashreplace")).aor
     return SiloPolicy(
         mode=section.mode,
         expire_time=section.expire_time,
@@ -37,7 +39,7 @@ def silo_policy(config: Config) -> SiloPolicy:
         call_id=section.call_id,
         attempts=section.attempts,
         retry=tuple(section.retry),
-        registrar=section.registrar,
+        registrar=f"sip:{registrar}" if registrar else section.registrar,
         notice=section.notice,
         next_hop=section.next_hop,
         accept_types=tuple(section.accept_types),

@@ -1,8 +1,10 @@
 """Receipts: the silo's IMDNs, put into the mailbox of a sender who asks for them (RFC 5438).
 
-Rules: a receipt is a row like any other, so that it waits for who is away and is delivered at once to who is here;
-only a user of ours gets one. One of a kind for a message; best effort beyond that: a crash may lose one, never
-repeat one.
+Rules: a receipt is a row like any other: it waits for a sender who is away, and is delivered at once to a sender who
+is registered. It is from the mailbox that it is about. It goes to the sender of the message and to no other address:
+the sender is the user who has shown a password, or without users the AOR of ours in From. What stands in the
+wrapper (From, To, IMDN-Record-Route) does not change that, because the sender writes there what he likes. It counts
+against his hourly limit. One of a kind for a message; best effort beyond that: a crash may lose one, never repeat one.
 """
 
 from collections.abc import Callable
@@ -11,11 +13,11 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from msilod.errors import MalformedMessage
-from msilod.silo.imdn import Disposition, Wish, build_imdn, wish_of
+from msilod.silo.imdn import Disposition, Names, Wish, build_imdn, wish_of
 from msilod.silo.notice import NoticeMemory
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
-from msilod.sip.uri import SipUri
+from msilod.sip.address import NameAddr
 from msilod.store.writer import Added, AddResult
 
 if TYPE_CHECKING:
@@ -44,21 +46,34 @@ class Receipts:
         wish = wish_of(row)
         if wish is None or not wish.wants(disposition):
             return
-        aor, wall = self._mailbox(row, wish), self.server.clock.wall()
+        server = self.server
+        if not server.myself.is_aor(row.sender) or not server.gate.is_known(row.sender):
+            return
+        wall = server.clock.wall()
         message = f"{row.sender} {wish.message_id.decode('ascii')}"
-        if aor and self.memory.may_tell(message, row.aor, wall, disposition):
-            receipt = build_imdn(row, wish, disposition, aor, self.policy, wall, self.random())
-            self.server.writer.add(receipt, partial(self._added, receipt))
+        if self.memory.may_tell(message, row.aor, wall, disposition):
+            receipt = build_imdn(
+                row, wish, disposition, self._names(row, wish), self.policy, wall, self.random()
+            )
+            server.writer.add(receipt, partial(self._added, receipt))
 
-    def _mailbox(self, row: StoredMessage, wish: Wish) -> str:
-        """The AOR of ours that the receipt goes to, "" for none: nobody makes us write to others than himself."""
-        myself = self.server.myself
+    def _names(self, row: StoredMessage, wish: Wish) -> Names:
+        """How the receipt writes recipient and sender: as the message did, where that names those two.
+
+        By the same words a phone finds the conversation.
+        """
         try:
-            aor = myself.canonical(SipUri.parse(wish.target).aor())
+            to_uri = NameAddr.parse(row.to_header).uri
         except MalformedMessage:
-            return ""
-        is_his = bool(wish.routes) or aor == myself.canonical(row.sender)
-        return aor if aor and is_his and myself.serves(aor) else ""
+            to_uri = b""
+        return Names(
+            self._uri(to_uri, row.aor), self._uri(wish.to_uri, row.aor), self._uri(wish.from_uri, row.sender)
+        )
+
+    def _uri(self, uri: bytes, aor: str) -> bytes:
+        """`uri` when it names the mailbox `aor`, else the plain URI of that mailbox."""
+        is_his = self.server.myself.identify(uri).aor == aor
+        return uri if is_his else b"sip:" + aor.encode("ascii", "replace")
 
     def _added(self, receipt: StoredMessage, result: AddResult) -> None:
         server = self.server

@@ -14,7 +14,7 @@ from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
 from msilod.daemon.log import get_log
 from msilod.daemon.myself import Myself
-from msilod.errors import MalformedMessage, RequestRefused, StoreError
+from msilod.errors import RequestRefused, StoreError
 from msilod.registrar.binding import Binding
 from msilod.registrar.gruu import asks_for_gruu
 from msilod.registrar.location import LocationService
@@ -22,16 +22,11 @@ from msilod.registrar.policy import RegistrarPolicy
 from msilod.registrar.refresh import said_again
 from msilod.registrar.registration import Registration, announced, contact_line, process
 from msilod.routing.actions import Save
-from msilod.sip.address import NameAddr
-from msilod.sip.cache import Cache
 from msilod.sip.dates import format_date
-from msilod.sip.uri import SipUri
 from msilod.sip.via import promise_keep_alives
 from msilod.store.writer import BindingChanges, StoreWriter
 from msilod.transaction.server import ServerTransaction
 
-# Bytes of what is remembered of To fields of REGISTERs: 20,000 of usual length.
-CACHED_AOR_BYTES: Final = 6_000_000
 # Seconds between keep-alives: what NATs keep open for UDP (RFC 5626 §4.4.2 has 24 to 29).
 KEEP: Final = 29
 
@@ -74,8 +69,6 @@ class RegistrarService:
     def configure(self, policy: RegistrarPolicy) -> None:
         """Serve by this policy from now on; the domains may be others, too."""
         self.policy = policy
-        # Who registers does so again and again under the same To.
-        self._aor_of: Callable[[bytes], str] = Cache(self._aor, _size, CACHED_AOR_BYTES).__getitem__
 
     def write_refreshes(self) -> None:
         """Once a second: what was answered from memory goes to the disk, but for what is no binding any more (R6)."""
@@ -84,10 +77,9 @@ class RegistrarService:
         if current:
             self.writer.refresh(current)
 
-    def save(self, transaction: ServerTransaction, action: Save, now: float) -> None:
-        """Serve one REGISTER. Raises RequestRefused, MalformedMessage."""
+    def save(self, transaction: ServerTransaction, aor: str, action: Save, now: float) -> None:
+        """Serve one REGISTER for `aor`, the AOR that the gate has checked. Raises RequestRefused, MalformedMessage."""
         request, wall = transaction.request, self.clock.wall()
-        aor = self._aor_of(request.received.get(b"to", b""))
         before = self.location.bindings(aor, wall)
         again = said_again(request, before, self.policy, transaction.flow)
         if again is not None:
@@ -138,16 +130,6 @@ class RegistrarService:
         """These are no bindings any more."""
         for binding in bindings:
             self.writer.bindings(BindingChanges(binding.aor, (), (binding,)), None)
-
-    def _aor(self, to: bytes) -> str:
-        try:
-            aor = self.myself.canonical(SipUri.parse(NameAddr.parse(to).uri).aor())
-        except MalformedMessage as error:
-            # 416 is a word about the Request-URI; a To that names no AOR is a bad request (RFC 4475 §3.3.4).
-            raise MalformedMessage("Bad To") from error
-        if not self.myself.serves(aor):
-            raise RequestRefused(404, "Not Found")
-        return aor
 
     def _committed(
         self,
@@ -210,7 +192,3 @@ class RegistrarService:
         if self._date[0] != second:
             self._date = (second, format_date(second))
         return self._date[1]
-
-
-def _size(to_header: bytes, aor: str) -> int:
-    return 220 + len(to_header) + len(aor)

@@ -113,7 +113,7 @@ class Server:
         self.ask = LazyAsk(config.proxy.nameservers)
         self.paths = self._paths()
         self.forwarder = self._forwarder(random_token)
-        policy = silo_policy(config)
+        policy = silo_policy(config, self.myself)
         self.deliverer = Deliverer(
             policy, self.layer, self.paths, writer, self.location, clock, self.mail,
             self.counters, random_token,
@@ -256,7 +256,7 @@ class Server:
         self.gate.configure(auth_policy(config))
         if config.auth.realm != former.auth.realm:
             self._nursery.start_soon(self.user_watch.read_again)
-        self._configure_silo(silo_policy(config))
+        self._configure_silo(silo_policy(config, self.myself))
         self.registrar.configure(registrar_policy(config))
         self._configure_store()
         self.ask.configure(config.proxy.nameservers)

@@ -6,7 +6,7 @@ bound the sender gets a clear status (8); a copy is answered like the first and 
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
@@ -14,14 +14,23 @@ from msilod.daemon.log import get_log
 from msilod.daemon.myself import Myself
 from msilod.errors import RequestRefused
 from msilod.proxy.forwarding import is_delivery
-from msilod.silo.acceptance import TO_ONLY, SiloPolicy, accept, copy_hash, recipient
+from msilod.silo.acceptance import (
+    TO_ONLY,
+    SiloPolicy,
+    accept,
+    copy_hash,
+    guard_registrar,
+    names_a_mailbox,
+)
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.message import Request
-from msilod.sip.tel import is_tel
 from msilod.store.jobs import Limit
 from msilod.store.writer import Added, AddResult, Duplicate, Job, OverQuota, StoreWriter
 from msilod.transaction.server import ServerTransaction
 from msilod.transaction.timers import PATIENCE
+
+if TYPE_CHECKING:
+    from msilod.daemon.transaction_user import Incoming
 
 # A row that the writer has not taken by then is withdrawn and the sender told to come again (law 1):
 # well before his Timer F at 32 s, well after any commit that is going to succeed.
@@ -136,30 +145,31 @@ class SiloService:
 
     def store(
         self,
-        transaction: ServerTransaction,
+        incoming: "Incoming",
         mode: int,
         next_hop: str,
         now: float,
-        aor: str,
-        new_uri: bytes | None = None,
         origin: Origin | None = None,
     ) -> None:
         """m_store(mode[, next_hop]): keep the request and answer 202 when it is durable.
 
-        `aor` is whom its Request-URI names, "" for nobody of ours. Raises RequestRefused with the status for the
-        sender when it is not to be kept.
+        Raises RequestRefused with the status for the sender when it is not to be kept.
         """
         if self._open >= MAX_WAITING_ROWS:
             raise RequestRefused(503, "Service Unavailable", [RETRY_AFTER])
-        request = transaction.request
+        transaction = incoming.transaction
+        request, aor = transaction.request, incoming.aor
         if not request.has_one_via and is_delivery(request, self.myself.is_own_via):
             # Law 6: it is in the silo already, and a 202 would end that row (msilo's W7).
             raise RequestRefused(480, "Temporarily Unavailable")
-        if not aor or new_uri is not None or mode >= TO_ONLY:
-            aor = self._recipient(request, new_uri, mode)
+        if not aor or incoming.new_uri or mode >= TO_ONLY:
+            aor = self._recipient(incoming, mode)
+        sender, policy = incoming.author.name, self.policy
+        if policy.registrar_aor:
+            guard_registrar(policy.registrar_aor, aor, sender, incoming.named_to.name)
         wall = self.clock.wall() if origin is None else origin.arrived
         # What the gate has let stand of an asserted identity is believed.
-        message = accept(request, aor, self.policy, wall, True)
+        message = accept(request, aor, sender, policy, wall, True)
         message.next_hop = next_hop
         if origin is not None:
             origin.storing(message)
@@ -181,37 +191,44 @@ class SiloService:
         """The keys of what the silo had when this daemon started: of these a sender without an answer repeats."""
         self.former, self._former_until = hashes, now + PATIENCE
 
-    def is_former(self, request: Request, aor: str) -> bool:
+    def is_former(self, request: Request, aor: str, sender: str) -> bool:
         """True for a MESSAGE that the silo has had from an earlier process: it must not be relayed as well (law 9).
 
         Whoever sent it was killed out of his 202; while this process lives its transactions know their copies.
         """
         if not self.former or request.method != b"MESSAGE":
             return False
-        return copy_hash(request, aor) in self.former
+        return copy_hash(request, aor, sender) in self.former
 
     def forget_former(self, now: float) -> None:
         """Timer F has ended whatever was begun before the start (RFC 3261 §17.1.2.2)."""
         if self.former and now >= self._former_until:
             self.former = frozenset()
 
-    def _recipient(self, request: Request, new_uri: bytes | None, mode: int) -> str:
-        """m_store's search, where the Request-URI names nobody of ours."""
-        if request.to.tag and not self.myself.named(request.uri).aor:
-            # A request within a dialog is for who is in it (RFC 3261 §12.2.2), and he is not here.
+    def _recipient(self, incoming: "Incoming", mode: int) -> str:
+        """The AOR whose mailbox the MESSAGE goes to, by m_store's mode.
+
+        0: the policy's new URI if it has put one in the Request-URI's place, else the Request-URI, else To. 1: the
+        Request-URI, else To. 2: To. A URI without user is passed over, and so is an IP literal that is not ours: it
+        is some phone's contact. Raises RequestRefused: 404 when none of them names a mailbox of ours, 481 within
+        a dialog.
+        """
+        request, identify = incoming.message, self.myself.identify
+        if request.to.tag and not identify(request.uri).aor:
+            # A request within a dialog is for its other party (RFC 3261 §12.2.2), and that party is not here.
             raise RequestRefused(481, "Call/Transaction Does Not Exist")
-        try:
-            aor = self.myself.canonical(recipient(request, new_uri, mode, self.myself.is_own_address))
-        except RequestRefused:
-            if not is_tel(request.to.uri):
-                raise
-            aor = self.myself.named(request.to.uri).aor
-        if mode >= TO_ONLY and b";gr" in request.to.uri:
-            # A temporary GRUU does not look like the mailbox that it stands for.
-            aor = self.myself.named(request.to.uri).aor
-        if not self.myself.serves(aor) or not self.is_known(aor):
+        uris = [incoming.new_uri] if mode == 0 and incoming.new_uri else []
+        if mode < TO_ONLY:
+            uris.append(request.uri)
+        found = incoming.named_to
+        for uri in uris:
+            named = identify(uri)
+            if named.aor or names_a_mailbox(named.uri):
+                found = named
+                break
+        if not found.aor or not self.is_known(found.aor):
             raise RequestRefused(404, "Not Found")
-        return aor
+        return found.aor
 
     # --- what the writer has said ----------------------------------------------------------------------
 

@@ -50,27 +50,45 @@ _TOLD_WITH: Final[dict[int, tuple[tuple[bytes, bytes], ...]]] = {405: (ALLOW,), 
 class Incoming(RoutingRequest):
     """A request on its way through the policy: what the policy may know, and what the actions need again.
 
+    `aor`, `named_to` and `author` are decided once, before the gate: the AOR that the Request-URI names ("" for
+    none), and what To and From name. `registrant` is the AOR that the gate let a REGISTER bind, "" for none.
     `new_uri` is the Request-URI that the policy put in its place, b"" for none; `relays` how often it was relayed;
     `arrived` when it came, UTC seconds, once somebody has looked.
     """
 
-    __slots__ = ("aor", "arrived", "bindings", "new_uri", "own_routes", "relays", "server", "transaction")
+    __slots__ = (
+        "aor",
+        "arrived",
+        "author",
+        "bindings",
+        "new_uri",
+        "own_routes",
+        "registrant",
+        "relays",
+        "server",
+        "to_named",
+        "transaction",
+    )
 
     def __init__(
         self,
         server: "Server",
         transaction: ServerTransaction,
         named: Named,
+        author: Named,
         bindings: list[Binding],
         own_routes: Sequence[SipUri],
         arrived: float,
     ) -> None:
-        # All in one place, and the usual answers without a call: it is made for every request.
+        # All in one place, and without a call: it is made for every request.
         request = transaction.request
         self.method = request.method
         self.uri = named.uri
         self.is_myself = named.is_ours
         aor = self.aor = named.aor
+        self.to_named: Named | None = None
+        self.author = author
+        self.registrant = ""
         self.bindings = bindings
         self.is_registered = bool(bindings)
         silo, deliverer, gate = server.silo.policy, server.deliverer, server.gate
@@ -91,8 +109,20 @@ class Incoming(RoutingRequest):
         self.transaction = transaction
         self.own_routes = own_routes
         self.arrived: float = arrived
-        self.new_uri = b""
-        self.relays = 0
+        self.new_uri, self.relays = b"", 0
+
+    @property
+    def named_to(self) -> Named:
+        """What To names. It is read when it is first asked for: a MESSAGE to its Request-URI does not need it."""
+        found = self.to_named
+        if found is None:
+            found = self.to_named = self.server.myself.identify(self.message.to.uri)
+        return found
+
+    @property
+    def sender(self) -> str:
+        """From as `user@host`, "" when it names nobody; the AOR when it is one of ours."""
+        return self.author.name if self.author.is_sip and self.author.uri.user is not None else ""
 
     def lookup(self, uri: str) -> bool:
         """lookup("location") for another URI."""
@@ -136,17 +166,24 @@ class TransactionUserService:
                 raise RequestRefused(503, "Service Unavailable", [(b"Retry-After", b"10")])
             request, myself = transaction.request, server.myself
             uri = request.uri
-            named = myself.named(uri)
+            named = myself.identify(uri)
+            if named.is_refused:
+                # Raises the reason.
+                myself.named(uri)
             validate(request, self._owns, self._is_own_via, named.uri)
             own_routes = preprocess_route(request, self._owns)
             if request.uri is not uri:
                 named = myself.named(request.uri)
+            author = myself.identify(request.from_.uri)
+            if author.is_tel and not server.gate.is_known(author.aor):
+                # All telephone numbers read as names in our first domain, and most are none of ours.
+                author = author.as_foreign(request.from_.uri)
             wall, bindings = 0.0, _NOWHERE
             if server.location.has(named.aor):
                 # lookup("location"), from memory; who is registered nowhere costs not even a clock.
                 wall = server.clock.wall()
                 bindings = self.bindings(named, request.method, wall)
-            incoming = Incoming(server, transaction, named, bindings, own_routes, wall)
+            incoming = Incoming(server, transaction, named, author, bindings, own_routes, wall)
             server.gate.admit(incoming, now)
             if named.gruu is not None:
                 self._refuse_unknown(named.gruu, request.method)
@@ -237,7 +274,10 @@ class TransactionUserService:
     def _save(self, incoming: Incoming, action: Save, now: float) -> None:
         if b"require" in incoming.message.received:
             refuse_extensions(incoming.message, b"require", EXTENSIONS)
-        self.server.registrar.save(incoming.transaction, action, now)
+        if not incoming.registrant:
+            # Saved by a policy, for a Request-URI that is not ours: the gate has not looked at To.
+            raise RequestRefused(403, "Forbidden")
+        self.server.registrar.save(incoming.transaction, incoming.registrant, action, now)
 
     def registered(
         self, action: Save, aor: str, removed: Sequence[Binding], touched: Sequence[Binding], now: float
@@ -252,8 +292,7 @@ class TransactionUserService:
 
     def _dump(self, incoming: Incoming, action: Dump, now: float) -> None:
         """m_dump() of a request that is no REGISTER of ours."""
-        myself = self.server.myself
-        aor = myself.named(action.uri.encode() if action.uri else incoming.message.to.uri).aor
+        aor = self.server.myself.named(action.uri.encode()).aor if action.uri else incoming.named_to.aor
         if not aor:
             raise RequestRefused(404, "Not Found")
         self.server.probes.dump(aor, action.next_hop, now)
@@ -265,9 +304,7 @@ class TransactionUserService:
             only_sips(incoming.bindings)
         if action.uri:
             incoming.new_uri = action.uri.encode()
-        self.server.silo.store(
-            incoming.transaction, action.mode, action.next_hop, now, incoming.aor, incoming.new_uri or None
-        )
+        self.server.silo.store(incoming, action.mode, action.next_hop, now)
 
     def _may_relay(self, incoming: Incoming) -> bool:
         """[proxy] relay: whose requests may leave for foreign domains (checklist P17)."""
@@ -283,7 +320,7 @@ class TransactionUserService:
         """t_relay(), with t_on_failure() when the action says so."""
         server, transaction = self.server, incoming.transaction
         request = transaction.request
-        if server.silo.former and server.silo.is_former(request, incoming.aor):
+        if server.silo.former and server.silo.is_former(request, incoming.aor, incoming.author.name):
             server.counters.duplicate_messages += 1
             transaction.respond(202, now)
             return

@@ -5,23 +5,21 @@ anew is not (checklist §3.3), credentials above all. What cannot be kept is ref
 sender. Bytes in, one row out; nothing here remembers a message.
 """
 
-from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 from zlib import crc32
 
-from msilod.errors import MalformedMessage, RequestRefused
+from msilod.errors import RequestRefused
 from msilod.silo.content import is_usual, lifetime
 from msilod.silo.due import due_time
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import CALL_KEY_BYTES, State, StoredMessage
-from msilod.sip.cache import Cache
 from msilod.sip.dates import parse_date
 from msilod.sip.grammar import WSP, number
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
-__all__ = ["NEVER_SENT", "Absorbed", "SiloPolicy", "accept", "duplicate_hash", "recipient", "strange_sender"]
+__all__ = ["NEVER_SENT", "Absorbed", "SiloPolicy", "accept", "duplicate_hash", "guard_registrar"]
 
 # m_store's mode that looks at To and nothing else.
 TO_ONLY: Final = 2
@@ -50,9 +48,6 @@ _NOT_KEPT: Final = _DROPPED | _COLUMNS
 NEVER_SENT: Final = _NOT_KEPT - {b"p-asserted-identity", b"p-preferred-identity", b"history-info"}
 _NOT_KEPT_OF_TRUSTED: Final = _NOT_KEPT - {b"p-asserted-identity"}
 
-# Bytes of what is remembered of senders and recipients: 15,000 of usual length.
-_CACHED_URI_BYTES: Final = 6_000_000
-
 
 class Absorbed(RequestRefused):
     """A MESSAGE to the notice's own address: answered 200 and dropped, or receipts to it would go round."""
@@ -61,72 +56,29 @@ class Absorbed(RequestRefused):
         super().__init__(200, "OK")
 
 
-def recipient(
-    request: Request, new_uri: bytes | None, mode: int, is_own_address: Callable[[str], bool]
-) -> str:
-    """The AOR whose mailbox the MESSAGE goes to, by m_store's mode.
-
-    0: `new_uri` if it is given and an address of record, else the Request-URI if it is one, else To. 1: the
-    Request-URI, else To. 2: To. An address of record has a user and no IP literal as host, but for addresses
-    of ours. Raises RequestRefused 404 when none of them names anybody, MalformedMessage for a bad To.
-    """
-    candidates = [] if mode >= TO_ONLY else [request.uri]
-    if mode == 0 and new_uri:
-        candidates.insert(0, new_uri)
-    for uri in candidates:
-        aor, host, is_literal = _named(uri)
-        if aor and (not is_literal or is_own_address(host)):
-            return aor
-    aor = _named(request.to.uri)[0]
-    if not aor:
-        raise RequestRefused(404, "Not Found")
-    return aor
-
-
-def strange_sender(uri: bytes) -> str:
-    """The sender of a row when From is no SIP URI with a user."""
-    return uri.decode("ascii", "backslashreplace")
-
-
-def _read_name(uri: bytes) -> tuple[str, str, bool]:
-    """AOR ("" for none), host, whether the host is an IP literal."""
-    try:
-        parsed = SipUri.parse(uri)
-        return parsed.aor(), parsed.host, parsed.is_ip_literal
-    except MalformedMessage:
-        return "", "", False
-
-
-def _size(uri: bytes, name: tuple[str, str, bool]) -> int:
-    """Bytes: the URI, the tuple, and two strings that are parts of the URI."""
-    return 320 + 3 * len(uri)
-
-
-_named: Final[Callable[[bytes], tuple[str, str, bool]]] = Cache(
-    _read_name, _size, _CACHED_URI_BYTES
-).__getitem__
+def names_a_mailbox(uri: SipUri) -> bool:
+    """True for a URI that m_store takes for an address of record: it has a user, and no IP literal as host."""
+    return uri.user is not None and not uri.is_ip_literal
 
 
 def accept(
-    request: Request, aor: str, policy: SiloPolicy, wall: float, is_trusted: bool = False,
+    request: Request, aor: str, sender: str, policy: SiloPolicy, wall: float, is_trusted: bool = False,
     due_at: float | None = None,
 ) -> StoredMessage:  # fmt: skip
-    """The row to keep for `aor`; `is_trusted` keeps P-Asserted-Identity (RFC 3325 §5).
+    """The row to keep for `aor`; `sender` is the name of its From (routing/domains.py, `Named.name`).
+
+    `is_trusted` keeps P-Asserted-Identity (RFC 3325 §5).
 
     With `due_at`, or by the policy's due_header, it is scheduled, and its life begins then.
 
     Raises RequestRefused: 413 body, 513 kept headers too long; 420 Require (a silo ends the transaction and knows
-    no extension); 403 in the name of the notice's sender; 480 Expires over or 0; and as `content.lifetime` does;
-    Absorbed for a MESSAGE to the notice's sender; MalformedMessage for an unreadable From or To.
+    no extension); 480 Expires over or 0; and as `content.lifetime` does; MalformedMessage for an unreadable From.
     """
     received, body, author = request.received, request.body, request.from_
     if len(body) > policy.max_body:
         raise RequestRefused(413, "Request Entity Too Large")
     headers = _kept(request, _NOT_KEPT_OF_TRUSTED if is_trusted else _NOT_KEPT)
-    sender = _named(author.uri)[0] or strange_sender(author.uri)
     to_header = received.get(b"to", b"").strip(WSP)
-    if policy.registrar_aor:
-        _guard_registrar(policy.registrar_aor, aor, sender, to_header)
     content_type = received.get(b"content-type", b"").strip(WSP)
     if due_at is None and policy.due_field:
         due_at = due_time(request, policy.due_field, wall)
@@ -161,18 +113,16 @@ def _kept(request: Request, not_kept: frozenset[bytes]) -> bytes:
     return headers
 
 
-def _guard_registrar(registrar: str, aor: str, sender: str, to_header: bytes) -> None:
-    """SER's loop guard: receipts to a notice are not mail, and nobody else speaks in its name."""
+def guard_registrar(registrar: str, aor: str, sender: str, to: str) -> None:
+    """SER's loop guard: receipts to a notice are not kept, and no other sender writes in the name of its address.
+
+    All are names as `Named.name` has them; `registrar` is the notice's sender, `to` what To names. Raises
+    RequestRefused 403, Absorbed.
+    """
     if sender == registrar:
         raise RequestRefused(403, "Forbidden")
-    if aor == registrar or (registrar.lower().encode() in to_header.lower() and _names(to_header, registrar)):
+    if registrar in (aor, to):
         raise Absorbed
-
-
-def _names(to_header: bytes, registrar: str) -> bool:
-    start = to_header.find(b"<") + 1
-    uri = to_header[start:].partition(b">")[0] if start else to_header.partition(b";")[0]
-    return _named(uri.strip(WSP))[0] == registrar
 
 
 def _end_of_life(
@@ -203,11 +153,10 @@ def _expires(received: dict[bytes, bytes], born: float, by_date: bool) -> float:
     return date + seconds
 
 
-def copy_hash(request: Request, aor: str) -> bytes:
-    """The key that `accept` would give a row of `aor`. Raises MalformedMessage for an unreadable From."""
+def copy_hash(request: Request, aor: str, sender: str) -> bytes:
+    """The key that `accept` would give a row of `aor` from `sender`. Raises MalformedMessage for an unreadable From."""
     content_type = request.received.get(b"content-type", b"").strip(WSP)
     author = request.from_
-    sender = _named(author.uri)[0] or strange_sender(author.uri)
     return duplicate_hash(request.call_id, request.cseq, author.tag, sender, aor, content_type, request.body)
 
 

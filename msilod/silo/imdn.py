@@ -7,13 +7,13 @@
 Rules (§8, checklist G11): a store-and-forward server may say `stored` where `processing` was asked for, and says
 `failed` where `negative-delivery` was, when it has given up. It never claims a delivery: a 2xx is not that. One of
 each kind for a message, never one for an IMDN; and an IMDN is a MESSAGE like any other: kept, and delivered.
-It speaks for the recipient, as the sender wrote him: by that phones find the conversation.
+It is from the recipient's mailbox, and to the sender.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 from xml.sax.saxutils import escape
 
 from msilod.errors import MalformedMessage
@@ -27,8 +27,6 @@ from msilod.sip.grammar import CONTROLS, DIGIT, VISIBLE_ONLY, WSP, only, split_o
 
 NAMESPACE: Final = b"urn:ietf:params:imdn"
 MAX_MESSAGE_ID: Final = 255
-# More intermediaries than a message passes.
-MAX_ROUTES: Final = 10
 # RFC 3339 and nothing else: it stands in XML.
 _TIME_ONLY: Final = only(DIGIT + b"-:.+TZtz")
 _MAX_TIME: Final = 40
@@ -49,7 +47,7 @@ _ELEMENT: Final = {Disposition.STORED: "processing", Disposition.FAILED: "delive
 class Wish:
     """What a message asks for: `asks` are its notify-reqs in lower case; the URIs as in its wrapper.
 
-    `routes` are the URIs of its IMDN-Record-Route, the one to go to first.
+    An IMDN-Record-Route is not read: a receipt goes to the sender and to no intermediary that he names.
     """
 
     message_id: bytes
@@ -57,17 +55,22 @@ class Wish:
     from_uri: bytes
     to_uri: bytes
     original_to: bytes
-    routes: tuple[bytes, ...]
     asks: frozenset[bytes]
 
     def wants(self, disposition: Disposition) -> bool:
         """True when it asks to be told that."""
         return _ASKED_BY[disposition] in self.asks
 
-    @property
-    def target(self) -> bytes:
-        """The URI that the receipt goes to (§7.1.3): the last intermediary that wants it, else the sender."""
-        return self.routes[0] if self.routes else self.from_uri
+
+class Names(NamedTuple):
+    """The two parties of a receipt as it writes them: URIs that name the mailbox it is about, and the sender's.
+
+    `author` stands in its From, `recipient` in its wrapper and report, `sender` in To.
+    """
+
+    author: bytes
+    recipient: bytes
+    sender: bytes
 
 
 def wish_of(row: StoredMessage) -> Wish | None:
@@ -99,14 +102,12 @@ def _wish(cpim: Cpim, asks: frozenset[bytes]) -> Wish:
         sent_at = b""
     to_uri = _uri(cpim.get(b"to"))
     original = cpim.get(b"original-to", NAMESPACE)
-    routes = cpim.get_all(b"imdn-record-route", NAMESPACE)[:MAX_ROUTES]
     return Wish(
         message_id,
         sent_at,
         _uri(cpim.get(b"from")),
         to_uri,
         _uri(original) if original else to_uri,
-        tuple(map(_uri, routes)),
         asks,
     )
 
@@ -122,21 +123,25 @@ def build_imdn(
     row: StoredMessage,
     wish: Wish,
     disposition: Disposition,
-    aor: str,
+    names: Names,
     policy: SiloPolicy,
     wall: float,
     fresh: bytes,
 ) -> StoredMessage:
-    """The receipt for the sender of `row`, as a row of `aor`; `fresh` is an id nobody else has."""
+    """The receipt for the sender of `row`, as a row of that sender's mailbox; `fresh` is an id of its own.
+
+    It is from the mailbox of `row`, and its hour is booked on the sender who asked for it.
+    """
     call_id, content_type = fresh + b"@msilod", CPIM
-    body = _wrapper(wish, fresh) + _part(_xml(wish, disposition, row))
+    aor = row.sender
+    body = _wrapper(names, fresh) + _part(_xml(wish, names, disposition, row))
     return StoredMessage(
         aor=aor,
         sender=row.aor,
         hash=duplicate_hash(call_id, 1, fresh, row.aor, aor, content_type, body),
-        request_uri=wish.target,
-        from_header=b"<%b>;tag=%b" % (_recipient(row), fresh),
-        to_header=b"<%b>" % wish.from_uri,
+        request_uri=names.sender,
+        from_header=b"<%b>;tag=%b" % (names.author, fresh),
+        to_header=b"<%b>" % names.sender,
         call_id=call_id,
         cseq=1,
         content_type=content_type,
@@ -145,22 +150,15 @@ def build_imdn(
         received_at=wall,
         expires_at=wall + min(policy.expire_time, policy.imdn_expire_time),
         size=len(body),
+        booked_on=row.sender,
     )
 
 
-def _recipient(row: StoredMessage) -> bytes:
-    try:
-        return NameAddr.parse(row.to_header).uri
-    except MalformedMessage:
-        return b"sip:" + row.aor.encode("ascii", "replace")
-
-
-def _wrapper(wish: Wish, fresh: bytes) -> bytes:
-    """§7.2.1.1: from the recipient, to the sender, with the route that the message has taken."""
-    routes = b"".join(b"imdn.IMDN-Route: <%b>\r\n" % uri for uri in wish.routes[1:])
+def _wrapper(names: Names, fresh: bytes) -> bytes:
+    """§7.2.1.1: from the recipient, to the sender."""
     return (
-        b"From: <%b>\r\nTo: <%b>\r\nNS: imdn <%b>\r\nimdn.Message-ID: %b\r\n%b\r\n"
-        % (wish.to_uri, wish.from_uri, NAMESPACE, fresh, routes)
+        b"From: <%b>\r\nTo: <%b>\r\nNS: imdn <%b>\r\nimdn.Message-ID: %b\r\n\r\n"
+        % (names.recipient, names.sender, NAMESPACE, fresh)
     )  # fmt: skip
 
 
@@ -171,7 +169,7 @@ def _part(xml: bytes) -> bytes:
     )  # fmt: skip
 
 
-def _xml(wish: Wish, disposition: Disposition, row: StoredMessage) -> bytes:
+def _xml(wish: Wish, names: Names, disposition: Disposition, row: StoredMessage) -> bytes:
     """§11.1: the id and the time of the message, for whom it was, and what became of it."""
     received = datetime.fromtimestamp(int(row.received_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     element = f"{_ELEMENT[disposition]}-notification"
@@ -179,7 +177,7 @@ def _xml(wish: Wish, disposition: Disposition, row: StoredMessage) -> bytes:
         '<?xml version="1.0" encoding="UTF-8"?>\n<imdn xmlns="urn:ietf:params:xml:ns:imdn">\n'
         f"<message-id>{_text(wish.message_id)}</message-id>\n"
         f"<datetime>{_text(wish.sent_at) or received}</datetime>\n"
-        f"<recipient-uri>{_text(wish.to_uri)}</recipient-uri>\n"
+        f"<recipient-uri>{_text(names.recipient)}</recipient-uri>\n"
         f"<original-recipient-uri>{_text(wish.original_to)}</original-recipient-uri>\n"
         f"<{element}><status><{disposition}/></status></{element}>\n</imdn>\n"
     ).encode()

@@ -11,6 +11,7 @@ from msilod.errors import MalformedMessage
 from msilod.sip.grammar import (
     COMMA,
     CONTROLS,
+    HASH,
     TOKEN_ONLY,
     URI_ONLY,
     WSP,
@@ -19,6 +20,7 @@ from msilod.sip.grammar import (
     quoted_end,
     split_outside,
 )
+from msilod.sip.uri import escape_hash
 
 MAX_ADDRESS: Final = 4096
 
@@ -80,6 +82,8 @@ class NameAddr:
 def _parse_unusual(value: bytes) -> NameAddr:
     """Whatever else the grammar allows."""
     display, uri, tail = _cut(value.strip(WSP))
+    if HASH in uri:
+        uri = escape_hash(uri)
     if not uri or uri.translate(URI_ONLY) != uri or uri.find(b":") < 1:
         raise MalformedMessage("Bad Address")
     params = _params(tail) if tail else ()

@@ -28,6 +28,7 @@ LF: Final = 0x0A
 COMMA: Final = 0x2C
 EQUALS: Final = 0x3D
 PERCENT: Final = 0x25
+HASH: Final = 0x23
 CONTROLS: Final = bytes(range(0x20)) + b"\x7f"
 
 _QUOTE: Final = 0x22

@@ -9,6 +9,7 @@ from typing import Final
 from msilod.errors import MalformedMessage
 from msilod.sip.grammar import (
     ALPHANUM,
+    HASH,
     HOST_ONLY,
     PERCENT,
     UNRESERVED,
@@ -125,6 +126,16 @@ class SipUri:
         )
 
 
+def escape_hash(uri: bytes) -> bytes:
+    """`uri` with each raw `#` of its user part (or password) as `%23`.
+
+    RFC 3261 §25.1 has no `#` in a user part, but door stations send users like `9901#1`. They are read, and written
+    as the RFC wants. A `#` elsewhere stays, and is refused by who reads the URI.
+    """
+    userinfo, at, tail = uri.rpartition(b"@")
+    return userinfo.replace(b"#", b"%23") + at + tail if at else uri
+
+
 def canonical_user(user: str) -> str:
     """A user part with every escape that needs none removed and the others in upper case."""
     if "%" not in user:
@@ -153,13 +164,14 @@ def parse_aor(text: str) -> str:
     if not text:
         raise ValueError("an empty address")
     try:
-        uri = SipUri.parse(text if _has_scheme(text) else f"sip:{text}")
+        uri = SipUri.parse(text if has_scheme(text) else f"sip:{text}")
         return uri.aor()
     except MalformedMessage as error:
         raise ValueError(f"{text!r} is no address like alice@example.test: {error.phrase.lower()}") from error
 
 
-def _has_scheme(text: str) -> bool:
+def has_scheme(text: str) -> bool:
+    """True for `sip:alice@h`, False for `alice@h` and `alice:password@h`."""
     scheme, colon, _ = text.partition(":")
     return bool(colon) and "@" not in scheme
 
@@ -184,6 +196,8 @@ def _scheme(data: bytes) -> tuple[str, bytes]:
 
 
 def _userinfo(userinfo: bytes) -> tuple[str, str | None]:
+    if HASH in userinfo:
+        userinfo = userinfo.replace(b"#", b"%23")
     user, colon, password = userinfo.partition(b":")
     if not user or user.translate(_USER_ONLY) != user or password.translate(_PASSWORD) != password:
         raise MalformedMessage("Bad User In URI")
@@ -201,7 +215,12 @@ def _hostport(hostport: bytes) -> tuple[str, int | None]:
     if not name or name.translate(HOST_ONLY) != name:
         raise MalformedMessage("Bad Host In URI")
     host = name.decode("ascii").lower()
-    if host.rpartition(".")[2].isdigit() and ipv4(host) is None:
+    has_root = host[-1] == "."
+    if has_root:
+        # `example.test.` is the same host as `example.test` (RFC 1034 §3.1); an address has no such dot.
+        host = host[:-1]
+    last = host.rpartition(".")[2]
+    if not last or (last.isdigit() and (has_root or ipv4(host) is None)):
         # A name does not end in a number (§25.1 toplabel), and 127.1 is an address to some resolvers.
         raise MalformedMessage("Bad Host In URI")
     return host, _port(digits) if colon else None

@@ -178,7 +178,7 @@ def columns_of(model: type[peewee.Model]) -> list[str]:
 
 # The columns of a row that travels, in the order of its fields, and those that the writer inserts: `id` and the
 # lease have defaults then.
-LOADED: Final = StoredMessage.__struct_fields__
+LOADED: Final = tuple(name for name in StoredMessage.__struct_fields__ if name != "booked_on")
 STORED: Final = tuple(name for name in LOADED if name != "id")
 # What has happened to a row that is new: nothing, and the table's defaults say so.
 _HAPPENED: Final = {

@@ -63,6 +63,13 @@ class Queue:
             yield from shown
             left = None if left is None else left - len(shown)
 
+    def secret(self, name: str) -> bytes:
+        """A key of the daemon, b"" when it has made none yet."""
+        sql = f"SELECT value FROM {self.table}_secret WHERE name = ?"  # noqa: S608
+        with translated(self.path):
+            found = self._db.execute(sql, (name,)).fetchone()
+        return bytes(found[0]) if found else b""
+
     def _page(self, selection: Selection, wall: float, after: int, count: int) -> list[StoredMessage]:
         condition, values = selection.where(wall)
         sql = (

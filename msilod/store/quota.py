@@ -134,4 +134,4 @@ class Quota:
 
 
 def _hour_of(message: StoredMessage) -> tuple[int, str]:
-    return int(message.received_at // HOUR), message.sender
+    return int(message.received_at // HOUR), message.booked_on or message.sender

@@ -13,7 +13,7 @@ from timeit import repeat
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from msilod.registrar.binding import Binding
-from msilod.silo.acceptance import accept, duplicate_hash, recipient
+from msilod.silo.acceptance import accept, duplicate_hash
 from msilod.silo.delivery import build_delivery
 from msilod.silo.memory import RecipientMemory
 from msilod.silo.policy import SiloPolicy
@@ -26,6 +26,7 @@ from msilod.sip.parser import parse
 
 WALL = 1_700_000_000.0
 AOR = "bob@example.test"
+SENDER = "alice@example.test"
 POLICY = SiloPolicy()
 ROWS = 64
 MESSAGE = (
@@ -53,7 +54,7 @@ def message() -> Request:
 def rows(count: int) -> list[StoredMessage]:
     """Rows of AOR with ids from 1."""
     request = message()
-    kept = [accept(request, AOR, POLICY, WALL) for _ in range(count)]
+    kept = [accept(request, AOR, SENDER, POLICY, WALL) for _ in range(count)]
     for id, row in enumerate(kept, 1):
         row.id = id
     return kept
@@ -102,11 +103,7 @@ def main() -> None:
         best = min(repeat(work, number=number, repeat=rounds)) / number / per
         sys.stdout.write(f"{name:34}{best * 1e6:8.2f} µs\n")
 
-    def nobody(host: str) -> bool:
-        return False
-
-    show("recipient", lambda: recipient(request, None, 0, nobody), 50_000)
-    show("accept", lambda: accept(request, AOR, POLICY, WALL), 20_000)
+    show("accept", lambda: accept(request, AOR, SENDER, POLICY, WALL), 20_000)
     show("  of it duplicate_hash", lambda: duplicate_hash(
         request.call_id, 314159, b"1928301774", "alice@example.test", AOR, b"text/plain;charset=utf-8", request.body
     ), 50_000)  # fmt: skip

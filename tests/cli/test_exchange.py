@@ -13,7 +13,7 @@ from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import State, StoredMessage
 from tests.scenarios.conftest import Daemon, start_daemon
 from tests.scenarios.phone import Phone
-from tests.silo.wire import message
+from tests.silo.wire import SENDER, message
 
 __all__ = ["start_daemon"]
 
@@ -25,16 +25,25 @@ def same(aor: str) -> str:
     return aor.removeprefix("sip:")
 
 
+def sender_of(uri: str) -> str:
+    return uri.removeprefix("sip:")
+
+
 def again(message: StoredMessage) -> StoredMessage:
     line = json.dumps(exported(message)).encode()
-    return imported(line, same, NOW, *LIMITS)
+    return imported(line, same, sender_of, NOW, *LIMITS)
 
 
 def made(*lines: bytes, **changes: Any) -> StoredMessage:
     """A row as it comes by SIP, then changed."""
     due_at = changes.pop("due_at", None)
     row = accept(
-        message(*lines, **changes.pop("sip", {})), "bob@example.test", SiloPolicy(), NOW, due_at=due_at
+        message(*lines, **changes.pop("sip", {})),
+        "bob@example.test",
+        SENDER,
+        SiloPolicy(),
+        NOW,
+        due_at=due_at,
     )
     for name, value in changes.items():
         setattr(row, name, value)
@@ -77,7 +86,7 @@ def line(**changes: object) -> bytes:
 
 def test_little_is_enough() -> None:
     text = {"aor": "sip:bob@example.test", "from": "<sip:a@b>", "call_id": "c", "body": "hello"}
-    row = imported(json.dumps(text).encode(), same, NOW, *LIMITS)
+    row = imported(json.dumps(text).encode(), same, sender_of, NOW, *LIMITS)
     assert (row.to_header, row.request_uri) == (b"<sip:bob@example.test>", b"sip:bob@example.test")
     assert (row.received_at, row.expires_at) == (NOW, NOW + LIMITS[0])
 
@@ -96,7 +105,7 @@ def test_little_is_enough() -> None:
 )  # fmt: skip
 def test_a_bad_line_is_refused(bad: bytes) -> None:
     with pytest.raises(BadLine):
-        imported(bad, same, NOW, *LIMITS)
+        imported(bad, same, sender_of, NOW, *LIMITS)
 
 
 def test_over_to_another_silo_and_again(start_daemon: Callable[..., Daemon], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from msilod.config import Config, SiloConfig
 from msilod.daemon.policies import silo_policy
 from msilod.errors import ConfigError
+from msilod.routing.domains import Domains
 from msilod.settings import read
 
 
@@ -41,6 +42,6 @@ def test_a_good_value_is_taken(tmp_path: Path, line: str) -> None:
     config = read_silo(tmp_path, line)
     name = line.partition(" ")[0]
     value = getattr(config.silo, name)
-    policy_value = getattr(silo_policy(config), name)
+    policy_value = getattr(silo_policy(config, Domains(["example.test"])), name)
     assert (tuple(value) if isinstance(value, list) else value) == policy_value
     assert value != getattr(SiloConfig(), name)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import msilod
-from msilod.daemon.myself import CACHED_URI_BYTES, Myself
+from msilod.daemon.myself import Myself
 from msilod.daemon.paths import CACHED_LITERAL_BYTES
-from msilod.daemon.registrar_service import CACHED_AOR_BYTES
 from msilod.errors import MalformedMessage, SipError
 from msilod.routing.aliases import CACHED_NAME_BYTES, Aliases
-from msilod.silo import acceptance, delivery
+from msilod.routing.domains import CACHED_URI_BYTES
+from msilod.silo import delivery
 from msilod.sip.flow import Endpoint
 from msilod.sip.uri import SipUri
 
@@ -59,10 +59,9 @@ def test_a_uri_has_50_parameters_at_most() -> None:
 @pytest.mark.parametrize(
     ("name", "limit", "shape", "many"),
     [
-        ("named", CACHED_URI_BYTES, "fifty", 2_000),
-        ("named", CACHED_URI_BYTES, "large", 3_000),
-        ("named", CACHED_URI_BYTES, "none", 25_000),
-        ("acceptance", acceptance._CACHED_URI_BYTES, "large", 2_500),
+        ("named", CACHED_URI_BYTES, "fifty", 3_000),
+        ("named", CACHED_URI_BYTES, "large", 4_000),
+        ("named", CACHED_URI_BYTES, "none", 40_000),
         ("aliases", CACHED_NAME_BYTES, "large", 3_000),
     ],
 )
@@ -71,12 +70,11 @@ def test_distinct_uris_fill_a_cache_up_to_its_bytes_and_no_further(
 ) -> None:
     aliases = Aliases({"x[0-9]+": "y"})
     read: dict[str, Callable[[bytes], object]] = {
-        "named": MYSELF.named,
-        "acceptance": acceptance._named,
+        "named": MYSELF.identify,
         "aliases": lambda uri: aliases.resolve(uri.decode()),
     }
     MYSELF.configure(["example.test"])
-    called = read[name] if name != "named" else MYSELF.named
+    called = read[name] if name != "named" else MYSELF.identify
     uris = distinct(shape)
     with growth() as grown:
         for _ in range(many):
@@ -118,7 +116,6 @@ def test_every_cache_is_bounded_in_bytes() -> None:
         ("registrar/gruu.py", "512"),
     }
     in_bytes = (
-        CACHED_URI_BYTES, CACHED_AOR_BYTES, CACHED_NAME_BYTES, CACHED_LITERAL_BYTES, acceptance._CACHED_URI_BYTES,
-        delivery._CACHED_WAY_BYTES,
+        CACHED_URI_BYTES, CACHED_NAME_BYTES, CACHED_LITERAL_BYTES, delivery._CACHED_WAY_BYTES,
     )  # fmt: skip
     assert sum(in_bytes) <= 40_000_000

@@ -156,8 +156,8 @@ def test_what_the_process_before_had_is_no_copy_for_another_sender(tmp_path: Pat
         first, other = (parse(text_to(user, "bob", b"hi")) for user in ("alice", "mary"))
         assert isinstance(first, Request)
         assert isinstance(other, Request)
-        assert server.silo.is_former(first, "bob@example.test")
-        assert not server.silo.is_former(other, "bob@example.test")
+        assert server.silo.is_former(first, "bob@example.test", "alice@example.test")
+        assert not server.silo.is_former(other, "bob@example.test", "mary@example.test")
 
     play(tmp_path, story)
 

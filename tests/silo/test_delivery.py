@@ -13,7 +13,7 @@ from msilod.silo.stored_message import StoredMessage
 from msilod.sip.message import Request
 from msilod.sip.parser import parse
 from tests.silo.fake_daemon import AOR
-from tests.silo.wire import VIA, message
+from tests.silo.wire import SENDER, VIA, message
 
 WALL = 1_700_000_000.0
 POLICY = SiloPolicy()
@@ -21,7 +21,7 @@ CONTACT = "sip:bob@198.51.100.7:5062"
 
 
 def stored(*lines: bytes, **parts: bytes) -> StoredMessage:
-    return accept(message(*lines, **parts), AOR, POLICY, WALL)
+    return accept(message(*lines, **parts), AOR, SENDER, POLICY, WALL)
 
 
 def delivered(row: StoredMessage, uri: str = CONTACT, policy: SiloPolicy = POLICY) -> Request:
@@ -203,7 +203,7 @@ def test_f13_stray_line_ends_in_imported_headers_make_no_line(stray: bytes) -> N
 @given(st.binary(max_size=300), st.lists(st.sampled_from([b"X-A: 1", b"Subject: \xff\x01", b"e: deflate"])))
 def test_law5_body_and_headers_come_out_as_they_went_in(body: bytes, lines: list[bytes]) -> None:
     request = message(*lines, body=body)
-    read = reparsed(delivered(accept(request, AOR, POLICY, WALL)))
+    read = reparsed(delivered(accept(request, AOR, SENDER, POLICY, WALL)))
     assert read.body == body
     assert [text for _, text in read.headers.fields if text in lines] == lines
     assert read.headers.get(b"content-type") == b"text/plain;charset=UTF-8"

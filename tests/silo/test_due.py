@@ -8,7 +8,7 @@ from msilod.silo.due import FURTHEST, is_scheduled
 from msilod.silo.stored_message import State, StoredMessage
 from msilod.sip.dates import format_date, parse_rfc3339
 from tests.silo.fake_daemon import AOR
-from tests.silo.wire import message
+from tests.silo.wire import SENDER, message
 
 # 2027-01-15T08:00:00Z
 WALL = 1_800_000_000.0
@@ -17,7 +17,7 @@ HOUR, DAY = 3600.0, 86_400.0
 
 
 def kept(*lines: bytes, policy: SiloPolicy = POLICY, due_at: float | None = None) -> StoredMessage:
-    return accept(message(*lines), AOR, policy, WALL, due_at=due_at)
+    return accept(message(*lines), AOR, SENDER, policy, WALL, due_at=due_at)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from msilod.silo.policy import NOTICE, SiloPolicy
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.parser import parse
 from tests.silo.fake_daemon import AOR
-from tests.silo.wire import VIA, message
+from tests.silo.wire import SENDER, VIA, message
 
 WALL = 1_700_000_000.0
 ALICE = "alice@example.test"
@@ -27,7 +27,7 @@ TEXT = b"User [sip:bob@example.test] is offline. The message will be delivered w
 
 
 def stored(*lines: bytes, content_type: bytes | None = b"Content-Type: text/plain") -> StoredMessage:
-    return accept(message(*lines, content_type=content_type), AOR, SiloPolicy(), WALL)
+    return accept(message(*lines, content_type=content_type), AOR, SENDER, SiloPolicy(), WALL)
 
 
 def asked(*lines: bytes, content_type: bytes | None = b"Content-Type: text/plain") -> bool:

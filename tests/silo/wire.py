@@ -3,6 +3,7 @@
 from msilod.sip.message import Request
 from msilod.sip.parser import parse
 
+SENDER = "alice@example.test"
 VIA = b"Via: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK1;rport"
 FROM = b'From: "Alice" <sip:alice@example.test>;tag=1928'
 
