@@ -24,12 +24,14 @@ from msilod.registrar.registration import Registration, announced, contact_line,
 from msilod.routing.actions import Save
 from msilod.sip.dates import format_date
 from msilod.sip.via import promise_keep_alives
+from msilod.sip.warning import warning
 from msilod.store.writer import BindingChanges, StoreWriter
 from msilod.transaction.server import ServerTransaction
 
 # Seconds between keep-alives: what NATs keep open for UDP (RFC 5626 §4.4.2 has 24 to 29).
 KEEP: Final = 29
 
+NOT_KEPT: Final = warning(b"The registration could not be saved, try again later")
 # Seconds between two lines about the contacts of one user, and how many users are remembered for it.
 LOG_EVERY: Final = 60.0
 MAX_LOGGED: Final = 1024
@@ -145,7 +147,7 @@ class RegistrarService:
                 self._take_over(transaction, action, registration, now)
             else:
                 self.location.undo(registration, before)
-                transaction.respond(500, now)
+                transaction.respond(500, now, headers=[NOT_KEPT])
         finally:
             if action.dump:
                 self.expected(registration.aor)

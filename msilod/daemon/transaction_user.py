@@ -26,6 +26,7 @@ from msilod.sip.flow import Flow
 from msilod.sip.message import Request, build_response
 from msilod.sip.status import reason
 from msilod.sip.uri import SipUri
+from msilod.sip.warning import warning
 from msilod.transaction.server import ServerTransaction
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ CAPABILITIES: Final = (
     (b"Accept-Encoding", b"identity"),
     (b"Supported", b", ".join(EXTENSIONS)),
 )
+Headers = tuple[tuple[bytes, bytes], ...]
 # RFC 6665 §8.3.2 has a 489 name the packages that are served: none, as an empty Supported says it of extensions.
 NO_EVENTS: Final = (b"Allow-Events", b"")
 _NOWHERE: Final[list[Binding]] = []
@@ -199,14 +201,29 @@ class TransactionUserService:
             transaction.respond(500, now)
 
     def _refuse(self, transaction: ServerTransaction, error: SipError, now: float) -> None:
+        headers, phrase = error.headers, b""
+        if transaction.request.method == b"REGISTER" and error.phrase.encode() != reason(error.status):
+            # Phones show one of these to their user. A copy of the request gets the Warning alone.
+            phrase = error.phrase.encode()
+            headers += (warning(phrase),)
         if isinstance(error, StatelessRefusal):
-            transaction.refuse(error.status, error.headers)
+            transaction.refuse(error.status, headers)
             return
         try:
-            transaction.respond(error.status, now, headers=error.headers)
+            if phrase:
+                self._respond_in_words(transaction, error.status, phrase, headers, now)
+            else:
+                transaction.respond(error.status, now, headers=headers)
         except ValueError:
             # What the sender wrote cannot stand in a header of ours; the status says enough.
             transaction.respond(error.status, now)
+
+    def _respond_in_words(
+        self, transaction: ServerTransaction, status: int, phrase: bytes, headers: Headers, now: float
+    ) -> None:
+        """An answer with another phrase than the RFC's; a copy of a request that is not INVITE gets the RFC's."""
+        tag = self.server.layer.stateless_tag(transaction.request)
+        transaction.forward(build_response(transaction.request, status, phrase, tag, headers), now)
 
     def on_cancel(self, invite: ServerTransaction, now: float) -> None:
         """A CANCEL that matches: the branches are cancelled (RFC 3261 §16.10)."""
@@ -263,9 +280,7 @@ class TransactionUserService:
         if not phrase or phrase == reason(action.status):
             transaction.respond(action.status, now, headers=headers)
             return
-        # In other words than the RFC's; a copy of a request that is not INVITE is answered in the RFC's again.
-        tag = self.server.layer.stateless_tag(transaction.request)
-        transaction.forward(build_response(transaction.request, action.status, phrase, tag, headers), now)
+        self._respond_in_words(transaction, action.status, phrase, headers, now)
 
     def _drop(self, incoming: Incoming, action: Drop | Break, now: float) -> None:
         """drop(): nothing is answered, and nothing is kept of it."""

@@ -80,7 +80,7 @@ def read_contact(
 ) -> Contact:
     """One value of the Contact list. Raises MalformedMessage (400) and RequestRefused (400, 403, 423)."""
     refuse_controls(value)
-    address = NameAddr.parse(value)
+    address = _name_addr(value)
     if len(address.uri) > MAX_CONTACT:
         raise RequestRefused(403, "Contact Too Long")
     uri = _sip_uri(address)
@@ -97,7 +97,7 @@ def refuse_controls(value: bytes) -> None:
     TAB is no control here: it is white space in a header (RFC 3261 §25.1).
     """
     if value.translate(None, _UNSAYABLE) != value:
-        raise MalformedMessage("Control Character")
+        raise MalformedMessage("Control Character in Contact or Path")
 
 
 _UNSAYABLE: Final = CONTROLS.replace(b"\t", b"")
@@ -108,12 +108,19 @@ def text(value: bytes) -> str:
     return value.decode("utf-8", "backslashreplace")
 
 
+def _name_addr(value: bytes) -> NameAddr:
+    try:
+        return NameAddr.parse(value)
+    except MalformedMessage as error:
+        raise MalformedMessage(f"Bad Contact: {error.phrase}", error.status) from error
+
+
 def _sip_uri(address: NameAddr) -> SipUri:
     try:
         return SipUri.parse(address.uri)
     except MalformedMessage as error:
         # The 416 of another scheme speaks of Request-URIs (RFC 3261 §21.4.14).
-        raise RequestRefused(400, "Contact Is No SIP URI", detail=error.phrase) from error
+        raise RequestRefused(400, f"Contact Is No SIP URI: {error.phrase}") from error
 
 
 def _names_the_registrar(uri: SipUri, aor: str, is_myself: IsMyself | None) -> bool:
@@ -145,7 +152,7 @@ def _q(address: NameAddr) -> float:
     whole, _, part = value.partition(b".")
     thousandths = number((part + b"000")[:3], 999) if len(part) <= 3 else None
     if whole not in (b"0", b"1") or thousandths is None or (whole == b"1" and thousandths):
-        raise MalformedMessage("Bad q")
+        raise MalformedMessage("Bad q of a Contact")
     return int(whole) + thousandths / 1000
 
 
@@ -155,5 +162,5 @@ def method_set(value: bytes) -> frozenset[str] | None:
     """`INVITE, MESSAGE` as a set; None when nothing is named. Raises MalformedMessage (400) past MAX_METHODS."""
     names = [name.strip(b" \t") for name in value.split(b",", MAX_METHODS)]
     if len(names) > MAX_METHODS:
-        raise MalformedMessage("Too Many Methods")
+        raise MalformedMessage("Too Many Methods in Contact or Allow")
     return frozenset(name.decode("ascii").upper() for name in names if is_token(name)) or None

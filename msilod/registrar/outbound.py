@@ -33,7 +33,7 @@ def apply_outbound(request: Request, contacts: Sequence[Contact], path: Sequence
     if not flows:
         return False
     if len([contact for contact in flows if contact.expires]) > 1:
-        raise RequestRefused(400, "Bad Request", detail="one contact with reg-id in a REGISTER")
+        raise RequestRefused(400, "More Than One Contact With reg-id")
     is_asked_for = b"outbound" in [tag.lower() for tag in request.headers.split(b"supported")]
     if _keeps_flows(request, path):
         return is_asked_for and any(contact.expires for contact in flows)

@@ -55,4 +55,4 @@ def said_again(
 
 def old_cseq() -> RequestRefused:
     """§10.3 step 7: under the same Call-ID the CSeq must grow, or nothing is changed."""
-    return RequestRefused(500, "Server Internal Error", detail="CSeq is not higher than the binding's")
+    return RequestRefused(500, "CSeq Is Lower Than That of the Binding or Repeated")

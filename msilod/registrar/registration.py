@@ -7,7 +7,7 @@ seconds since 1970. What outbound asks (RFC 5626) is in outbound.py, a refresh i
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from msilod.errors import RequestRefused
+from msilod.errors import MalformedMessage, RequestRefused
 from msilod.registrar.binding import Binding
 from msilod.registrar.contact import (
     Contact,
@@ -108,7 +108,7 @@ def process(
 def _remove_all(request: Request, registration: Registration, values: list[bytes]) -> Registration:
     """`Contact: *`, only alone and with Expires: 0 (§10.3 step 6)."""
     if len(values) > 1 or number(request.headers.get(b"expires") or b"", _MAXIMUM) != 0:
-        raise RequestRefused(400, "Bad Request", detail="Contact: * wants Expires: 0 and no other contact")
+        raise RequestRefused(400, "Contact: * Needs Expires: 0 and No Other Contact")
     for binding in registration.bindings:
         _check_order(request, binding)
     registration.removed = registration.bindings
@@ -197,10 +197,14 @@ def _path(request: Request) -> tuple[str, ...]:
     """RFC 3327 §5.3. Each value becomes the Route of a delivery, so it must be one."""
     values = request.headers.split(b"path")
     if len(values) > MAX_PATHS:
-        raise RequestRefused(400, "Bad Request", detail="too many Path values")
+        raise RequestRefused(400, "Too Many Path Values")
     for value in values:
         refuse_controls(value)
-        SipUri.parse(NameAddr.parse(value).uri)
+        try:
+            SipUri.parse(NameAddr.parse(value).uri)
+        except MalformedMessage as error:
+            # A 416 is about the Request-URI (RFC 3261 §21.4.14).
+            raise RequestRefused(400, f"Bad Path: {error.phrase}") from error
     return tuple(text(value) for value in values)
 
 
@@ -209,7 +213,7 @@ def _refuse_mixed_schemes(request: Request, contacts: list[Contact], path: tuple
     if any(contact.uri.scheme == "sips" for contact in contacts):
         uris = [request.uri, *(NameAddr.parse(value.encode()).uri for value in path)]
         if not all(map(asks_for_sips, uris)):
-            raise RequestRefused(400, "Bad Request", detail="sips: contact, but not all of the way is sips:")
+            raise RequestRefused(400, "sips: Contact in a sip: Registration")
 
 
 def _last_of_each(contacts: list[Contact]) -> list[Contact]:
