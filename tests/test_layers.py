@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "msilod.sip": set[str](),
     "msilod.transaction": {"msilod.sip"},
     "msilod.registrar": {"msilod.sip"},
-    "msilod.proxy": {"msilod.sip", "msilod.registrar.binding"},
+    "msilod.proxy": {"msilod.sip", "msilod.registrar.binding", "msilod.registrar.phones"},
     "msilod.silo": {"msilod.sip", "msilod.registrar.binding"},
     "msilod.routing": {"msilod.sip", "msilod.registrar.binding", "msilod.registrar.gruu"},
     "msilod.auth": {"msilod.sip"},

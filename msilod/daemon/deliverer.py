@@ -26,6 +26,7 @@ from msilod.daemon.usable import Usable
 from msilod.daemon.watchers import Watchers
 from msilod.errors import StoreError
 from msilod.proxy.forwarding import DELIVERY, branch_for
+from msilod.proxy.target_set import Target
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.silo.contact import ContactKey, contact_key
@@ -270,9 +271,9 @@ class Deliverer:
 
     def _send(self, run: DeliveryRun, step: Send, now: float) -> None:
         target, size = target_of(step.row, step.contact.binding, self.policy), size_of(step.row)
-        self.paths.way_to(target, partial(self._send_on, run, step), now, size)
+        self.paths.way_to(target, partial(self._send_on, run, step, target), now, size)
 
-    def _send_on(self, run: DeliveryRun, step: Send, flow: Flow | None, now: float) -> None:
+    def _send_on(self, run: DeliveryRun, step: Send, target: Target, flow: Flow | None, now: float) -> None:
         if flow is None:
             self._unreachable(run, step, now)
             return
@@ -281,7 +282,8 @@ class Deliverer:
             return
         request, how = request_for(step.row, step.contact.binding, self.policy, self.clock.wall())
         attempt = Attempt(self, run, step.row, step.contact, how)
-        self.layer.request(request, flow, attempt, now, branch_for(self.random(), DELIVERY))
+        owner = self.paths.watched(attempt, target, flow, now)
+        self.layer.request(request, flow, owner, now, branch_for(self.random(), DELIVERY))
 
     def _unreachable(self, run: DeliveryRun, step: Send, now: float) -> None:
         self.historian.silent(step.row, step.contact, "transport")

@@ -93,6 +93,8 @@ class Forwarder:
         if b"privacy" in request.received:
             # Whose the assertion is the gate has seen to.
             guard_identity(copy.headers, True, self.trust.trusts(flow))
+        if target.binding is not None and target.binding.way is None:
+            owner = self.paths.watched(owner, target, flow, now)
         return self.layer.request(copy, flow, owner, now, branch, limit)
 
     def has_time(self, transaction: ClientTransaction, now: float) -> bool:

@@ -16,11 +16,15 @@ from msilod.silo.stored_message import StoredMessage
 from msilod.sip.address import NameAddr
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
-from msilod.transaction.client import ClientTransaction
+from msilod.transaction.client import ClientOwner, ClientTransaction
 from msilod.transaction.server import ServerTransaction
 
 if TYPE_CHECKING:
     from msilod.daemon.server import Server
+
+
+# A Request-URI other than the sender's, the flow to it, and the owner of the client transaction.
+Way = tuple[bytes, Flow, ClientOwner]
 
 
 class Notices:
@@ -41,32 +45,32 @@ class Notices:
         """A MESSAGE was stored: tell its sender that he has to wait."""
         if self._may_tell(row, Kind.OFFLINE):
             contact = transaction.request.headers.get(b"contact") if self.policy.use_contact else None
-            ways = self._back(contact, transaction) if contact else self._to_sender(row.sender)
+            ways = self._back(contact, transaction) if contact else self._to_sender(row.sender, now)
             self._tell(row, notice_text(self.policy.notice, row), ways, now)
 
     def failed(self, row: StoredMessage, reason: str, now: float) -> None:
         """A MESSAGE has expired or was refused for good: tell its sender."""
         template = self.policy.failure_notice
         if template and self._may_tell(row, Kind.FAILED):
-            self._tell(row, notice_text(template, row, reason), self._to_sender(row.sender), now)
+            self._tell(row, notice_text(template, row, reason), self._to_sender(row.sender, now), now)
 
     def _may_tell(self, row: StoredMessage, kind: Kind) -> bool:
         return may_notify(row, kind, self.policy, self.memory, self.server.clock.wall())
 
-    def _tell(self, row: StoredMessage, text: bytes, ways: Iterator[tuple[bytes, Flow]], now: float) -> None:
+    def _tell(self, row: StoredMessage, text: bytes, ways: Iterator[Way], now: float) -> None:
         try:
             uri = NameAddr.parse(row.from_header).uri
-            for target_uri, flow in ways:
+            for target_uri, flow, owner in ways:
                 call_id, tag = self.random() + b"@msilod", self.random()
                 notice = build_notice(uri, text, self.policy, self.server.clock.wall(), call_id, tag)
                 notice.uri = target_uri or notice.uri
                 self.server.counters.notices += 1
                 branch = branch_for(self.random(), DELIVERY)
-                self.server.layer.request(notice, flow, self, now, branch)
+                self.server.layer.request(notice, flow, owner, now, branch)
         except MsilodError:
             self.server.counters.dropped += 1
 
-    def _to_sender(self, sender: str) -> Iterator[tuple[bytes, Flow]]:
+    def _to_sender(self, sender: str, now: float) -> Iterator[Way]:
         """Each of the sender's contacts and its flow; or the next hop, which is asked to find them."""
         server = self.server
         if self.policy.next_hop:
@@ -77,11 +81,12 @@ class Notices:
         for target in targets:
             flow = server.paths.flow_to(target)
             if flow is not None:
-                yield b"" if self.policy.next_hop else target.uri.encode("ascii", "replace"), flow
+                owner = server.paths.watched(self, target, flow, now)
+                yield b"" if self.policy.next_hop else target.uri.encode("ascii", "replace"), flow, owner
 
-    def _back(self, contact: bytes, transaction: ServerTransaction) -> Iterator[tuple[bytes, Flow]]:
+    def _back(self, contact: bytes, transaction: ServerTransaction) -> Iterator[Way]:
         """msilo's use_contact: to the Contact of the message, but nowhere else than where it came from."""
-        yield NameAddr.parse(contact).uri, transaction.flow
+        yield NameAddr.parse(contact).uri, transaction.flow, self
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """Whatever it says."""

@@ -14,6 +14,7 @@ from typing import Final
 import trio
 
 from msilod.daemon.locating import Reachable
+from msilod.daemon.places import Places
 from msilod.dns.location import default_port
 from msilod.dns.resolver import Resolver
 from msilod.errors import MsilodError, TransportError
@@ -27,6 +28,7 @@ from msilod.sip.message import Response
 from msilod.sip.retry_after import parse_retry_after
 from msilod.sip.sips import is_sips
 from msilod.sip.uri import SipUri
+from msilod.transaction.client import ClientOwner
 from msilod.transport.transports import DIALLED, Transports
 
 DIAL_TIMEOUT: Final = 3.0
@@ -55,12 +57,14 @@ class Paths:
         after: Callable[[], None],
         resolver: Resolver,
         reachable: Reachable,
+        places: Places,
     ) -> None:
         self.transports = transports
         self.nursery = nursery
         self.after = after
         self.resolver = resolver
         self.reachable = reachable
+        self.places = places
         self.dials = 0
         # The remote targets of dialogs recur: 40 us become 1.
         self._literal: Callable[[str], list[Hop] | None] = Cache(
@@ -95,7 +99,7 @@ class Paths:
     def flow_to(self, target: Target, size: int = 0) -> Flow | None:
         """The flow to send `size` octets on now; None when a connection or a look-up has to be made first.
 
-        Raises TransportError when there is no way at all.
+        Raises TransportError when there is no way at all, and for a contact at a place without a proof (places.py).
         """
         # A Route goes before what is known of the binding (§16.6 step 7).
         binding = None if target.route else target.binding
@@ -103,6 +107,8 @@ class Paths:
             flow: Flow | None = binding.way
         else:
             flow = self._find(target)
+            if binding is not None and flow is not None:
+                self.places.require(binding, flow, trio.current_time())
         if size > LARGEST_DATAGRAM and flow is not None and not flow.connection:
             return self._for_large(target, flow)
         return flow
@@ -130,9 +136,17 @@ class Paths:
         return self._remember(target, self._open_now(target))
 
     def _remember(self, target: Target, flow: Flow | None) -> Flow | None:
-        if target.binding is not None and not target.route:
-            target.binding.way = flow
+        binding = target.binding
+        if binding is not None and not target.route:
+            binding.way = flow if flow is not None and self.places.is_proven(binding, flow) else None
         return flow
+
+    def watched(self, owner: ClientOwner, target: Target, flow: Flow, now: float) -> ClientOwner:
+        """The owner to give to the client transaction of a request to `target` that leaves by `flow`."""
+        binding = target.binding
+        if binding is None or binding.way is not None or target.route:
+            return owner
+        return self.places.watched(owner, binding, flow, now)
 
     def _by_uri(self, target: Target) -> Flow | None:
         literal = self._literal(_first_text(target))
@@ -210,6 +224,8 @@ class Paths:
         flow = None
         try:
             flow = await self._reach(target, size)
+            if target.binding is not None and not target.route:
+                self.places.require(target.binding, flow, trio.current_time())
         except MsilodError:
             flow = None
         finally:

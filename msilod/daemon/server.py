@@ -29,6 +29,7 @@ from msilod.daemon.notices import Notices
 from msilod.daemon.online_attempts import OnlineAttempts
 from msilod.daemon.orphans import Orphans
 from msilod.daemon.paths import Paths
+from msilod.daemon.places import Places
 from msilod.daemon.policies import auth_policy, registrar_policy, silo_policy
 from msilod.daemon.probes import Probes
 from msilod.daemon.receipts import Receipts
@@ -161,6 +162,7 @@ class Server:
             self.after_batch,
             Resolver(self.ask, reach_of(listening), secrets.SystemRandom().random),
             Reachable(self.myself, self.trust, listening),
+            Places(self.trust),
         )
 
     def _forwarder(self, random_token: Tokens) -> Forwarder:

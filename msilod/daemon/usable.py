@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from msilod.daemon.clock import Clock
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
+from msilod.registrar.phones import newest_of_each_phone
 from msilod.silo.schedule import DeliverySchedule
 
 
@@ -25,8 +26,9 @@ class Usable:
         return self.among(aor, self.location.bindings(aor, self.clock.wall()))
 
     def among(self, aor: str, contacts: Iterable[Binding]) -> list[Binding]:
-        """Those of `contacts` that a stored MESSAGE may go to."""
-        return self.not_out(aor, [binding for binding in contacts if binding.takes_messages])
+        """Those of `contacts` that a stored MESSAGE may go to; of a phone that was started again its newest."""
+        taking = [binding for binding in contacts if binding.takes_messages]
+        return self.not_out(aor, newest_of_each_phone(taking) if len(taking) > 1 else taking)
 
     def not_out(self, aor: str, contacts: list[Binding]) -> list[Binding]:
         """Those that have not answered that they take no MESSAGE."""

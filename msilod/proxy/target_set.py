@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Final
 
 from msilod.registrar.binding import Binding
+from msilod.registrar.phones import newest_of_each_phone
 from msilod.sip.flow import Flow
 from msilod.sip.hop import Hop
 
@@ -55,11 +56,13 @@ class Target:
 def target_set(bindings: Iterable[Binding]) -> list[Target]:
     """The bindings as targets, in their order (best q first), never the same one twice (§16.5).
 
-    A device is one target however many flows it has: the latest first, the others behind it (RFC 5626 §7).
+    A device is one target however many flows it has: the latest first, the others behind it (RFC 5626 §7). A phone
+    that was started again is one target as well (registrar/phones.py).
     """
     bindings = list(bindings)
     if len(bindings) == 1:
         return [_target(bindings[0])]
+    bindings = newest_of_each_phone(bindings)
     devices: dict[Hashable, list[Binding]] = {}
     for binding in bindings:
         device = (binding.aor, binding.instance) if binding.instance else _way(binding)

@@ -10,6 +10,7 @@ from msilod.daemon import paths as room
 from msilod.daemon.locating import Reachable, reach_of
 from msilod.daemon.myself import Myself
 from msilod.daemon.paths import Paths
+from msilod.daemon.places import Places
 from msilod.daemon.trust import Trust
 from msilod.dns.resolver import Resolver
 from msilod.proxy.target_set import Target
@@ -27,7 +28,14 @@ async def opened(zone: Zone) -> AsyncIterator[Paths]:
     myself = Myself(["example.test"], listening, transports.local_addresses())
     async with trio.open_nursery() as nursery:
         resolver = Resolver(zone, reach_of(listening), always(0.0))
-        yield Paths(transports, nursery, lambda: None, resolver, Reachable(myself, Trust(), listening))
+        yield Paths(
+            transports,
+            nursery,
+            lambda: None,
+            resolver,
+            Reachable(myself, Trust(), listening),
+            Places(Trust()),
+        )
         nursery.cancel_scope.cancel()
     transports.close()
 

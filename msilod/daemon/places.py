@@ -1,0 +1,108 @@
+"""Places: which UDP addresses a contact may name without having registered from there.
+
+A user can register a contact at any public address. If each MESSAGE went there at once, eleven times each (RFC 3261
+Timer E), and to ten such contacts, one MESSAGE of 300 octets would be 110 datagrams for a victim. So a place other
+than the source of the REGISTER gets one request at a time until it has answered one. A response proves the place: it
+repeats the branch of the request, which only the receiver of the request knows.
+
+Connections are no places: the peer has answered the handshake. Trusted networks need no proof.
+"""
+
+from typing import Final
+
+from msilod.daemon.trust import Trust
+from msilod.errors import TransportError
+from msilod.registrar.binding import Binding
+from msilod.sip.flow import Flow
+from msilod.sip.message import Response
+from msilod.transaction.client import ClientOwner, ClientTransaction
+from msilod.transaction.timers import PATIENCE
+
+Place = tuple[str, int]
+
+# About 200 bytes each. Beyond it the place that was proven first has to answer once more.
+MAX_PROVEN: Final = 50_000
+# Requests to places without a proof, at one time. Beyond it such a place cannot be reached.
+MAX_OPEN: Final = 10_000
+
+
+class Places:
+    """Remembers the places that have answered, and the requests that wait for their first answer."""
+
+    def __init__(self, trust: Trust) -> None:
+        self.trust = trust
+        self._proven: dict[Place, None] = {}
+        # Monotonic seconds when the request has ended for certain, if its owner was never told.
+        self._open: dict[Place, float] = {}
+
+    def is_proven(self, binding: Binding, flow: Flow) -> bool:
+        """True when requests for the binding may leave by `flow` without a limit."""
+        registered = binding.flow
+        return (
+            flow.connection != 0
+            or (registered is not None and registered.host == flow.host and registered.port == flow.port)
+            or (flow.host, flow.port) in self._proven
+            or self.trust.trusts(flow)
+        )
+
+    def require(self, binding: Binding, flow: Flow, now: float) -> None:
+        """Raises TransportError while a first request to the place of `flow` has no answer. `now`: monotonic."""
+        if self.is_proven(binding, flow):
+            return
+        if self._open.get((flow.host, flow.port), 0.0) > now or not self._has_room(now):
+            raise TransportError(f"{flow.host}:{flow.port} has not answered its first request yet")
+
+    def watched(self, owner: ClientOwner, binding: Binding, flow: Flow, now: float) -> ClientOwner:
+        """The owner to give to the client transaction of a request that leaves by `flow`. `now`: monotonic."""
+        if self.is_proven(binding, flow):
+            return owner
+        place = (flow.host, flow.port)
+        self._open[place] = now + PATIENCE
+        return _Proof(self, place, owner)
+
+    def answered(self, place: Place) -> None:
+        """A response to a request of ours came from `place`."""
+        self._open.pop(place, None)
+        self._proven[place] = None
+        if len(self._proven) > MAX_PROVEN:
+            del self._proven[next(iter(self._proven))]
+
+    def unanswered(self, place: Place) -> None:
+        """The request has ended without an answer: the place may get another one."""
+        self._open.pop(place, None)
+
+    def _has_room(self, now: float) -> bool:
+        if len(self._open) >= MAX_OPEN:
+            self._open = {place: until for place, until in self._open.items() if until > now}
+        return len(self._open) < MAX_OPEN
+
+
+class _Proof:
+    """Stands before the owner of a client transaction until the first answer."""
+
+    __slots__ = ("owner", "place", "places")
+
+    def __init__(self, places: Places, place: Place, owner: ClientOwner) -> None:
+        self.places = places
+        self.place = place
+        self.owner = owner
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """The place has answered; further responses go to the owner directly."""
+        self.places.answered(self.place)
+        transaction.owner = self.owner
+        self.owner.on_response(transaction, response, now)
+
+    def on_limit(self, transaction: ClientTransaction, now: float) -> None:
+        """The transaction lives on, and so does the proof."""
+        self.owner.on_limit(transaction, now)
+
+    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
+        """No answer came."""
+        self.places.unanswered(self.place)
+        self.owner.on_timeout(transaction, now)
+
+    def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
+        """ICMP, or the request could not be sent."""
+        self.places.unanswered(self.place)
+        self.owner.on_transport_error(transaction, now)
