@@ -13,6 +13,7 @@ from msilod.daemon.attempt import Attempt
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
 from msilod.daemon.each_device import EachDevice
+from msilod.daemon.giving_back import GivingBack
 from msilod.daemon.historian import Historian
 from msilod.daemon.live_branches import LiveBranches
 from msilod.daemon.log import get_log
@@ -80,7 +81,7 @@ class Deliverer:
         self.runs: dict[str, DeliveryRun] = {}
         self.held: dict[str, int] = {}
         self.in_line = self.schedule.in_line
-        self.is_recalled = False
+        self.is_recalled = self.is_stopping = False
         self.asks_more = True
         self.live = LiveBranches()
         self.overdue = Overdue()
@@ -97,7 +98,8 @@ class Deliverer:
 
     def _row_ends(self) -> RowEnds:
         return RowEnds(
-            self.writer, self.each, self.historian, self.watchers, self.counters, self.clock, self.paths, self.carry_out
+            self.writer, self.each, self.historian, self.watchers, self.counters, self.clock, self.paths,
+            self.carry_out, GivingBack(self.clock.now, self._holds, self._freed),
         )  # fmt: skip
 
     def _steps(self) -> dict[type, Callable[[DeliveryRun, Any, float], None]]:
@@ -181,7 +183,7 @@ class Deliverer:
         only: frozenset[int], policy: SiloPolicy | None,
     ) -> None:  # fmt: skip
         """To the run of that name: the recipient's, or that of one of his devices."""
-        if self.pauses.cover(aor):
+        if self.is_stopping or self.pauses.cover(aor):
             # A run that waits for its last answer takes nobody either.
             return
         run = self.runs.get(name)
@@ -221,6 +223,30 @@ class Deliverer:
         self.mail.add(aor)
         if self.location.has(aor) or aor in self.unseen:
             self.wake(aor, now)
+
+    def in_hand(self) -> list[int]:
+        """The ids of the rows that a run holds, each once, in order."""
+        return sorted({row.id for run in self.runs.values() for row in run.in_hand})
+
+    def _holds(self, aor: str, id: int) -> bool:
+        """True when a run of `aor` has that row in hand."""
+        names = (
+            (aor, *map(run_name, self.location.bindings(aor, self.clock.wall())))
+            if self.policy.is_for_each
+            else (aor,)
+        )
+        return any(run.holds(id) for run in map(self.runs.get, names) if run is not None)
+
+    def _freed(self, aor: str) -> None:
+        """Rows of `aor` could be given back after all; a REGISTER has perhaps come for them in vain."""
+        self.mail.add(aor)
+        self.wake(aor, self.clock.now())
+
+    def stop(self, now: float) -> None:
+        """No delivery begins any more; what is on the wire ends by itself."""
+        self.is_stopping = True
+        for run in list(self.runs.values()):
+            self.carry_out(run, run.stop(self.clock.wall()), now)
 
     def gone(self, binding: Binding, now: float) -> None:
         """The binding was removed, has expired, or lost its connection."""
@@ -277,7 +303,7 @@ class Deliverer:
         if flow is None:
             self._unreachable(run, step, now)
             return
-        if not run.wants(step.row.id):
+        if self.is_stopping or not run.wants(step.row.id):
             self.carry_out(run, run.unsent(step.row.id, step.contact.key, self.clock.wall()), now)
             return
         request, how = request_for(step.row, step.contact.binding, self.policy, self.clock.wall())

@@ -92,8 +92,9 @@ class Housekeeping:
         self.deliverer.wake_due(now)
         self.probes.tick(now)
         self.forwarder.check_timer_c(now)
+        self.deliverer.ends.giving_back.tick()
         if self._ticks % RENEWAL == 0:
-            self.writer.renew(self.clock.wall())
+            self._renew()
         self._sweep()
         if self._ticks % (self.check_time * self.clean_period) == 0:
             self._clean()
@@ -111,6 +112,12 @@ class Housekeeping:
             get_log().warning("the clock was set", seconds=round(moved))
             self.deliverer.schedule.shift(moved)
             self.writer.shift(moved, clock_of(self.clock.boot(), self.clock.offset()))
+
+    def _renew(self) -> None:
+        """Leases of rows that a run has in hand last longer; rows that no run has become due when theirs ends."""
+        wall = self.clock.wall()
+        self.writer.renew(self.deliverer.in_hand(), wall)
+        self.writer.free_lapsed(wall, self.noticed)
 
     def foreign(self, found: "Foreign | StoreError") -> None:
         """Somebody else has committed."""

@@ -11,7 +11,7 @@ from msilod.daemon.deliverer import Deliverer
 from msilod.silo.contact import ContactKey, contact_key
 from msilod.silo.hand import phrase
 from msilod.silo.online import OnlineEnd, mark, next_attempt, note_contacts, remember
-from msilod.silo.stored_message import Ending, StoredMessage
+from msilod.silo.stored_message import StoredMessage
 
 
 class OnlineAttempts:
@@ -58,8 +58,7 @@ class OnlineAttempts:
         deliverer = self.deliverer
         deliverer.counters.dumped_messages += 1
         self._ended_elsewhere(row, now)
-        wall = deliverer.clock.wall()
-        deliverer.writer.end(row.id, row.hash, row.aor, Ending.DELIVERED, status, wall, None)
+        deliverer.ends.delivered_elsewhere(row, status)
 
     def rejected_late(self, row: StoredMessage, status: int, now: float) -> None:
         """A live branch brought a 6xx: reached and refused."""

@@ -1,7 +1,8 @@
 """Row ends: how the rows of a delivery run leave it, in the database and for those who want to know.
 
 Law 2 is the pair `settle` and `_settled`: the next MESSAGE to a contact leaves only when the former row's end is
-committed, because the run waits to be told. Reject, Postpone and Release are told once, and not waited for.
+committed, because the run waits to be told. Reject, Postpone and Release are told once, and not waited for; what
+fails of them is tried again (giving_back.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ import trio
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
 from msilod.daemon.each_device import EachDevice
+from msilod.daemon.giving_back import GivingBack
 from msilod.daemon.historian import Historian
 from msilod.daemon.log import get_log
 from msilod.daemon.paths import Paths
@@ -21,6 +23,7 @@ from msilod.silo.device import is_for_device
 from msilod.silo.hand import phrase
 from msilod.silo.run import DeliveryRun, Postpone, Reject, Release, Settle, Step
 from msilod.silo.stored_message import Ending, StoredMessage
+from msilod.store.jobs import Done
 from msilod.store.writer import StoreWriter
 
 
@@ -40,6 +43,7 @@ class RowEnds:
         clock: Clock,
         paths: Paths,
         perform: Callable[[DeliveryRun, Sequence[Step], float], None],
+        giving_back: GivingBack,
     ) -> None:
         self.writer = writer
         self.each = each
@@ -49,6 +53,7 @@ class RowEnds:
         self.clock = clock
         self.paths = paths
         self.perform = perform
+        self.giving_back = giving_back
         self.tell_sender: Callable[[StoredMessage, str, float], None] = lambda row, reason, now: None
 
     def settle(self, run: DeliveryRun, step: Settle, now: float) -> None:
@@ -90,14 +95,17 @@ class RowEnds:
         """The row stays as rejected; of one device of several it is that device's answer."""
         self.watchers.tell(step.row.aor, step.row, "rejected", step.status, None)
         if is_for_device(run.aor):
-            self.each.serve(run.aor, step.row, step.status, "", None)
+            row = step.row
+            serve = partial(self._serve, run.aor, row, step.status)
+            self.giving_back.begin(row.aor, (row.id,), serve, is_final=True)
             return
         self.rejected(step.row, step.status, step.reason, now)
 
     def rejected(self, row: StoredMessage, status: int, reason: str, now: float) -> None:
         """The row stays, is not sent any more, and its sender is told."""
         self.counters.rejected_messages += 1
-        self.writer.reject(row.id, status, reason, row.attempts)
+        reject = partial(self._reject, status, reason, row.attempts)
+        self.giving_back.begin(row.aor, (row.id,), reject, is_final=True)
         self.historian.rejected(row, status, reason)
         self.tell_sender(row, f"{status} {reason}", now)
 
@@ -106,10 +114,34 @@ class RowEnds:
         self.counters.failed_messages += sum(1 for row in step.rows if step.status is not None)
         for row in step.rows:
             self.watchers.tell(row.aor, row, "retry", step.status, step.until)
-        self.writer.postpone(step.rows, step.until, step.status, step.reason)
+        rows = step.rows
+        issue = partial(self._postpone, {row.id: row.attempts for row in rows}, step)
+        self.giving_back.begin(rows[0].aor, [row.id for row in rows], issue)
 
     def release(self, run: DeliveryRun, step: Release, now: float) -> None:
         """Give rows back as they were."""
         for row in step.rows:
             self.watchers.tell(row.aor, row, "skipped", None, None)
-        self.writer.release([row.id for row in step.rows])
+        rows = step.rows
+        self.giving_back.begin(rows[0].aor, [row.id for row in rows], self.writer.release)
+
+    def delivered_elsewhere(self, row: StoredMessage, status: int) -> None:
+        """A 2xx came outside of any run: the row ends."""
+        self.giving_back.begin(
+            row.aor, (row.id,), partial(self._end, row, status, self.clock.wall()), is_final=True
+        )
+
+    # --- for the writer, as often as it takes ----------------------------------------------------------
+
+    def _serve(self, run: str, row: StoredMessage, status: int, ids: Sequence[int], done: Done) -> None:
+        self.each.serve(run, row, status, "", done)
+
+    def _reject(self, status: int, reason: str, attempts: int, ids: Sequence[int], done: Done) -> None:
+        self.writer.reject(ids[0], status, reason, attempts, done)
+
+    def _postpone(self, attempts: dict[int, int], step: Postpone, ids: Sequence[int], done: Done) -> None:
+        tries = [(id, attempts[id]) for id in ids]
+        self.writer.postpone(tries, step.until, step.status, step.reason, done)
+
+    def _end(self, row: StoredMessage, status: int, wall: float, ids: Sequence[int], done: Done) -> None:
+        self.writer.end(row.id, row.hash, row.aor, Ending.DELIVERED, status, wall, done)

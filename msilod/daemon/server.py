@@ -295,11 +295,13 @@ class Server:
         self.stopping.set()
 
     async def _drain(self) -> None:
-        """No new work; what is open gets `drain` seconds to end (interface.md, TERM)."""
+        """No new work and no new delivery; what is open gets `drain` seconds to end (interface.md, TERM)."""
         self.is_draining = True
         self.transports.stop_listening()
+        self.deliverer.stop(self.clock.now())
+        self.after_batch()
         with trio.move_on_after(self.config.drain):
-            while self.layer.open_transactions or self.silo.waiting_rows:
+            while self.layer.open_transactions or self.silo.waiting_rows or self.deliverer.runs:
                 await trio.sleep(DRAIN_POLL)
         self.registrar.write_refreshes()
         self.after_batch()

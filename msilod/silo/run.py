@@ -66,6 +66,10 @@ class DeliveryRun:
         """The rows under lease, for its renewal."""
         return [held.row for held in self._hand.rows.values()]
 
+    def holds(self, row_id: int) -> bool:
+        """True when the row is in hand."""
+        return row_id in self._hand.rows
+
     @property
     def on_wire(self) -> list[int]:
         """The ids of rows that a MESSAGE is under way for."""

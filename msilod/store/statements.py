@@ -270,13 +270,23 @@ class Statements:
             (status, reason, id),
         )
 
-    def renew(self, db: sqlite3.Connection, owner: str, wall: float) -> None:
-        """The leases of `owner` last longer."""
+    def renew(self, db: sqlite3.Connection, ids: Sequence[int], wall: float) -> None:
+        """The leases of these rows last longer."""
+        for chunk in chunks(ids):
+            db.execute(
+                f"UPDATE {self.table} SET lease_until = ? WHERE owner <> '' AND id IN {marks(1, len(chunk))}",  # noqa: S608
+                (wall + LEASE, *chunk),
+            )
+
+    def free_lapsed(self, db: sqlite3.Connection, wall: float) -> list[str]:
+        """Give leases back that have ended: no run holds these rows. Their AORs."""
         # With the words of the partial index, or all rows would be read to find the few.
-        db.execute(
-            f"UPDATE {self.table} SET lease_until = ? WHERE owner = ? AND owner <> ''",  # noqa: S608
-            (wall + LEASE, owner),
-        )
+        rows = db.execute(
+            f"UPDATE {self.table} SET owner = '', lease_until = NULL WHERE owner <> '' AND lease_until <= ? "  # noqa: S608
+            "RETURNING aor",
+            (wall,),
+        ).fetchall()
+        return sorted({row[0] for row in rows})
 
     def shift(self, db: sqlite3.Connection, seconds: float, clock: str) -> None:
         """The wall clock was set by so many seconds: back-offs and leases last as long as they would have.

@@ -79,21 +79,28 @@ class StoreWriter:
         """`done` hears whether a claim of all rows of `aor` would find one, or the StoreError."""
         self._ask("has_waiting", done, aor)
 
-    def release(self, ids: Sequence[int]) -> None:
-        """Give leases back."""
-        self._ask("release", None, ids)
+    def release(self, ids: Sequence[int], done: Done | None = None) -> None:
+        """Give leases back; `done`, here and in the next two, hears None or the StoreError."""
+        self._ask("release", done, ids)
 
-    def postpone(self, rows: Sequence[StoredMessage], until: float, status: int | None, reason: str) -> None:
-        """Give leases back with what the try came to."""
-        self._change("postpone", None, [(row.id, row.attempts) for row in rows], until, status, reason)
+    def postpone(
+        self,
+        tries: Sequence[tuple[int, int]],
+        until: float,
+        status: int | None,
+        reason: str,
+        done: Done | None = None,
+    ) -> None:
+        """Give leases back with what the try came to; `tries` are (id, attempts)."""
+        self._change("postpone", done, tries, until, status, reason)
 
     def forget_back_off(self, aor: str, spaced: Sequence[int]) -> None:
         """The waiting rows of `aor` may be tried at any time, but for those whose last answer was one of `spaced`."""
         self._ask("forget_back_off", None, aor, spaced)
 
-    def reject(self, id: int, status: int, reason: str, attempts: int) -> None:
+    def reject(self, id: int, status: int, reason: str, attempts: int, done: Done | None = None) -> None:
         """The row is never sent again."""
-        self._change("reject", None, id, status, reason, attempts)
+        self._change("reject", done, id, status, reason, attempts)
 
     def hand(self, id: int, status: int, reason: str, done: Done | None) -> None:
         """The row is handed over; as `end`, no sync needed."""
@@ -117,9 +124,13 @@ class StoreWriter:
         """One more entry of the history."""
         self._ask("note", None, *entry_values(entry))
 
-    def renew(self, wall: float) -> None:
-        """Our leases last longer."""
-        self._ask("renew", None, wall)
+    def renew(self, ids: Sequence[int], wall: float) -> None:
+        """The leases of these rows last longer."""
+        self._ask("renew", None, ids, wall)
+
+    def free_lapsed(self, wall: float, done: Done) -> None:
+        """Leases that have ended are given back; `done` hears whose rows these were."""
+        self._ask("free_lapsed", done, wall)
 
     def shift(self, seconds: float, clock: str) -> None:
         """The wall clock was set: times that count from now move with it. `clock` is `clock_of` of what it is now."""

@@ -109,7 +109,7 @@ def test_stores_and_deliveries_walk_over_nothing(tmp_path: Path, said: list[str]
     writer = silo.writer
     rows = claim(silo)
     assert len(rows) == 5
-    writer.postpone(rows[:1], WALL + 60, 486, "Busy Here")
+    writer.postpone([(rows[0].id, 1)], WALL + 60, 486, "Busy Here")
     writer.forget_back_off(BOB, (482, 483))
     writer.reject(rows[1].id, 606, "Not Acceptable", 1)
     writer.hand(rows[2].id, 202, "Accepted", None)
@@ -147,7 +147,9 @@ def test_what_comes_by_the_clock_walks_over_nothing(tmp_path: Path, said: list[s
     silo = open_silo(tmp_path)
     add(silo, *(row(n, state="scheduled", due_at=WALL) for n in range(3)), row(4, state="held"), row(5))
     writer = silo.writer
-    writer.renew(WALL)
+    writer.renew([1, 2], WALL)
+    writer.free_lapsed(WALL, lambda aors: None)
+    writer.shift(-5.0, "boot 1.0")
     ask(silo, lambda done: writer.due(WALL, 500, done))
     ask(silo, lambda done: writer.unseen("", 100, True, done))
     ask(silo, lambda done: writer.unseen("", 100, False, done))

@@ -166,12 +166,15 @@ def _all_that_is_asked(silo: Silo, heard: Callable[[Any], None]) -> None:
     ask.claim_for("<urn:x>", BOB, 10, 0, (5,), WALL, heard)
     ask.has_waiting(BOB, heard)
     ask.serve(row(5, id=5), "<urn:x>", 200, "OK", "sip:bob@192.0.2.1", WALL, heard)
-    ask.postpone([row(1, id=1, attempts=2)], WALL + 9, 486, "Busy Here")
+    ask.postpone([(1, 2)], WALL + 9, 486, "Busy Here")
     ask.release([2])
     ask.reject(3, 603, "Decline", 1)
     ask.hand(4, 202, "Accepted", heard)
     ask.note(HistoryEntry(1, BOB, WALL, "failed", 486, "Busy Here", "sip:bob@192.0.2.1"))
-    ask.renew(WALL)
+    ask.renew([1], WALL)
+    ask.free_lapsed(WALL, heard)
+    ask.forget_back_off(BOB, (482,))
+    ask.shift(1.0, "boot 2.0")
     ask.due(WALL + 6, 10, heard)
     ask.unseen("", 10, True, heard)
     ask.unseen("", 10, False, heard)
@@ -209,7 +212,7 @@ def test_whatever_is_asked_the_process_says_and_does_what_the_twin_does(
         silo.writer.flush()
     bank.wait(len(heard))
     assert list(map(_said, bank.heard)) == list(map(_said, heard))
-    assert len(heard) == len(rows) + 13
+    assert len(heard) == len(rows) + 14
     twin.close()
     for table in ("silo", "silo_ended", "silo_location", "silo_history", "silo_device", "silo_served"):
         assert query(tmp_path, f"SELECT * FROM {table}") == query(folder, f"SELECT * FROM {table}"), table

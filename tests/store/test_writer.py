@@ -195,7 +195,7 @@ def test_postponed_and_rejected_rows_say_why(silo: Silo, tmp_path: Path) -> None
     add(silo, row(1), row(2))
     first, second = claim(silo)
     first.attempts = 2
-    silo.writer.postpone([first], WALL + 60, 486, "Busy Here")
+    silo.writer.postpone([(first.id, first.attempts)], WALL + 60, 486, "Busy Here")
     silo.writer.reject(second.id, 603, "Decline", 1)
     silo.writer.flush()
     columns = "SELECT state, attempts, last_status, last_reason, next_attempt_at, owner FROM silo ORDER BY id"
