@@ -1,4 +1,6 @@
-"""One alarm for all timers of the transaction layer: sleep until its next deadline, then let it act."""
+"""One alarm for all timers of the transaction layer, and for deliveries that wait after a REGISTER: sleep until the
+next deadline, then let them act.
+"""
 
 from collections.abc import Callable
 from math import inf
@@ -6,6 +8,7 @@ from typing import Final
 
 import trio
 
+from msilod.daemon.apart import Apart
 from msilod.transaction.layer import TransactionLayer
 
 # So late a timer may fire. The next deadline is mostly that of a transaction which has ended, and under load
@@ -14,10 +17,11 @@ GRAIN: Final = 0.01
 
 
 class Alarm:
-    """Runs `layer.handle_timeout` when due. `after` hands over what that produced."""
+    """Runs `layer.handle_timeout` and that of `apart` when due. `after` hands over what that produced."""
 
-    def __init__(self, layer: TransactionLayer, after: Callable[[], None]) -> None:
+    def __init__(self, layer: TransactionLayer, apart: Apart, after: Callable[[], None]) -> None:
         self.layer = layer
+        self.apart = apart
         self.after = after
         self._scope = trio.CancelScope()
         self._not_before = -inf
@@ -36,9 +40,13 @@ class Alarm:
             now = trio.current_time()
             self._not_before = now + GRAIN
             self.layer.handle_timeout(now)
+            self.apart.handle_timeout(now)
             self.after()
             await trio.lowlevel.checkpoint()
 
     def _deadline(self) -> float:
         deadline = self.layer.next_deadline()
+        if self.apart.queue:
+            at = self.apart.queue[0][0]
+            deadline = at if deadline is None else min(deadline, at)
         return inf if deadline is None else max(deadline, self._not_before)

@@ -8,12 +8,14 @@ from msilod.silo.run import Contact, DeliveryRun, Why
 from msilod.silo.stored_message import Ending, StoredMessage
 from msilod.sip.message import Response
 from msilod.transaction.client import ClientTransaction
+from msilod.transaction.layer import TransactionLayer
 
 
 class AttemptEnds(Protocol):
     """Who hears of the end: the deliverer."""
 
     overdue: Overdue
+    layer: TransactionLayer
 
     def answered(self, attempt: "Attempt", response: Response, now: float) -> None:
         """A final answer, perhaps long after the run went on."""
@@ -41,7 +43,10 @@ class Attempt:
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """Provisional answers say nothing; a final one ends the attempt."""
-        if response.status >= 200:
+        if response.status >= 300 and self.deliverer.layer.is_own_answer(response, transaction.branch):
+            # The request came back to us, and our 482 or 480 is not the word of the phone.
+            self.deliverer.failed(self, "transport", now)
+        elif response.status >= 200:
             self.deliverer.answered(self, response, now)
 
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:

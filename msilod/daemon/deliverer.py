@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from msilod.daemon.apart import Apart
 from msilod.daemon.attempt import Attempt
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
@@ -80,15 +81,15 @@ class Deliverer:
         self.random = random
         self.runs: dict[str, DeliveryRun] = {}
         self.held: dict[str, int] = {}
+        self._stored_meanwhile: set[str] = set()
         self.in_line = self.schedule.in_line
-        self.is_recalled = self.is_stopping = False
-        self.asks_more = True
+        self.is_recalled, self.is_stopping, self.asks_more = False, False, True
+        self.apart = Apart()
         self.live = LiveBranches()
         self.overdue = Overdue()
         self.only: dict[str, frozenset[int]] = {}
         self.again: set[str] = set()
-        self.watchers = Watchers()
-        self.pauses = Pauses()
+        self.watchers, self.pauses = Watchers(), Pauses()
         self.historian = Historian(writer, clock)
         self.each = EachDevice(writer, clock)
         self.unseen: dict[str, ContactKey] = {}
@@ -124,6 +125,10 @@ class Deliverer:
         left = self.held.pop(aor, 0) - 1
         if left > 0:
             self.held[aor] = left
+        elif aor in self._stored_meanwhile:
+            self._stored_meanwhile.discard(aor)
+            if aor not in self.runs:
+                self.wake(aor, self.clock.now())
 
     def pause(self, domains: frozenset[str]) -> None:
         """Deliver nothing to these domains, and to all others."""
@@ -139,6 +144,8 @@ class Deliverer:
         """m_dump(): the rows go to the contacts of that REGISTER, if they take MESSAGEs."""
         if self.mail.may_have(aor):
             usable = self.usable.among(aor, contacts)
+            for binding in usable:
+                self.apart.note(contact_key(binding), now)
             if usable:
                 if self._backs_off(aor, usable):
                     # A daemon that starts again would wait for the end of a back-off that is over.
@@ -221,7 +228,10 @@ class Deliverer:
         """A row is durable: who has registered since the look-up gets it at once (law 7)."""
         aor = row.aor
         self.mail.add(aor)
-        if self.location.has(aor) or aor in self.unseen:
+        if aor in self.held:
+            # His REGISTER begins the run, behind its 200.
+            self._stored_meanwhile.add(aor)
+        elif self.location.has(aor) or aor in self.unseen:
             self.wake(aor, now)
 
     def in_hand(self) -> list[int]:
@@ -296,6 +306,11 @@ class Deliverer:
             self.mail.discard(aor)
 
     def _send(self, run: DeliveryRun, step: Send, now: float) -> None:
+        if self.apart.noted and self.apart.holds(step.contact.key, now, partial(self._send_now, run, step)):
+            return
+        self._send_now(run, step, now)
+
+    def _send_now(self, run: DeliveryRun, step: Send, now: float) -> None:
         target, size = target_of(step.row, step.contact.binding, self.policy), size_of(step.row)
         self.paths.way_to(target, partial(self._send_on, run, step, target), now, size)
 

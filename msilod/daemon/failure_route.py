@@ -6,9 +6,11 @@ that is still alive then is the row's attempt: its late 2xx ends the row, its la
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from msilod.daemon.fork import Fork
+from msilod.daemon.silo_service import answer_by
 from msilod.errors import SipError
 from msilod.proxy.target_set import Target
 from msilod.routing.actions import Action, Break, Relay, Store
@@ -17,6 +19,7 @@ from msilod.silo.contact import contact_key
 from msilod.silo.online import OnlineEnd
 from msilod.silo.stored_message import StoredMessage
 from msilod.silo.verdicts import Outcome, combine
+from msilod.transaction.server import ServerTransaction
 
 if TYPE_CHECKING:
     from msilod.daemon.server import Server
@@ -45,10 +48,26 @@ def call_failed(
         incoming.transaction.respond(error.status, now, headers=error.headers)
 
 
+def _refuse(transaction: ServerTransaction, error: SipError, now: float) -> None:
+    if not transaction.is_answered:
+        transaction.respond(error.status, now, headers=error.headers)
+
+
 class FailureRoute:
     """The failure route of one fork; `aor` is whose contacts were tried, "" for somebody elsewhere."""
 
-    __slots__ = ("aor", "arrived", "delivered", "fork", "incoming", "policy", "refused", "row", "server")
+    __slots__ = (
+        "aor",
+        "arrived",
+        "delivered",
+        "fork",
+        "incoming",
+        "policy",
+        "refusal",
+        "refused",
+        "row",
+        "server",
+    )
 
     def __init__(self, server: "Server", policy: Policy, incoming: "Incoming", aor: str) -> None:
         self.server = server
@@ -59,6 +78,7 @@ class FailureRoute:
         self.fork: Fork | None = None
         self.row: StoredMessage | None = None
         self.delivered = self.refused = 0
+        self.refusal: Callable[[float], None] | None = None
 
     def failed(self, fork: Fork, status: int, now: float) -> None:
         """No branch took it: ask the policy."""
@@ -66,7 +86,12 @@ class FailureRoute:
         try:
             self._act(fork, self.policy.failure_route(self.incoming, status), now)
         except SipError as error:
-            fork.server.respond(error.status, now, headers=error.headers)
+            refuse = partial(_refuse, fork.server, error)
+            silo = self.server.silo
+            if silo.may_hold and self.not_stored(refuse):
+                silo.hold(refuse, answer_by(self.server.clock.wall() - self.arrived, now))
+            else:
+                refuse(now)
 
     def _act(self, fork: Fork, action: Action, now: float) -> None:
         incoming = self.incoming
@@ -109,6 +134,13 @@ class FailureRoute:
         live = {contact_key(target.binding) for target in self.fork.live.values() if target.binding}
         online.stored_after_failure(row, self.fork.ends, live, now)
 
+    def not_stored(self, refuse: Callable[[float], None]) -> bool:
+        """The silo does not keep it. While a branch lives the sender is better off with its 2xx than with a refusal."""
+        if self.fork is None or not self.fork.live:
+            return False
+        self.refusal = refuse
+        return True
+
     def taken(self, fork: Fork) -> None:
         """A contact took it; what the others said before holds for the messages to come."""
         self.server.online.heard(self.aor, fork.ends)
@@ -122,9 +154,14 @@ class FailureRoute:
                 online.delivered_late(self.row, status, now)
         elif status >= 600:
             self.refused = status
+            if self.refusal is not None:
+                fork.server.respond(status, now)
             if self.row is not None:
                 online.rejected_late(self.row, status, now)
         elif status:
             online.heard(self.aor, [OnlineEnd(status, None, target.binding)])
+        if self.refusal is not None and not self.delivered and not fork.live:
+            # The last one that could have taken it; after a 2xx the fork has answered.
+            self.refusal(now)
         if self.row is not None and target.binding is not None:
             online.free(self.row, contact_key(target.binding), status == 0, now)

@@ -11,7 +11,7 @@ Rules: a 2xx goes back at once, and only the first (§16.7 step 5); never a 408 
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msilod.daemon.invite_fork import Reach
 from msilod.proxy.redirection import redirection
@@ -29,6 +29,8 @@ from msilod.transaction.server import ServerTransaction
 
 if TYPE_CHECKING:
     from msilod.daemon.forwarder import Forwarder
+
+LOOP: Final = 482
 
 
 class Failure(Protocol):
@@ -84,6 +86,10 @@ class Fork:
         """A branch answered; provisional answers of a non-INVITE stop here (RFC 4320 §4.1)."""
         status = response.status
         if status < 200:
+            return
+        if status == LOOP and self.forwarder.layer.is_own_answer(response, transaction.branch):
+            # The request came back to us: its way leads nowhere, and the phone has said nothing.
+            self.on_transport_error(transaction, now)
             return
         # An ended branch is let go of at once: it knows us as its owner, and a ring would be the collector's.
         target = self.branches.pop(transaction, None)

@@ -139,7 +139,7 @@ class Server:
             clock, writer, self.silo, self.registrar, self.intervention, self.probes, self.forwarder, self.location,
             self.mail, self.counters, config.silo.check_time, config.silo.clean_period, self.after_batch,
         )  # fmt: skip
-        self.alarm = Alarm(self.layer, self.after_batch)
+        self.alarm = Alarm(self.layer, self.deliverer.apart, self.after_batch)
         self._tie()
 
     def _tie(self) -> None:

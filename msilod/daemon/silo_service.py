@@ -6,6 +6,7 @@ bound the sender gets a clear status (8); a copy is answered like the first and 
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from msilod.daemon.clock import Clock
@@ -25,7 +26,7 @@ from msilod.silo.acceptance import (
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.message import Request
 from msilod.store.jobs import Limit
-from msilod.store.writer import Added, AddResult, Duplicate, Job, OverQuota, StoreWriter
+from msilod.store.writer import Added, AddResult, Duplicate, Failed, Job, OverQuota, StoreWriter
 from msilod.transaction.server import ServerTransaction
 from msilod.transaction.timers import PATIENCE
 
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
 COMMIT_DEADLINE: Final = 10.0
 # At 30,000 rows/s a second's worth; beyond it a sender is better off with 503 than with a late 202 (law 8).
 MAX_WAITING_ROWS: Final = 20_000
+# Seconds after a request's arrival: its sender's Timer F ends it at 32 s.
+ANSWERED_BY: Final = 29.0
 RETRY_AFTER: Final = (b"Retry-After", b"5")
+WITHDRAWN: Final = Failed("the writer has not taken it in time")
 # The recipient's and the sender's own limits say nothing of the server (RFC 3261 §21.4.18, §21.5.4).
 _FULL: Final = {Limit.RECIPIENT: 480, Limit.SENDER: 480, Limit.TOTAL: 503, Limit.DISK: 503}
 
@@ -46,6 +50,11 @@ def _why_full(result: OverQuota) -> list[tuple[bytes, bytes]]:
     """When to come again, and why, in the words that may be shown to a person (RFC 3261 §20.43)."""
     warning = b'399 msilod "%b"' % str(result.limit).encode()
     return [(b"Retry-After", b"%d" % result.retry_after), (b"Warning", warning)]
+
+
+def answer_by(age: float, now: float) -> float:
+    """When a request that came `age` seconds ago is answered at last."""
+    return now + min(max(ANSWERED_BY - age, 0.0), ANSWERED_BY)
 
 
 Observer = Callable[[ServerTransaction, StoredMessage, float], None]
@@ -64,6 +73,9 @@ class Origin(Protocol):
 
     def stored(self, row: StoredMessage, now: float) -> None:
         """The row is durable and answered 202."""
+
+    def not_stored(self, refuse: Callable[[float], None]) -> bool:
+        """The row is refused. True: what was tried may still end well, and `refuse(now)` is called when it has not."""
 
 
 class _Waiting:
@@ -95,7 +107,7 @@ class _Waiting:
         service.close(self)
         now = service.clock.now()
         if result.__class__ is not Added:
-            service.refuse(self.transaction, result, now)
+            self.refused(result, now)
             return
         service.counters.stored_messages += 1
         self.transaction.respond(202, now)
@@ -111,6 +123,16 @@ class _Waiting:
             service.on_wrapped(message)
         for observer in service.observers:
             observer(self.transaction, message, now)
+
+    def refused(self, result: AddResult, now: float) -> None:
+        """Answer it; not while a contact may still take it: its 2xx is then the answer (checklist, section 3.4)."""
+        service = self.service
+        refuse = partial(service.refuse, self.transaction, result)
+        is_copy = result.__class__ is Duplicate
+        if not is_copy and self.origin is not None and service.may_hold and self.origin.not_stored(refuse):
+            service.hold(refuse, answer_by(service.clock.wall() - self.origin.arrived, now))
+        else:
+            refuse(now)
 
 
 class SiloService:
@@ -139,6 +161,8 @@ class SiloService:
         self.on_wrapped: Callable[[StoredMessage], None] | None = None
         self._waiting: deque[_Waiting] = deque()
         self._open = 0
+        # Refusals that wait for a live branch, in the order of their deadlines but for moments.
+        self._held: deque[tuple[float, Callable[[float], None]]] = deque()
         # Empty for nearly all of a daemon's life: whoever relays looks here before he asks.
         self.former: frozenset[bytes] = frozenset()
         self._former_until = 0.0
@@ -244,6 +268,8 @@ class SiloService:
 
     def refuse(self, transaction: ServerTransaction, result: AddResult, now: float) -> None:
         """It was not added: a copy is answered as the first, all else with why."""
+        if transaction.is_answered:
+            return
         if result.__class__ is Duplicate:
             self.counters.duplicate_messages += 1
             transaction.respond(202, now)
@@ -253,6 +279,15 @@ class SiloService:
         else:
             self._fail(transaction, now)
             get_log().error("store failed", reason=str(getattr(result, "reason", result)))
+
+    @property
+    def may_hold(self) -> bool:
+        """Refusals that wait are bounded as well."""
+        return len(self._held) < MAX_WAITING_ROWS
+
+    def hold(self, refuse: Callable[[float], None], deadline: float) -> None:
+        """Refuse at the deadline; whoever has his answer by then hears nothing of it."""
+        self._held.append((deadline, refuse))
 
     def _fail(self, transaction: ServerTransaction, now: float) -> None:
         self.counters.failed_messages += 1
@@ -267,7 +302,9 @@ class SiloService:
         for waiting in late:
             if waiting.is_open and waiting.job is not None and self.writer.withdraw(waiting.job):
                 self.close(waiting)
-                self._fail(waiting.transaction, now)
+                waiting.refused(WITHDRAWN, now)
+        while self._held and self._held[0][0] <= now:
+            self._held.popleft()[1](now)
 
     @property
     def waiting_rows(self) -> int:

@@ -81,6 +81,10 @@ class TransactionLayer:
         """The To tag for an answer outside of any transaction, the same for each copy (§8.2.7)."""
         return self._servers.stateless_tag(request)
 
+    def is_own_answer(self, response: Response, branch: bytes) -> bool:
+        """True when this server has answered its own request: the To tag is the stateless one for that branch."""
+        return self._servers.is_own_answer(response, branch)
+
     def next_deadline(self) -> float | None:
         """When `handle_timeout` is due, perhaps in the past; None when nothing waits."""
         first, second = self._servers.next_deadline(), self._clients.next_deadline()

@@ -201,6 +201,11 @@ class ServerTransactions:
         # Only we compare it, and only while we run: Python's keyed hash (SipHash) does, at half a digest's price.
         return b"%016x" % (hash(self._secret + request.call_id + request.via.branch) & _MASK)
 
+    def is_own_answer(self, response: Response, branch: bytes) -> bool:
+        """See TransactionLayer.is_own_answer."""
+        call_id = response.headers.get(b"call-id") or b""
+        return final_tag(response) == b"%016x" % (hash(self._secret + call_id + branch) & _MASK)
+
     def respond(
         self,
         transaction: ServerTransaction,

@@ -4,6 +4,7 @@ Rules: a read costs one call and no memory while nothing comes; a write one call
 A message has `head` seconds for its head and `message` seconds in all, whatever the drip it comes in.
 """
 
+import errno
 import socket
 import ssl
 from typing import Final
@@ -50,6 +51,9 @@ async def connect(host: str, port: int) -> socket.socket:
             number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if number:
                 raise OSError(number, "refused or out of reach") from None
+        if sock.getsockname()[:2] == sock.getpeername()[:2]:
+            # Nobody listens there, and the kernel gave us that very port: a simultaneous open with ourselves.
+            raise OSError(errno.ECONNREFUSED, "nobody but ourselves")
     except BaseException:
         sock.close()
         raise

@@ -20,6 +20,8 @@ ERRORS = ("rows could not be given back",)
 
 # Asked without waiting for the result: the daemon logs that they failed, the in-line twin would end the story.
 UNHEARD = ("note", "renew")
+# A full disk can be read.
+READ: dict[str, list[object]] = {"unseen": []}
 
 
 class Full:
@@ -28,7 +30,7 @@ class Full:
     def execute(self, batch: Batch) -> Outcome:
         error = StoreError("database or disk is full")
         failed = batch.failed(error)
-        failed.calls = [None if call.name in UNHEARD else error for call in batch.calls]
+        failed.calls = [None if call.name in UNHEARD else READ.get(call.name, error) for call in batch.calls]
         return failed
 
 

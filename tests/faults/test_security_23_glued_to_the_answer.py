@@ -1,0 +1,124 @@
+"""Security 23: on a stream the first delivery after a REGISTER is read apart from its 200 (sip/13)."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from msilod.daemon.apart import SECONDS, Apart
+from msilod.sip.flow import TCP, UDP, Endpoint, Flow
+from tests.network.ladder import Address
+from tests.network.world import World, play
+
+LEAST = 0.1
+
+
+class Times:
+    """When the daemon sent what to bob."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.answers: list[float] = []
+        self.deliveries: list[float] = []
+        world.on_sent.append(self.sent)
+
+    def sent(self, data: bytes, destination: Address) -> None:
+        if data.startswith(b"MESSAGE"):
+            self.deliveries.append(self.world.wires.now)
+        elif data.startswith(b"SIP/2.0 200") and b" REGISTER" in data:
+            self.answers.append(self.world.wires.now)
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_the_first_delivery_leaves_behind_the_200_and_on_udp_at_once(tmp_path: Path, is_stream: bool) -> None:
+    async def story(world: World) -> None:
+        alice, bob = world.phone("alice"), world.phone("bob", stream=is_stream)
+        alice.switch_on()
+        for _ in range(3):
+            alice.text("bob")
+        await trio.sleep(1)
+        times = Times(world)
+        bob.boot()
+        await trio.sleep(2)
+        assert world.rows() == {}
+        assert (times.deliveries[0] - times.answers[0] >= LEAST) is is_stream
+        # Those behind it wait for nothing but the answers before them.
+        assert times.deliveries[2] - times.deliveries[0] < 2 * LEAST
+
+    assert play(tmp_path, story).ledger.faults == []
+
+
+def test_a_refresh_with_mail_waiting_is_a_register_as_well(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = world.phone("alice"), world.phone("bob", stream=True)
+        alice.switch_on()
+        bob.boot()
+        await trio.sleep(1)
+        bob.answers = ((0.05, 480),)
+        alice.text("bob")
+        await trio.sleep(1)
+        bob.answers = ((0.05, 200),)
+        times = Times(world)
+        bob.register()
+        await trio.sleep(2)
+        assert world.rows() == {}
+        assert times.deliveries[0] - times.answers[0] >= LEAST
+
+    assert play(tmp_path, story).ledger.faults == []
+
+
+def test_what_is_stored_while_the_register_is_committed_leaves_behind_its_200(tmp_path: Path) -> None:
+    """The commits of both come back together: the 200, then the delivery."""
+
+    async def story(world: World) -> None:
+        alice, bob = world.phone("alice"), world.phone("bob", stream=True)
+        alice.switch_on()
+        flush = world.silo.writer.flush
+        world.silo.writer.flush = lambda: None  # type: ignore[method-assign]
+        times = Times(world)
+        bob.boot()
+        await trio.sleep(0.1)
+        alice.text("bob")
+        await trio.sleep(0.3)
+        world.silo.writer.flush = flush  # type: ignore[method-assign]
+        await trio.sleep(2)
+        assert world.rows() == {}
+        assert times.deliveries[0] - times.answers[0] >= LEAST
+
+    assert play(tmp_path, story).ledger.faults == []
+
+
+def test_a_connection_that_ends_meanwhile_costs_the_message_nothing(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        alice, bob = world.phone("alice"), world.phone("bob", stream=True)
+        alice.switch_on()
+        alice.text("bob")
+        await trio.sleep(1)
+        bob.boot()
+        await trio.sleep(0.08)
+        bob.die()
+        await trio.sleep(5)
+        assert len(world.rows()) == 1
+        bob.boot()
+        await trio.sleep(2)
+        assert world.rows() == {}
+
+    assert play(tmp_path, story).ledger.faults == []
+
+
+def test_nothing_is_remembered_for_longer_than_it_counts() -> None:
+    apart = Apart()
+    tcp, udp = Endpoint(TCP, "192.0.2.1", 5060, b""), Endpoint(UDP, "192.0.2.1", 5060, b"")
+    for number in range(1000):
+        apart.note(("sip:x@y", Flow(tcp, "192.0.2.9", 1, number + 1)), number * 0.01)
+        apart.note(("sip:x@y", Flow(udp, "192.0.2.9", 1)), number * 0.01)
+    assert len(apart.noted) <= SECONDS / 0.01 + 1
+    heard: list[float] = []
+    key = next(reversed(apart.noted))
+    assert apart.holds(key, 10.0, heard.append)
+    assert not apart.holds(key, 10.2, heard.append)
+    apart.handle_timeout(10.0)
+    assert heard == []
+    apart.handle_timeout(10.2)
+    assert heard == [10.2]
+    assert apart.noted == {}
