@@ -61,13 +61,21 @@ def adopt_existing(path: Path, directory: Path) -> None:
     """As root: repair a regular file of ours that an earlier command left to root alone. Else nothing."""
     if os.geteuid() != 0:
         return
-    # No link is followed: in a directory that a group may write, somebody could have planted one.
+    # No link is followed: in a directory that a group may write, somebody could have planted one. O_PATH, since close()
+    # of any other descriptor gives up all POSIX locks that this process has on the file (fcntl(2)). SQLite's are such:
+    # without them the next process that closes the database takes itself for the last, and removes a WAL in use.
     with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             found = os.fstat(descriptor)
             if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == 0:
-                adopt_file(descriptor, directory)
+                # fchown() and fchmod() take no such descriptor.
+                name = f"/proc/self/fd/{descriptor}"
+                uid, gid = owner_in(directory)
+                if (uid, gid) != (found.st_uid, found.st_gid):
+                    os.chown(name, uid, gid)
+                if stat.S_IMODE(found.st_mode) != FILE_MODE:
+                    os.chmod(name, FILE_MODE)
         finally:
             os.close(descriptor)
 
