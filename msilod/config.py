@@ -57,9 +57,8 @@ class AuthConfig(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Literal["auto", "off", "required"] = "auto"
     realm: str = ""
     inbound: Literal["nobody", "trusted", "anybody"] = "nobody"
-    algorithms: Annotated[list[Algorithm], Meta(min_length=1)] = field(
-        default_factory=lambda: ["SHA-256", "MD5"]
-    )
+    algorithms: Annotated[list[Algorithm], Meta(min_length=1)] = field(default_factory=lambda: ["MD5"])
+    qop: Literal["optional", "required"] = "optional"
     edges: list[str] = field(default_factory=list)
     limit_loopback: bool = False
 

@@ -144,12 +144,26 @@ def _typed(prompt: str) -> bytes:
 
 
 def _values(session: Session, aor: str, password: bytes) -> list[UserRow]:
-    """One HA1 per algorithm that is offered: what is not needed is not kept."""
+    """The HA1 values for each algorithm that is offered; none for the others.
+
+    Phones with a single field for the name hash `user@domain` or `user@realm`, so both have a value as well.
+    """
     auth = session.settings.config.auth
     user, _, domain = aor.rpartition("@")
     realm = auth.realm or domain
     name = name_of(user)
+
+    def made(algorithm: str, name: bytes) -> bytes:
+        return ha1(algorithm.encode(), name, realm.encode(), password)
+
     return [
-        UserRow(aor, algorithm, realm, ha1(algorithm.encode(), name, realm.encode(), password))
+        UserRow(
+            aor,
+            algorithm,
+            realm,
+            made(algorithm, name),
+            made(algorithm, b"%b@%b" % (name, domain.encode())),
+            made(algorithm, b"%b@%b" % (name, realm.encode())) if realm != domain else b"",
+        )
         for algorithm in auth.algorithms
     ]

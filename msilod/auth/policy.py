@@ -9,14 +9,16 @@ class AuthPolicy:
 
     `realm` is "" when each domain is its own. `edges`: networks of edge proxies.
     `limits_loopback`: loopback has the limits of other addresses.
+    `realm` is "" when each domain is its own. `needs_qop`: digest in the form of RFC 2069 is refused.
     """
 
     mode: str = "auto"
     realm: str = ""
     inbound: str = "nobody"
-    algorithms: tuple[bytes, ...] = (b"SHA-256", b"MD5")
+    algorithms: tuple[bytes, ...] = (b"MD5",)
     edges: tuple[str, ...] = ()
     limits_loopback: bool = False
+    needs_qop: bool = False
 
     def realm_of(self, domain: str) -> str:
         """The realm of users of `domain`; constant for a user, so that his HA1 stays right (checklist A7)."""

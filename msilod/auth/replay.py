@@ -10,6 +10,8 @@ from msilod.auth.nonce import SPANS, Nonce
 
 WIDTH: Final = 64
 _MASK: Final = (1 << WIDTH) - 1
+# A nonce count has 32 bits, so every count is too far behind this one.
+_SPENT: Final = (1 << 32) + WIDTH << WIDTH | 1
 # 180 bytes each; beyond it the oldest nonces are void, and their phones get a fresh one.
 MAX_NONCES: Final = 200_000
 
@@ -48,6 +50,18 @@ class ReplayWindow:
         if not seen and not self._has_room(nonce.stamp):
             return False
         uses[nonce.salt] = count << WIDTH | bits
+        return True
+
+    def use_once(self, nonce: Nonce) -> bool:
+        """True for a nonce that was never used; it is spent then, with a count and without one (RFC 2069)."""
+        if nonce.stamp <= self._floor:
+            return False
+        uses = self._spans.get(nonce.stamp)
+        if uses is None:
+            uses = self._begin(nonce.stamp)
+        if nonce.salt in uses or not self._has_room(nonce.stamp):
+            return False
+        uses[nonce.salt] = _SPENT
         return True
 
     def _begin(self, stamp: int) -> dict[bytes, int]:

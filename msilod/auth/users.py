@@ -1,6 +1,8 @@
 """Users in memory: their HA1 values by AOR, never a password (checklist A10).
 
-100,000 users with two values each are some 25 MB: one byte string per user, a place in it per algorithm.
+100,000 users with two values each are some 25 MB: one byte string per user, a place in it per algorithm and form of
+the name. The forms are `alice`, `alice@example.test` with the domain of the user, and `alice@realm` where the realm is
+another than the domain. Phones with a single field for the name hash one of the latter two.
 """
 
 from collections.abc import Iterable, Iterator
@@ -8,20 +10,28 @@ from typing import Final
 
 from msilod.sip.digest import ALGORITHMS, HA1_SIZES
 
-# (algorithm, HA1) of one user.
+# Which name the HA1 is made of: the user part, `user@domain`, `user@realm`.
+PLAIN: Final = b""
+AT_DOMAIN: Final = b"@domain"
+AT_REALM: Final = b"@realm"
+_FORMS: Final = (PLAIN, AT_DOMAIN, AT_REALM)
+
+# (algorithm with the form behind it, HA1) of one user: b"MD5", b"MD5@domain".
 Values = Iterable[tuple[bytes, bytes]]
 
 
 def _places() -> dict[bytes, tuple[int, int]]:
     places, start = {}, 0
+    # MD5 first and the longer ones behind: with the default algorithms a user has 32 bytes.
     for algorithm in ALGORITHMS:
-        places[algorithm] = start, start + HA1_SIZES[algorithm]
-        start += HA1_SIZES[algorithm]
+        for form in _FORMS:
+            places[algorithm + form] = start, start + HA1_SIZES[algorithm]
+            start += HA1_SIZES[algorithm]
     return places
 
 
 _PLACES: Final = _places()
-_SIZE: Final = sum(HA1_SIZES.values())
+_SIZE: Final = len(_FORMS) * sum(HA1_SIZES.values())
 
 
 class Users:
@@ -35,7 +45,10 @@ class Users:
         self.existed = False
 
     def ha1(self, aor: str, algorithm: bytes) -> bytes | None:
-        """None for an unknown user, and for one who has no value of that algorithm."""
+        """None for an unknown user, and for one who has no value of that algorithm.
+
+        `algorithm` has the form of the name behind it: b"MD5", b"MD5@domain", b"MD5@realm".
+        """
         values = self._values.get(aor)
         if values is None:
             return None
@@ -52,7 +65,7 @@ class Users:
         packed, end = bytearray(_SIZE), 0
         for algorithm, value in values:
             place = _PLACES.get(algorithm)
-            if place is not None and len(value) == HA1_SIZES[algorithm]:
+            if place is not None and len(value) == place[1] - place[0]:
                 packed[place[0] : place[1]] = value
                 end = max(end, place[1])
         self._values[aor] = bytes(packed[:end])

@@ -4,8 +4,7 @@
     ACK, CANCEL                              nothing (§22.1); they never come here
     from a `trusted` network                 nothing
     OPTIONS to the server itself             nothing: it is a ping
-    of a dialog that we let through          nothing; in the name of a user of ours 407, but from that user's place in
-                                             the dialog (dialogs.py); a MESSAGE as one outside of dialogs
+    of a dialog that we let through          nothing, but a MESSAGE in the name of a user of ours
     REGISTER for a domain of ours            401: a password of the user in To
     From in a domain of ours                 407: a password of the user in From
     any other From                           nothing, if [auth] inbound lets it in; else 403
@@ -15,25 +14,27 @@ Whoever is let in has `incoming.user`, and his P-Asserted-Identity is ours; a st
 """
 
 from collections.abc import Sequence
-from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from msilod.auth.flood import MAX_IN_SUM, MAX_PER_EDGE, ChallengeRate
 from msilod.auth.identity import assert_identity, drop_own_credentials
-from msilod.auth.judge import Judge, Judgement, Verdict
+from msilod.auth.judge import Judge
+from msilod.auth.judgement import Judgement, Verdict
 from msilod.auth.policy import AuthPolicy
 from msilod.auth.source import Sources, sum_of
 from msilod.auth.users import Users
 from msilod.daemon.myself import Named
+from msilod.daemon.refusal_log import RefusalLog
 from msilod.errors import MalformedMessage, RequestRefused, StatelessRefusal
+from msilod.registrar.removal import is_removal
+from msilod.routing.domains import canonical_host
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, response_bytes
 from msilod.sip.privacy import ASSERTED, PREFERRED, guard_identity
-from msilod.sip.uri import SipUri
+from msilod.sip.uri import SipUri, canonical_user
 
 if TYPE_CHECKING:
-    from msilod.daemon.dialogs import Dialog
     from msilod.daemon.server import Server
     from msilod.daemon.transaction_user import Incoming
 
@@ -57,6 +58,7 @@ class Gate:
         self.judge = Judge(users, policy.algorithms, secret, run)
         self.rate = ChallengeRate()
         self.sources = Sources()
+        self.refusals = RefusalLog()
         self.configure(policy)
 
     def configure(self, policy: AuthPolicy) -> None:
@@ -64,6 +66,7 @@ class Gate:
         self.policy = policy
         self.judge.algorithms = policy.algorithms
         self.sources.configure(policy.edges, policy.limits_loopback)
+        self.judge.needs_qop = policy.needs_qop
         self.refresh()
 
     def refresh(self) -> None:
@@ -123,31 +126,24 @@ class Gate:
             return
         if request.method == b"OPTIONS" and incoming.is_for_server:
             return
-        dialog = incoming.dialog
-        if dialog is not None and dialog.is_from_place and request.method != b"MESSAGE":
+        is_in_dialog = self._is_in_dialog(incoming, request)
+        if is_in_dialog and request.method != b"MESSAGE":
             return
         author = incoming.author
-        aor = author.aor
-        if dialog is not None and dialog.sender_aor:
-            # The INVITE was for another name of this user's, and From has that name.
-            aor = dialog.sender_aor
-        elif not author.is_ours:
-            if dialog is None:
+        if not author.is_ours:
+            if not is_in_dialog:
                 self._check_inbound(is_trusted)
-            return
-        if not aor:
+        elif not author.aor:
             raise RequestRefused(403, "Forbidden")
-        if not is_trusted:
-            self._authenticate(incoming, 407, aor, now)
+        elif not is_trusted:
+            self._authenticate(incoming, 407, author.aor, now)
 
-    def passes_ack(self, author: Named, dialog: "Dialog | None", flow: Flow) -> bool:
-        """True for an ACK that may go on: an ACK cannot be challenged (§22.1).
-
-        It belongs to a dialog that we let through, or it comes from where `author`, which From names, is registered.
-        """
-        if dialog is not None or not self.is_closed or self.server.trust.trusts(flow):
-            return True
-        return bool(author.aor) and self._is_bound_at(flow, author.aor)
+    def _is_in_dialog(self, incoming: "Incoming", request: Request) -> bool:
+        """A To tag, and the token of our Record-Route: whoever has it was let in with the first request."""
+        routes = incoming.own_routes
+        if not routes or not request.to.tag:
+            return False
+        return self.server.record_route.is_in_dialog(routes, request.call_id)
 
     def _check_inbound(self, is_trusted: bool) -> None:
         """[auth] inbound: senders of foreign domains. Raises RequestRefused."""
@@ -183,16 +179,16 @@ class Gate:
         request, flow = transaction.request, transaction.flow
         field = _FIELDS[status][0]
         values = _values(request, field)
-        domain = aor.rpartition("@")[2]
-        realm = self.policy.realm_of(domain)
+        source = self.sources.of(request, flow)
+        realm = self.policy.realm_of(aor.rpartition("@")[2])
         judgement = self.judge.judge(
-            values, request.method, realm, domain, self.sources.of(request, flow), now, server.clock.wall(),
-            partial(self._is_bound_at, flow),
+            values, request.method, request.uri, aor, realm, source, now, server.clock.wall(),
+            _Visitor(self, request, flow, source),
         )  # fmt: skip
         if judgement.verdict is not Verdict.RIGHT:
-            self._refuse(judgement, incoming, status, realm, now)
-        self._check_uri(request, judgement.uri)
+            self._refuse(judgement, incoming, status, aor, source, values, now)
         if judgement.user != aor:
+            self.refusals.refused("the password of another user", aor, source, now)
             raise RequestRefused(403, "Forbidden")
         server.counters.authenticated_requests += 1
         incoming.user = aor
@@ -201,20 +197,37 @@ class Gate:
             request.headers.remove(field)
 
     def _refuse(
-        self, judgement: Judgement, incoming: "Incoming", status: int, realm: str, now: float
+        self,
+        judgement: Judgement,
+        incoming: "Incoming",
+        status: int,
+        aor: str,
+        source: str,
+        values: Sequence[bytes],
+        now: float,
     ) -> None:
-        """Raises what the verdict comes to; no more is said of why, and nobody is remembered for it."""
-        counters, flow = self.server.counters, incoming.transaction.flow
-        if judgement.verdict is Verdict.TOO_SOON:
+        """Raise what the verdict comes to. The answer says no more of why than that; the log does."""
+        counters, verdict = self.server.counters, judgement.verdict
+        if verdict is Verdict.STALE:
+            self.refusals.stale(judgement.reason, judgement.nonce, aor, source, now)
+        elif judgement.reason:
+            self.refusals.refused(judgement.reason, aor, source, now, judgement.is_mendable)
+        if verdict is Verdict.ELSEWHERE:
+            raise RequestRefused(400, "Digest URI Is Not The Request-URI", detail=judgement.reason)
+        if verdict is Verdict.TOO_SOON:
             counters.delayed_guesses += 1
             after = (b"Retry-After", b"%d" % ceil(judgement.wait))
-            raise StatelessRefusal(503, "Service Unavailable", [after])
-        if judgement.verdict is Verdict.WRONG:
+            raise StatelessRefusal(503, "Too Many Wrong Passwords", [after])
+        if verdict is Verdict.WRONG:
             counters.wrong_passwords += 1
-        is_stale = judgement.verdict is Verdict.STALE
-        source = self.sources.of(incoming.transaction.request, flow)
+        key = _request_key(incoming, values)
         challenges = self.judge.challenges(
-            realm, incoming.transaction.key, source, self.server.clock.wall(), is_stale
+            self.realm_of(aor),
+            key,
+            source,
+            self.server.clock.wall(),
+            verdict is Verdict.STALE,
+            self.judge.offers_md5_alone(judgement, aor, key, source, bool(values), now),
         )
         name = _FIELDS[status][1]
         self._challenge(incoming, source, status, [(name, value) for value in challenges], now)
@@ -240,30 +253,81 @@ class Gate:
         counters.challenges += 1
         raise StatelessRefusal(status, _PHRASES[status], challenges)
 
-    def _check_uri(self, request: Request, uri: bytes) -> None:
-        """Not the same characters, but the same place (RFC 8760 §2.6 item 6); of a REGISTER the domain is enough."""
-        if uri == request.uri:
-            return
-        named, meant = self.server.myself.named(request.uri), self.server.myself.named(uri)
-        if named.is_ours and meant.is_ours and (named.aor == meant.aor or request.method == b"REGISTER"):
-            return
-        if not SipUri.equals(named.uri, meant.uri):
-            raise RequestRefused(400, "Bad Request", detail="the digest is for another uri")
-
-    def _is_bound_at(self, flow: Flow, aor: str) -> bool:
-        """True when `aor` is registered from there: then it is he, whoever else guesses from his address."""
-        bindings = self.server.location.bindings(aor, self.server.clock.wall())
-        return any(
-            binding.flow is not None and binding.flow.host == flow.host and binding.flow.port == flow.port
-            for binding in bindings
-        )
-
     def _is_own_realm(self, realm: bytes) -> bool:
         name = realm.decode("utf-8", "replace")
         return name == self.policy.realm or name.lower() in self.server.myself.domains
 
     def _aor_of(self, uri: bytes) -> str:
         return self.server.myself.identify(uri).aor
+
+
+class _Visitor:
+    """What the judge asks about a request and its sender (auth/judge.py)."""
+
+    __slots__ = ("_flow", "_gate", "_request", "_source")
+
+    def __init__(self, gate: Gate, request: Request, flow: Flow, source: str) -> None:
+        self._gate = gate
+        self._request = request
+        self._flow = flow
+        self._source = source
+
+    def is_bound(self, aor: str) -> bool:
+        """True when `aor` is registered from there: then it is he, whoever else guesses from his address."""
+        server, flow = self._gate.server, self._flow
+        bindings = server.location.bindings(aor, server.clock.wall())
+        return any(
+            binding.flow is not None and binding.flow.host == flow.host and binding.flow.port == flow.port
+            for binding in bindings
+        )
+
+    def place(self) -> str:
+        """Transport, address and port that the request came from, and the client that an edge of ours names."""
+        flow = self._flow
+        return f"{flow.endpoint.transport} {flow.host} {flow.port} {self._source}"
+
+    def is_removal(self) -> bool:
+        """True for a REGISTER that only removes bindings."""
+        return is_removal(self._request)
+
+    def accepts(self, uri: bytes) -> bool:
+        """True for a digest uri that names this server, a domain or a user of ours, or the place of the Request-URI.
+
+        Clients write their registrar, their own AOR, or a parameter more or less than in the Request-URI (SIPp, pyVoIP;
+        RFC 8760 §2.6 item 6 leaves the comparison to the server). That is no risk of replay: the response is made of
+        our nonce and its count, and each of those is taken once. It only means that somebody between the two, who
+        changes a request under way, can point it to another Request-URI of ours. Digest has never protected To, Contact
+        and the body from such a change either; TLS does.
+        """
+        identify = self._gate.server.myself.identify
+        asked = identify(self._request.uri)
+        for text in (uri, b"sip:" + uri):
+            # Perhaps it has no scheme.
+            meant = identify(text)
+            if meant.is_ours or (meant.is_sip and asked.is_sip and _is_same_place(asked.uri, meant.uri)):
+                return True
+        return False
+
+    def domain_of(self, host: str) -> str:
+        """The domain of ours that `host` names; "" for a host that is not ours."""
+        myself = self._gate.server.myself
+        named = myself.identify(b"sip:" + host.encode("utf-8", "backslashreplace"))
+        if not named.is_ours or named.uri.user is not None:
+            return ""
+        domain = canonical_host(named.uri.host)
+        return domain if domain in myself.domains else myself.domains[0]
+
+
+def _is_same_place(one: SipUri, other: SipUri) -> bool:
+    """True when two URIs differ in nothing but parameters and headers."""
+    users = canonical_user(one.user or ""), canonical_user(other.user or "")
+    return users[0] == users[1] and (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
+
+
+def _request_key(incoming: "Incoming", values: Sequence[bytes]) -> bytes:
+    """What tells a request from all others but its copies, also of a client that never changes its Via branch."""
+    request = incoming.transaction.request
+    return b"\n".join((incoming.transaction.key, request.call_id, b"%d" % request.cseq, *values))
 
 
 def _values(request: Request, field: bytes) -> Sequence[bytes]:

@@ -25,6 +25,7 @@ def auth_policy(config: Config) -> AuthPolicy:
         algorithms=tuple(name.encode() for name in section.algorithms),
         edges=tuple(section.edges),
         limits_loopback=section.limit_loopback,
+        needs_qop=section.qop == "required",
     )
 
 

@@ -17,7 +17,6 @@ from msilod.daemon.alarm import Alarm
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
 from msilod.daemon.deliverer import Deliverer
-from msilod.daemon.dialogs import Dialogs
 from msilod.daemon.forwarder import Forwarder
 from msilod.daemon.gate import Gate
 from msilod.daemon.housekeeping import Housekeeping
@@ -110,8 +109,7 @@ class Server:
         self.user = TransactionUserService(self, routing)
         self.replies = Replies(self.transports, self._nursery, self.after_batch)
         self.layer = TransactionLayer(self.user, self.transports.send, secrets.token_bytes(16))
-        record_route = RecordRoute(self.store.secret("record-route"))
-        self.dialogs = Dialogs(record_route, self.myself, self.location, clock, self.gate)
+        self.record_route = RecordRoute(self.store.secret("record-route"))
         self.targets = Targets(self)
         self.ask = LazyAsk(config.proxy.nameservers)
         self.paths = self._paths()
@@ -174,7 +172,7 @@ class Server:
             self.paths,
             self.counters,
             random_token,
-            self.dialogs,
+            self.record_route,
             self.trust,
             config.proxy.fr_timer,
             config.proxy.fr_inv_timer,

@@ -11,7 +11,7 @@ from typing import Final
 
 import trio
 
-from msilod.auth.users import Users
+from msilod.auth.users import AT_DOMAIN, AT_REALM, PLAIN, Users
 from msilod.daemon.log import get_log
 from msilod.errors import MsilodError
 from msilod.store.users import UserReads, UserRow
@@ -108,7 +108,14 @@ class UserWatch:
     def _values(self, aor: str, rows: Iterable[UserRow]) -> list[tuple[bytes, bytes]]:
         """Those of another realm prove nothing here; the user is known all the same."""
         realm = self._realm_of(aor)
-        return [(row.algorithm.encode(), row.ha1) for row in rows if row.realm == realm]
+        found = []
+        for row in rows:
+            if row.realm == realm:
+                name = row.algorithm.encode()
+                found.append((name + PLAIN, row.ha1))
+                found.append((name + AT_DOMAIN, row.ha1_at_domain))
+                found.append((name + AT_REALM, row.ha1_at_realm))
+        return found
 
     def _failed(self, error: MsilodError) -> None:
         self.users.is_readable = False

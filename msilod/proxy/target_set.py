@@ -11,9 +11,6 @@ from msilod.sip.hop import Hop
 
 # What says that a flow is dead; any other final answer is the device's, by whichever flow (RFC 5626 §7).
 DEAD_FLOW: Final = frozenset((408, 430))
-# Bounds of a target (Target.reach).
-ANYWHERE: Final = "*"
-HELD: Final = "-"
 
 
 class Target:
@@ -21,12 +18,10 @@ class Target:
 
     `route` is the first Route that the request still has: the bytes go there (§16.6 step 7). `hops` is where its
     URI was found to be, the one in use first and those that are left behind it (RFC 3263 §4.3). `others` are the
-    other flows of its device, which are tried when this one is dead. `reach` bounds where its URI or its Route may
-    lead: ANYWHERE for the operator's own word, HELD for its `flow` and nothing else, "" for what anybody may reach; any
-    other text is an address that its peer was heard from.
+    other flows of its device, which are tried when this one is dead.
     """
 
-    __slots__ = ("binding", "flow", "hops", "others", "path", "q", "reach", "route", "uri")
+    __slots__ = ("binding", "flow", "hops", "others", "path", "q", "route", "uri")
 
     def __init__(
         self,
@@ -41,7 +36,7 @@ class Target:
         self.path = path
         self.q = q
         self.binding = binding
-        self.route = self.reach = ""
+        self.route = ""
         self.hops: Sequence[Hop] = ()
         self.others: Sequence[Binding] = ()
 

@@ -152,12 +152,14 @@ class TotalColumns(peewee.Model):
 
 
 class UserColumns(peewee.Model):
-    """An HA1 value of a user (silo_user)."""
+    """The HA1 values of a user for one algorithm (silo_user)."""
 
     aor = peewee.TextField()
     algorithm = peewee.TextField()
     realm = peewee.TextField()
     ha1 = peewee.TextField()
+    ha1_at_domain = peewee.TextField(default="")
+    ha1_at_realm = peewee.TextField(default="")
 
     class Meta:
         primary_key = peewee.CompositeKey("aor", "algorithm")

@@ -1,4 +1,4 @@
-"""The table of users: HA1 values, never a password, and the list of what has changed (schema 4).
+"""The table of users: HA1 values, never a password, and the list of what has changed (schema 4 and 8).
 
 The daemon reads through `UserReads`, all users at its start and then what is new; the command line writes through
 `UserTable`, each change in one short transaction.
@@ -18,17 +18,25 @@ PAGE: Final = 5000
 # A daemon that has missed more of them reads all users again.
 CHANGES_KEPT: Final = 10_000
 
+_COLUMNS: Final = "aor, algorithm, realm, ha1, ha1_at_domain, ha1_at_realm"
+
 Execute = Callable[[str, tuple[object, ...]], list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """One HA1 value of one user."""
+    """The HA1 values of one user for one algorithm.
+
+    `ha1` is made of the user part, `ha1_at_domain` of `user@domain`, `ha1_at_realm` of `user@realm` where the realm is
+    another than the domain. The latter two are b"" for users from before schema 8, until their next password.
+    """
 
     aor: str
     algorithm: str
     realm: str
     ha1: bytes
+    ha1_at_domain: bytes = b""
+    ha1_at_realm: bytes = b""
 
 
 class UserReads:
@@ -56,14 +64,14 @@ class UserReads:
 
     def of(self, aor: str) -> list[UserRow]:
         """The values of one user; empty for somebody who is none."""
-        sql = f"SELECT aor, algorithm, realm, ha1 FROM {self._table}_user WHERE aor = ?"  # noqa: S608
+        sql = f"SELECT {_COLUMNS} FROM {self._table}_user WHERE aor = ?"  # noqa: S608
         return [_row(row) for row in self._execute(sql, (aor,))]
 
     def all(self) -> Iterator[UserRow]:
         """Everybody, by address, in pages."""
         after = ("", "")
         while page := self._execute(
-            f"SELECT aor, algorithm, realm, ha1 FROM {self._table}_user WHERE (aor, algorithm) > (?, ?) "  # noqa: S608
+            f"SELECT {_COLUMNS} FROM {self._table}_user WHERE (aor, algorithm) > (?, ?) "  # noqa: S608
             "ORDER BY aor, algorithm LIMIT ?",
             (*after, PAGE),
         ):
@@ -84,7 +92,17 @@ class UserTable:
 
     def set(self, aor: str, rows: Sequence[UserRow]) -> None:
         """Add the user, or put these values in the place of all that he has. Raises BusyError."""
-        values = [(row.aor, row.algorithm, row.realm, row.ha1.hex()) for row in rows]
+        values = [
+            (
+                row.aor,
+                row.algorithm,
+                row.realm,
+                row.ha1.hex(),
+                row.ha1_at_domain.hex(),
+                row.ha1_at_realm.hex(),
+            )
+            for row in rows
+        ]
         self._change(aor, lambda: self._insert(values))
 
     def remove(self, aor: str) -> None:
@@ -95,8 +113,9 @@ class UserTable:
         """Let go of the file."""
         self._database.close()
 
-    def _insert(self, values: list[tuple[str, str, str, str]]) -> None:
-        self._db.executemany(f"INSERT INTO {self._table}_user VALUES (?, ?, ?, ?)", values)  # noqa: S608
+    def _insert(self, values: Sequence[tuple[str, ...]]) -> None:
+        sql = f"INSERT INTO {self._table}_user ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
+        self._db.executemany(sql, values)
 
     def _change(self, aor: str, insert: Callable[[], None]) -> None:
         db, changes = self._db, f"{self._table}_user_change"
@@ -118,10 +137,13 @@ class UserTable:
 
 
 def _row(row: Any) -> UserRow:
-    aor, algorithm, realm, ha1 = row
+    aor, algorithm, realm, *values = row
+    return UserRow(str(aor), str(algorithm), str(realm), *map(_unhexed, values))
+
+
+def _unhexed(text: Any) -> bytes:
     try:
-        value = bytes.fromhex(ha1)
+        return bytes.fromhex(text)
     except (TypeError, ValueError):
-        # Written by hand and wrong: nobody gets in by it, and the others are served.
-        value = b""
-    return UserRow(str(aor), str(algorithm), str(realm), value)
+        # A value that was written by hand and is wrong lets nobody in; all other users are served.
+        return b""

@@ -29,12 +29,19 @@ def challenges(response: Response) -> list[dict[str, str]]:
 
 @dataclass
 class Account:
-    """Name and password of a phone; `algorithm` is the one it can do, `name` what it calls itself."""
+    """Name and password of a phone; `algorithm` is the one it can do, `name` what it calls itself.
+
+    `hashed_name` is the name that it computes with, the same by default. Without `has_qop` it answers in the form of
+    RFC 2069; `stray` is what it adds to that.
+    """
 
     phone: Phone
     password: str
     algorithm: str = "MD5"
     name: str = ""
+    hashed_name: str = ""
+    has_qop: bool = True
+    stray: str = ""
     count: int = 0
     challenge: dict[str, str] = field(default_factory=dict)
 
@@ -52,7 +59,13 @@ class Account:
         def hashed(text: str) -> str:
             return HASHES[self.algorithm](text.encode()).hexdigest()
 
-        secret = hashed(f"{name}:{realm}:{self.password}")
+        secret = hashed(f"{self.hashed_name or name}:{realm}:{self.password}")
+        if not self.has_qop:
+            response = hashed(f"{secret}:{nonce}:{hashed(f'{method}:{uri}')}")
+            return (
+                f'{header}: Digest username="{name}",realm="{realm}",nonce="{nonce}",uri="{uri}",{self.stray}'
+                f'response="{response}",algorithm={self.algorithm}\r\n'
+            )
         response = hashed(f"{secret}:{nonce}:{nc}:c0ffee:auth:{hashed(f'{method}:{uri}')}")
         return (
             f'{header}: Digest username="{name}", realm="{realm}", nonce="{nonce}", uri="{uri}", '
@@ -91,7 +104,13 @@ def add_user(daemon: Daemon, user: str, password: str = "secret") -> None:
     aor, realm = f"{user}@example.test", "example.test"
     table = UserTable(daemon.silo, "silo")
     rows = [
-        UserRow(aor, name, realm, make(f"{user}:{realm}:{password}".encode()).digest())
+        UserRow(
+            aor,
+            name,
+            realm,
+            make(f"{user}:{realm}:{password}".encode()).digest(),
+            make(f"{user}@example.test:{realm}:{password}".encode()).digest(),
+        )
         for name, make in HASHES.items()
     ]
     table.set(aor, rows)

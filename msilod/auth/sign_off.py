@@ -1,0 +1,61 @@
+"""The one use of a spent nonce: a client without qop signs off with the nonce that it registered with.
+
+In the form of RFC 2069 a nonce is good for one request. libpurple removes its binding with the nonce of its last
+REGISTER and closes its socket without waiting for the answer, so a challenge would come too late. Such a removal is
+let in once, from the address, port and transport that the nonce was used from.
+
+Only a right password adds to the memory. A user has at most MAX_PLACES records, so one user cannot displace the
+records of another, but by the number of users.
+"""
+
+from typing import Final
+
+from msilod.auth.nonce import Nonce
+
+MAX_PLACES: Final = 10
+# About 300 bytes for a user with one place. Beyond it the users who registered longest ago are forgotten; their
+# bindings then end by their own expiry.
+MAX_USERS: Final = 50_000
+# A day: the default of [registrar] max_expires.
+LASTS: Final = 86_400.0
+
+
+class SignOffs:
+    """The nonce that each user last registered with, by place. `now` is monotonic seconds."""
+
+    __slots__ = ("_limit", "_users")
+
+    def __init__(self, limit: int = MAX_USERS) -> None:
+        self._users: dict[str, dict[str, tuple[bytes, float]]] = {}
+        self._limit = limit
+
+    def registered(self, user: str, place: str, nonce: Nonce, now: float) -> None:
+        """A REGISTER without qop from `place` was let in with this nonce."""
+        places = self._users.pop(user, None)
+        if places is None:
+            places = {}
+        places.pop(place, None)
+        places[place] = (_key(nonce), now)
+        if len(places) > MAX_PLACES:
+            del places[next(iter(places))]
+        self._users[user] = places
+        if len(self._users) > self._limit:
+            del self._users[next(iter(self._users))]
+
+    def take(self, user: str, place: str, nonce: Nonce, now: float) -> bool:
+        """True once, when this nonce is the last one that `user` registered with from `place`."""
+        places = self._users.get(user)
+        found = None if places is None else places.get(place)
+        if places is None or found is None or found[0] != _key(nonce) or now - found[1] > LASTS:
+            return False
+        del places[place]
+        if not places:
+            del self._users[user]
+        return True
+
+    def __len__(self) -> int:
+        return len(self._users)
+
+
+def _key(nonce: Nonce) -> bytes:
+    return nonce.stamp.to_bytes(4, "big") + nonce.salt

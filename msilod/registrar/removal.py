@@ -1,0 +1,37 @@
+"""is_removal(): whether a REGISTER only removes bindings (RFC 3261 §10.2.2)."""
+
+from typing import Final
+
+from msilod.errors import MalformedMessage
+from msilod.sip.address import NameAddr
+from msilod.sip.grammar import number
+from msilod.sip.message import Request
+
+_MAXIMUM: Final = 2**32 - 1
+# A sign-off names the contacts of one phone; a longer list is not looked at.
+MAX_CONTACTS: Final = 16
+
+
+def is_removal(request: Request) -> bool:
+    """True for a REGISTER whose contacts all expire at once: `Expires: 0`, or `expires=0` at each of them.
+
+    False for a query, which has no contacts, and for a REGISTER that cannot be read.
+    """
+    try:
+        values = request.headers.split(b"contact")
+        if not 0 < len(values) <= MAX_CONTACTS:
+            return False
+        general = request.headers.get(b"expires")
+        if b"*" in values:
+            return len(values) == 1 and _is_zero(general)
+        for value in values:
+            own = NameAddr.parse(value).get(b"expires")
+            if not _is_zero(general if own is None else own):
+                return False
+    except MalformedMessage:
+        return False
+    return True
+
+
+def _is_zero(value: bytes | None) -> bool:
+    return value is not None and number(value, _MAXIMUM) == 0
