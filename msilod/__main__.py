@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from msilod import __version__, is_compiled
-from msilod.errors import MsilodError
+from msilod.errors import MsilodError, UnavailableError
 
 app = typer.Typer(
     name="msilod",
@@ -109,6 +109,14 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        # A file or a folder that the words name cannot be used: of the configuration, of a policy, of the silo.
+        name = f"{error.filename}: " if error.filename else ""
+        print(f"msilod: {name}{error.strerror or error}", file=sys.stderr)  # noqa: T201
+        sys.exit(UnavailableError.exit_code)
+    except MemoryError:
+        print("msilod: out of memory", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
 
 
 if __name__ == "__main__":

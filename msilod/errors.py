@@ -10,6 +10,8 @@
     ├── ConfigError              exit 78: file, line, key, what is wrong, what would be right
     ├── SchemaError              exit 78: a database of another version, or not ours
     ├── UnavailableError         exit 69: a listener, the silo or the daemon cannot be had
+    │   ├── SiloLost             the silo's files are not the ones that were opened, or are damaged
+    │   └── UnknownOutcome       an I/O error at COMMIT: neither 202 nor 503 would be true
     ├── BusyError                exit 75: locked by somebody else for longer than we wait
     ├── PermissionDenied         exit 77: and whose group would help
     └── StoreError               a commit that failed: 503 to the sender, nothing was kept
@@ -89,6 +91,14 @@ class UnavailableError(MsilodError):
     """A listener, a database or the daemon is out of reach."""
 
     exit_code = 69
+
+
+class SiloLost(UnavailableError):
+    """The silo's files were deleted, moved, replaced or cut under the open database, or SQLite calls them damaged."""
+
+
+class UnknownOutcome(UnavailableError):
+    """An I/O error at COMMIT: the rows may be on the disk or not, so their senders get no answer."""
 
 
 class BusyError(MsilodError):

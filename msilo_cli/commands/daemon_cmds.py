@@ -7,7 +7,9 @@ import typer
 from msilo_cli import filters
 from msilo_cli.printer import Column, chosen_format, rfc3339, show, span
 from msilo_cli.session import Session, SomeFailed, UsageError
+from msilod.errors import UnavailableError
 from msilod.printable import printable
+from msilod.store.lock import last_words
 from msilod.store.selection import Selection
 
 # The daemon itself waits 90 s for one recipient.
@@ -106,7 +108,13 @@ def status(context: typer.Context, format: filters.Format = "", json: filters.Js
     msilo status
     """
     session: Session = context.obj
-    told = session.ask("status", {})
+    try:
+        told = session.ask("status", {})
+    except UnavailableError as error:
+        reason = last_words(session.settings.silo)
+        raise UnavailableError(
+            f"{error}; it ended because {printable(reason)}" if reason else str(error)
+        ) from error
     if chosen_format(session, format, json, False) in ("json", "jsonl"):
         show(session, [told], [], "jsonl")
         return

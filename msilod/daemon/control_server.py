@@ -134,6 +134,8 @@ class ControlServer:
             return encode_result(request.id, result)
         except MsilodError as error:
             return encode_problem(request.id, Problem(FAILED, str(error), {"exit_code": error.exit_code}))
+        except MemoryError:
+            raise
         except Exception as error:
             get_log().error("a control method failed", method=request.method, exc_info=error)
             return encode_problem(

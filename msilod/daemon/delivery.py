@@ -31,6 +31,8 @@ class Delivery:
         for done, result in results:
             try:
                 done(result)
+            except MemoryError:
+                raise
             except Exception as error:
                 get_log().error("a commit's result could not be used", exc_info=error)
 

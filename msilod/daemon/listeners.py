@@ -6,14 +6,18 @@ one is a ConfigError that names file, line and key.
 
 import resource
 from pathlib import Path
+from typing import Final
 
 from msilod.config import Config
-from msilod.errors import ConfigError
+from msilod.errors import ConfigError, UnavailableError
 from msilod.settings import Settings, complaint
 from msilod.transport.listen import SECURE
 from msilod.transport.streams import RESERVED_FILES, Limits
 from msilod.transport.tls import BadTlsFile, Certificates, load_certificates
 from msilod.transport.transports import Transports
+
+# A start takes 24: listeners, the silo, its writer, the event loop. The rest is for connections.
+FEWEST_FILES: Final = 64
 
 
 def open_transports(settings: Settings, certificates: Certificates | None) -> Transports:
@@ -52,10 +56,15 @@ def stream_limits(config: Config) -> Limits:
 
 
 def raise_file_limit() -> None:
-    """As many files as the administrator allows: every connection is one."""
+    """As many files as the administrator allows: every connection is one. Raises UnavailableError for too few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if _files() < FEWEST_FILES:
+        raise UnavailableError(
+            f"only {_files()} files may be open, msilod needs {FEWEST_FILES} "
+            "(raise ulimit -n, or LimitNOFILE of the unit)"
+        )
 
 
 def _files() -> int:

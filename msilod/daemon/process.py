@@ -4,14 +4,16 @@ Rules: everything that can fail at a start fails before the ready line, as one l
 opened is closed again. TERM or INT once drains, twice ends at once (interface.md).
 """
 
+import errno
 import gc
+import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import trio
 
@@ -25,15 +27,18 @@ from msilod.daemon.listeners import open_transports, raise_file_limit, read_cert
 from msilod.daemon.log import get_log
 from msilod.daemon.policy_file import load_policy
 from msilod.daemon.server import Server
-from msilod.errors import MsilodError
+from msilod.errors import BusyError, MsilodError, StoreError, UnavailableError
+from msilod.routing.policy import Policy
 from msilod.settings import Settings, check_doors
 from msilod.store.process import ProcessWriter
 from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from msilod.store.users import UserTable
 from msilod.transport.tls import Certificates
+from msilod.transport.transports import Transports
 
 STOPPED: Final = 0
+FAILED: Final = 1
 # How long a thread that reads the silo waits for the interpreter while datagrams come without a pause: with Python's
 # 5 ms a page of recipients would wait so long after each of its statements.
 SWITCH_INTERVAL: Final = 0.0001
@@ -49,18 +54,74 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
     # With Python's 700 it cost a quarter of the stores.
     gc.set_threshold(*GC_THRESHOLD)
     sys.setswitchinterval(SWITCH_INTERVAL)
+    try:
+        _serve(settings, read_again)
+    except (BaseExceptionGroup, trio.TrioInternalError, MemoryError, OSError) as error:
+        _end_by(error)
+        raise
+    return STOPPED
+
+
+def _serve(settings: Settings, read_again: Callable[[], Settings]) -> None:
     raise_file_limit()
     check_doors(settings, lambda: have_users_existed(settings))
     certificates = read_certificates(settings)
+    trio.run(_main, settings, certificates, read_again)
+
+
+def _end_by(error: BaseException) -> None:
+    """Raise the one error of ours that `error` stands for, if there is one. Out of memory, the process ends here."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, MemoryError) for cause in causes):
+        end_out_of_memory()
+    for cause in causes:
+        if isinstance(cause, MsilodError):
+            # The nursery has put a group around it.
+            raise cause from error
+    for cause in causes:
+        if isinstance(cause, OSError):
+            raise _unavailable(cause) from error
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The exceptions in a group, or behind one of trio's own."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _causes(inner)
+    elif isinstance(error, trio.TrioInternalError):
+        yield from _causes(error.__cause__)
+    elif error is not None:
+        yield error
+
+
+def end_out_of_memory() -> NoReturn:
+    """End at once: whatever else were tried might need memory, too, and never end.
+
+    The writer's process notices, commits what has arrived whole, and ends.
+    """
+    os.write(2, b"msilod: out of memory\n")
+    os._exit(FAILED)
+
+
+def _unavailable(error: OSError) -> UnavailableError:
+    name = f"{error.filename}: " if error.filename else ""
+    few = (
+        " (raise ulimit -n, or LimitNOFILE of the unit)"
+        if error.errno in (errno.EMFILE, errno.ENFILE)
+        else ""
+    )
+    return UnavailableError(f"{name}{error.strerror or error}{few}")
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Whatever fails at a start is out of reach: one line, exit 69 (interface.md)."""
     try:
-        trio.run(_main, settings, certificates, read_again)
-    except BaseExceptionGroup as group:
-        # A failed start is one error of ours, wherever a nursery stood around it.
-        ours = group.subgroup(MsilodError)
-        if ours is None:
-            raise
-        raise _first(ours) from group
-    return STOPPED
+        yield
+    except (StoreError, BusyError) as error:
+        raise UnavailableError(str(error)) from error
+    except OSError as error:
+        raise _unavailable(error) from error
 
 
 def have_users_existed(settings: Settings) -> bool:
@@ -74,32 +135,39 @@ def have_users_existed(settings: Settings) -> bool:
         table.close()
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
 async def _main(
     settings: Settings, certificates: Certificates | None, read_again: Callable[[], Settings]
 ) -> None:
     policy = load_policy(settings.routing)
     with ExitStack() as closing:
-        transports = open_transports(settings, certificates)
-        closing.callback(transports.close)
-        section = settings.config.silo
-        silo = Silo(settings.silo, settings.config.db_table, Limits.of(section), section.history)
-        closing.callback(silo.close)
         delivery = Delivery()
-        silo.start(f"{socket.gethostname()}", delivery.tell)
+        with _starting():
+            transports = open_transports(settings, certificates)
+            closing.callback(transports.close)
+            section = settings.config.silo
+            silo = Silo(settings.silo, settings.config.db_table, Limits.of(section), section.history)
+            closing.callback(silo.close)
+            silo.start(f"{socket.gethostname()}", delivery.tell)
         closing.callback(delivery.end)
-        async with trio.open_nursery() as nursery:
-            server = Server(settings.config, Clock(), transports, silo, nursery, policy)
+        try:
+            await _run(settings, transports, silo, policy, read_again)
+        except* MemoryError:
+            end_out_of_memory()
+
+
+async def _run(
+    settings: Settings, transports: Transports, silo: Silo, policy: Policy, read_again: Callable[[], Settings]
+) -> None:
+    async with trio.open_nursery() as nursery:
+        with ExitStack() as closing:
+            with _starting():
+                server = Server(settings.config, Clock(), transports, silo, nursery, policy)
+                reload = partial(_reload, server, settings, read_again)
+                control = ControlServer(settings.socket, ControlVerbs(server, reload).handlers())
+            closing.callback(control.close)
             if isinstance(silo.writer, ProcessWriter):
                 nursery.start_soon(receive_results, silo.writer, server.after_batch)
                 nursery.start_soon(make_room, silo.writer)
-            reload = partial(_reload, server, settings, read_again)
-            control = ControlServer(settings.socket, ControlVerbs(server, reload).handlers())
-            closing.callback(control.close)
             nursery.start_soon(control.serve)
             await nursery.start(_listen_to_signals, server, nursery, reload)
             await server.run(partial(_announce, settings, server))

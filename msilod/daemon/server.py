@@ -199,6 +199,8 @@ class Server:
                 self.layer.receive_response(message, flow, now)
         except MalformedMessage as error:
             self.malformed(error, flow)
+        except MemoryError:
+            raise
         except Exception as error:
             self.counters.internal_errors += 1
             get_log().error("a message could not be handled", exc_info=error, flow=repr(flow))
@@ -215,6 +217,8 @@ class Server:
         response = build_response(request, error.status, error.phrase.encode(), tag)
         try:
             self.transports.send(response.to_bytes(), flow)
+        except MemoryError:
+            raise
         except Exception as failure:
             get_log().debug("an answer could not be sent", reason=str(failure))
 
@@ -311,7 +315,14 @@ class Server:
         self.layer.transport_failed(branch, self.clock.now())
 
     def broken(self, error: Exception, flow: Flow) -> None:
-        """A connection came upon a fault of ours or of a library's; it ends, and the others go on."""
+        """A connection came upon a fault of ours or of a library's; it ends, and the others go on.
+
+        Raises MemoryError when that is the fault: then the daemon ends.
+        """
+        if isinstance(error, MemoryError):
+            raise error
+        if isinstance(error, ExceptionGroup) and error.subgroup(MemoryError) is not None:
+            raise MemoryError
         self.counters.internal_errors += 1
         get_log().error("a connection broke", exc_info=error, flow=repr(flow))
 

@@ -278,7 +278,9 @@ class SiloService:
             transaction.respond(_FULL[result.limit], now, headers=_why_full(result))
         else:
             self._fail(transaction, now)
-            get_log().error("store failed", reason=str(getattr(result, "reason", result)))
+            if self.writer.failure is None:
+                # Else the daemon ends, with a line of its own.
+                get_log().error("store failed", reason=str(getattr(result, "reason", result)))
 
     @property
     def may_hold(self) -> bool:

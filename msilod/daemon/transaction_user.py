@@ -193,12 +193,15 @@ class TransactionUserService:
             self._perform[action.__class__](incoming, action, now)
         except SipError as error:
             self._refuse(transaction, error, now)
+        except MemoryError:
+            raise
         except Exception as error:
-            server.counters.internal_errors += 1
-            get_log().error(
-                "a request could not be served", exc_info=error, method=transaction.request.method
-            )
-            transaction.respond(500, now)
+            self._broken(error, transaction, now)
+
+    def _broken(self, error: Exception, transaction: ServerTransaction, now: float) -> None:
+        self.server.counters.internal_errors += 1
+        get_log().error("a request could not be served", exc_info=error, method=transaction.request.method)
+        transaction.respond(500, now)
 
     def _refuse(self, transaction: ServerTransaction, error: SipError, now: float) -> None:
         headers, phrase = error.headers, b""

@@ -3,23 +3,31 @@
 Rules: it ends when the daemon closes its end of the socket, or is no more, after committing what had arrived whole.
 Signals are the daemon's affair and come here blocked. It holds the daemon's lock with it, so that no other daemon
 opens the file while it still commits.
+
+When the silo's files are lost or damaged, a COMMIT fails with an I/O error or memory is short, its last frame says
+so and it ends without closing the database: SQLite's close would copy the log into the file.
 """
 
 import gc
+import os
+import select
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import msgspec
 
-from msilod.store.database import open_sqlite, raw
+from msilod.errors import MsilodError, SiloLost, StoreError, UnavailableError, UnknownOutcome
+from msilod.store.database import open_sqlite, raw, translated
 from msilod.store.jobs import Batch
-from msilod.store.pipe import Frames, pack_answer, pack_refusal, unpack_batch
-from msilod.store.transaction import Transactions
+from msilod.store.pipe import Frames, pack_answer, pack_end, pack_refusal, unpack_batch
+from msilod.store.transaction import SYNC_EVERY, Transactions
+from msilod.store.watch import FileWatch
 from msilod.store.work import transactions_on
 
 # After so long without a pause the command line gets its turn.
@@ -27,32 +35,84 @@ UNBROKEN: Final = 0.1
 PAUSE: Final = 0.002
 READ: Final = 1 << 18
 GC_THRESHOLD: Final = (50_000, 50, 50)
+FAILED: Final = 1
+LOST: Final = UnavailableError.exit_code
+# So many batches as the daemon may ever have handed over: none of them is answered.
+UNKNOWN: Final = 1 << 30
+OUT_OF_MEMORY: Final = "the process that writes the silo is out of memory"
 
 
 class Child:
     """Executes what comes on `pipe` until its end."""
 
-    def __init__(self, pipe: socket.socket, transactions: Transactions) -> None:
+    def __init__(self, pipe: socket.socket, transactions: Transactions, watch: FileWatch) -> None:
         self._pipe = pipe
         self._transactions = transactions
+        self._watch = watch
         self._frames = Frames()
         self._buffer = memoryview(bytearray(READ))
         self._is_open = True
+        self._readable = select.poll()
+        self._readable.register(pipe, select.POLLIN)
+        # Batches that were taken and not answered.
+        self._taken = 0
 
     def run(self) -> None:
-        """Until the daemon closes, or is no more."""
+        """Until the daemon closes, or is no more; then leave a file that needs no log."""
+        try:
+            self._serve()
+            self._watch.check()
+        except SiloLost as error:
+            saved = self._watch.save(self._transactions.db)
+            self._end(f"{error}; {saved}" if saved else str(error), LOST, True)
+        except UnknownOutcome as error:
+            self._end(str(error), LOST, False)
+        # What cannot be copied now stays in the log.
+        with suppress(sqlite3.Error):
+            self._transactions.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _end(self, reason: str, code: int, wants_check: bool) -> NoReturn:
+        with suppress(OSError):
+            self._pipe.settimeout(1.0)
+            self._pipe.sendall(pack_end(self._taken, reason, code, wants_check))
+        os._exit(code)
+
+    def _serve(self) -> None:
         busy_since = time.monotonic()
         while self._is_open:
             frames = self._read(socket.MSG_DONTWAIT)
             now = time.monotonic()
             if not frames:
+                self._wait()
                 frames = self._read(0)
                 busy_since = time.monotonic()
+                # While nothing came nothing was checked. What has come now is not committed yet: its senders get 503.
+                self._check_before(frames)
             elif now - busy_since > UNBROKEN:
                 time.sleep(PAUSE)
                 busy_since = time.monotonic()
             if frames:
-                self._answer(self._committed(frames))
+                self._commit(frames)
+                self._transactions.sync_if_due(time.monotonic())
+
+    def _wait(self) -> None:
+        """For more, and sync meanwhile what has to be synced."""
+        since = self._transactions.unsynced_since
+        if since:
+            left = max(0.0, since + SYNC_EVERY - time.monotonic())
+            if not self._readable.poll(left * 1000):
+                self._transactions.sync_if_due(time.monotonic() + SYNC_EVERY)
+
+    def _check_before(self, frames: Sequence[bytearray]) -> None:
+        """Raises SiloLost; then nothing of `frames` is committed, and their jobs are told so."""
+        try:
+            self._watch.check()
+        except SiloLost as error:
+            for frame in frames:
+                with suppress(msgspec.MsgspecError):
+                    batch = unpack_batch(frame)
+                    self._answer(pack_answer(1, batch.failed(StoreError(str(error)))))
+            raise
 
     def _read(self, flags: int) -> list[bytearray]:
         """All that waits, as far as it is whole; how much that may be, the daemon sees to."""
@@ -70,18 +130,24 @@ class Child:
             flags = socket.MSG_DONTWAIT
         return frames
 
-    def _committed(self, frames: Sequence[bytearray]) -> bytes:
+    def _commit(self, frames: Sequence[bytearray]) -> None:
         """In one transaction, but for what cannot be read."""
         try:
             batches = [unpack_batch(frame) for frame in frames]
         except msgspec.MsgspecError as error:
             if len(frames) == 1:
-                return pack_refusal(str(error))
-            return b"".join(self._committed([frame]) for frame in frames)
+                self._answer(pack_refusal(str(error)))
+                return
+            for frame in frames:
+                self._commit([frame])
+            return
         for batch in batches:
             if batch.keeping is not None:
                 self._transactions.configure(batch.keeping)
-        return pack_answer(len(batches), self._transactions.execute(Batch.of(batches)))
+        self._taken = len(batches)
+        outcome = self._transactions.execute(Batch.of(batches))
+        self._taken = 0
+        self._answer(pack_answer(len(batches), outcome))
 
     def _answer(self, answer: bytes) -> None:
         # A daemon that is no more hears nothing; what it had sent is committed all the same.
@@ -92,8 +158,24 @@ class Child:
 def main(descriptor: str, silo: str, table: str, owner: str) -> None:
     """The daemon's `python -m`: the socket's descriptor, the file, its table, the name for leases."""
     gc.set_threshold(*GC_THRESHOLD)
-    transactions = transactions_on(raw(open_sqlite(Path(silo))), Path(silo), table, owner)
-    Child(socket.socket(fileno=int(descriptor)), transactions).run()
+    pipe, path = socket.socket(fileno=int(descriptor)), Path(silo)
+    try:
+        with translated(path):
+            transactions = transactions_on(raw(open_sqlite(path)), path, table, owner)
+            watch = transactions.watch = FileWatch(path)
+        Child(pipe, transactions, watch).run()
+    except MemoryError:
+        _last_words(pipe, OUT_OF_MEMORY, FAILED)
+    except MsilodError as error:
+        _last_words(pipe, str(error), LOST)
+
+
+def _last_words(pipe: socket.socket, reason: str, code: int) -> NoReturn:
+    """Of what was taken nobody knows what became; with `code` the process ends, and does not close the database."""
+    with suppress(OSError, MemoryError):
+        pipe.settimeout(1.0)
+        pipe.sendall(pack_end(UNKNOWN, reason, code, False))
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,20 @@ def open_sqlite(path: Path, create: bool = False) -> peewee.SqliteDatabase:
         return database
 
 
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write: its close never copies the log into the file, though it be the last one.
+
+    For the daemon, whose writer alone knows whether the log is whole (watch.py). Usable from any thread, one at a time.
+    """
+    with translated(path):
+        reader = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        reader.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        reader.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+        return reader
+
+
 def raw(database: peewee.SqliteDatabase) -> sqlite3.Connection:
     """The connection beneath, in autocommit: transactions are begun and ended by the SQL alone."""
     connection: sqlite3.Connection = database.connection()  # type: ignore[no-untyped-call]
@@ -89,6 +103,29 @@ def _check_access(path: Path) -> None:
         raise PermissionDenied(f"{path} may not be read (ask to be put into the group msilod)")
     if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
         raise PermissionDenied(f"{path} or its directory may not be written (group msilod)")
+
+
+def code_of(error: BaseException) -> int:
+    """SQLite's primary result code; 0 when it is not SQLite's error."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether SQLite calls the database damaged; `error` may be a translation of SQLite's."""
+    cause = error.__cause__ or error.__context__
+    return code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or (
+        cause is not None and is_damage(cause)
+    )
+
+
+def leaves_unknown(error: BaseException) -> bool:
+    """Whether a COMMIT that failed so may have been kept all the same.
+
+    SQLite gives up before it has written the whole commit record when there is no room or the lock is another's.
+    After any other error the record may be in the log, and the next open may find it there.
+    """
+    known = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CONSTRAINT)
+    return isinstance(error, sqlite3.DatabaseError) and code_of(error) not in (0, *known)
 
 
 @contextmanager

@@ -1,7 +1,11 @@
-"""One daemon per SQLite file: a lock on a file beside it, which holds the daemon's pid.
+"""One daemon per SQLite file: a lock on a file beside it.
 
 The kernel drops the lock with the last process that has it, so a crash leaves nothing to clean up. The daemon's
 writer has it as well: it may still commit when its daemon has been killed, and the next daemon waits for that.
+
+The file's first line holds the pid of the daemon and, after a space, that of its writer. When the daemon has ended
+because of its files, the second line says why, for `msilo status` and the next start; the third line is `check` when
+the next start has to check the database.
 """
 
 import fcntl
@@ -18,26 +22,50 @@ from msilod.store.ownership import adopt_file
 # Seconds: a commit that a dead daemon had asked for takes milliseconds, on a disk in trouble more.
 PATIENCE: Final = 10.0
 AGAIN: Final = 0.02
+MAX_BYTES: Final = 4096
+CHECK: Final = "check"
 
 
 class DaemonLock:
-    """Held from construction to `release`. Raises UnavailableError naming the pid of who has it."""
+    """Held from construction to `release`. Raises UnavailableError naming the pid of the process that holds it.
+
+    `reason` says why the daemon before this one has ended, "" when its files were no cause; `wants_check` is true
+    when the database may be damaged since then.
+    """
 
     def __init__(self, silo: Path) -> None:
-        self.path = silo.with_name(silo.name + ".lock")
+        self.path = lock_path(silo)
         with translated(self.path):
             self.descriptor = _opened(self.path)
             until = time.monotonic() + PATIENCE
             while not self._is_taken():
-                pid = os.pread(self.descriptor, 32, 0).decode("ascii", "replace").strip()
-                if _lives(pid) or time.monotonic() > until:
+                daemon, writer = _pids(_lines(self.descriptor))
+                if _lives(daemon) or time.monotonic() > until:
                     os.close(self.descriptor)
-                    raise UnavailableError(
-                        f"{silo} is in use by another msilod, pid {pid or '?'} (stop it, or choose another db_url)"
-                    )
+                    raise UnavailableError(_in_use(silo, daemon, writer))
                 time.sleep(AGAIN)
-            os.ftruncate(self.descriptor, 0)
-            os.write(self.descriptor, b"%d\n" % os.getpid())
+        lines = _lines(self.descriptor)
+        self.reason = lines[1] if len(lines) > 1 else ""
+        self.wants_check = lines[2:3] == [CHECK]
+        self._holders = f"{os.getpid()}"
+        self._write()
+
+    def name_writer(self, pid: int) -> None:
+        """The process `pid` holds the lock as well."""
+        self._holders = f"{os.getpid()} {pid}"
+        self._write()
+
+    def note(self, reason: str, wants_check: bool) -> None:
+        """Say why the daemon ends; `wants_check`: the database may be damaged."""
+        self._write(f"{reason}\n{CHECK if wants_check else ''}\n")
+
+    def _write(self, rest: str = "") -> None:
+        """Over what is there, then cut: on a full disk the file's only block is still ours."""
+        content = f"{self._holders}\n{rest}".encode()[:MAX_BYTES]
+        # The kernel keeps the lock, whatever the file says.
+        with suppress(OSError):
+            os.pwrite(self.descriptor, content, 0)
+            os.ftruncate(self.descriptor, len(content))
 
     def _is_taken(self) -> bool:
         try:
@@ -61,6 +89,40 @@ def _opened(path: Path) -> int:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 adopt_file(descriptor, path.parent)
                 return descriptor
+
+
+def lock_path(silo: Path) -> Path:
+    """Beside the silo."""
+    return silo.with_name(silo.name + ".lock")
+
+
+def last_words(silo: Path) -> str:
+    """Why the last daemon of this silo has ended, if its files were the cause; else ""."""
+    with suppress(OSError):
+        descriptor = os.open(lock_path(silo), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return "".join(_lines(descriptor)[1:2])
+        finally:
+            os.close(descriptor)
+    return ""
+
+
+def _lines(descriptor: int) -> list[str]:
+    return os.pread(descriptor, MAX_BYTES, 0).decode("utf-8", "replace").splitlines()
+
+
+def _pids(lines: list[str]) -> tuple[str, str]:
+    daemon, _, writer = (lines[0] if lines else "").strip().partition(" ")
+    return daemon, writer
+
+
+def _in_use(silo: Path, daemon: str, writer: str) -> str:
+    if not _lives(daemon) and writer.isdecimal():
+        return (
+            f"{silo} is in use by the writer of a msilod that has ended, pid {writer} "
+            "(it ends when its last commit is done; if it hangs, kill it)"
+        )
+    return f"{silo} is in use by another msilod, pid {daemon or '?'} (stop it, or choose another db_url)"
 
 
 def _lives(pid: str) -> bool:

@@ -16,6 +16,7 @@ from typing import Final
 import peewee
 
 from msilod.errors import BusyError, StoreError, UnavailableError
+from msilod.store.damage import faults, readable
 from msilod.store.database import open_sqlite, raw, translated
 from msilod.store.lock import DaemonLock
 from msilod.store.migrate import changed, migrations, prepare, upgrade, version_of
@@ -76,13 +77,16 @@ class Maintenance:
                 f"{name} was applied in another form than ours" for name in changed(connection, self.table)
             ]
             connection.execute("BEGIN")
-            found += [
-                f"SQLite: {row[0]}"
-                for row in connection.execute("PRAGMA integrity_check(20)")
-                if row[0] != "ok"
-            ]
-            found += self._miscounts(connection)
-            connection.execute("COMMIT")
+            broken = faults(connection)
+            found += [f"SQLite: {fault}" for fault in broken]
+            try:
+                found += self._miscounts(connection)
+            except sqlite3.DatabaseError as error:
+                found.append(f"SQLite: {error}")
+            if broken:
+                found.append(readable(connection, self.table))
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
         return found
 
     def _miscounts(self, connection: sqlite3.Connection) -> Iterator[str]:

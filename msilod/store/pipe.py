@@ -30,7 +30,9 @@ _RETURNED: Final[dict[str, Any]] = {
 class Answer(msgspec.Struct, array_like=True):
     """The outcome of so many batches. An end that failed has the reason, one that is committed ""; so have calls.
 
-    `refusal` tells why nothing of a batch could even be read.
+    `refusal` tells why nothing of a batch could even be read. With `end` it is the last frame of the writer, which
+    ends with this exit code because of `refusal`: what became of so many batches is unknown, and none that is not
+    answered by then will ever be committed.
     """
 
     batches: int
@@ -40,6 +42,8 @@ class Answer(msgspec.Struct, array_like=True):
     ends: list[str] = []
     calls: list[tuple[str, msgspec.Raw]] = []
     refusal: str = ""
+    end: int = 0
+    wants_check: bool = False
 
     def outcome(self, calls: Sequence[CallJob]) -> Outcome:
         """For those who are here, who made `calls`."""
@@ -107,6 +111,11 @@ def pack_answer(batches: int, outcome: Outcome) -> bytes:
 def pack_refusal(reason: str) -> bytes:
     """The frame for a batch that could not be read."""
     return _frame(Answer(1, refusal=reason))
+
+
+def pack_end(batches: int, reason: str, code: int, wants_check: bool) -> bytes:
+    """The writer's last frame: the outcome of so many batches is unknown."""
+    return _frame(Answer(batches, refusal=reason, end=code, wants_check=wants_check))
 
 
 def unpack_answer(content: bytearray) -> Answer:

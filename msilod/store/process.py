@@ -14,13 +14,15 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from msilod.errors import StoreError
-from msilod.store.jobs import Batch, Job, Keeping, Result
+from msilod.errors import MsilodError, SiloLost, StoreError, UnavailableError
+from msilod.store.jobs import Batch, Failed, Job, Keeping, Result
 from msilod.store.parcel import Parcel
 from msilod.store.pipe import Answer, Frames, pack_batch, unpack_answer
 from msilod.store.writer import Deliver, StoreWriter, is_removed
@@ -30,6 +32,8 @@ MAX_TAKEN: Final = 512
 AHEAD: Final = 8
 BUFFER: Final = 1 << 22
 READ: Final = 1 << 16
+# Seconds that `close` waits for a writer that answers nothing, and then for its end.
+CLOSING: Final = 30.0
 NOT_THEIRS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -85,6 +89,8 @@ class ProcessWriter(StoreWriter):
         batch = parcel.batch()
         try:
             packed = pack_batch(batch)
+        except MemoryError:
+            raise
         except Exception as error:
             self._refuse(parcel, str(error))
         else:
@@ -117,11 +123,15 @@ class ProcessWriter(StoreWriter):
             self.when_full()
 
     def receive(self) -> None:
-        """Tell what was committed, and hand over more. Raises StoreError when the process has ended."""
+        """Tell what was committed, and hand over more.
+
+        Raises when the process has ended: what it gave as its reason, or StoreError.
+        """
         if not self._take_answers():
-            raise StoreError(
+            self.failure = self.failure or StoreError(
                 f"the process that writes {self._path} has ended; nothing can be stored without it"
             )
+            raise self.failure
 
     def _take_answers(self) -> bool:
         """False when there will be no more."""
@@ -136,7 +146,27 @@ class ProcessWriter(StoreWriter):
             self.push()
         return count > 0
 
+    def _ended(self, answer: Answer) -> None:
+        """The process has said why it ends. What it had not begun to commit will never be: that is told, once.
+
+        What it had begun to commit gets no answer (law 1).
+        """
+        failure: MsilodError = StoreError(answer.refusal)
+        if answer.end == UnavailableError.exit_code:
+            failure = SiloLost(answer.refusal) if answer.wants_check else UnavailableError(answer.refusal)
+        self.failure = failure
+        for _ in range(min(answer.batches, len(self._parcels))):
+            self._parcels.popleft()
+        rest = [*self._parcels, Parcel(self._collected)]
+        self._parcels.clear()
+        self._collected, self._unsent, self.taken = [], memoryview(b""), 0
+        failed = Failed(answer.refusal)
+        self._tell([(job.done, failed) for parcel in rest for job in parcel.adds])
+
     def _answered(self, answer: Answer) -> None:
+        if answer.end:
+            self._ended(answer)
+            return
         parcel = Parcel.of([self._parcels.popleft() for _ in range(answer.batches)])
         self.taken -= len(parcel)
         if answer.refusal:
@@ -157,18 +187,38 @@ class ProcessWriter(StoreWriter):
         return is_removed(job, self._collected)
 
     def close(self) -> None:
-        """Commit what waits and end the process."""
+        """Commit what waits and end the process; never longer than twice CLOSING after its last answer."""
         self.flush()
         events = select.poll()
+        until = time.monotonic() + CLOSING
         while self._parcels or self._collected:
             events.register(self.socket, select.POLLIN | (select.POLLOUT if self._unsent else 0))
-            events.poll()
+            if not events.poll(max(0.0, until - time.monotonic()) * 1000):
+                # It holds the lock until it ends, and the next start names it.
+                break
+            waiting = len(self._parcels)
             self.push()
             if not self._take_answers():
                 # Said already by who reads while the daemon serves; there is nothing left to commit with.
                 break
+            if len(self._parcels) != waiting:
+                until = time.monotonic() + CLOSING
+        self._await_end()
+
+    def _await_end(self) -> None:
+        """Its end of the socket is closed to it; it may still say that the silo is lost."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+            self.socket.settimeout(CLOSING)
+            while not self.failure:
+                count = self.socket.recv_into(self._buffer)
+                for content in self._frames.feed(self._buffer[:count]):
+                    self._answered(unpack_answer(content))
+                if not count:
+                    break
         self.socket.close()
-        self.process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(CLOSING)
 
 
 def _start(arguments: Sequence[str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:

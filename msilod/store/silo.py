@@ -1,15 +1,20 @@
 """Silo: the daemon's hold on its database: lock, schema, writer, and the reads of a start."""
 
 import json
+import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import peewee
 
+from msilod.errors import SiloLost, UnavailableError
 from msilod.registrar.binding import Binding
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.database import open_sqlite, raw, translated
+from msilod.store.damage import damage
+from msilod.store.database import is_damage, open_reader, open_sqlite, raw, translated
 from msilod.store.jobs import Keeping, clock_of
 from msilod.store.lock import DaemonLock
 from msilod.store.migrate import prepare
@@ -34,27 +39,49 @@ class Silo:
     def __init__(self, path: Path, table: str, limits: Limits, history: float = HISTORY) -> None:
         self.path = path
         self.table = table
-        self._database: peewee.SqliteDatabase = open_sqlite(path, create=True)
-        self._lock = DaemonLock(path)
-        prepare(self._database, path, table, create=True)
         self._statements = Statements(table)
         self._keeping = Keeping(limits.values(), history, 0.0)
         self.writer: StoreWriter
-        self._reader = open_sqlite(path)
-        # Reads come from worker threads, one at a time; Peewee would open a connection for each of them.
-        self._read_connection = raw(self._reader)
+        self._is_started = False
+        with ExitStack() as opened:
+            self._database = self._open(opened)
+            # It only reads: the writer's process alone may copy the log into the file. Reads come from worker threads,
+            # one at a time; Peewee would open a connection for each of them.
+            self._reader = open_reader(path)
+            opened.callback(self._reader.close)
+            self._closing = opened.pop_all()
         self._reading = threading.Lock()
         self.users = UserReads(self._select, table)
+
+    def _open(self, opened: ExitStack) -> peewee.SqliteDatabase:
+        """The database, locked and of our schema. Raises UnavailableError with what was found when it is damaged."""
+        try:
+            database = open_sqlite(self.path, create=True)
+            opened.callback(database.close)
+            self._lock = DaemonLock(self.path)
+            opened.callback(self._lock.release)
+            prepare(database, self.path, self.table, create=True)
+        except UnavailableError as error:
+            if is_damage(error):
+                raise UnavailableError(damage(self.path, self.table)) from error
+            raise
+        if self._lock.wants_check:
+            found = damage(self.path, self.table)
+            if found:
+                self._lock.note(self._lock.reason, True)
+                raise UnavailableError(found)
+        return database
 
     def start(self, owner: str, deliver: Deliver | None) -> None:
         """Free the leases of the dead and start the writer's process; without `deliver`, its in-line twin."""
         connection = raw(self._database)
         with translated(self.path):
             self._statements.free_all(connection)
-            if deliver is not None:
-                self.writer = ProcessWriter(self.path, self.table, owner, self._lock.descriptor, deliver)
-            else:
+            if deliver is None:
                 self.writer = InlineWriter(transactions_on(connection, self.path, self.table, owner))
+            else:
+                self.writer = self._started(owner, deliver)
+        self._is_started = True
         self.writer.configure(self._keeping)
 
     def follow_clock(self, boot: str, offset: float) -> float | None:
@@ -63,8 +90,8 @@ class Silo:
         `boot` names the boot of the system, `offset` is that of the wall clock in it (daemon/clock.py). After
         another boot, and for a new silo, it cannot be told: None.
         """
-        with translated(self.path), self._reading:
-            db, statements = self._read_connection, self._statements
+        statements = self._statements
+        with translated(self.path), self._changing() as db:
             former = statements.clock(db)
             seconds = offset - former[1] if former is not None and former[0] == boot != "" else None
             if seconds is not None and abs(seconds) <= IS_SET:
@@ -81,14 +108,36 @@ class Silo:
             db.execute("COMMIT")
         return seconds
 
+    def _started(self, owner: str, deliver: Deliver) -> ProcessWriter:
+        writer = ProcessWriter(self.path, self.table, owner, self._lock.descriptor, deliver)
+        self._lock.name_writer(writer.process.pid)
+        # From here on this process only reads.
+        self._database.close()
+        return writer
+
     def secret(self, name: str) -> bytes:
         """A key of 32 random bytes, the same after every restart."""
-        made = f"INSERT INTO {self.table}_secret VALUES (?, randomblob(32)) ON CONFLICT DO NOTHING"  # noqa: S608
         kept = f"SELECT value FROM {self.table}_secret WHERE name = ?"  # noqa: S608
         with translated(self.path):
-            self._read(made, (name,))
-            ((value,),) = self._read(kept, (name,))
-        return bytes(value)
+            found = self._read(kept, (name,))
+            if not found:
+                self._make_secret(name)
+                found = self._read(kept, (name,))
+        return bytes(found[0][0])
+
+    def _make_secret(self, name: str) -> None:
+        made = f"INSERT INTO {self.table}_secret VALUES (?, randomblob(32)) ON CONFLICT DO NOTHING"  # noqa: S608
+        with self._changing() as db:
+            db.execute(made, (name,))
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """A connection for a change. It is not the last one that is closed, so its close leaves the log as it is."""
+        database = open_sqlite(self.path)
+        try:
+            yield raw(database)
+        finally:
+            database.close()
 
     def configure(self, limits: Limits, history: float, device_memory: float = 0.0) -> None:
         """Other quotas and memories from the next transaction on; without `device_memory` the first 2xx ends a row."""
@@ -162,16 +211,18 @@ class Silo:
 
     def _read(self, sql: str, values: tuple[object, ...] = ()) -> list[Any]:
         with self._reading:
-            return self._read_connection.execute(sql, values).fetchall()
+            return self._reader.execute(sql, values).fetchall()
 
     def close(self) -> None:
         """Commit what waits, let go of the file."""
-        self.writer.close()
+        if self._is_started:
+            self.writer.close()
+            failure = self.writer.failure
+            if isinstance(failure, UnavailableError):
+                self._lock.note(str(failure), isinstance(failure, SiloLost))
         with self._reading:
             # A thread that still reads has the connection under its feet.
-            self._reader.close()
-        self._database.close()
-        self._lock.release()
+            self._closing.close()
 
 
 def _binding(row: tuple[object, ...]) -> tuple[Binding, str]:

@@ -10,6 +10,7 @@ synced the next one gathers. Who executes them is a process of its own (store/pr
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from msilod.errors import MsilodError
 from msilod.registrar.binding import Binding
 from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
@@ -49,6 +50,8 @@ class StoreWriter:
 
     def __init__(self) -> None:
         self._collected: list[Job] = []
+        # Why nothing can be committed any more.
+        self.failure: MsilodError | None = None
 
     # --- jobs ----------------------------------------------------------------------------------------
 

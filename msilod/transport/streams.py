@@ -270,6 +270,8 @@ class Streams:
             del self._by_peer[connection.peer]
         try:
             self.receiver.closed(connection.flow)
+        except MemoryError:
+            raise
         except Exception as error:
             self.receiver.broken(error, connection.flow)
 

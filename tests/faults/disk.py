@@ -1,0 +1,119 @@
+"""A disk that fails on request: builds disk.c, runs daemons on it, and tells what a power cut would have left."""
+
+import mmap
+import os
+import select
+import shutil
+import signal
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).with_name("disk.c")
+NUMBERS = ("fail_sync", "fail_write", "fail_read", "size", "syncs", "refused")
+_RECORD = struct.Struct("=cHqQ")
+
+
+class FaultyDisk:
+    """The silo's files in `folder` lie on it, for processes with `environment`.
+
+    `fail_sync`, `fail_write` and `fail_read` are errno values (0: none), `size` is in bytes (0: no limit); `syncs`
+    and `refused` count.
+    """
+
+    def __init__(self, folder: Path, library: Path) -> None:
+        self.folder = folder
+        control = folder / "disk.control"
+        control.write_bytes(bytes(8 * len(NUMBERS)))
+        with control.open("r+b") as file:
+            self._numbers = mmap.mmap(file.fileno(), 0)
+        self.journal = folder / "disk.journal"
+        self.environment = {
+            "LD_PRELOAD": str(library), "DISK_CONTROL": str(control), "DISK_FILES": str(folder / "silo.db"),
+        }  # fmt: skip
+
+    def record(self) -> None:
+        """Keep what is written, for `after_power_cut`; to be called before the start."""
+        self.environment["DISK_JOURNAL"] = str(self.journal)
+
+    def set(self, name: str, value: int) -> None:
+        struct.pack_into("=q", self._numbers, 8 * NUMBERS.index(name), value)
+
+    def get(self, name: str) -> int:
+        return int(struct.unpack_from("=q", self._numbers, 8 * NUMBERS.index(name))[0])
+
+    def after_power_cut(self, target: Path) -> None:
+        """Write the files to `target` as they are when every write that was not synced is lost."""
+        durable: dict[str, bytearray] = {}
+        pending: dict[str, list[tuple[bytes, int, bytes]]] = {}
+        for what, name, at, data in self._records():
+            if what == b"s":
+                for each in pending.pop(name, []):
+                    _apply(durable.setdefault(name, bytearray()), *each)
+            else:
+                pending.setdefault(name, []).append((what, at, data))
+        target.mkdir()
+        for name, content in durable.items():
+            (target / f"silo.db{name}").write_bytes(content)
+
+    def _records(self) -> Iterator[tuple[bytes, str, int, bytes]]:
+        content, start = self.journal.read_bytes(), 0
+        while start < len(content):
+            what, named, at, count = _RECORD.unpack_from(content, start)
+            start += _RECORD.size
+            name = content[start : start + named].decode()
+            start += named
+            yield what, name, at, content[start : start + count]
+            start += count
+
+
+def _apply(content: bytearray, what: bytes, at: int, data: bytes) -> None:
+    if what == b"t":
+        del content[at:]
+        return
+    content.extend(bytes(max(0, at - len(content))))
+    content[at : at + len(data)] = data
+
+
+@pytest.fixture(scope="session")
+def disk_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    library = tmp_path_factory.mktemp("disk") / "disk.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl"], check=True)
+    return library
+
+
+@pytest.fixture
+def disk(tmp_path: Path, disk_library: Path) -> FaultyDisk:
+    """A faulty disk in the test's own folder, where the daemon of `start_daemon` has its silo."""
+    return FaultyDisk(tmp_path, disk_library)
+
+
+def only_child(pid: int) -> int:
+    """The pid of the one child that a process has."""
+    (child,) = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return child
+
+
+def stop_idle(pid: int) -> None:
+    """SIGSTOP for a process that waits; so it has nothing in hand."""
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+        os.sched_yield()
+    os.kill(pid, signal.SIGSTOP)
+
+
+def wait_until_dead(pid: int, seconds: float = 20.0) -> bool:
+    """Wait for the end of any process; False when it lives on."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], seconds)[0])
+    finally:
+        os.close(descriptor)
