@@ -67,6 +67,8 @@ class ReplayWindow:
     def _begin(self, stamp: int) -> dict[bytes, int]:
         for old in [other for other in self._spans if other <= stamp - SPANS]:
             self._forget(old)
+            # A clock that is put back would make those nonces fresh again.
+            self._floor = max(self._floor, old)
         uses = self._spans[stamp] = {}
         return uses
 
