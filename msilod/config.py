@@ -70,6 +70,7 @@ class RegistrarConfig(Struct, frozen=True, forbid_unknown_fields=True):
     min_expires: Seconds = 60
     max_expires: Seconds = 86400
     max_contacts: Annotated[int, Meta(ge=1, le=100)] = 10
+    ping: Annotated[int, Meta(ge=0, le=3600)] = 25
 
 
 class ProxyConfig(Struct, frozen=True, forbid_unknown_fields=True):

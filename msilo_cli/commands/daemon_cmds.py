@@ -84,6 +84,8 @@ def bindings(
     now = session.now()
     for binding in found:
         binding["left"] = span(binding["expires_at"] - now)
+        binding["ago"] = f"{span(now - binding['heard_at'])} ago{', away' if binding['away'] else ''}"
+        binding["heard_at"] = rfc3339(binding["heard_at"])
         binding["expires_at"] = rfc3339(binding["expires_at"])
         binding["registered_at"] = rfc3339(binding["registered_at"])
     chosen = chosen_format(session, format, json, False)
@@ -99,6 +101,7 @@ _BINDING = [
     Column("Q", lambda r: f"{r['q']:g}"),
     Column("FLOW", lambda r: r["flow"]),
     Column("USER AGENT", lambda r: r["user_agent"]),
+    Column("HEARD", lambda r: r["heard_at"], lambda r: r["ago"]),
 ]
 
 

@@ -258,4 +258,6 @@ def _binding(binding: Binding) -> Params:
         "path": list(binding.path),
         "methods": sorted(binding.methods) if binding.methods is not None else None,
         "registered_at": binding.registered_at,
+        "heard_at": binding.heard_at,
+        "away": binding.is_away,
     }

@@ -267,6 +267,12 @@ class Deliverer:
         elif not self.location.bindings(binding.aor, self.clock.wall()):
             self.schedule.forget(name)
 
+    def away(self, binding: Binding, now: float) -> None:
+        """The contact answers no OPTIONS request any more: a run that is under way has nothing more for it."""
+        run = self.runs.get(run_name(binding) if self.policy.is_for_each else binding.aor)
+        if run is not None:
+            self.carry_out(run, run.withdraw(contact_key(binding), self.clock.wall()), now)
+
     # --- steps out -----------------------------------------------------------------------------------
 
     def carry_out(self, run: DeliveryRun, steps: Sequence[Step], now: float) -> None:

@@ -17,6 +17,7 @@ from msilod.daemon.myself import Myself
 from msilod.errors import RequestRefused, StoreError
 from msilod.registrar.binding import Binding
 from msilod.registrar.gruu import asks_for_gruu
+from msilod.registrar.keep_alive import KeepAlives
 from msilod.registrar.location import LocationService
 from msilod.registrar.policy import RegistrarPolicy
 from msilod.registrar.refresh import said_again
@@ -52,6 +53,7 @@ class RegistrarService:
         clock: Clock,
         counters: Counters,
         registered: Registered,
+        keep_alives: KeepAlives,
     ) -> None:
         self.configure(policy)
         self.location = location
@@ -60,6 +62,7 @@ class RegistrarService:
         self.clock = clock
         self.counters = counters
         self.registered = registered
+        self.keep_alives = keep_alives
         # Told of an AOR whose REGISTER is being committed, and of the end of that, where a dump is asked for.
         self.expect: Callable[[str], None] = lambda aor: None
         self.expected: Callable[[str], None] = lambda aor: None
@@ -155,6 +158,8 @@ class RegistrarService:
     def _take_over(
         self, transaction: ServerTransaction, action: Save, registration: Registration, now: float
     ) -> None:
+        self.keep_alives.forget(registration.removed, registration.wall)
+        self.keep_alives.watch(registration.touched, now)
         self._accept(transaction)
         self._answer(transaction, registration.bindings, registration.headers, registration.wall, now)
         if action.dump:

@@ -29,6 +29,7 @@ from msilod.daemon.notices import Notices
 from msilod.daemon.online_attempts import OnlineAttempts
 from msilod.daemon.orphans import Orphans
 from msilod.daemon.paths import Paths
+from msilod.daemon.pings import Pings
 from msilod.daemon.places import Places
 from msilod.daemon.policies import auth_policy, registrar_policy, silo_policy
 from msilod.daemon.probes import Probes
@@ -46,6 +47,7 @@ from msilod.dns.resolver import Resolver
 from msilod.errors import MalformedMessage
 from msilod.proxy.record_route import RecordRoute
 from msilod.registrar.gruu import Gruus
+from msilod.registrar.keep_alive import KeepAlives
 from msilod.registrar.location import LocationService
 from msilod.routing import default
 from msilod.routing.aliases import Aliases
@@ -53,7 +55,7 @@ from msilod.routing.policy import Policy
 from msilod.silo.policy import EACH_DEVICE, SiloPolicy
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.flow import Flow
-from msilod.sip.message import Request, build_response
+from msilod.sip.message import Request, Response, build_response
 from msilod.sip.parser import parse
 from msilod.sip.via import stamp_source
 from msilod.store.quota import Limits
@@ -84,6 +86,7 @@ class Server:
         self.started = clock.now()
         self.counters = Counters()
         self.location = LocationService()
+        self.keep_alives = KeepAlives(self.location)
         self.mail = MailMemory()
         self.myself = Myself(
             config.domains,
@@ -130,6 +133,7 @@ class Server:
         self._configure_silo(policy)
         self.registrar = RegistrarService(
             registrar_policy(config), self.location, writer, self.myself, clock, self.counters, self.user.registered,
+            self.keep_alives,
         )  # fmt: skip
         self.orphans = Orphans(self)
         self.probes = Probes(self.deliverer)
@@ -143,7 +147,8 @@ class Server:
     def _tie(self) -> None:
         """Upward calls: who is told of what happens in a lower room."""
         self.deliverer.overdue.ended = self.online.delivered_late
-        self.layer.hear_strays(self.deliverer.overdue.heard)
+        self.pings = Pings(self.keep_alives, self.transports, self.deliverer, self.clock, self.after_batch)
+        self.layer.hear_strays(self._heard_stray)
         self.deliverer.ends.tell_sender = self._tell_sender
         self.registrar.expect, self.registrar.expected = self.deliverer.expect, self.deliverer.expected
 
@@ -182,6 +187,11 @@ class Server:
     def _tell_sender(self, row: StoredMessage, reason: str, now: float) -> None:
         self.notices.failed(row, reason, now)
         self.receipts.failed(row, reason, now)
+
+    def _heard_stray(self, response: Response, now: float) -> None:
+        """A response that matches no transaction."""
+        if not self.pings.heard(response, now):
+            self.deliverer.overdue.heard(response, now)
 
     # --- bytes in ------------------------------------------------------------------------------------
 
@@ -240,7 +250,9 @@ class Server:
         self.orphans.load()
         if self.gate.is_closed and self.gate.knows_names:
             self.forget_users({b.aor for b in self.location.all() if not self.gate.is_known(b.aor)})
+        self.pings.load(self.config.registrar.ping)
         nursery = self._nursery
+        nursery.start_soon(self.pings.run)
         nursery.start_soon(self.user_watch.run)
         nursery.start_soon(self.alarm.run)
         nursery.start_soon(self.housekeeping.run)
@@ -264,6 +276,7 @@ class Server:
             self._nursery.start_soon(self.user_watch.read_again)
         self._configure_silo(silo_policy(config, self.myself))
         self.registrar.configure(registrar_policy(config))
+        self.pings.configure(config.registrar.ping)
         self._configure_store()
         self.ask.configure(config.proxy.nameservers)
         self.forwarder.fr_timer = config.proxy.fr_timer
@@ -299,6 +312,7 @@ class Server:
     async def _drain(self) -> None:
         """No new work and no new delivery; what is open gets `drain` seconds to end (interface.md, TERM)."""
         self.is_draining = True
+        self.pings.stop()
         self.transports.stop_listening()
         self.deliverer.stop(self.clock.now())
         self.after_batch()

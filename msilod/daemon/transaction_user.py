@@ -263,11 +263,17 @@ class TransactionUserService:
             gruu.refuse_unknown(bindings, is_kept=method == b"MESSAGE")
 
     def bindings(self, named: Named, method: bytes, wall: float) -> list[Binding]:
-        """Where it is registered, but for contacts that have said that they take no MESSAGE; of a GRUU its device."""
+        """Where it is registered; of a GRUU its device.
+
+        Contacts that are known to be away are left out, and for a MESSAGE those that have said that they take none.
+        """
         server, aor = self.server, named.aor
         bindings = server.location.bindings(aor, wall)
         if bindings and method == b"MESSAGE":
             bindings = server.deliverer.usable.not_out(aor, bindings)
+        elif bindings and named.gruu is None:
+            # A GRUU may be the Contact of a dialog, whose requests are tried whatever is known of the phone.
+            bindings = server.deliverer.usable.present(aor, bindings)
         return bindings if named.gruu is None else named.gruu.of(bindings)
 
     # --- the actions ---------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Rule: plain data. Times are seconds since 1970 (UTC), as floats.
 
 from dataclasses import dataclass, field
 
+from msilod.registrar.ping_state import PingState
 from msilod.sip.flow import Flow
 
 
@@ -21,7 +22,8 @@ class Binding:
     daemon/paths.py found that requests to it leave, `is_without_tcp` that a large one found no TCP there (RFC
     3261 §18.1.1), `said` the lines of the REGISTER that made it, `told` how the 200s list it, up to the seconds
     that are left. `is_outbound`: the REGISTER had `Supported: outbound` and outbound was applied, so its 200 says so.
-    None of these six is stored.
+    `pings` is there when the contact is to be pinged (keep_alive.py), and says what that has shown. None of these
+    seven is stored.
     """
 
     aor: str
@@ -44,11 +46,24 @@ class Binding:
     said: tuple[bytes | None, ...] = field(default=(), compare=False, repr=False)
     told: bytes = field(default=b"", compare=False, repr=False)
     is_outbound: bool = field(default=False, compare=False, repr=False)
+    pings: PingState | None = field(default=None, compare=False, repr=False)
 
     @property
     def key(self) -> tuple[str, str, int]:
         """What tells it from the others of its AOR; flows of one device may have the same contact."""
         return self.contact, self.instance, self.reg_id
+
+    @property
+    def is_away(self) -> bool:
+        """True when it answers no OPTIONS request any more, and has not registered since (keep_alive.py)."""
+        state = self.pings
+        return state is not None and state.is_away and state.registered_at == self.registered_at
+
+    @property
+    def heard_at(self) -> float:
+        """When something last came from it: a REGISTER, or an answer to an OPTIONS request. UTC seconds."""
+        heard = self.pings.heard_at if self.pings is not None else 0.0
+        return max(heard, self.registered_at)
 
     @property
     def takes_messages(self) -> bool:

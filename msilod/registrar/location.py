@@ -44,6 +44,8 @@ class LocationService:
         self._seconds: list[int] = []
         self._wall = 0.0
         self._size = 0
+        # AORs with a contact that is known to be away, and perhaps some more (keep_alive.py); nearly always none.
+        self.away: set[str] = set()
         # False when nobody is registered there, which no clock need be asked for.
         self.has: Callable[[str], bool] = self._bindings.__contains__
 

@@ -8,9 +8,12 @@ browser or a TLS phone, and a phone that keeps flows (reg-id) has told that it o
 import ipaddress
 
 from msilod.registrar.binding import Binding
-from msilod.sip.flow import TCP
+from msilod.registrar.ping_state import PingState
+from msilod.sip.flow import TCP, UDP, Flow
 from msilod.sip.hop import bare, can_be_sent_to
+from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
+from msilod.sip.via import DEFAULT_PORT, Via
 
 
 def means_what_it_says(contact: SipUri, source: str) -> bool:
@@ -19,6 +22,51 @@ def means_what_it_says(contact: SipUri, source: str) -> bool:
         return False
     host = bare(contact.host)
     return host == source or (can_be_sent_to(host) and ipaddress.ip_address(host).is_global)
+
+
+def is_reached_by_its_source(binding: Binding, contact: SipUri) -> bool:
+    """True when requests to `contact`, that of `binding`, go to where its REGISTER came from, by UDP."""
+    flow = binding.flow
+    return (
+        flow is not None
+        and flow.transport == UDP
+        and not binding.path
+        and contact.scheme == "sip"
+        and not means_what_it_says(contact, flow.host)
+    )
+
+
+def wants_pings(request: Request, binding: Binding, contact: SipUri) -> bool:
+    """True when the way to `binding`, which `request` has made, is to be kept open by us.
+
+    A phone is behind NAT when its contact is another place than its REGISTER came from, or when the contact is that
+    place and the Via is not: the phone has learnt of its NAT. One that promises keep-alives needs none of ours: `keep`
+    in Via (RFC 6223), outbound (RFC 5626).
+    """
+    flow = binding.flow
+    if flow is None or flow.connection or binding.is_outbound:
+        return False
+    via = request.via
+    if b"keep" in via.raw and b"keep" in via.params:
+        return False
+    return is_reached_by_its_source(binding, contact) or _has_learnt_of_nat(binding, contact, via, flow)
+
+
+def _has_learnt_of_nat(binding: Binding, contact: SipUri, via: Via, flow: Flow) -> bool:
+    if binding.path or contact.scheme != "sip" or (contact.transport or UDP) != UDP:
+        return False
+    if (bare(contact.host), contact.port or DEFAULT_PORT) != (flow.host, flow.port):
+        return False
+    said = via.host.decode("ascii", "replace"), via.port or DEFAULT_PORT
+    return (bare(said[0]), said[1]) != (flow.host, flow.port)
+
+
+def restored_pings(binding: Binding) -> PingState | None:
+    """For a binding that was read from the database, which does not have what its REGISTER promised.
+
+    One that sends keep-alives is pinged as well until its next REGISTER; one that has learnt of its NAT is not.
+    """
+    return PingState() if is_reached_by_its_source(binding, SipUri.parse(binding.contact)) else None
 
 
 def outlives_its_connection(binding: Binding, transport: str, source: str) -> bool:

@@ -19,7 +19,9 @@ from msilod.registrar.contact import (
 )
 from msilod.registrar.gruu import Gruus
 from msilod.registrar.outbound import APPLIED, apply_outbound
+from msilod.registrar.ping_state import PingState
 from msilod.registrar.policy import RegistrarPolicy
+from msilod.registrar.reach import wants_pings
 from msilod.registrar.refresh import old_cseq, words_of
 from msilod.registrar.room import make_room
 from msilod.sip.address import NameAddr
@@ -173,6 +175,8 @@ def _apply(
         if is_repeated and former is not None:
             # It was registered then, and not again now.
             made.registered_at, made.expires_at = former.registered_at, former.expires_at
+        if wants_pings(request, made, contact.uri):
+            made.pings = _pings(former, made)
         left[id(made)] = made
         is_refresh = former is not None and _is_refresh(former, made)
         (registration.refreshed if is_refresh else registration.added).append(made)
@@ -280,6 +284,13 @@ def _binding(
         methods=contact.methods or allow,
         is_outbound=is_outbound and bool(contact.reg_id),
     )
+
+
+def _pings(former: Binding | None, made: Binding) -> PingState:
+    """What is known of the contact goes on with it, while it is at the same place."""
+    if former is None or former.pings is None or (former.contact, former.flow) != (made.contact, made.flow):
+        return PingState()
+    return former.pings
 
 
 def _is_refresh(former: Binding, made: Binding) -> bool:

@@ -259,6 +259,12 @@ def test_status_and_bindings(daemon: Daemon, phone: MakePhone) -> None:
         bob.contact,
     ]
     assert daemon.msilo("bindings", "alice@example.test").stdout == ""
+    told = json.loads(daemon.msilo("bindings", "--json").stdout)
+    assert told["heard_at"] == told["registered_at"]
+    assert told["away"] is False
+    table = daemon.msilo("bindings", "--format", "table").stdout
+    assert "HEARD" in table
+    assert "s ago" in table
 
 
 @pytest.fixture
