@@ -16,11 +16,17 @@ from msilod.printable import printable
 
 FORMATS: Final = ("auto", "table", "tsv", "json", "jsonl", "ids")
 Record = dict[str, Any]
+# Characters: what stands between two columns of a table, and the least of one that is cut.
+SEPARATOR: Final = 3
+NARROWEST: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its title, its value for programs, its text for eyes; `key` is its JSON member."""
+    """A column: its title, its value for programs, its text for eyes; `key` is its JSON member.
+
+    `shrinks`: a table that is too wide for the terminal cuts this column before the others.
+    """
 
     title: str
     value: Callable[[Record], Any]
@@ -28,6 +34,7 @@ class Column:
     is_right: bool = False
     in_tsv: bool = True
     in_table: bool = True
+    shrinks: bool = False
 
 
 def chosen_format(session: Session, wanted: str, json_lines: bool, ids: bool) -> str:
@@ -83,18 +90,37 @@ def _table(session: Session, records: Iterable[Record], columns: Sequence[Column
     from msilo_cli.terminal import console
 
     shown = [column for column in columns if column.in_table]
+    rows = [[printable(_text(column, record)) for column in shown] for record in records]
+    if not rows:
+        return 0
+    screen = console(session.out, session.color)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in shown:
+    widths = _widths(shown, rows, screen.width)
+    for column, width in zip(shown, widths, strict=True):
         table.add_column(
-            column.title, justify="right" if column.is_right else "left", overflow="ellipsis", no_wrap=True
-        )
-    count = 0
-    for record in records:
-        count += 1
-        table.add_row(*(printable(_text(column, record)) for column in shown))
-    if count:
-        console(session.out, session.color).print(table)
-    return count
+            column.title, justify="right" if column.is_right else "left", overflow="ellipsis", no_wrap=True,
+            max_width=width,
+        )  # fmt: skip
+    for row in rows:
+        table.add_row(*row)
+    screen.print(table)
+    return len(rows)
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], available: int) -> list[int]:
+    """The columns' widths in characters. What the terminal lacks is taken from those that shrink, the widest first."""
+    widths = [
+        max(len(text) for text in texts) for texts in zip([c.title for c in columns], *rows, strict=True)
+    ]
+    excess = sum(widths) + SEPARATOR * (len(widths) - 1) - available
+    shrinking = [place for place, column in enumerate(columns) if column.shrinks]
+    while excess > 0 and shrinking:
+        widest = max(shrinking, key=widths.__getitem__)
+        if widths[widest] <= NARROWEST:
+            break
+        widths[widest] -= 1
+        excess -= 1
+    return widths
 
 
 def _text(column: Column, record: Record) -> str:

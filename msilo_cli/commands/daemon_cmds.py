@@ -99,8 +99,8 @@ _BINDING = [
     Column("CONTACT", lambda r: r["contact"]),
     Column("EXPIRES", lambda r: r["expires_at"], lambda r: r["left"]),
     Column("Q", lambda r: f"{r['q']:g}"),
-    Column("FLOW", lambda r: r["flow"]),
-    Column("USER AGENT", lambda r: r["user_agent"]),
+    Column("FLOW", lambda r: r["flow"], shrinks=True),
+    Column("USER AGENT", lambda r: r["user_agent"], shrinks=True),
     Column("HEARD", lambda r: r["heard_at"], lambda r: r["ago"]),
 ]
 

@@ -426,3 +426,24 @@ def test_a_ping_can_be_parsed_and_answers_by_its_via(tmp_path: Path) -> None:
         assert b"rport" in request.via.params
 
     play(tmp_path, story)
+
+
+def test_a_request_within_a_dialog_is_tried_whatever_is_known_of_the_phone(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        bob, alice = natted(world, "bob"), world.phone("alice")
+        alice.boot()
+        bob.boot()
+        await trio.sleep(PERIOD + 1)
+        call = alice.call("bob", hangs_up_after=1000)
+        await trio.sleep(PERIOD)
+        assert call.is_talking
+        close_nat(world, bob)
+        await trio.sleep(4 * PERIOD + 1)
+        assert told(world, "bob")[0]["away"]
+        left: list[bytes] = []
+        world.on_sent.append(lambda data, to: left.append(data) if to == bob.address else None)
+        alice.hang_up(call)
+        await trio.sleep(0.2)
+        assert [data.split(b" ")[0] for data in left] == [b"BYE"]
+
+    play(tmp_path, story)
