@@ -160,14 +160,14 @@ class Gate:
         if not is_trusted:
             self._authenticate(incoming, 401, aor, now)
         elif not self.is_known(aor):
-            raise RequestRefused(404, "Not Found")
+            raise RequestRefused(404, "To Names No User")
 
     def _refuse_registration(self, to: Named) -> None:
         """Raises what a REGISTER whose To names no AOR of ours is answered with (RFC 3261 §10.3 item 5)."""
         if not to.is_sip:
             # 416 is a word about the Request-URI; a To that names no AOR is a bad request (RFC 4475 §3.3.4).
             raise MalformedMessage("Bad To")
-        raise RequestRefused(404, "Not Found")
+        raise RequestRefused(404, "To Names No Address of This Server")
 
     # --- passwords -----------------------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ class Gate:
             self._refuse(judgement, incoming, status, aor, source, values, now)
         if judgement.user != aor:
             self.refusals.refused("the password of another user", aor, source, now)
-            raise RequestRefused(403, "Forbidden")
+            raise RequestRefused(403, "Credentials of Another User")
         server.counters.authenticated_requests += 1
         incoming.user = aor
         if len(values) == 1 and status == 407:

@@ -8,6 +8,7 @@ import trio
 from msilod.errors import StoreError
 from msilod.store.writer import InlineWriter
 from tests.faults.registering import Registrations, warning
+from tests.network.phone import Phone
 from tests.network.world import World, play
 
 INSTANCE = '+sip.instance="<urn:uuid:1>"'
@@ -52,7 +53,22 @@ def test_the_answer_says_why(tmp_path: Path, lines: str, status: int, why: str) 
     play(tmp_path, story)
 
 
-def test_an_old_cseq_and_a_full_mailbox_of_contacts_are_named(tmp_path: Path) -> None:
+def test_a_to_that_names_nobody_of_ours_is_named(tmp_path: Path) -> None:
+    class Stranger(Phone):
+        @property
+        def aor(self) -> str:
+            return "sip:bob@elsewhere.test"
+
+    async def story(world: World) -> None:
+        plain = world.phone("bob")
+        bob = Stranger(world.wires, world.ledger, "bob", plain.address, plain.server)
+        answer = await Registrations(bob).send("Contact: <sip:bob@192.0.2.9>\r\n")
+        assert (answer.status, warning(answer)) == (404, "To Names No Address of This Server")
+
+    play(tmp_path, story)
+
+
+def test_an_old_cseq_is_named(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         bob = world.phone("bob")
         registrations = Registrations(bob)
