@@ -18,6 +18,7 @@ from msilod.sip.dates import format_date, parse_rfc3339
 from msilod.sip.headers import Headers
 from msilod.sip.message import Request
 from msilod.sip.sips import is_sips
+from msilod.sip.tel import is_tel, parse_tel
 from msilod.sip.uri import SipUri
 from msilod.store.jobs import Added, Duplicate, OverQuota
 from msilod.store.quota import Limits
@@ -120,6 +121,10 @@ def _request(
 def _sender(text: str) -> bytes:
     """The sender's URI, checked."""
     try:
+        raw = text.encode("utf-8", "backslashreplace")
+        if is_tel(raw):
+            parse_tel(raw)
+            return raw
         return str(SipUri.parse(text if ":" in text.partition("@")[0] else f"sip:{text}")).encode()
     except SipError as error:
         raise UsageError(f"--from {text!r}: {error.phrase.lower()}; write sip:user@host") from error

@@ -1,0 +1,104 @@
+"""A daemon of the virtual network that has users, and a client that writes its requests by hand."""
+
+import hashlib
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+import trio
+
+from msilod.sip.message import Request, Response
+from msilod.sip.parser import parse
+from msilod.store.quota import Limits
+from msilod.store.silo import Silo
+from msilod.store.users import UserRow, UserTable
+from tests.network.agent import Agent, Send
+from tests.network.ladder import Address
+from tests.network.world import SERVER, World
+from tests.scenarios.account import FIELDS, challenges
+
+REALM = "example.test"
+PASSWORD = "secret"
+HOST: Address = ("198.51.100.77", 5060)
+_serial = count(1)
+
+
+def with_users(folder: Path, aors: Sequence[str]) -> None:
+    """A silo in `folder` with these users; the name for digest is the unescaped user part."""
+    silo = Silo(folder / "silo.db", "silo", Limits(), 0)
+    silo.start("node", None)
+    silo.close()
+    table = UserTable(folder / "silo.db", "silo")
+    for aor in aors:
+        name = aor.rpartition("@")[0].replace("%23", "#")
+        secret = hashlib.md5(f"{name}:{REALM}:{PASSWORD}".encode()).digest()
+        table.set(aor, [UserRow(aor, "MD5", REALM, secret)])
+    table.close()
+
+
+class Line(Agent):
+    """Sends requests as they are written, from one address, and hears the answers."""
+
+    def __init__(self, world: World, address: Address = HOST) -> None:
+        super().__init__(world.wires, address, SERVER)
+        self.answers: list[Response] = []
+        self.requests: list[Request] = []
+        self.switch_on()
+
+    def _receive(self, data: bytes, send: Send) -> None:
+        heard = parse(data)
+        if isinstance(heard, Response):
+            self.answers.append(heard)
+            return
+        self.requests.append(heard)
+        via, to, *rest = (
+            heard.headers.get(name) or b"" for name in (b"via", b"to", b"from", b"call-id", b"cseq")
+        )
+        lines = [b"SIP/2.0 200 OK", b"Via: " + via, b"To: " + to + b";tag=z"]
+        lines += [
+            name + value for name, value in zip((b"From: ", b"Call-ID: ", b"CSeq: "), rest, strict=True)
+        ]
+        send(b"\r\n".join([*lines, b"Content-Length: 0", b"", b""]))
+
+    async def send(
+        self, method: str, uri: str, from_: str, to: str, lines: str = "", body: str = "", user: str = "",
+        call_id: str = "",
+    ) -> Response:  # fmt: skip
+        """The final answer to a request; with `user` (a name for digest) also behind a challenge."""
+        call_id = call_id or f"line-{next(_serial)}"
+        answer = await self._say(method, uri, from_, to, lines, body, call_id)
+        if not user or answer.status not in FIELDS:
+            return answer
+        return await self._say(
+            method, uri, from_, to, self._proof(answer, method, uri, user) + lines, body, call_id
+        )
+
+    async def _say(
+        self, method: str, uri: str, from_: str, to: str, lines: str, body: str, call_id: str
+    ) -> Response:
+        number = next(_serial)
+        kind = "Content-Type: text/plain\r\n" if body and "Content-Type" not in lines else ""
+        head = (
+            f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {self.address[0]}:{self.address[1]};rport;"
+            f"branch=z9hG4bK-line-{number}\r\nMax-Forwards: 70\r\nFrom: <{from_}>;tag=t\r\nTo: <{to}>\r\n"
+            f"Call-ID: {call_id}\r\nCSeq: {number} {method}\r\n{lines}{kind}Content-Length: {len(body)}\r\n\r\n{body}"
+        )
+        self.answers.clear()
+        self.transmit(head.encode())
+        await trio.sleep(0.5)
+        (answer,) = (heard for heard in self.answers if heard.status >= 200)
+        return answer
+
+    def _proof(self, answer: Response, method: str, uri: str, user: str) -> str:
+        said = next(found for found in challenges(answer) if found.get("algorithm", "MD5") == "MD5")
+        realm, nonce = said["realm"], said["nonce"]
+
+        def hashed(text: str) -> str:
+            return hashlib.md5(text.encode()).hexdigest()
+
+        secret, what = hashed(f"{user}:{realm}:{PASSWORD}"), hashed(f"{method}:{uri}")
+        response = hashed(f"{secret}:{nonce}:00000001:c0ffee:auth:{what}")
+        return (
+            f'{FIELDS[answer.status][1]}: Digest username="{user}", realm="{realm}", nonce="{nonce}", uri="{uri}", '
+            f'response="{response}", algorithm=MD5, cnonce="c0ffee", qop=auth, nc=00000001\r\n'
+        )
