@@ -32,7 +32,7 @@ from msilod.routing.domains import canonical_host
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, response_bytes
 from msilod.sip.privacy import ASSERTED, PREFERRED, guard_identity
-from msilod.sip.uri import SipUri, canonical_user
+from msilod.sip.uri import SipUri, canonical_user, without_brackets
 
 if TYPE_CHECKING:
     from msilod.daemon.server import Server
@@ -96,10 +96,10 @@ class Gate:
             self._check(incoming, request, self.server.trust.trusts(incoming.transaction.flow), now)
         if request.method == b"REGISTER" and incoming.is_myself:
             # It goes no further, and nothing of it is kept but contacts. The registrar binds the AOR that was checked.
-            to = incoming.named_to
-            if not to.aor:
-                self._refuse_registration(to)
-            incoming.registrant = to.aor
+            aor = incoming.author.aor
+            if not aor:
+                self._refuse_registration(incoming.author)
+            incoming.registrant = aor
             return
         received = request.received
         if (
@@ -122,7 +122,7 @@ class Gate:
 
     def _check(self, incoming: "Incoming", request: Request, is_trusted: bool, now: float) -> None:
         if request.method == b"REGISTER" and incoming.is_myself:
-            self._check_register(incoming, incoming.named_to.aor, is_trusted, now)
+            self._check_register(incoming, incoming.author.aor, is_trusted, now)
             return
         if request.method == b"OPTIONS" and incoming.is_for_server:
             return
@@ -301,6 +301,7 @@ class _Visitor:
         """
         identify = self._gate.server.myself.identify
         asked = identify(self._request.uri)
+        uri = without_brackets(uri)
         for text in (uri, b"sip:" + uri):
             # Perhaps it has no scheme.
             meant = identify(text)

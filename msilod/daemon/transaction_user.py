@@ -52,8 +52,9 @@ _TOLD_WITH: Final[dict[int, tuple[tuple[bytes, bytes], ...]]] = {405: (ALLOW,), 
 class Incoming(RoutingRequest):
     """A request on its way through the policy: what the policy may know, and what the actions need again.
 
-    `aor`, `named_to` and `author` are decided once, before the gate: the AOR that the Request-URI names ("" for
-    none), and what To and From name. `registrant` is the AOR that the gate let a REGISTER bind, "" for none.
+    `aor` and `author` are decided once, before the gate: the AOR that the Request-URI names ("" for none), and whose
+    password the request needs: what From names, or what To names in a REGISTER to us.
+    `registrant` is the AOR that the gate let a REGISTER bind, "" for none.
     `new_uri` is the Request-URI that the policy put in its place, b"" for none; `relays` how often it was relayed;
     `arrived` when it came, UTC seconds, once somebody has looked.
     """
@@ -124,7 +125,8 @@ class Incoming(RoutingRequest):
     @property
     def sender(self) -> str:
         """From as `user@host`, "" when it names nobody; the AOR when it is one of ours."""
-        return self.author.name if self.author.is_sip and self.author.uri.user is not None else ""
+        named = self.server.myself.identify(self.message.from_.uri)
+        return named.name if named.is_sip and named.uri.user is not None else ""
 
     def lookup(self, uri: str) -> bool:
         """lookup("location") for another URI."""
@@ -176,10 +178,11 @@ class TransactionUserService:
             own_routes = preprocess_route(request, self._owns)
             if request.uri is not uri:
                 named = myself.named(request.uri)
-            author = myself.identify(request.from_.uri)
+            who = request.to if request.method == b"REGISTER" and named.is_ours else request.from_
+            author = myself.identify(who.uri)
             if author.is_tel and not server.gate.is_known(author.aor):
                 # All telephone numbers read as names in our first domain, and most are none of ours.
-                author = author.as_foreign(request.from_.uri)
+                author = author.as_foreign(who.uri)
             wall, bindings = 0.0, _NOWHERE
             if server.location.has(named.aor):
                 # lookup("location"), from memory; who is registered nowhere costs not even a clock.

@@ -25,7 +25,7 @@ from msilod.sip.limits import (
 )  # fmt: skip
 from msilod.sip.message import Request, Response
 from msilod.sip.salvage import salvage
-from msilod.sip.uri import escape_hash
+from msilod.sip.uri import escape_hash, without_brackets
 from msilod.sip.via import Via, parse_via, top_value
 
 _SINGLE: Final = (b"to", b"from", b"call-id", b"cseq", b"max-forwards")
@@ -143,9 +143,7 @@ def _strange_uri(uri: bytes) -> bytes:
     Angle brackets around it are removed, as RFC 4475 §3.1.2.7 allows; a raw `#` in its user part is escaped. It is
     forwarded in that form. Raises MalformedMessage for all else.
     """
-    if uri[:1] == b"<" and uri[-1:] == b">":
-        uri = uri[1:-1]
-    uri = escape_hash(uri)
+    uri = escape_hash(without_brackets(uri))
     if not uri or uri.translate(URI_ONLY) != uri:
         raise MalformedMessage("Bad Request Line")
     return uri

@@ -126,6 +126,11 @@ class SipUri:
         )
 
 
+def without_brackets(uri: bytes) -> bytes:
+    """`uri` without angle brackets around it, which RFC 4475 §3.1.2.7 allows to ignore in a Request-URI."""
+    return uri[1:-1] if uri[:1] == b"<" and uri[-1:] == b">" else uri
+
+
 def escape_hash(uri: bytes) -> bytes:
     """`uri` with each raw `#` of its user part (or password) as `%23`.
 
