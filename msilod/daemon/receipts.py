@@ -3,8 +3,8 @@
 Rules: a receipt is a row like any other: it waits for a sender who is away, and is delivered at once to a sender who
 is registered. It is from the mailbox that it is about. It goes to the sender of the message and to no other address:
 the sender is the user who has shown a password, or without users the AOR of ours in From. What stands in the
-wrapper (From, To, IMDN-Record-Route) does not change that, because the sender writes there what he likes. It counts
-against his hourly limit. One of a kind for a message; best effort beyond that: a crash may lose one, never repeat one.
+wrapper (To, IMDN-Record-Route) does not change that, because the sender writes there what he likes; a wrapper whose
+From does not name him gets none. A receipt counts against the sender's hourly limit. One of a kind for a message; best effort beyond that: a crash may lose one, never repeat one.
 """
 
 from collections.abc import Callable
@@ -47,7 +47,9 @@ class Receipts:
         if wish is None or not wish.wants(disposition):
             return
         server = self.server
-        if not server.myself.is_aor(row.sender) or not server.gate.is_known(row.sender):
+        is_his = server.myself.identify(wish.from_uri).aor == row.sender
+        if not is_his or not server.myself.is_aor(row.sender) or not server.gate.is_known(row.sender):
+            # No user of ours, or the wrapper is in another's name.
             return
         wall = server.clock.wall()
         message = f"{row.sender} {wish.message_id.decode('ascii')}"
@@ -58,7 +60,7 @@ class Receipts:
             server.writer.add(receipt, partial(self._added, receipt))
 
     def _names(self, row: StoredMessage, wish: Wish) -> Names:
-        """How the receipt writes recipient and sender: as the message did, where that names those two.
+        """How the receipt writes recipient and sender: as the message did, where that names the recipient.
 
         By the same words a phone finds the conversation.
         """
@@ -66,9 +68,7 @@ class Receipts:
             to_uri = NameAddr.parse(row.to_header).uri
         except MalformedMessage:
             to_uri = b""
-        return Names(
-            self._uri(to_uri, row.aor), self._uri(wish.to_uri, row.aor), self._uri(wish.from_uri, row.sender)
-        )
+        return Names(self._uri(to_uri, row.aor), self._uri(wish.to_uri, row.aor), wish.from_uri)
 
     def _uri(self, uri: bytes, aor: str) -> bytes:
         """`uri` when it names the mailbox `aor`, else the plain URI of that mailbox."""

@@ -73,12 +73,10 @@ CEO_ROUTE = "imdn.IMDN-Record-Route: <sip:ceo@example.test>\r\n"
         (wrapped(), SENT),
         (wrapped(to="sip:ceo@example.test"), SENT),
         (wrapped(), "sip:ceo@example.test"),
-        (wrapped(from_="sip:victim@example.test"), SENT),
-        (wrapped(from_="sip:anonymous@anonymous.invalid"), SENT),
         (wrapped(extra="imdn.IMDN-Record-Route: <sip:victim@example.test>\r\n"), SENT),
         (wrapped(extra="imdn.IMDN-Record-Route: <sip:victim@foreign.example>\r\n" * 3), SENT),
         (
-            wrapped("sip:victim@example.test", "sip:ceo@example.test:9", CEO_ROUTE),
+            wrapped(to="sip:ceo@example.test:9", extra=CEO_ROUTE),
             "sip:ceo@example.test:9",
         ),
     ],
@@ -91,6 +89,18 @@ def test_a_receipt_is_from_the_mailbox_to_the_sender_and_booked_on_the_sender(
         assert answer.status == 202
         assert receipts(world) == [RIGHT]
         assert hours(world) == {ALICE: 2}
+
+    run(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    "name", ["sip:victim@example.test", "sip:alice@example.test:9", "im:alice@example.test"]
+)
+def test_a_wrapper_in_the_name_of_another_gets_none(tmp_path: Path, name: str) -> None:
+    async def story(world: World, line: Line) -> None:
+        body = wrapped(name, extra="imdn.IMDN-Record-Route: <sip:victim@example.test>\r\n")
+        answer = await line.send("MESSAGE", SENT, "sip:alice@example.test", SENT, CPIM, body, user="alice")
+        assert (answer.status, world.column("aor"), hours(world)) == (202, [BOB], {ALICE: 1})
 
     run(tmp_path, story)
 
