@@ -4,7 +4,8 @@ Rules: a receipt is a row like any other: it waits for a sender who is away, and
 is registered. It is from the mailbox that it is about. It goes to the sender of the message and to no other address:
 the sender is the user who has shown a password, or without users the AOR of ours in From. What stands in the
 wrapper (To, IMDN-Record-Route) does not change that, because the sender writes there what he likes; a wrapper whose
-From does not name him gets none. A receipt counts against the sender's hourly limit. One of a kind for a message; best effort beyond that: a crash may lose one, never repeat one.
+From does not name him gets none. A receipt counts against the sender's hourly limit. One of a kind for a message;
+best effort beyond that: a crash may lose one, never repeat one.
 """
 
 from collections.abc import Callable
