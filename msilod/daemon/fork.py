@@ -134,13 +134,16 @@ class Fork:
         if self.decided:
             return False
         tried, room = [target.uri for target in self.targets], MAX_TARGETS - len(self.targets)
-        uris, _ = redirection(self.server.request, response, tried, lambda uri: bool(self.reach(uri)), room)
-        found = [target for uri in uris for target in self.reach(SipUri.parse(uri))]
+        reach, aor = self.reach, self.aor
+        uris, _ = redirection(self.server.request, response, tried, lambda uri: bool(reach(uri, aor)), room)
+        found = [target for uri in uris for target in reach(SipUri.parse(uri), aor)]
         if not found:
             return False
         for target in found:
             if target.binding is not None and target.binding.aor != self.aor:
                 # What somebody else's contact answers says nothing of the recipient's.
+                if target.binding.flow is not None:
+                    target.reach = target.binding.flow.host
                 target.binding = None
         self.targets = [*self.targets, *found]
         self.open += len(found) - 1

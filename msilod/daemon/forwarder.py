@@ -8,13 +8,14 @@ from functools import partial
 from typing import Final
 
 from msilod.daemon.counters import Counters
+from msilod.daemon.dialogs import Dialogs
 from msilod.daemon.fork import Fork
 from msilod.daemon.invite_fork import InviteFork, Reach
 from msilod.daemon.paths import Paths
 from msilod.daemon.trust import Trust
 from msilod.errors import MsilodError, TransportError
 from msilod.proxy.forwarding import branch_for, forward_request, loop_hash, share_of_breadth
-from msilod.proxy.record_route import RecordRoute
+from msilod.proxy.record_route import DIALOG_FORMING
 from msilod.proxy.target_set import Target, q_groups
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request
@@ -39,7 +40,7 @@ class Forwarder:
         paths: Paths,
         counters: Counters,
         random: Callable[[], bytes],
-        record_route: RecordRoute,
+        dialogs: Dialogs,
         trust: Trust,
         fr_timer: float,
         fr_inv_timer: float,
@@ -49,7 +50,7 @@ class Forwarder:
         self.paths = paths
         self.counters = counters
         self.random = random
-        self.record_route = record_route
+        self.dialogs = dialogs
         self.trust = trust
         self.fr_timer = fr_timer
         self.fr_inv_timer = fr_inv_timer
@@ -68,7 +69,7 @@ class Forwarder:
             return Fork(self, server, targets, aor, share_of_breadth(server.request, len(targets)), reach)
         groups = q_groups(targets)
         breadth = share_of_breadth(server.request, max(map(len, groups)))
-        fork = self.invites[server] = InviteFork(self, server, groups, breadth, reach)
+        fork = self.invites[server] = InviteFork(self, server, groups, aor, breadth, reach)
         return fork
 
     def send(
@@ -86,9 +87,9 @@ class Forwarder:
         if len(target.hops) > 1:
             limit = min(limit or HOP_LIMIT, HOP_LIMIT)
         branch = branch_for(self.random(), loop_hash(request))
-        recorded = self.record_route.values(
-            request.method, request.call_id, server.flow, flow, request.via.host
-        )
+        recorded: tuple[bytes, ...] = ()
+        if request.method in DIALOG_FORMING:
+            recorded = self.dialogs.record(request, server.flow, target, flow)
         copy = forward_request(request, target, self.max_forwards, recorded, breadth)
         if b"privacy" in request.received:
             # Whose the assertion is the gate has seen to.

@@ -4,7 +4,8 @@
     ACK, CANCEL                              nothing (§22.1); they never come here
     from a `trusted` network                 nothing
     OPTIONS to the server itself             nothing: it is a ping
-    of a dialog that we let through          nothing, but a MESSAGE in the name of a user of ours
+    of a dialog that we let through          nothing; in the name of a user of ours 407, but from that user's place in
+                                             the dialog (dialogs.py); a MESSAGE as one outside of dialogs
     REGISTER for a domain of ours            401: a password of the user in To
     From in a domain of ours                 407: a password of the user in From
     any other From                           nothing, if [auth] inbound lets it in; else 403
@@ -35,6 +36,7 @@ from msilod.sip.privacy import ASSERTED, PREFERRED, guard_identity
 from msilod.sip.uri import SipUri, canonical_user, without_brackets
 
 if TYPE_CHECKING:
+    from msilod.daemon.dialogs import Dialog
     from msilod.daemon.server import Server
     from msilod.daemon.transaction_user import Incoming
 
@@ -126,24 +128,31 @@ class Gate:
             return
         if request.method == b"OPTIONS" and incoming.is_for_server:
             return
-        is_in_dialog = self._is_in_dialog(incoming, request)
-        if is_in_dialog and request.method != b"MESSAGE":
+        dialog = incoming.dialog
+        if dialog is not None and dialog.is_from_place and request.method != b"MESSAGE":
             return
         author = incoming.author
-        if not author.is_ours:
-            if not is_in_dialog:
+        aor = author.aor
+        if dialog is not None and dialog.sender_aor:
+            # The INVITE was for another name of this user's, and From has that name.
+            aor = dialog.sender_aor
+        elif not author.is_ours:
+            if dialog is None:
                 self._check_inbound(is_trusted)
-        elif not author.aor:
+            return
+        if not aor:
             raise RequestRefused(403, "Forbidden")
-        elif not is_trusted:
-            self._authenticate(incoming, 407, author.aor, now)
+        if not is_trusted:
+            self._authenticate(incoming, 407, aor, now)
 
-    def _is_in_dialog(self, incoming: "Incoming", request: Request) -> bool:
-        """A To tag, and the token of our Record-Route: whoever has it was let in with the first request."""
-        routes = incoming.own_routes
-        if not routes or not request.to.tag:
-            return False
-        return self.server.record_route.is_in_dialog(routes, request.call_id)
+    def passes_ack(self, author: Named, dialog: "Dialog | None", flow: Flow) -> bool:
+        """True for an ACK that may go on: an ACK cannot be challenged (§22.1).
+
+        It belongs to a dialog that we let through, or it comes from where `author`, which From names, is registered.
+        """
+        if dialog is not None or not self.is_closed or self.server.trust.trusts(flow):
+            return True
+        return bool(author.aor) and self._is_bound_at(flow, author.aor)
 
     def _check_inbound(self, is_trusted: bool) -> None:
         """[auth] inbound: senders of foreign domains. Raises RequestRefused."""

@@ -21,7 +21,8 @@ from msilod.transaction.server import ServerTransaction
 if TYPE_CHECKING:
     from msilod.daemon.forwarder import Forwarder
 
-Reach = Callable[[SipUri], Sequence[Target]]
+# A URI from a redirection, and the AOR whose contact redirected.
+Reach = Callable[[SipUri, str], Sequence[Target]]
 OnCallFailure = Callable[[int, Callable[[float], None], float], None]
 
 
@@ -33,7 +34,7 @@ class InviteFork:
     """
 
     __slots__ = (
-        "_branches", "_groups", "_reach", "_rings_until", "_transactions", "breadth", "context", "forwarder",
+        "_aor", "_branches", "_groups", "_reach", "_rings_until", "_transactions", "breadth", "context", "forwarder",
         "on_failure", "server",
     )  # fmt: skip
 
@@ -42,6 +43,7 @@ class InviteFork:
         forwarder: "Forwarder",
         server: ServerTransaction,
         groups: Sequence[Sequence[Target]],
+        aor: str,
         breadth: int,
         reach: Reach,
     ) -> None:
@@ -49,8 +51,9 @@ class InviteFork:
         self.forwarder = forwarder
         self.server = server
         self.context: ResponseContext[Target] = ResponseContext(
-            server.request, lambda uri: bool(reach(uri)), later=len(groups) - 1
+            server.request, lambda uri: bool(reach(uri, aor)), later=len(groups) - 1
         )
+        self._aor = aor
         self._groups = iter(groups)
         self._reach = reach
         self._branches: dict[ClientTransaction, Target] = {}
@@ -175,7 +178,7 @@ class InviteFork:
             if target in self._transactions:
                 self.forwarder.layer.cancel(self._transactions[target], now)
         for uri in step.recurse:
-            self._begin_all(self._reach(SipUri.parse(uri)), now)
+            self._begin_all(self._reach(SipUri.parse(uri), self._aor), now)
         if step.begins_next:
             self._begin_all(next(self._groups), now)
         if step.is_over:

@@ -1,8 +1,17 @@
 """Locating for the daemon: how names are asked for, and which of the hops a request of anybody's may be sent to.
 
-Rules: a URI from the wire reaches no listener of ours by another name, and nothing on loopback or link-local
-(checklist §4): a daemon that answers there trusts this machine. Except where all our listeners are on loopback,
-so that everybody who can ask us is there already, and in the `trusted` networks.
+A URI from the wire (Request-URI, Route, Contact, Path, maddr, or what DNS made of a name) leads to these hops only
+(checklist §4):
+
+    a listener of ours                 never, by whatever name
+    a `trusted` network                always
+    the address that a contact         always: whoever registers from there is there
+    registered from
+    a public address                   always, but no other port of our own address
+    a private network                  when a listener of ours is in a private network and so serves it
+    loopback, link-local               when all listeners of ours are there
+
+What the operator has written (a next hop, a URI of the routing policy) leads anywhere.
 """
 
 from collections.abc import Sequence
@@ -15,7 +24,7 @@ from msilod.dns.location import Reach
 from msilod.dns.records import Answer
 from msilod.errors import TransportError, UnavailableError
 from msilod.sip.flow import UDP, Endpoint
-from msilod.sip.hop import Hop, is_local
+from msilod.sip.hop import LINK_LOCAL, LOOPBACK, PRIVATE, PUBLIC, Hop, can_be_sent_to, kind_of
 from msilod.transport.transports import DIALLED
 
 if TYPE_CHECKING:
@@ -49,24 +58,45 @@ class LazyAsk:
 
 
 class Reachable:
-    """Which hops may be sent to."""
+    """Which hops may be sent to. `addresses` are all of this machine that the listeners can be reached at."""
 
     def __init__(self, myself: Myself, trust: Trust, listening: Sequence[Endpoint]) -> None:
         self._myself = myself
         self._trust = trust
-        self._is_local_only = all(is_local(endpoint.host) for endpoint in listening)
+        named = [endpoint.host for endpoint in listening if can_be_sent_to(endpoint.host)]
+        # A listener on 0.0.0.0 or [::] is in each network of the machine. On a machine with a public address that says
+        # nothing of the private ones: they are often those of its containers.
+        own = named + [host for host in myself.addresses if kind_of(host) in (PRIVATE, PUBLIC)]
+        kinds = {kind_of(host) for host in own}
+        self._is_public = PUBLIC in kinds
+        served = {kind_of(host) for host in named} if self._is_public else kinds
+        self._serves_private = PRIVATE in served
+        # Loopback and link-local are for the daemon that listens nowhere else.
+        self._is_local_only = bool(listening) and all(
+            kind_of(endpoint.host) in (LOOPBACK, LINK_LOCAL) for endpoint in listening
+        )
 
-    def allowed(self, hops: Sequence[Hop]) -> list[Hop]:
-        """Those of `hops` that may. Raises TransportError when there is none."""
-        found = [hop for hop in hops if self._may_be_sent_to(hop)]
+    def allowed(self, hops: Sequence[Hop], heard_from: str = "") -> list[Hop]:
+        """Those of `hops` that may; `heard_from` is the address that the peer has proved, e.g. by its REGISTER.
+
+        Raises TransportError when there is none.
+        """
+        found = [hop for hop in hops if self._may_be_sent_to(hop, heard_from)]
         if not found:
             raise TransportError(f"{hops[0].host}:{hops[0].port} is nothing that others may reach through us")
         return found
 
-    def _may_be_sent_to(self, hop: Hop) -> bool:
-        if hop.host in self._myself.addresses and hop.port in self._myself.ports:
+    def _may_be_sent_to(self, hop: Hop, heard_from: str) -> bool:
+        host = hop.host
+        if host in self._myself.addresses and hop.port in self._myself.ports:
             return False
-        return self._is_local_only or not is_local(hop.host) or self._trust.includes(hop.host)
+        if host == heard_from or self._is_local_only or self._trust.includes(host):
+            return True
+        if host in self._myself.addresses and self._is_public:
+            # Another program of this machine.
+            return False
+        kind = kind_of(host)
+        return kind == PUBLIC or (kind == PRIVATE and self._serves_private)
 
 
 def reach_of(listening: Sequence[Endpoint]) -> Reach:

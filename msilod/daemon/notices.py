@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msilod.errors import MsilodError
 from msilod.proxy.forwarding import DELIVERY, branch_for
-from msilod.proxy.target_set import Target, target_set
+from msilod.proxy.target_set import ANYWHERE, Target, target_set
 from msilod.silo.notice import Kind, NoticeMemory, build_notice, may_notify, notice_text
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
@@ -75,6 +75,7 @@ class Notices:
         server = self.server
         if self.policy.next_hop:
             targets = [Target(f"sip:{sender}", path=(self.policy.next_hop,))]
+            targets[0].reach = ANYWHERE
         else:
             bindings = server.location.bindings(sender, server.clock.wall())
             targets = target_set([binding for binding in bindings if binding.takes_messages])

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from msilod.proxy.target_set import Target
+from msilod.proxy.target_set import ANYWHERE, Target
 from msilod.registrar.binding import Binding
 from msilod.silo.delivery import build_delivery, next_hop_of
 from msilod.silo.policy import B2BUA, SiloPolicy
@@ -17,7 +17,9 @@ def target_of(row: StoredMessage, binding: Binding, policy: SiloPolicy) -> Targe
     """Where the bytes go: to the contact, or to the next hop."""
     hop = next_hop_of(row, binding, policy)
     if hop:
-        return Target(binding.contact, path=(hop,))
+        target = Target(binding.contact, path=(hop,))
+        target.reach = ANYWHERE
+        return target
     return Target(binding.contact, binding.flow, binding.path, binding.q, binding)
 
 

@@ -18,7 +18,7 @@ from msilod.daemon.places import Places
 from msilod.dns.location import default_port
 from msilod.dns.resolver import Resolver
 from msilod.errors import MsilodError, TransportError
-from msilod.proxy.target_set import Target
+from msilod.proxy.target_set import ANYWHERE, HELD, Target
 from msilod.registrar.reach import means_what_it_says
 from msilod.sip.address import NameAddr
 from msilod.sip.cache import Cache
@@ -117,6 +117,8 @@ class Paths:
         flow = target.flow
         if flow is None or target.path or target.route:
             return self._by_uri(target)
+        if target.reach == HELD:
+            return self._held(target, flow)
         if is_sips(target.uri) and flow.transport not in (TLS, WSS):
             # It was registered by a way that is not secure, and is dialled (RFC 5630 §5.3).
             return self._by_uri(target)
@@ -131,8 +133,16 @@ class Paths:
             return self._at(target, _place(uri, TCP))
         return self._at(target, _place(uri, UDP)) if means_it else self._remember(target, flow)
 
+    def _held(self, target: Target, flow: Flow) -> Flow:
+        """The place that a dialog has for its peer, whatever its URI says."""
+        if is_sips(target.uri) and flow.transport not in (TLS, WSS):
+            raise TransportError(f"{target.uri} is not to be reached by {flow.transport}")
+        if not self.transports.is_open(flow):
+            raise TransportError(f"the connection of {target.uri} is closed")
+        return flow
+
     def _at(self, target: Target, hop: Hop) -> Flow | None:
-        target.hops = (hop,)
+        target.hops = self._allowed(target, (hop,))
         return self._remember(target, self._open_now(target))
 
     def _remember(self, target: Target, flow: Flow | None) -> Flow | None:
@@ -174,9 +184,12 @@ class Paths:
         return self.transports.find_connection(transport, host, port, _domain(target))
 
     def _allowed(self, target: Target, hops: Sequence[Hop]) -> list[Hop]:
-        is_the_operators = bool(target.path) and target.binding is None
-        found = list(hops) if is_the_operators else self.reachable.allowed(hops)
-        return found[:MOST_HOPS]
+        if target.reach == ANYWHERE:
+            return list(hops[:MOST_HOPS])
+        heard_from, binding = target.reach, target.binding
+        if not heard_from and binding is not None and binding.flow is not None:
+            heard_from = binding.flow.host
+        return self.reachable.allowed(hops, heard_from)[:MOST_HOPS]
 
     def _for_large(self, target: Target, flow: Flow) -> Flow | None:
         """A connection to the same place, `flow` itself where TCP was refused, None when it is to be tried."""

@@ -17,6 +17,7 @@ from msilod.daemon.alarm import Alarm
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
 from msilod.daemon.deliverer import Deliverer
+from msilod.daemon.dialogs import Dialogs
 from msilod.daemon.forwarder import Forwarder
 from msilod.daemon.gate import Gate
 from msilod.daemon.housekeeping import Housekeeping
@@ -112,7 +113,8 @@ class Server:
         self.user = TransactionUserService(self, routing)
         self.replies = Replies(self.transports, self._nursery, self.after_batch)
         self.layer = TransactionLayer(self.user, self.transports.send, secrets.token_bytes(16))
-        self.record_route = RecordRoute(self.store.secret("record-route"))
+        record_route = RecordRoute(self.store.secret("record-route"))
+        self.dialogs = Dialogs(record_route, self.myself, self.location, clock, self.gate)
         self.targets = Targets(self)
         self.ask = LazyAsk(config.proxy.nameservers)
         self.paths = self._paths()
@@ -177,7 +179,7 @@ class Server:
             self.paths,
             self.counters,
             random_token,
-            self.record_route,
+            self.dialogs,
             self.trust,
             config.proxy.fr_timer,
             config.proxy.fr_inv_timer,

@@ -1,18 +1,23 @@
 """Targets: where a request goes that is not simply for an AOR's contacts (RFC 3261 §16.5, §16.6 step 7).
 
-Rules: a contact that is bound here, or an AOR of ours, may always be reached. Everything else is relaying: for
-a dialog that we let through, or for whom `[proxy] relay` says so; never for strangers by default (checklist P17).
+An AOR or a GRUU of ours may always be asked for. A contact is no name: a request whose Request-URI is somebody's
+contact goes to that binding only within a dialog that proves it (dialogs.py), or when a contact of the same AOR
+redirects to it. Everything else is relaying, for whom `[proxy] relay` says so (checklist P17). Within a dialog a
+request goes to the other peer: to its binding of today, to the place that the token has for it, or to a URI on its own
+host.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from msilod.daemon.dialogs import Dialog
 from msilod.errors import MalformedMessage, RequestRefused
 from msilod.proxy.sips import only_sips
-from msilod.proxy.target_set import Target, target_set
+from msilod.proxy.target_set import HELD, Target, target_set
 from msilod.registrar.binding import Binding
 from msilod.sip.address import NameAddr
 from msilod.sip.flow import Flow
+from msilod.sip.hop import PUBLIC, bare, can_be_sent_to, kind_of
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
@@ -40,61 +45,164 @@ class Targets:
         request: Request,
         uri: SipUri,
         bindings: list[Binding],
-        own_routes: Sequence[SipUri] = (),
+        dialog: Dialog | None = None,
         may_relay: bool = False,
-        came: Flow | None = None,
     ) -> list[Target]:
         """Where `request` for `uri` goes: to these bindings, else elsewhere; by its next Route if it has one.
 
-        Raises RequestRefused 403 for what may not be relayed, 430 for a flow that is gone, 480 for sips: where no
-        contact is, MalformedMessage.
+        `dialog` is the one that it proves to belong to. Raises RequestRefused 403 for what may not be relayed, 430 for
+        a flow that is gone, 480 for sips: where no contact is, MalformedMessage.
         """
         if uri.scheme == "sips":
             bindings = only_sips(bindings)
         if bindings and b"route" not in request.received:
             return target_set(bindings)
-        is_allowed = may_relay or self.server.record_route.is_in_dialog(own_routes, request.call_id)
         routes = request.headers.split(b"route")
-        if routes and not is_allowed:
-            raise RequestRefused(403, "Forbidden")
-        way = self.server.record_route.flow_of(own_routes, request.call_id)
-        if came is not None and way == repr(came):
-            # From the caller himself: it goes the other way (RFC 5626 §5.3.1).
-            way = ""
-        targets = target_set(bindings) if bindings else self._elsewhere(uri, is_allowed, way)
-        if routes:
-            for target in targets:
-                target.route = NameAddr.parse(routes[0]).uri.decode("ascii", "replace")
-        return targets
+        if not routes:
+            return self._unrouted(uri, bindings, dialog, may_relay)
+        route = NameAddr.parse(routes[0]).uri.decode("ascii", "replace")
+        return self._routed(route, uri, bindings, dialog, may_relay)
 
-    def reach(self, uri: SipUri) -> list[Target]:
-        """Where a redirection to `uri` leads; empty for what may not be reached (§16.7 step 4)."""
+    def reach(self, uri: SipUri, aor: str) -> list[Target]:
+        """Where a redirection to `uri` leads, said by a contact of `aor`; empty for what may not be reached (§16.7
+        step 4).
+
+        Another contact of the same AOR may be named: the Request-URI was that AOR.
+        """
+        text = str(uri)
         try:
+            for binding in self._bindings(aor):
+                if binding.contact == text or SipUri.parse(binding.contact).equals(uri):
+                    return target_set([binding])
             return self._elsewhere(uri, self.server.config.proxy.relay == "anybody")
         except (RequestRefused, MalformedMessage):
             return []
 
-    def _elsewhere(self, uri: SipUri, is_allowed: bool, way: str = "") -> list[Target]:
+    # --- one request -----------------------------------------------------------------------------------
+
+    def _unrouted(
+        self, uri: SipUri, bindings: list[Binding], dialog: Dialog | None, may_relay: bool
+    ) -> list[Target]:
+        if bindings:
+            # A Contact that is a GRUU or an AOR of ours.
+            return target_set((dialog is not None and dialog.devices(bindings)) or bindings)
+        if dialog is None:
+            return self._elsewhere(uri, may_relay)
+        return self._to_receiver(dialog, uri, may_relay)
+
+    def _routed(
+        self, route: str, uri: SipUri, bindings: list[Binding], dialog: Dialog | None, may_relay: bool
+    ) -> list[Target]:
+        """By the next Route: for who may relay, or to the receiver's own proxies."""
+        text = str(uri)
+        first = _read(route)
+        found = (dialog is not None and self._devices(dialog, uri)) or bindings
+        is_receivers = dialog is not None and first is not None and self._leads_to(dialog, first.host, found)
+        if not may_relay and not is_receivers:
+            raise RequestRefused(403, "Forbidden")
+        targets = target_set(found) if found else [Target(text)]
+        for target in targets:
+            target.route = route
+            if dialog is not None:
+                # A Path is for requests that begin a dialog (RFC 3327 §5.3); this one has its route set.
+                target.path = ()
+                target.uri = text
+                if is_receivers:
+                    target.reach = dialog.receiver.host
+        return targets
+
+    def _leads_to(self, dialog: Dialog, host: str, bindings: Sequence[Binding]) -> bool:
+        """True when a Route to `host` leads to the receiver: it is the place that the dialog knows, or the Path's."""
+        if dialog.is_at(host):
+            return True
+        paths = [
+            NameAddr.parse(binding.path[0].encode("utf-8", "replace")).uri
+            for binding in bindings
+            if binding.path
+        ]
+        return any(uri.host == host for path in paths if (uri := _read(path)) is not None)
+
+    def _to_receiver(self, dialog: Dialog, uri: SipUri, may_relay: bool) -> list[Target]:
+        """To the other peer of the dialog: its contact, its place, or where the Request-URI says if that is there."""
+        text = str(uri)
+        if self.server.myself.owns(uri) and uri.user is not None:
+            return self._elsewhere(uri, may_relay, dialog)
+        bound = self._devices(dialog, uri)
+        if bound:
+            found = target_set(only_sips(bound) if uri.scheme == "sips" else bound)
+            found[0].uri = text
+            return found[:1]
+        is_there = dialog.is_at(uri.host)
+        if dialog.is_held and not (may_relay and not is_there and _is_public(uri)):
+            flow = self._flow(dialog)
+            if flow is not None:
+                held = Target(text, flow)
+                held.reach = HELD
+                return [held]
+            if not (is_there and uri.is_ip_literal):
+                raise RequestRefused(430, "Flow Failed")
+        if not is_there:
+            # A held peer is here when it registers from one address and is called at another, as trunks do.
+            return self._elsewhere(uri, may_relay)
+        target = Target(text)
+        target.reach = dialog.receiver.host
+        return [target]
+
+    def _flow(self, dialog: Dialog) -> Flow | None:
+        transports = self.server.transports
+        name = dialog.receiver.name(transports.listening())
+        return transports.find_flow(name) if name else None
+
+    def _devices(self, dialog: Dialog, uri: SipUri) -> list[Binding]:
+        """The receiver's bindings of today that `uri` means, so that it is found by its current flow; [] for none.
+
+        By its contact, of the device where the dialog knows one; by the device alone when the contact is another since;
+        when its connection is gone, the only contact that is registered from the same address.
+        """
+        bound = self._bindings(dialog.receiver_aor) if dialog.receiver_aor else []
+        if not bound:
+            return []
+        same = [binding for binding in bound if SipUri.parse(binding.contact).equals(uri)]
+        place = dialog.receiver
+        if dialog.instance:
+            return dialog.devices(same) or dialog.devices(bound)
+        if same:
+            at_place = [
+                binding for binding in same if binding.flow is not None and place.is_source_of(binding.flow)
+            ]
+            return (at_place or same)[:1]
+        if place.connection and self._flow(dialog) is None:
+            near = [
+                binding for binding in bound if binding.flow is not None and binding.flow.host == place.host
+            ]
+            return near if len(near) == 1 else []
+        return []
+
+    def _bindings(self, aor: str) -> list[Binding]:
+        return self.server.location.bindings(aor, self.server.clock.wall())
+
+    def _elsewhere(self, uri: SipUri, is_allowed: bool, dialog: Dialog | None = None) -> list[Target]:
+        """An AOR or a GRUU of ours; any other URI for who may relay."""
         server, text = self.server, str(uri)
-        wall = server.clock.wall()
-        for aor in server.location.aors_for_contact(text, uri):
-            bound = server.location.bindings(aor, wall)
-            found = target_set(binding for binding in bound if SipUri.parse(binding.contact).equals(uri))
-            if found:
-                found[0].uri = text
-                return found[:1]
         if server.myself.owns(uri) and uri.user is not None:
             named = server.myself.named(text.encode())
-            bound = server.location.bindings(named.aor, wall)
+            bound = self._bindings(named.aor)
             if named.gruu is not None:
                 bound = named.gruu.of(bound)
+            bound = (dialog is not None and dialog.devices(bound)) or bound
             return target_set(only_sips(bound) if uri.scheme == "sips" else bound)
         if not is_allowed:
             raise RequestRefused(403, "Forbidden")
-        return [Target(text, self._flow(way) if way else None)]
+        return [Target(text)]
 
-    def _flow(self, way: str) -> Flow:
-        flow = self.server.transports.find_flow(way)
-        if flow is None:
-            raise RequestRefused(430, "Flow Failed")
-        return flow
+
+def _read(raw: str | bytes) -> SipUri | None:
+    """None for what is no SIP URI."""
+    try:
+        return SipUri.parse(raw)
+    except MalformedMessage:
+        return None
+
+
+def _is_public(uri: SipUri) -> bool:
+    return uri.is_ip_literal and can_be_sent_to(bare(uri.host)) and kind_of(bare(uri.host)) == PUBLIC

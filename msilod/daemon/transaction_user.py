@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from msilod.daemon.dialogs import Dialog
 from msilod.daemon.failure_route import MAX_RELAYS, FailureRoute, call_failed
 from msilod.daemon.fork import Fork
 from msilod.daemon.log import get_log
@@ -15,6 +16,7 @@ from msilod.daemon.myself import Named
 from msilod.errors import RequestRefused, SipError, StatelessRefusal
 from msilod.proxy.route import preprocess_route
 from msilod.proxy.sips import only_sips
+from msilod.proxy.target_set import ANYWHERE, Target
 from msilod.proxy.validation import refuse_extensions, validate
 from msilod.registrar.binding import Binding
 from msilod.registrar.gruu import Gruu
@@ -25,7 +27,6 @@ from msilod.silo.due import is_scheduled
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, build_response
 from msilod.sip.status import reason
-from msilod.sip.uri import SipUri
 from msilod.sip.warning import warning
 from msilod.transaction.server import ServerTransaction
 
@@ -56,7 +57,7 @@ class Incoming(RoutingRequest):
     password the request needs: what From names, or what To names in a REGISTER to us.
     `registrant` is the AOR that the gate let a REGISTER bind, "" for none.
     `new_uri` is the Request-URI that the policy put in its place, b"" for none; `relays` how often it was relayed;
-    `arrived` when it came, UTC seconds, once somebody has looked.
+    `arrived` when it came, UTC seconds, once somebody has looked. `dialog` is the one that it proves to belong to.
     """
 
     __slots__ = (
@@ -64,8 +65,8 @@ class Incoming(RoutingRequest):
         "arrived",
         "author",
         "bindings",
+        "dialog",
         "new_uri",
-        "own_routes",
         "registrant",
         "relays",
         "server",
@@ -80,7 +81,7 @@ class Incoming(RoutingRequest):
         named: Named,
         author: Named,
         bindings: list[Binding],
-        own_routes: Sequence[SipUri],
+        dialog: Dialog | None,
         arrived: float,
     ) -> None:
         # All in one place, and without a call: it is made for every request.
@@ -110,7 +111,7 @@ class Incoming(RoutingRequest):
         self.user = None
         self.server = server
         self.transaction = transaction
-        self.own_routes = own_routes
+        self.dialog = dialog
         self.arrived: float = arrived
         self.new_uri, self.relays = b"", 0
 
@@ -188,7 +189,8 @@ class TransactionUserService:
                 # lookup("location"), from memory; who is registered nowhere costs not even a clock.
                 wall = server.clock.wall()
                 bindings = self.bindings(named, request.method, wall)
-            incoming = Incoming(server, transaction, named, author, bindings, own_routes, wall)
+            dialog = server.dialogs.of(request, own_routes, transaction.flow, named) if own_routes else None
+            incoming = Incoming(server, transaction, named, author, bindings, dialog, wall)
             server.gate.admit(incoming, now)
             if named.gruu is not None:
                 self._refuse_unknown(named.gruu, request.method)
@@ -241,9 +243,13 @@ class TransactionUserService:
             own_routes = preprocess_route(request, self.server.myself.owns)
             # It repeats the credentials of its INVITE (§22.1).
             self.server.gate.clean(request, self.server.trust.trusts(flow))
-            may_relay = self.server.config.proxy.relay == "anybody"
-            uri = self.server.myself.named(request.uri).uri
-            for target in self.server.targets.of(request, uri, [], own_routes, may_relay, flow)[:1]:
+            named = self.server.myself.named(request.uri)
+            dialog = self.server.dialogs.of(request, own_routes, flow, named)
+            if not self.server.gate.passes_ack(self.server.myself.identify(request.from_.uri), dialog, flow):
+                self.server.counters.dropped += 1
+                return
+            may_relay = self._lets_out(None, dialog, flow)
+            for target in self.server.targets.of(request, named.uri, [], dialog, may_relay)[:1]:
                 self.server.forwarder.forward_ack(request, target, now)
         except SipError:
             self.server.counters.dropped += 1
@@ -338,9 +344,13 @@ class TransactionUserService:
         if incoming.new_uri:
             # Where it goes is the policy's own word.
             return True
+        return self._lets_out(incoming.user, incoming.dialog, incoming.transaction.flow)
+
+    def _lets_out(self, user: str | None, dialog: Dialog | None, flow: Flow) -> bool:
         relay = self.server.config.proxy.relay
         if relay == "users":
-            return incoming.user is not None or self.server.trust.trusts(incoming.transaction.flow)
+            is_users = user is not None or (dialog is not None and dialog.is_users)
+            return is_users or self.server.trust.trusts(flow)
         return relay == "anybody"
 
     def _relay(self, incoming: Incoming, action: Relay, now: float) -> None:
@@ -355,8 +365,10 @@ class TransactionUserService:
         if action.uri:
             incoming.rewrite(action.uri)
         targets = server.targets.contacts(request, incoming.uri, incoming.bindings) or server.targets.of(
-            request, incoming.uri, incoming.bindings, incoming.own_routes, self._may_relay(incoming), transaction.flow,
-        )  # fmt: skip
+            request, incoming.uri, incoming.bindings, incoming.dialog, self._may_relay(incoming)
+        )
+        if incoming.new_uri:
+            self._trust_policy(incoming, targets)
         if not targets:
             self._nobody_there(incoming, action, now)
             return
@@ -369,6 +381,13 @@ class TransactionUserService:
             incoming.arrived = incoming.arrived or server.clock.wall()
             fork.failure_route = partial(FailureRoute, server, self.policy, incoming, tried)
         fork.begin(now)
+
+    def _trust_policy(self, incoming: Incoming, targets: Sequence[Target]) -> None:
+        """Where the policy's own word leads may be anywhere; a host that the sender wrote is the sender's word."""
+        if incoming.uri.host != self.server.myself.named(incoming.message.uri).uri.host:
+            for target in targets:
+                if target.binding is None and not target.reach:
+                    target.reach = ANYWHERE
 
     def _nobody_there(self, incoming: Incoming, action: Relay, now: float) -> None:
         """Where the policy sent it nobody is registered: its failure route says what then."""

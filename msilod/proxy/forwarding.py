@@ -145,7 +145,7 @@ def _satisfy_strict_router(request: Request) -> None:
         request.uri = address.uri
         request.headers.remove(b"route")
         for value in (*values[1:], own):
-            request.headers.add(b"Route", value)
+            request.headers.add_received(b"Route", value)
 
 
 def loop_hash(request: Request) -> bytes:

@@ -45,7 +45,7 @@ def _use_routes(request: Request, is_myself: IsMyself) -> list[SipUri]:
     if left != routes:
         request.headers.remove(b"route")
         for value in left:
-            request.headers.add(b"Route", value)
+            request.headers.add_received(b"Route", value)
     return ours
 
 

@@ -11,6 +11,9 @@ from msilod.sip.hop import Hop
 
 # What says that a flow is dead; any other final answer is the device's, by whichever flow (RFC 5626 §7).
 DEAD_FLOW: Final = frozenset((408, 430))
+# Bounds of a target (Target.reach).
+ANYWHERE: Final = "*"
+HELD: Final = "-"
 
 
 class Target:
@@ -18,10 +21,12 @@ class Target:
 
     `route` is the first Route that the request still has: the bytes go there (§16.6 step 7). `hops` is where its
     URI was found to be, the one in use first and those that are left behind it (RFC 3263 §4.3). `others` are the
-    other flows of its device, which are tried when this one is dead.
+    other flows of its device, which are tried when this one is dead. `reach` bounds where its URI or its Route may
+    lead: ANYWHERE for the operator's own word, HELD for its `flow` and nothing else, "" for what anybody may reach; any
+    other text is an address that its peer was heard from.
     """
 
-    __slots__ = ("binding", "flow", "hops", "others", "path", "q", "route", "uri")
+    __slots__ = ("binding", "flow", "hops", "others", "path", "q", "reach", "route", "uri")
 
     def __init__(
         self,
@@ -36,7 +41,7 @@ class Target:
         self.path = path
         self.q = q
         self.binding = binding
-        self.route = ""
+        self.route = self.reach = ""
         self.hops: Sequence[Hop] = ()
         self.others: Sequence[Binding] = ()
 

@@ -123,6 +123,14 @@ class Headers:
         """Append a field. Raises ValueError for what no line may hold."""
         self.fields.append((canonical(name), line(name, value)))
 
+    def add_received(self, name: bytes, value: bytes) -> None:
+        """Append a field whose value came in a message that the parser has read.
+
+        Nothing is checked: a quoted string may hold a NUL (RFC 3261 §25.1 quoted-pair), and such a value goes on as it
+        came. The parser lets no CR and no LF in.
+        """
+        self.fields.append((canonical(name), b"%b: %b" % (name, value)))
+
     def prepend(self, name: bytes, value: bytes) -> None:
         """Put a field before all others. Raises ValueError for what no line may hold."""
         self.fields.insert(0, (canonical(name), line(name, value)))

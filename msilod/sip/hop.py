@@ -7,6 +7,25 @@ from typing import Final, NamedTuple
 # Addresses recur; ipaddress takes 3 us for each.
 CACHED: Final = 4096
 
+# Kinds of networks.
+LOOPBACK: Final = "loopback"
+LINK_LOCAL: Final = "link-local"
+PRIVATE: Final = "private"
+PUBLIC: Final = "public"
+
+_PRIVATE_4: Final = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15",
+        "240.0.0.0/4",
+    )
+)  # fmt: skip
+_PRIVATE_6: Final = tuple(
+    ipaddress.ip_network(text) for text in ("::/96", "100::/64", "fc00::/7", "fec0::/10")
+)
+# RFC 6052 §2.1, RFC 8215.
+_NAT64: Final = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48"))
+
 
 class Hop(NamedTuple):
     """Where to send: `transport` udp, tcp or tls, `host` an IP literal without brackets."""
@@ -32,10 +51,31 @@ def can_be_sent_to(host: str) -> bool:
 
 
 @lru_cache(CACHED)
-def is_local(host: str) -> bool:
-    """True for loopback and link-local: on this machine or beside it, where no stranger's URI has any business."""
-    address = ipaddress.ip_address(host)
-    return address.is_loopback or address.is_link_local
+def kind_of(host: str) -> str:
+    """Which kind of network an address is in: LOOPBACK, LINK_LOCAL, PRIVATE or PUBLIC. `host` without brackets.
+
+    Private are RFC 1918, RFC 6598 (shared by a carrier's customers), RFC 4193 and what is reserved. An IPv6 address
+    that stands for an IPv4 address (NAT64, 6to4) has the kind of that one. The addresses for documentation count as
+    public.
+    """
+    address = ipaddress.ip_address(host.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = _inner(address)
+        if inner is not None:
+            address = inner
+    if address.is_loopback:
+        return LOOPBACK
+    if address.is_link_local:
+        return LINK_LOCAL
+    networks = _PRIVATE_4 if address.version == 4 else _PRIVATE_6
+    return PRIVATE if any(address in network for network in networks) else PUBLIC
+
+
+def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address stands for, None for most."""
+    if any(address in network for network in _NAT64):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
 
 
 def bare(host: str) -> str:

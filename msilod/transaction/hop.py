@@ -14,9 +14,11 @@ _KEPT: Final = frozenset((b"from", b"to", b"call-id", b"route", b"max-forwards")
 def ack_for(invite: Request, failure: Response) -> Request:
     """The ACK for a 300 to 699: To as in the response, everything else as in the INVITE."""
     ack = _hop(b"ACK", invite)
-    to = failure.headers.get(b"to")
-    if to is not None:
-        ack.headers.replace(b"To", to)
+    for field in failure.headers.fields:
+        if field[0] == b"to":
+            # The line as it came. A display name may hold a NUL (RFC 4475 §3.1.1.2), which no line of ours may.
+            ack.headers.fields[:] = [field if other[0] == b"to" else other for other in ack.headers.fields]
+            break
     return ack
 
 

@@ -50,10 +50,10 @@ def test_p14_a_dead_flow_is_430(daemon: Daemon, call: tuple[Dialog, Caller, sock
 
 def test_p14_a_flipped_byte_is_403(call: tuple[Dialog, Caller, socket.socket]) -> None:
     dialog, bob, connection = call
-    flow = re.search(rb";flow=([0-9a-f]+)", dialog.routes[0])
+    flow = re.search(rb";dlg=([\w-]+)", dialog.routes[0])
     assert flow is not None
-    turned = b"%x" % (15 - int(flow[1][-1:], 16))
-    dialog.routes = [route.replace(flow[1], flow[1][:-1] + turned) for route in dialog.routes]
+    turned = b"A" if flow[1][40:41] != b"A" else b"B"
+    dialog.routes = [route.replace(flow[1], flow[1][:40] + turned + flow[1][41:]) for route in dialog.routes]
     dialog.send(b"BYE")
     assert bob.response().status == 403
     connection.settimeout(0.2)

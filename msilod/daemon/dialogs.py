@@ -1,0 +1,227 @@
+"""Dialogs: which requests belong to a dialog that we let through, and who its two peers are (RFC 3261 §12, §16.4).
+
+The proof is the token in our Record-Route. It covers the Call-ID, the caller's tag and the addresses in From and To,
+and tells where each peer is. A request belongs to the dialog when it has a To tag and the token fits. Then:
+
+    the token has expired                        481
+    a peer that was a user is none any more      the token counts for nothing
+    From names a user of ours                    from that user's place, or with a password (gate.py)
+    where it goes                                to the other peer only (targets.py)
+
+Nothing is kept: a token outlives restarts of the daemon. A re-INVITE and a SUBSCRIBE that refreshes get a new one.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msilod.daemon.clock import Clock
+from msilod.daemon.gate import Gate
+from msilod.daemon.myself import Myself, Named
+from msilod.errors import RequestRefused, SipError
+from msilod.proxy.dialog_token import (
+    CALLEE_IS_BOUND,
+    CALLEE_IS_IN_TO,
+    CALLEE_IS_USER,
+    CALLER_IS_HIDDEN,
+    CALLER_IS_USER,
+    MAX_AOR,
+    DialogToken,
+    Place,
+    mark,
+    place_of,
+)
+from msilod.proxy.record_route import RecordRoute
+from msilod.proxy.target_set import Target
+from msilod.registrar.binding import Binding
+from msilod.registrar.location import LocationService
+from msilod.sip.address import NameAddr
+from msilod.sip.flow import Flow
+from msilod.sip.message import Request
+from msilod.sip.uri import SipUri
+
+# Seconds. A call is ended by its peers long before: carriers cut calls at 4 to 24 hours. A subscription lives as long
+# as its phone, and most phones do not take a new route set when they refresh it (RFC 3261 §12.2.1.2 forbids that); at
+# its end the refresh gets 481, and the phone subscribes anew (RFC 6665 §4.1.2.2).
+LIFE_OF_CALL: Final = 3 * 86_400
+LIFE_OF_SUBSCRIPTION: Final = 30 * 86_400
+
+
+class Dialog:
+    """What the token of a request says of the peer that sent it and of the peer that it is for.
+
+    `sender_aor` is the AOR whose contact the sender is, "" when only From says so. `is_from_place`: it came from the
+    sender's place. `is_users`: the sender was a user of ours when the dialog began, and it came from that place.
+    `receiver_aor`: "" for a peer that is none of ours. `is_held`: the receiver is reached by its place, whatever the
+    Request-URI says. `side` and `instance`: hashes, see DialogToken.
+    """
+
+    __slots__ = (
+        "instance", "is_from_place", "is_held", "is_users", "receiver", "receiver_aor", "sender_aor", "side",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        sender_aor: str,
+        is_from_place: bool,
+        is_users: bool,
+        receiver: Place,
+        receiver_aor: str,
+        is_held: bool,
+        side: bytes = b"",
+        instance: bytes = b"",
+    ) -> None:
+        self.sender_aor = sender_aor
+        self.is_from_place = is_from_place
+        self.is_users = is_users
+        self.receiver = receiver
+        self.receiver_aor = receiver_aor
+        self.is_held = is_held
+        self.side = side
+        self.instance = instance
+
+    def is_at(self, host: str) -> bool:
+        """True when `host`, as a URI has it, is the receiver's address, or what the receiver's side called itself."""
+        bare = host[1:-1] if host.startswith("[") else host
+        return bare == self.receiver.host or (bool(self.side) and mark(host) == self.side)
+
+    def devices(self, bindings: Sequence[Binding]) -> list[Binding]:
+        """Those of the AOR's `bindings` that are the receiver's device; all of them where no device is known."""
+        if not self.instance:
+            return list(bindings)
+        return [binding for binding in bindings if mark(binding.instance) == self.instance]
+
+
+class Dialogs:
+    """Writes tokens into requests that make dialogs, and reads them in the requests of a dialog."""
+
+    def __init__(
+        self,
+        record_route: RecordRoute,
+        myself: Myself,
+        location: LocationService,
+        clock: Clock,
+        gate: Gate,
+    ) -> None:
+        self._record_route = record_route
+        self._myself = myself
+        self._location = location
+        self._clock = clock
+        self._gate = gate
+
+    # --- out -----------------------------------------------------------------------------------------
+
+    def record(self, request: Request, came: Flow, target: Target, leaves: Flow) -> tuple[bytes, ...]:
+        """The URIs to record in `request` on the branch to `target`. Raises MalformedMessage."""
+        caller, callee, binding = self._aor(request.from_.uri), self._aor(request.to.uri), target.binding
+        flags = CALLER_IS_USER if self._is_user(caller) else 0
+        if came.is_reliable or request.via.host != came.host.encode("ascii"):
+            # Nothing is heard at the Contact of such a caller (RFC 5626 §5.3): a stream, a browser, a NAT.
+            flags |= CALLER_IS_HIDDEN
+        aor, instance = "", b""
+        if binding is not None:
+            flags |= CALLEE_IS_BOUND
+            if binding.aor == callee:
+                flags |= CALLEE_IS_IN_TO
+            elif len(binding.aor.encode()) <= MAX_AOR:
+                aor = binding.aor
+            if (aor or binding.aor == callee) and self._is_user(binding.aor):
+                flags |= CALLEE_IS_USER
+            instance = mark(binding.instance) if binding.instance else b""
+        life = LIFE_OF_SUBSCRIPTION if request.method == b"SUBSCRIBE" else LIFE_OF_CALL
+        token = DialogToken(
+            flags, int(self._clock.wall()) + life, _side(request), place_of(came), place_of(leaves), instance, aor
+        )  # fmt: skip
+        return self._record_route.values(request, token, came, leaves)
+
+    # --- in ------------------------------------------------------------------------------------------
+
+    def of(self, request: Request, own_routes: Sequence[SipUri], came: Flow, named: Named) -> Dialog | None:
+        """The dialog that `request` proves to belong to; None when it proves none.
+
+        `named` is what its Request-URI names: an AOR of ours must be the receiver's, else it is for another.
+
+        Raises RequestRefused 481 for a token that has expired, MalformedMessage for a From or a To that cannot be read.
+        """
+        tokens, from_caller = self._record_route.read(request, own_routes)
+        if not tokens:
+            return None
+        if min(token.ends_at for token in tokens) <= self._clock.wall():
+            raise RequestRefused(
+                481, "Call/Transaction Does Not Exist", detail="the dialog has lived too long"
+            )
+        caller_uri, callee_uri = request.from_.uri, request.to.uri
+        if not from_caller:
+            caller_uri, callee_uri = callee_uri, caller_uri
+        caller = self._aor(caller_uri)
+        if any(self._has_ended(token, caller, self._callee(token, callee_uri)) for token in tokens):
+            return None
+        # Where a request passed here twice, the first token is of the sender's side and the last of the receiver's.
+        first, last = tokens[0], tokens[-1]
+        callee = self._callee(last, callee_uri) if from_caller else self._callee(first, callee_uri)
+        receiver_aor = callee if from_caller else caller
+        if named.is_ours and named.aor != receiver_aor:
+            return None
+        if from_caller:
+            return self._dialog(
+                "", caller, first.caller, first.flags & CALLER_IS_USER, came,
+                last.callee, receiver_aor, last.flags & CALLEE_IS_BOUND, b"", last.instance,
+            )  # fmt: skip
+        return self._dialog(
+            callee, callee, first.callee, first.flags & CALLEE_IS_USER, came,
+            last.caller, receiver_aor, last.flags & CALLER_IS_HIDDEN, last.side, b"",
+        )  # fmt: skip
+
+    def _dialog(
+        self, sender_aor: str, bound_aor: str, place: Place, was_user: int, came: Flow,
+        receiver: Place, receiver_aor: str, is_held: int, side: bytes, instance: bytes,
+    ) -> Dialog:  # fmt: skip
+        is_there = place.is_source_of(came) or self.is_bound_at(came, bound_aor)
+        return Dialog(
+            sender_aor,
+            is_there,
+            is_there and bool(was_user),
+            receiver,
+            receiver_aor,
+            bool(is_held),
+            side,
+            instance,
+        )
+
+    def is_bound_at(self, came: Flow, aor: str) -> bool:
+        """True when `aor` is registered from there, which took a password where there are users."""
+        if not aor or not self._location.has(aor):
+            return False
+        return any(binding.flow == came for binding in self._location.bindings(aor, self._clock.wall()))
+
+    def _has_ended(self, token: DialogToken, caller: str, callee: str) -> bool:
+        """A peer was a user of ours, and is none any more."""
+        if self._gate.policy.mode == "off":
+            return False
+        return bool(
+            (token.flags & CALLER_IS_USER and not self._is_user(caller))
+            or (token.flags & CALLEE_IS_USER and not self._is_user(callee))
+        )
+
+    def _is_user(self, aor: str) -> bool:
+        """False for all before there are users."""
+        return bool(aor) and self._gate.knows_names and self._gate.is_known(aor)
+
+    def _callee(self, token: DialogToken, to: bytes) -> str:
+        """The AOR whose contact the INVITE went to, "" when it went to none."""
+        return self._aor(to) if token.flags & CALLEE_IS_IN_TO else token.callee_aor
+
+    def _aor(self, uri: bytes) -> str:
+        """The AOR of ours that `uri` names, "" when it names none."""
+        return self._myself.identify(uri).aor
+
+
+def _side(request: Request) -> bytes:
+    """What the caller's side calls itself: the host of the first Record-Route that it added, else of its Contact."""
+    for name in (b"record-route", b"contact"):
+        if name in request.received:
+            values = request.headers.split(name)
+            try:
+                return mark(SipUri.parse(NameAddr.parse(values[0]).uri).host) if values else bytes(4)
+            except SipError:
+                return bytes(4)
+    return bytes(4)

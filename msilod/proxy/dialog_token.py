@@ -1,0 +1,233 @@
+"""The dialog token: what a Record-Route of ours says about its dialog, in bytes (RFC 3261 §12, §16.6 step 4).
+
+    token = MAC(12) cipher(flags(1) ends_at(4) side(4) caller callee [instance(4)] [callee's AOR])
+    place = kind(1) [listener(2)] [connection(4)] [port(2) address(4 or 16)]
+
+The MAC also covers what every request of the dialog repeats: Call-ID, the caller's tag, and the addresses in From and
+To. These are not in the token, so that a token stays below 90 characters with IPv4 and below 120 with IPv6. The text is
+enciphered under its MAC (a synthetic IV, as in registrar/gruu.py): a peer learns no address from it.
+"""
+
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Iterable
+from hashlib import blake2b, shake_256
+from hmac import compare_digest
+from ipaddress import ip_address
+from typing import Final
+
+from msilod.errors import MalformedMessage
+from msilod.sip.flow import TCP, TLS, UDP, WS, WSS, Endpoint, Flow
+from msilod.sip.tel import is_tel, parse_tel
+from msilod.sip.uri import SipUri, canonical_user
+
+_TRANSPORTS: Final = (UDP, TCP, TLS, WS, WSS)
+_MAC_BYTES: Final = 12
+_FIXED: Final = 9
+_IPV6: Final = 0x08
+_STREAM: Final = 0x10
+_NOWHERE: Final = 0xFF
+_MOST_SECONDS: Final = 2**32 - 1
+# The AOR is in the token only when To names another one.
+MAX_AOR: Final = 128
+
+# Flags.
+CALLER_IS_HIDDEN: Final = 1
+CALLER_IS_USER: Final = 2
+CALLEE_IS_BOUND: Final = 4
+CALLEE_IS_USER: Final = 8
+_HAS_INSTANCE: Final = 16
+CALLEE_IS_IN_TO: Final = 32
+
+
+class Place:
+    """Where the messages of one peer come from: a listener of ours, address and port, the connection of a stream.
+
+    `listener` is a hash of the listener, 16 bits. `connection` is 0 on UDP. `host` is "" for a place that is not known.
+    """
+
+    __slots__ = ("connection", "host", "listener", "port", "transport")
+
+    def __init__(self, transport: str, listener: bytes, host: str, port: int, connection: int) -> None:
+        self.transport = transport
+        self.listener = listener
+        self.host = host
+        self.port = port
+        self.connection = connection
+
+    def is_source_of(self, flow: Flow) -> bool:
+        """True when a message that came by `flow` came from here."""
+        return (
+            bool(self.host)
+            and flow.host == self.host
+            and flow.port == self.port
+            and flow.connection == self.connection
+            and flow.transport == self.transport
+        )
+
+    def name(self, listening: Iterable[Endpoint]) -> str:
+        """`repr` of the flow to here by one of these listeners; "" when the listener is no more."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        tail = f"#{self.connection}" if self.connection else ""
+        for endpoint in listening if host else ():
+            if endpoint.transport == self.transport and _listener(endpoint) == self.listener:
+                return f"{endpoint!r}>{host}:{self.port}{tail}"
+        return ""
+
+
+NOWHERE: Final = Place("", b"", "", 0, 0)
+
+
+class DialogToken:
+    """What one token says. `ends_at` in seconds since 1970. `side` is a hash of the host that the caller's side named.
+
+    `instance` is a hash of the callee's +sip.instance, b"" for none. `callee_aor` is the AOR whose contact the INVITE
+    went to; "" when To names that AOR (`CALLEE_IS_IN_TO`) or when there is none.
+    """
+
+    __slots__ = ("callee", "callee_aor", "caller", "ends_at", "flags", "instance", "side")
+
+    def __init__(
+        self,
+        flags: int,
+        ends_at: int,
+        side: bytes,
+        caller: Place,
+        callee: Place,
+        instance: bytes = b"",
+        callee_aor: str = "",
+    ) -> None:
+        self.flags = flags
+        self.ends_at = ends_at
+        self.side = side
+        self.caller = caller
+        self.callee = callee
+        self.instance = instance
+        self.callee_aor = callee_aor
+
+
+class DialogNames:
+    """What each request of a dialog repeats, from the caller's point of view: the MAC of a token covers all of it."""
+
+    __slots__ = ("covered",)
+
+    def __init__(self, call_id: bytes, caller_tag: bytes, caller: bytes, callee: bytes) -> None:
+        parts = (call_id, caller_tag, peer(caller), peer(callee))
+        self.covered = b"".join([b"%d:%b" % (len(part), part) for part in parts])
+
+
+class DialogTokens:
+    """Makes tokens and reads them. `secret`: 16 to 64 bytes that outlive a restart, since dialogs do."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._mac = blake2b(digest_size=_MAC_BYTES, key=secret, person=b"dialog-mac")
+        self._key = blake2b(key=secret, person=b"dialog-cipher").digest()
+
+    def seal(self, names: DialogNames, token: DialogToken) -> str:
+        """The text of `token` for the dialog `names`: letters, digits, `-` and `_`."""
+        flags = token.flags | (_HAS_INSTANCE if token.instance else 0)
+        ends_at = min(max(token.ends_at, 0), _MOST_SECONDS)
+        plain = (
+            bytes((flags,)) + ends_at.to_bytes(4, "big") + token.side
+            + _packed(token.caller) + _packed(token.callee) + token.instance + token.callee_aor.encode()
+        )  # fmt: skip
+        mac = self._mac_of(names, plain)
+        return urlsafe_b64encode(mac + self._ciphered(plain, mac)).rstrip(b"=").decode()
+
+    def open(self, names: DialogNames, text: str) -> DialogToken | None:
+        """What `text` says; None when it is no token of ours, or one of another dialog."""
+        try:
+            data = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        except ValueError:
+            return None
+        mac = data[:_MAC_BYTES]
+        plain = self._ciphered(data[_MAC_BYTES:], mac)
+        if len(plain) < _FIXED or not compare_digest(self._mac_of(names, plain), mac):
+            return None
+        return _unpacked(plain)
+
+    def _mac_of(self, names: DialogNames, plain: bytes) -> bytes:
+        made = self._mac.copy()
+        made.update(names.covered)
+        made.update(plain)
+        return made.digest()
+
+    def _ciphered(self, text: bytes, mac: bytes) -> bytes:
+        """Enciphered or, again, plain."""
+        stream = shake_256(self._key + mac).digest(len(text))
+        return (int.from_bytes(text, "big") ^ int.from_bytes(stream, "big")).to_bytes(len(text), "big")
+
+
+def place_of(flow: Flow) -> Place:
+    """Where what came by `flow` came from."""
+    return Place(flow.transport, _listener(flow.endpoint), flow.host, flow.port, flow.connection)
+
+
+def mark(text: str) -> bytes:
+    """Four bytes that tell a host or an instance from others."""
+    return blake2b(text.encode("utf-8", "replace").lower(), digest_size=4).digest()
+
+
+def peer(uri: bytes) -> bytes:
+    """The address in From or To in one spelling: `user@host`, the digits of a tel URI, else the URI in lower case.
+
+    Scheme, port and parameters do not count: phones leave them out or add them inside a dialog.
+    """
+    try:
+        if is_tel(uri):
+            return b"tel:" + parse_tel(uri)[0].encode()
+        found = SipUri.parse(uri)
+    except MalformedMessage:
+        return uri.lower()
+    return f"{canonical_user(found.user or '')}@{found.host}".encode()
+
+
+def _listener(endpoint: Endpoint) -> bytes:
+    return blake2b(repr(endpoint).encode(), digest_size=2).digest()
+
+
+def _packed(place: Place) -> bytes:
+    try:
+        address = ip_address(place.host).packed
+    except ValueError:
+        return bytes((_NOWHERE,))
+    if "%" in place.host or place.connection > _MOST_SECONDS:
+        # A scope (fe80::1%eth0) has no place in 16 bytes.
+        return bytes((_NOWHERE,))
+    kind = _TRANSPORTS.index(place.transport)
+    if len(address) == 16:
+        kind |= _IPV6
+    serial = b""
+    if place.connection:
+        kind |= _STREAM
+        serial = place.connection.to_bytes(4, "big")
+    return bytes((kind,)) + place.listener + serial + place.port.to_bytes(2, "big") + address
+
+
+def _unpacked(plain: bytes) -> DialogToken:
+    """Our own MAC was right, so that lengths are."""
+    flags, at = plain[0], _FIXED
+    caller, at = _place(plain, at)
+    callee, at = _place(plain, at)
+    instance = b""
+    if flags & _HAS_INSTANCE:
+        instance = plain[at : at + 4]
+        at += 4
+    ends_at = int.from_bytes(plain[1:5], "big")
+    return DialogToken(flags, ends_at, plain[5:9], caller, callee, instance, plain[at:].decode())
+
+
+def _place(plain: bytes, at: int) -> tuple[Place, int]:
+    kind = plain[at]
+    if kind == _NOWHERE:
+        return NOWHERE, at + 1
+    listener = plain[at + 1 : at + 3]
+    at += 3
+    connection = 0
+    if kind & _STREAM:
+        connection = int.from_bytes(plain[at : at + 4], "big")
+        at += 4
+    port = int.from_bytes(plain[at : at + 2], "big")
+    at += 2
+    length = 16 if kind & _IPV6 else 4
+    host = ip_address(plain[at : at + length]).compressed
+    return Place(_TRANSPORTS[kind & 7], listener, host, port, connection), at + length
