@@ -17,25 +17,29 @@ from typing import Final
 from msilod.daemon.clock import Clock
 from msilod.daemon.gate import Gate
 from msilod.daemon.myself import Myself, Named
+from msilod.dns.location import default_port
 from msilod.errors import RequestRefused, SipError
 from msilod.proxy.dialog_token import (
     CALLEE_IS_BOUND,
     CALLEE_IS_IN_TO,
+    CALLEE_IS_PROVEN,
     CALLEE_IS_USER,
     CALLER_IS_HIDDEN,
     CALLER_IS_USER,
     MAX_AOR,
+    NOWHERE,
     DialogToken,
     Place,
     mark,
     place_of,
 )
 from msilod.proxy.record_route import RecordRoute
-from msilod.proxy.target_set import Target
+from msilod.proxy.target_set import ANYWHERE, HELD, Target
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.sip.address import NameAddr
-from msilod.sip.flow import Flow
+from msilod.sip.flow import TLS, UDP, Flow
+from msilod.sip.hop import bare
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
@@ -79,10 +83,19 @@ class Dialog:
         self.side = side
         self.instance = instance
 
-    def is_at(self, host: str) -> bool:
-        """True when `host`, as a URI has it, is the receiver's address, or what the receiver's side called itself."""
-        bare = host[1:-1] if host.startswith("[") else host
-        return bare == self.receiver.host or (bool(self.side) and mark(host) == self.side)
+    def is_at(self, uri: SipUri) -> bool:
+        """True when `uri` is the receiver's place, host and port, or what the caller's side called itself."""
+        if self.side and mark(_host_and_port(uri)) == self.side:
+            return True
+        port = uri.port or default_port(TLS if uri.scheme == "sips" else uri.transport or UDP)
+        return bare(uri.host) == self.receiver.host and port == self.receiver.port
+
+    def is_routed_to(self, uri: SipUri) -> bool:
+        """True when a Route to `uri` leads to the receiver's side.
+
+        What the callee's side called itself came after the token was made: all ports of its host are taken for it.
+        """
+        return self.is_at(uri) or (not self.side and bare(uri.host) == self.receiver.host)
 
     def devices(self, bindings: Sequence[Binding]) -> list[Binding]:
         """Those of the AOR's `bindings` that are the receiver's device; all of them where no device is known."""
@@ -117,16 +130,20 @@ class Dialogs:
         if came.is_reliable or request.via.host != came.host.encode("ascii"):
             # Nothing is heard at the Contact of such a caller (RFC 5626 §5.3): a stream, a browser, a NAT.
             flags |= CALLER_IS_HIDDEN
-        aor, instance = "", b""
+        aor, instance, bound = "", b"", ""
         if binding is not None:
-            flags |= CALLEE_IS_BOUND
-            if binding.aor == callee:
-                flags |= CALLEE_IS_IN_TO
-            elif len(binding.aor.encode()) <= MAX_AOR:
-                aor = binding.aor
-            if (aor or binding.aor == callee) and self._is_user(binding.aor):
-                flags |= CALLEE_IS_USER
+            bound = binding.aor
             instance = mark(binding.instance) if binding.instance else b""
+        elif target.reach == HELD:
+            bound = callee
+        if binding is not None or target.reach in (HELD, ANYWHERE):
+            flags |= CALLEE_IS_PROVEN if target.reach == ANYWHERE else CALLEE_IS_PROVEN | CALLEE_IS_BOUND
+        if bound and bound == callee:
+            flags |= CALLEE_IS_IN_TO
+        elif len(bound.encode()) <= MAX_AOR:
+            aor = bound
+        if (aor or bound == callee) and self._is_user(bound):
+            flags |= CALLEE_IS_USER
         life = LIFE_OF_SUBSCRIPTION if request.method == b"SUBSCRIBE" else LIFE_OF_CALL
         token = DialogToken(
             flags, int(self._clock.wall()) + life, _side(request), place_of(came), place_of(leaves), instance, aor
@@ -166,8 +183,12 @@ class Dialogs:
                 "", caller, first.caller, first.flags & CALLER_IS_USER, came,
                 last.callee, receiver_aor, last.flags & CALLEE_IS_BOUND, b"", last.instance,
             )  # fmt: skip
+        place = first.callee
+        if not first.flags & CALLEE_IS_PROVEN and self._is_user(self._aor(callee_uri)):
+            # The caller wrote a user of ours into To and another place into the Request-URI.
+            place = NOWHERE
         return self._dialog(
-            callee, callee, first.callee, first.flags & CALLEE_IS_USER, came,
+            callee, callee, place, first.flags & CALLEE_IS_USER, came,
             last.caller, receiver_aor, last.flags & CALLER_IS_HIDDEN, last.side, b"",
         )  # fmt: skip
 
@@ -215,13 +236,18 @@ class Dialogs:
         return self._myself.identify(uri).aor
 
 
+def _host_and_port(uri: SipUri) -> str:
+    return f"{uri.host}:{uri.port or ''}"
+
+
 def _side(request: Request) -> bytes:
-    """What the caller's side calls itself: the host of the first Record-Route that it added, else of its Contact."""
+    """What the caller's side calls itself: host and port of its nearest Record-Route, else of its Contact."""
     for name in (b"record-route", b"contact"):
         if name in request.received:
             values = request.headers.split(name)
             try:
-                return mark(SipUri.parse(NameAddr.parse(values[0]).uri).host) if values else bytes(4)
+                uri = SipUri.parse(NameAddr.parse(values[0]).uri) if values else None
+                return mark(_host_and_port(uri)) if uri is not None else bytes(4)
             except SipError:
                 return bytes(4)
     return bytes(4)

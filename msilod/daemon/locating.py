@@ -63,18 +63,28 @@ class Reachable:
     def __init__(self, myself: Myself, trust: Trust, listening: Sequence[Endpoint]) -> None:
         self._myself = myself
         self._trust = trust
-        named = [endpoint.host for endpoint in listening if can_be_sent_to(endpoint.host)]
-        # A listener on 0.0.0.0 or [::] is in each network of the machine. On a machine with a public address that says
-        # nothing of the private ones: they are often those of its containers.
-        own = named + [host for host in myself.addresses if kind_of(host) in (PRIVATE, PUBLIC)]
-        kinds = {kind_of(host) for host in own}
-        self._is_public = PUBLIC in kinds
-        served = {kind_of(host) for host in named} if self._is_public else kinds
-        self._serves_private = PRIVATE in served
+        self._listening = [endpoint.host for endpoint in listening if can_be_sent_to(endpoint.host)]
+        # By family (True: IPv6): a public IPv6 address is no sign of a public IPv4 network.
+        self._is_public = {family: self._has(PUBLIC, self._all(), family) for family in (False, True)}
+        self._serves_private = {
+            family: self._has(PRIVATE, self._listening if self._is_public[family] else self._all(), family)
+            for family in (False, True)
+        }
         # Loopback and link-local are for the daemon that listens nowhere else.
         self._is_local_only = bool(listening) and all(
             kind_of(endpoint.host) in (LOOPBACK, LINK_LOCAL) for endpoint in listening
         )
+
+    def _all(self) -> list[str]:
+        """What we listen on, with the addresses of a listener on 0.0.0.0 or [::].
+
+        Such a listener is in each network of the machine. On a machine with a public address that says nothing of the
+        private ones: they are often those of its containers. So only the listeners count there.
+        """
+        return [*self._listening, *self._myself.addresses]
+
+    def _has(self, kind: str, hosts: Sequence[str], is_v6: bool) -> bool:
+        return any(kind_of(host) == kind for host in hosts if (":" in host) is is_v6)
 
     def allowed(self, hops: Sequence[Hop], heard_from: str = "") -> list[Hop]:
         """Those of `hops` that may; `heard_from` is the address that the peer has proved, e.g. by its REGISTER.
@@ -92,11 +102,12 @@ class Reachable:
             return False
         if host == heard_from or self._is_local_only or self._trust.includes(host):
             return True
-        if host in self._myself.addresses and self._is_public:
+        is_v6 = ":" in host
+        if host in self._myself.addresses and self._is_public[is_v6]:
             # Another program of this machine.
             return False
         kind = kind_of(host)
-        return kind == PUBLIC or (kind == PRIVATE and self._serves_private)
+        return kind == PUBLIC or (kind == PRIVATE and self._serves_private[is_v6])
 
 
 def reach_of(listening: Sequence[Endpoint]) -> Reach:

@@ -96,8 +96,10 @@ class Targets:
         """By the next Route: for who may relay, or to the receiver's own proxies."""
         text = str(uri)
         first = _read(route)
-        found = (dialog is not None and self._devices(dialog, uri)) or bindings
-        is_receivers = dialog is not None and first is not None and self._leads_to(dialog, first.host, found)
+        found = bindings
+        if dialog is not None:
+            found = (dialog.devices(bindings) or bindings) if bindings else self._devices(dialog, uri)
+        is_receivers = dialog is not None and first is not None and self._leads_to(dialog, first, found)
         if not may_relay and not is_receivers:
             raise RequestRefused(403, "Forbidden")
         targets = target_set(found) if found else [Target(text)]
@@ -106,21 +108,21 @@ class Targets:
             if dialog is not None:
                 # A Path is for requests that begin a dialog (RFC 3327 §5.3); this one has its route set.
                 target.path = ()
-                target.uri = text
+                target.uri = target.uri if bindings else text
                 if is_receivers:
                     target.reach = dialog.receiver.host
         return targets
 
-    def _leads_to(self, dialog: Dialog, host: str, bindings: Sequence[Binding]) -> bool:
-        """True when a Route to `host` leads to the receiver: it is the place that the dialog knows, or the Path's."""
-        if dialog.is_at(host):
+    def _leads_to(self, dialog: Dialog, route: SipUri, bindings: Sequence[Binding]) -> bool:
+        """True when `route` leads to the receiver: to the place that the dialog knows, or to the Path's host."""
+        if dialog.is_routed_to(route):
             return True
         paths = [
             NameAddr.parse(binding.path[0].encode("utf-8", "replace")).uri
             for binding in bindings
             if binding.path
         ]
-        return any(uri.host == host for path in paths if (uri := _read(path)) is not None)
+        return any(uri.host == route.host for path in paths if (uri := _read(path)) is not None)
 
     def _to_receiver(self, dialog: Dialog, uri: SipUri, may_relay: bool) -> list[Target]:
         """To the other peer of the dialog: its contact, its place, or where the Request-URI says if that is there."""
@@ -132,8 +134,11 @@ class Targets:
             found = target_set(only_sips(bound) if uri.scheme == "sips" else bound)
             found[0].uri = text
             return found[:1]
-        is_there = dialog.is_at(uri.host)
-        if dialog.is_held and not (may_relay and not is_there and _is_public(uri)):
+        is_there = dialog.is_at(uri)
+        is_held = dialog.is_held or (
+            not is_there and not may_relay and bare(uri.host) == dialog.receiver.host
+        )
+        if is_held and not (may_relay and not is_there and _is_public(uri)):
             flow = self._flow(dialog)
             if flow is not None:
                 held = Target(text, flow)

@@ -249,7 +249,8 @@ class TransactionUserService:
                 self.server.counters.dropped += 1
                 return
             may_relay = self._lets_out(None, dialog, flow)
-            for target in self.server.targets.of(request, named.uri, [], dialog, may_relay)[:1]:
+            bindings = self.bindings(named, request.method, self.server.clock.wall())
+            for target in self.server.targets.of(request, named.uri, bindings, dialog, may_relay)[:1]:
                 self.server.forwarder.forward_ack(request, target, now)
         except SipError:
             self.server.counters.dropped += 1

@@ -37,6 +37,8 @@ CALLEE_IS_BOUND: Final = 4
 CALLEE_IS_USER: Final = 8
 _HAS_INSTANCE: Final = 16
 CALLEE_IS_IN_TO: Final = 32
+# The callee's place is that of a contact, or the routing policy chose it: a caller's Request-URI proves nothing of To.
+CALLEE_IS_PROVEN: Final = 64
 
 
 class Place:
@@ -78,7 +80,7 @@ NOWHERE: Final = Place("", b"", "", 0, 0)
 
 
 class DialogToken:
-    """What one token says. `ends_at` in seconds since 1970. `side` is a hash of the host that the caller's side named.
+    """What one token says. `ends_at` in seconds since 1970. `side` is a hash of what the caller's side called itself.
 
     `instance` is a hash of the callee's +sip.instance, b"" for none. `callee_aor` is the AOR whose contact the INVITE
     went to; "" when To names that AOR (`CALLEE_IS_IN_TO`) or when there is none.

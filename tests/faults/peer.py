@@ -186,11 +186,12 @@ class Peer:
             f'response="{response}", algorithm=MD5, cnonce="c0ffee", qop=auth, nc=00000001\r\n'
         ).encode()
 
+    def registration(self, expires: int = 7200, extra: str = "") -> bytes:
+        lines = f"Expires: {expires}\r\n{extra}"
+        return self.request("REGISTER", f"sip:{DOMAIN}", f"<{self.aor}>", lines, self._reg_id)
+
     async def register(self, extra: str = "") -> Response:
-        data = self.request(
-            "REGISTER", f"sip:{DOMAIN}", f"<{self.aor}>", f"Expires: 7200\r\n{extra}", self._reg_id
-        )
-        return await self.ask(data)
+        return await self.ask(self.registration(extra=extra))
 
     # --- what comes ----------------------------------------------------------------------------------
 

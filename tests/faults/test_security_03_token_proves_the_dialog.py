@@ -6,8 +6,8 @@ import pytest
 import trio
 
 from msilod.daemon.dialogs import LIFE_OF_CALL, LIFE_OF_SUBSCRIPTION
-from msilod.sip.message import Request
-from tests.faults.peer import Peer, Side, call, lock
+from msilod.sip.message import Request, Response
+from tests.faults.peer import Peer, Side, call, lock, sides
 from tests.network.world import Story, World, configured, play
 
 # The daemon has this address, and others of its ports are none of anybody's business.
@@ -140,6 +140,99 @@ def test_the_place_of_a_user_is_also_where_the_user_registers_now(tmp_path: Path
         assert (await cast.alice.register()).status == 200
         cast.alice.has_password = False
         await caller.reach("INFO", cast.carol)
+
+    play(tmp_path, story)
+
+
+def test_another_port_of_the_peers_host_is_not_the_peer(tmp_path: Path) -> None:
+    """The request goes to the peer's place, and a Route to such a port is refused."""
+
+    async def story(world: World) -> None:
+        cast = Cast(world)
+        _, callee = await cast.begin()
+        other = Peer(world, "other", (ALICE[0], 7777))
+        callee.target = "sip:x@198.51.100.1:7777"
+        request = await callee.reach("INFO", cast.alice)
+        assert request.uri == b"sip:x@198.51.100.1:7777"
+        callee.routes.append("<sip:198.51.100.1:7777;lr>")
+        assert (await callee.ask("INFO")).status == 403
+        callee.peer.send(callee.data("ACK"))
+        await cast.rest()
+        assert other.untaken() == []
+
+    play(tmp_path, story)
+
+
+def test_the_callers_proxy_is_reached_by_the_name_that_it_recorded(tmp_path: Path) -> None:
+    """A proxy of the caller's side with another address in its Record-Route than the INVITE came from."""
+
+    async def story(world: World) -> None:
+        bob = Peer(world, "bob", BOB)
+        proxy = Peer(world, "caller", ("198.51.100.20", 5060), domain="elsewhere.example")
+        listens = Peer(world, "proxy", ("198.51.100.21", 5070))
+        lock(world, "bob")
+        assert (await bob.register()).status == 200
+        recorded = "<sip:198.51.100.21:5070;lr>"
+        data = proxy.request("INVITE", bob.aor, extra=f"Record-Route: {recorded}\r\n")
+        heard: list[Response] = []
+
+        async def ask() -> None:
+            heard.append(await proxy.ask(data))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            invite = await bob.take(b"INVITE")
+            bob.answer(invite)
+        _, callee = sides(proxy, heard[0], bob, invite)
+        bob.has_password = False
+        bob.send(callee.data("BYE"))
+        assert (await listens.take(b"BYE")).headers.split(b"route") == [recorded.encode()]
+
+    play(tmp_path, story, config=configured(auth={"inbound": "anybody"}))
+
+
+def test_to_makes_nobody_a_user(tmp_path: Path) -> None:
+    """Alice writes Bob into To and Carol's place into the Request-URI: Carol does not speak in Bob's name."""
+
+    async def story(world: World) -> None:
+        cast = Cast(world)
+        await cast.begin()
+        data = cast.alice.request("INVITE", cast.carol.contact, "<sip:bob@example.test>")
+        heard: list[Response] = []
+
+        async def ask() -> None:
+            heard.append(await cast.alice.ask(data))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            invite = await cast.carol.take(b"INVITE")
+            cast.carol.answer(invite)
+        caller, callee = sides(cast.alice, heard[0], cast.carol, invite)
+        assert (await callee.ask("INFO")).status == 407
+        await caller.reach("BYE", cast.carol)
+        await cast.rest()
+
+    play(tmp_path, story)
+
+
+def test_a_hidden_peer_is_found_by_the_token_of_a_refresh_too(tmp_path: Path) -> None:
+    """Some endpoints take the route set of a re-INVITE; neither peer is registered by then."""
+
+    async def story(world: World) -> None:
+        alice = Peer(world, "alice", ("203.0.113.1", 41001), "sip:alice@10.0.0.1:5060")
+        bob = Peer(world, "bob", ("203.0.113.2", 41002), "sip:bob@10.0.0.2:5060")
+        lock(world, "alice", "bob")
+        for peer in (alice, bob):
+            assert (await peer.register()).status == 200
+        caller, callee = await call(alice, bob)
+        for peer in (alice, bob):
+            assert (await peer.ask(peer.registration(0))).status == 200
+        for asking, asked, other in ((caller, callee, bob), (callee, caller, alice), (caller, callee, bob)):
+            request = await asking.reach("INVITE", other)
+            asked.routes = [value.decode() for value in request.headers.split(b"record-route")]
+            asking.routes = asked.routes[::-1]
+        await callee.reach("INFO", alice)
+        await caller.reach("BYE", bob)
 
     play(tmp_path, story)
 
