@@ -152,7 +152,7 @@ class Gate:
         """
         if dialog is not None or not self.is_closed or self.server.trust.trusts(flow):
             return True
-        return bool(author.aor) and self._is_bound_at(flow, author.aor)
+        return self.server.dialogs.is_bound_at(flow, author.aor)
 
     def _check_inbound(self, is_trusted: bool) -> None:
         """[auth] inbound: senders of foreign domains. Raises RequestRefused."""
