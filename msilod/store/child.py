@@ -26,6 +26,7 @@ from msilod.errors import MsilodError, SiloLost, StoreError, UnavailableError, U
 from msilod.store.database import open_sqlite, raw, translated
 from msilod.store.jobs import Batch
 from msilod.store.pipe import Frames, pack_answer, pack_end, pack_refusal, unpack_batch
+from msilod.store.space import Space
 from msilod.store.transaction import SYNC_EVERY, Transactions
 from msilod.store.watch import FileWatch
 from msilod.store.work import transactions_on
@@ -45,10 +46,13 @@ OUT_OF_MEMORY: Final = "the process that writes the silo is out of memory"
 class Child:
     """Executes what comes on `pipe` until its end."""
 
-    def __init__(self, pipe: socket.socket, transactions: Transactions, watch: FileWatch) -> None:
+    def __init__(
+        self, pipe: socket.socket, transactions: Transactions, watch: FileWatch, space: Space
+    ) -> None:
         self._pipe = pipe
         self._transactions = transactions
         self._watch = watch
+        self._space = space
         self._frames = Frames()
         self._buffer = memoryview(bytearray(READ))
         self._is_open = True
@@ -92,6 +96,7 @@ class Child:
                 time.sleep(PAUSE)
                 busy_since = time.monotonic()
             if frames:
+                self._space.look(now, sum(map(len, frames)))
                 self._commit(frames)
                 self._transactions.sync_if_due(time.monotonic())
 
@@ -163,7 +168,9 @@ def main(descriptor: str, silo: str, table: str, owner: str) -> None:
         with translated(path):
             transactions = transactions_on(raw(open_sqlite(path)), path, table, owner)
             watch = transactions.watch = FileWatch(path)
-        Child(pipe, transactions, watch).run()
+            space = Space(transactions.db, path, transactions.quota, watch)
+            transactions.make_room = space.make_room
+        Child(pipe, transactions, watch, space).run()
     except MemoryError:
         _last_words(pipe, OUT_OF_MEMORY, FAILED)
     except MsilodError as error:

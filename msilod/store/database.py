@@ -15,11 +15,13 @@ import peewee
 
 from msilod.errors import BusyError, MsilodError, PermissionDenied, StoreError, UnavailableError
 from msilod.store.ownership import adopt_directory, adopt_existing, adopt_file, repair_directory
+from msilod.store.reserve import free_bytes, release_if_full
 
 BUSY_MS: Final = 5000
 # Pages of 4 kB between two checkpoints. Index pages are written again and again: 80 MB of WAL hold each of them
 # once at a checkpoint that 16 MB would copy five times. A start after a crash reads it in a third of a second.
 CHECKPOINT_PAGES: Final = 20_000
+FEWEST_PAGES: Final = 250
 CACHE_KB: Final = 32_000
 # Prepared statements that a connection keeps; each size of a batch has its own.
 STATEMENTS: Final = 512
@@ -32,6 +34,7 @@ sqlite3.register_adapter(bytes, bytes)
 def open_sqlite(path: Path, create: bool = False) -> peewee.SqliteDatabase:
     """An open database. Raises UnavailableError or PermissionDenied in one plain line."""
     with translated(path):
+        release_if_full(path)
         if create:
             _create(path)
         elif not path.exists():
@@ -44,7 +47,7 @@ def open_sqlite(path: Path, create: bool = False) -> peewee.SqliteDatabase:
                 "busy_timeout": BUSY_MS,
                 "journal_mode": "wal",
                 "synchronous": "full",
-                "wal_autocheckpoint": CHECKPOINT_PAGES,
+                "wal_autocheckpoint": log_pages(free_bytes(path)),
                 "cache_size": -CACHE_KB,
                 "foreign_keys": 0,
             },
@@ -53,6 +56,11 @@ def open_sqlite(path: Path, create: bool = False) -> peewee.SqliteDatabase:
         )
         database.connect()
         return database
+
+
+def log_pages(left: int) -> int:
+    """How long the log may get before a checkpoint, when `left` bytes are free: a quarter of them, within bounds."""
+    return min(CHECKPOINT_PAGES, max(FEWEST_PAGES, left // 4 // 4096))
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

@@ -22,6 +22,8 @@ from msilod.store.statements import Statements, marks
 
 BATCH_ROWS: Final = 200
 BATCH_SECONDS: Final = 0.02
+# SQLite overwrites what it deletes, so bodies go through the log; a transaction must fit into the reserve.
+BATCH_BYTES: Final = 1 << 20
 PIECE: Final = 25
 ALL_DOMAINS: Final = "*"
 
@@ -158,14 +160,15 @@ class Operator:
 
     def _change_in_time(self, change: _Change, rows: list[_Row], wall: float) -> list[_Row]:
         """Piece by piece until the time is over, so that the daemon hardly waits; those that had their turn."""
-        deadline = time.monotonic() + BATCH_SECONDS
+        deadline, size = time.monotonic() + BATCH_SECONDS, 0
         for start in range(0, len(rows), PIECE):
             piece = [
                 row for row in rows[start : start + PIECE] if not (change.leaves_claimed and row.is_claimed)
             ]
             if piece:
                 self._change(change, piece, wall)
-            if time.monotonic() > deadline:
+            size += sum(row.size for row in piece)
+            if time.monotonic() > deadline or size > BATCH_BYTES:
                 return rows[: start + PIECE]
         return rows
 

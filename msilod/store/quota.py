@@ -63,6 +63,8 @@ class Quota:
         self._hours = f"{table}_sender_hour"
         self._looked = -LOOK_EVERY
         self._is_full = False
+        # Set by the writer's process, which looks at the disk itself (space.py); None: look here.
+        self.is_full: bool | None = None
         self._bytes = 0
         self._sent: dict[tuple[int, str], int] = {}
         self._stored: dict[tuple[int, str], int] = {}
@@ -125,6 +127,8 @@ class Quota:
         return int(db.execute(self._total).fetchone()[1])
 
     def _is_disk_full(self) -> bool:
+        if self.is_full is not None:
+            return self.is_full
         now = time.monotonic()
         if now - self._looked >= LOOK_EVERY:
             self._looked = now

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msilod.errors import SiloLost, StoreError, UnknownOutcome
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.database import is_damage, leaves_unknown, translate
+from msilod.store.database import code_of, is_damage, leaves_unknown, translate
 from msilod.store.devices import Devices
 from msilod.store.foreign import ForeignChanges
 from msilod.store.history import History
@@ -60,6 +60,8 @@ class Transactions:
         self._data_version = self._read_version()
         # The writer's process alone has one; it is set before the first batch.
         self.watch: FileWatch | None = None
+        # Asked after SQLITE_FULL: whether there is more room now.
+        self.make_room: Callable[[], bool] = _no_room
         # When the oldest commit was made that is not synced yet, by time.monotonic(); 0.0: all are.
         self.unsynced_since = 0.0
         self._unsynced = 0
@@ -87,6 +89,8 @@ class Transactions:
             if is_damage(error):
                 raise SiloLost(f"SQLite finds the database damaged ({error})") from error
             self._rollback()
+            if code_of(error) == sqlite3.SQLITE_FULL and self.make_room():
+                return self.execute(batch)
             if len(batch) == 1:
                 return _failed(batch, error)
             return self._commit_each(batch)
@@ -260,6 +264,10 @@ def _told(
     if outcome is message:
         return Added(message.id, message.delivery_call_id)
     return Duplicate(outcome.id, False) if isinstance(outcome, StoredMessage) else outcome
+
+
+def _no_room() -> bool:
+    return False
 
 
 def _unknown(error: sqlite3.Error) -> UnknownOutcome:

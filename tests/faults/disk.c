@@ -151,6 +151,12 @@ int fsync(int fd) {
     return on_disk(fd, path) ? fdatasync(fd) : REAL(fsync)(fd);
 }
 
+int unlink(const char *path) {
+    int done = REAL(unlink)(path);
+    if (!done && control && !strncmp(path, files, strlen(files))) note('u', path + strlen(files), 0, NULL, 0);
+    return done;
+}
+
 int statvfs64(const char *path, struct statvfs64 *found) {
     int done = REAL(statvfs64)(path, found);
     if (!done && control && control[SIZE]) {

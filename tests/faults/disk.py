@@ -46,13 +46,16 @@ class FaultyDisk:
         return int(struct.unpack_from("=q", self._numbers, 8 * NUMBERS.index(name))[0])
 
     def after_power_cut(self, target: Path) -> None:
-        """Write the files to `target` as they are when every write that was not synced is lost."""
+        """Write the files to `target` as they are when every write that was not synced is lost; a removal holds."""
         durable: dict[str, bytearray] = {}
         pending: dict[str, list[tuple[bytes, int, bytes]]] = {}
         for what, name, at, data in self._records():
             if what == b"s":
                 for each in pending.pop(name, []):
                     _apply(durable.setdefault(name, bytearray()), *each)
+            elif what == b"u":
+                durable.pop(name, None)
+                pending.pop(name, None)
             else:
                 pending.setdefault(name, []).append((what, at, data))
         target.mkdir()
