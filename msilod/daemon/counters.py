@@ -26,6 +26,8 @@ class Counters:
     wrong_passwords: int = 0
     delayed_guesses: int = 0
     shed_challenges: int = 0
+    refused_strangers: int = 0
+    shed_sources: int = 0
     malformed: int = 0
     dropped: int = 0
     internal_errors: int = 0

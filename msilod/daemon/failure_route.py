@@ -22,8 +22,9 @@ from msilod.silo.verdicts import Outcome, combine
 from msilod.transaction.server import ServerTransaction
 
 if TYPE_CHECKING:
+    from msilod.daemon.incoming import Incoming
     from msilod.daemon.server import Server
-    from msilod.daemon.transaction_user import Incoming, TransactionUserService
+    from msilod.daemon.transaction_user import TransactionUserService
 
 
 # How often a policy may send one request on before that is a loop.

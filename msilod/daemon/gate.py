@@ -23,7 +23,7 @@ from msilod.auth.identity import assert_identity, drop_own_credentials
 from msilod.auth.judge import Judge
 from msilod.auth.judgement import Judgement, Verdict
 from msilod.auth.policy import AuthPolicy
-from msilod.auth.source import Sources, sum_of
+from msilod.auth.source import sum_of
 from msilod.auth.users import Users
 from msilod.daemon.myself import Named
 from msilod.daemon.refusal_log import RefusalLog
@@ -34,11 +34,12 @@ from msilod.sip.flow import Flow
 from msilod.sip.message import Request, response_bytes
 from msilod.sip.privacy import ASSERTED, PREFERRED, guard_identity
 from msilod.sip.uri import SipUri, canonical_user, without_brackets
+from msilod.transaction.server import ServerTransaction
 
 if TYPE_CHECKING:
     from msilod.daemon.dialogs import Dialog
+    from msilod.daemon.incoming import Incoming
     from msilod.daemon.server import Server
-    from msilod.daemon.transaction_user import Incoming
 
 _RETRY_AFTER: Final = (b"Retry-After", b"5")
 # As long as the To tags that we make.
@@ -59,7 +60,7 @@ class Gate:
         self.users = users
         self.judge = Judge(users, policy.algorithms, secret, run)
         self.rate = ChallengeRate()
-        self.sources = Sources()
+        self.sources = server.shedding.sources
         self.refusals = RefusalLog()
         self.configure(policy)
 
@@ -77,6 +78,8 @@ class Gate:
         may_exist = users.existed or not users.is_readable
         self.is_closed = mode == "required" or (mode == "auto" and may_exist)
         self.knows_names = mode != "off" and users.existed
+        # Where all are strangers, nobody is in anybody's way.
+        self.server.shedding.is_active = self.is_closed
 
     def is_known(self, aor: str) -> bool:
         """False for a name in a domain of ours that is no user's; until there are users all names are known."""
@@ -139,6 +142,8 @@ class Gate:
         elif not author.is_ours:
             if dialog is None:
                 self._check_inbound(is_trusted)
+                if not is_trusted:
+                    self._take_room(incoming.transaction, now)
             return
         if not aor:
             raise RequestRefused(403, "Forbidden")
@@ -161,6 +166,12 @@ class Gate:
         inbound = self.policy.inbound
         if inbound == "nobody" or (inbound == "trusted" and not is_trusted):
             raise RequestRefused(403, "Forbidden")
+
+    def _take_room(self, transaction: ServerTransaction, now: float) -> None:
+        """A stranger's request takes the room of strangers, never that of users. Raises StatelessRefusal 503."""
+        if not transaction.takes_room_of_strangers(now):
+            self.server.counters.refused_strangers += 1
+            raise StatelessRefusal(503, "Service Unavailable", [_RETRY_AFTER])
 
     def _check_register(self, incoming: "Incoming", aor: str, is_trusted: bool, now: float) -> None:
         """A third party's REGISTER is taken from a trusted network, for a user; `admit` refuses a To without AOR."""
@@ -201,6 +212,7 @@ class Gate:
             raise RequestRefused(403, "Credentials of Another User")
         server.counters.authenticated_requests += 1
         incoming.user = aor
+        server.shedding.proven(flow, now)
         if len(values) == 1 and status == 407:
             # Known to be ours: it need not be read again to be removed.
             request.headers.remove(field)

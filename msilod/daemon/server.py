@@ -10,7 +10,9 @@ from typing import Final
 
 import trio
 
+from msilod.auth.fruitless import LITTLE
 from msilod.auth.nonce import RUN_BYTES
+from msilod.auth.source import Sources
 from msilod.auth.users import Users
 from msilod.config import Config
 from msilod.daemon.alarm import Alarm
@@ -38,6 +40,7 @@ from msilod.daemon.receipts import Receipts
 from msilod.daemon.recollection import Recollection
 from msilod.daemon.registrar_service import RegistrarService
 from msilod.daemon.replies import Replies, answering
+from msilod.daemon.shedding import Shedding
 from msilod.daemon.silo_service import SiloService
 from msilod.daemon.targets import Targets
 from msilod.daemon.tokens import Tokens
@@ -156,6 +159,7 @@ class Server:
 
     def _wire_users(self) -> None:
         users, run = Users(), secrets.token_bytes(RUN_BYTES)
+        self.shedding = Shedding(Sources(), self.trust, self.transports, self._nursery, self.counters)
         self.gate = Gate(self, auth_policy(self.config), users, self.store.secret("digest"), run)
         self.user_watch = UserWatch(
             users, self.store.users, self.gate.realm_of, self.gate.refresh, self.forget_users
@@ -190,10 +194,11 @@ class Server:
         self.notices.failed(row, reason, now)
         self.receipts.failed(row, reason, now)
 
-    def _heard_stray(self, response: Response, now: float) -> None:
+    def _heard_stray(self, response: Response, flow: Flow, now: float) -> None:
         """A response that matches no transaction."""
         if not self.pings.heard(response, now):
             self.deliverer.overdue.heard(response, now)
+        self.shedding.fruitless(flow, now, LITTLE)
 
     # --- bytes in ------------------------------------------------------------------------------------
 
@@ -220,6 +225,7 @@ class Server:
     def malformed(self, error: MalformedMessage, flow: Flow) -> None:
         """Bytes that are no message: answered if they can be, else counted (RFC 3261 §18.3, §8.2)."""
         self.counters.malformed += 1
+        self.shedding.fruitless(flow, self._now or self.clock.now())
         request = error.request
         if not isinstance(request, Request):
             self.counters.dropped += 1
@@ -233,6 +239,10 @@ class Server:
             raise
         except Exception as failure:
             get_log().debug("an answer could not be sent", reason=str(failure))
+
+    def noise(self, flow: Flow) -> None:
+        """A keep-alive, STUN, or bytes that are nothing; it has been answered if it is to be."""
+        self.shedding.fruitless(flow, self._now or self.clock.now(), LITTLE)
 
     def after_batch(self) -> None:
         """Hand over what was collected and send the answers, and wake the alarm earlier if need be."""

@@ -31,7 +31,7 @@ from msilod.transaction.server import ServerTransaction
 from msilod.transaction.timers import PATIENCE
 
 if TYPE_CHECKING:
-    from msilod.daemon.transaction_user import Incoming
+    from msilod.daemon.incoming import Incoming
 
 # A row that the writer has not taken by then is withdrawn and the sender told to come again (law 1):
 # well before his Timer F at 32 s, well after any commit that is going to succeed.

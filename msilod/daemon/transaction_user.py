@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 from msilod.daemon.dialogs import Dialog
 from msilod.daemon.failure_route import MAX_RELAYS, FailureRoute, call_failed
 from msilod.daemon.fork import Fork
+from msilod.daemon.incoming import Incoming
 from msilod.daemon.log import get_log
 from msilod.daemon.myself import Named
-from msilod.errors import RequestRefused, SipError, StatelessRefusal
+from msilod.errors import RequestRefused, SipError
 from msilod.proxy.route import preprocess_route
 from msilod.proxy.sips import only_sips
 from msilod.proxy.target_set import ANYWHERE, Target
@@ -22,8 +23,6 @@ from msilod.registrar.binding import Binding
 from msilod.registrar.gruu import Gruu
 from msilod.routing.actions import Action, Break, Drop, Dump, Relay, Reply, Save, Store
 from msilod.routing.policy import Policy
-from msilod.routing.request import RoutingRequest
-from msilod.silo.due import is_scheduled
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, build_response
 from msilod.sip.status import reason
@@ -50,100 +49,6 @@ _NOWHERE: Final[list[Binding]] = []
 _TOLD_WITH: Final[dict[int, tuple[tuple[bytes, bytes], ...]]] = {405: (ALLOW,), 489: (NO_EVENTS,)}
 
 
-class Incoming(RoutingRequest):
-    """A request on its way through the policy: what the policy may know, and what the actions need again.
-
-    `aor` and `author` are decided once, before the gate: the AOR that the Request-URI names ("" for none), and whose
-    password the request needs: what From names, or what To names in a REGISTER to us.
-    `registrant` is the AOR that the gate let a REGISTER bind, "" for none.
-    `new_uri` is the Request-URI that the policy put in its place, b"" for none; `relays` how often it was relayed;
-    `arrived` when it came, UTC seconds, once somebody has looked. `dialog` is the one that it proves to belong to.
-    """
-
-    __slots__ = (
-        "aor",
-        "arrived",
-        "author",
-        "bindings",
-        "dialog",
-        "new_uri",
-        "registrant",
-        "relays",
-        "server",
-        "to_named",
-        "transaction",
-    )
-
-    def __init__(
-        self,
-        server: "Server",
-        transaction: ServerTransaction,
-        named: Named,
-        author: Named,
-        bindings: list[Binding],
-        dialog: Dialog | None,
-        arrived: float,
-    ) -> None:
-        # All in one place, and without a call: it is made for every request.
-        request = transaction.request
-        self.method = request.method
-        self.uri = named.uri
-        self.is_myself = named.is_ours
-        aor = self.aor = named.aor
-        self.to_named: Named | None = None
-        self.author = author
-        self.registrant = ""
-        self.bindings = bindings
-        self.is_registered = bool(bindings)
-        silo, deliverer, gate = server.silo.policy, server.deliverer, server.gate
-        # `Deliverer.is_running`, spelt out.
-        is_due = aor in deliverer.runs or aor in deliverer.held or aor in deliverer.in_line
-        self.has_due_rows = is_due or (deliverer.asks_more and deliverer.is_running(aor))
-        if (silo.is_for_each or silo.due_field) and request.method == b"MESSAGE":
-            # What is for each device (a fork ends with the first 2xx) or for later goes by way of the silo.
-            self.has_due_rows |= silo.is_for_each or is_scheduled(
-                request, silo.due_field, server.clock.wall()
-            )
-        self.mode = silo.mode
-        self.message = request
-        self.flow = transaction.flow
-        self.is_known = not gate.knows_names or gate.is_known(aor)
-        self.user = None
-        self.server = server
-        self.transaction = transaction
-        self.dialog = dialog
-        self.arrived: float = arrived
-        self.new_uri, self.relays = b"", 0
-
-    @property
-    def named_to(self) -> Named:
-        """What To names. It is read when it is first asked for: a MESSAGE to its Request-URI does not need it."""
-        found = self.to_named
-        if found is None:
-            found = self.to_named = self.server.myself.identify(self.message.to.uri)
-        return found
-
-    @property
-    def sender(self) -> str:
-        """From as `user@host`, "" when it names nobody; the AOR when it is one of ours."""
-        named = self.server.myself.identify(self.message.from_.uri)
-        return named.name if named.is_sip and named.uri.user is not None else ""
-
-    def lookup(self, uri: str) -> bool:
-        """lookup("location") for another URI."""
-        named = self.server.myself.named(uri.encode())
-        return bool(self.server.user.bindings(named, self.method, self.server.clock.wall()))
-
-    def rewrite(self, uri: str) -> None:
-        """rewriteuri(): from here on it is for `uri`."""
-        self.new_uri = uri.encode()
-        named = self.server.myself.named(self.new_uri)
-        self.uri, self.is_myself, self.aor = named.uri, named.is_ours, named.aor
-        self.bindings = self.server.user.bindings(named, self.method, self.server.clock.wall())
-        self.is_registered = bool(self.bindings)
-        self.is_known = self.server.gate.is_known(named.aor)
-
-
 class TransactionUserService:
     """Serves requests as `policy` says."""
 
@@ -166,6 +71,7 @@ class TransactionUserService:
     def on_request(self, transaction: ServerTransaction, now: float) -> None:
         """A new request. Whatever happens, it ends in an answer or in client transactions."""
         server = self.server
+        incoming: Incoming | None = None
         try:
             if server.is_draining:
                 raise RequestRefused(503, "Service Unavailable", [(b"Retry-After", b"10")])
@@ -197,34 +103,43 @@ class TransactionUserService:
             action = self.policy.route(incoming)
             self._perform[action.__class__](incoming, action, now)
         except SipError as error:
-            self._refuse(transaction, error, now)
+            self._refuse(transaction, incoming, error, now)
         except MemoryError:
             raise
         except Exception as error:
-            self._broken(error, transaction, now)
+            self._broken(error, transaction, incoming, now)
 
-    def _broken(self, error: Exception, transaction: ServerTransaction, now: float) -> None:
+    def _broken(
+        self, error: Exception, transaction: ServerTransaction, incoming: Incoming | None, now: float
+    ) -> None:
         self.server.counters.internal_errors += 1
         get_log().error("a request could not be served", exc_info=error, method=transaction.request.method)
-        transaction.respond(500, now)
+        self._refuse(transaction, incoming, RequestRefused(500, "Server Internal Error"), now)
 
-    def _refuse(self, transaction: ServerTransaction, error: SipError, now: float) -> None:
-        headers, phrase = error.headers, b""
-        if transaction.request.method == b"REGISTER" and error.phrase.encode() != reason(error.status):
+    def _refuse(
+        self, transaction: ServerTransaction, incoming: Incoming | None, error: SipError, now: float
+    ) -> None:
+        """Answer with a failure; `incoming` is None when the request was refused before the gate."""
+        status, headers, phrase = error.status, error.headers, b""
+        if transaction.request.method == b"REGISTER" and error.phrase.encode() != reason(status):
             # Phones show one of these to their user. A copy of the request gets the Warning alone.
             phrase = error.phrase.encode()
             headers += (warning(phrase),)
-        if isinstance(error, StatelessRefusal):
-            transaction.refuse(error.status, headers)
-            return
         try:
-            if phrase:
-                self._respond_in_words(transaction, error.status, phrase, headers, now)
+            if incoming is None or not self._is_proved(incoming):
+                self.server.shedding.fruitless(transaction.flow, now)
+                transaction.refuse(status, headers, phrase)
+            elif phrase:
+                self._respond_in_words(transaction, status, phrase, headers, now)
             else:
-                transaction.respond(error.status, now, headers=headers)
+                transaction.respond(status, now, headers=headers)
         except ValueError:
             # What the sender wrote cannot stand in a header of ours; the status says enough.
-            transaction.respond(error.status, now)
+            transaction.respond(status, now)
+
+    def _is_proved(self, incoming: Incoming) -> bool:
+        """True for a request of a user or a trusted network; any other is refused without state (RFC 3261 §8.2.7)."""
+        return incoming.user is not None or self.server.trust.trusts(incoming.transaction.flow)
 
     def _respond_in_words(
         self, transaction: ServerTransaction, status: int, phrase: bytes, headers: Headers, now: float
@@ -246,14 +161,18 @@ class TransactionUserService:
             named = self.server.myself.named(request.uri)
             dialog = self.server.dialogs.of(request, own_routes, flow, named)
             if not self.server.gate.passes_ack(self.server.myself.identify(request.from_.uri), dialog, flow):
-                self.server.counters.dropped += 1
-                return
+                raise RequestRefused(403, "Forbidden")
             may_relay = self._lets_out(None, dialog, flow)
             bindings = self.bindings(named, request.method, self.server.clock.wall())
             for target in self.server.targets.of(request, named.uri, bindings, dialog, may_relay)[:1]:
                 self.server.forwarder.forward_ack(request, target, now)
         except SipError:
             self.server.counters.dropped += 1
+            self.server.shedding.fruitless(flow, now)
+
+    def on_refused(self, flow: Flow, now: float) -> None:
+        """The layer has refused a request from there."""
+        self.server.shedding.fruitless(flow, now)
 
     def on_unsent(self, data: bytes, flow: Flow) -> None:
         """An answer whose connection is gone."""
@@ -296,7 +215,13 @@ class TransactionUserService:
             refuse_extensions(transaction.request, b"require", EXTENSIONS)
             if incoming.method == b"OPTIONS":
                 headers += CAPABILITIES
-        if not phrase or phrase == reason(action.status):
+        is_usual = not phrase or phrase == reason(action.status)
+        # A 2xx to an INVITE is sent again until its ACK comes, whoever gets it (§13.3.1.4).
+        if action.status >= (300 if incoming.method == b"INVITE" else 200) and not self._is_proved(incoming):
+            self.server.shedding.fruitless(transaction.flow, now)
+            transaction.refuse(action.status, headers, b"" if is_usual else phrase)
+            return
+        if is_usual:
             transaction.respond(action.status, now, headers=headers)
             return
         self._respond_in_words(transaction, action.status, phrase, headers, now)

@@ -56,7 +56,7 @@ class ClientTransactions:
         self._first_times = first.times.append
         self._first_keys = first.keys.append
         self._unsent: list[tuple[float, bytes]] = []
-        self.on_stray: Callable[[Response, float], None] = lambda response, now: None
+        self.on_stray: Callable[[Response, Flow, float], None] = lambda response, flow, now: None
         self.stray_responses = 0
         self.retransmissions_out = 0
 
@@ -103,12 +103,12 @@ class ClientTransactions:
 
     # --- responses in --------------------------------------------------------------------------------
 
-    def receive(self, response: Response, now: float) -> None:
+    def receive(self, response: Response, flow: Flow, now: float) -> None:
         """See TransactionLayer.receive_response."""
         transaction = self._match(response)
         if transaction is None:
             self.stray_responses += 1
-            self.on_stray(response, now)
+            self.on_stray(response, flow, now)
             return
         if transaction.machine is NICT:
             take_top_via(response)

@@ -39,7 +39,7 @@ class TransactionLayer:
 
     def receive_response(self, response: Response, flow: Flow, now: float) -> None:
         """A response from the wire. One that matches nothing is dropped and counted (RFC 6026 §8)."""
-        self._clients.receive(response, now)
+        self._clients.receive(response, flow, now)
 
     def request(
         self,
@@ -65,7 +65,7 @@ class TransactionLayer:
         """
         self._clients.cancel(transaction, now)
 
-    def hear_strays(self, heard: Callable[[Response, float], None]) -> None:
+    def hear_strays(self, heard: Callable[[Response, Flow, float], None]) -> None:
         """`heard` gets the responses that match nothing, with our Via on top: nobody else does."""
         self._clients.on_stray = heard
 

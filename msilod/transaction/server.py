@@ -46,12 +46,17 @@ class ServerTransaction:
         """
         self._home.respond(self, status, now, to_tag, headers)
 
-    def refuse(self, status: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        """A failure that is not remembered: a copy of the request is a new one, and gets it again (§8.2.7).
+    def refuse(self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), phrase: bytes = b"") -> None:
+        """An answer that is not remembered: a copy of the request is a new one, and gets it again (§8.2.7).
 
-        For what anybody can ask for: it costs no memory, and its To tag absorbs the ACK of an INVITE.
+        For what anybody can ask for: it costs no memory, and its To tag absorbs the ACK of an INVITE. `phrase` is b""
+        for the RFC's. Raises ValueError for a header with CR, LF or NUL; the request is not answered then.
         """
-        self._home.refuse(self, status, headers)
+        self._home.refuse(self, status, headers, phrase)
+
+    def takes_room_of_strangers(self, now: float) -> bool:
+        """Count it among those of senders who have shown no password; False when these have no room left."""
+        return self._home.strangers.add(self.key, self.request.size, now)
 
     def forward(self, response: Response, now: float) -> None:
         """A response from downstream; its top Via is the request's own (§16.7 step 9). Dropped: as above.
@@ -118,6 +123,9 @@ class TransactionUser(Protocol):
 
     def on_ack(self, request: Request, flow: Flow, now: float) -> None:
         """An ACK for a 2xx, or for nothing known: to be routed, never answered (§13.2.2.4, §16.11)."""
+
+    def on_refused(self, flow: Flow, now: float) -> None:
+        """A request from there was refused in the layer, and nothing is kept of it: a CANCEL of nothing, or no room."""
 
     def on_unsent(self, data: bytes, flow: Flow) -> None:
         """An answer could not be sent on `flow`; there may be another way (§18.2.2)."""

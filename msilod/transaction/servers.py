@@ -13,7 +13,7 @@ from typing import Final
 from msilod.errors import TransportError
 from msilod.sip.flow import Flow
 from msilod.sip.headers import line
-from msilod.sip.message import Request, Response, answer_bytes, response_bytes
+from msilod.sip.message import Request, Response, answer_bytes, build_response, response_bytes
 from msilod.transaction.key import fingerprint, is_copy, old_ack_key, own_key, server_key, thread_key, to_tag
 from msilod.transaction.relayed import answer_of, as_addressed, final_tag
 from msilod.transaction.remembered import (
@@ -33,8 +33,11 @@ from msilod.transaction.server import (
     input_of,
     may_answer,
 )
+from msilod.transaction.strangers import Strangers
 from msilod.transaction.tables import NIST, Action, Input, State
 from msilod.transaction.timers import PATIENCE, T2, TRYING_AT, TimerQueues, interval
+
+Fields = Iterable[tuple[bytes, bytes]]
 
 _COMPLETED: Final = State.COMPLETED
 _PROCEEDING: Final = State.PROCEEDING
@@ -65,6 +68,7 @@ class ServerTransactions:
         self._trying_times = trying.times.append
         self._trying_keys = trying.keys.append
         self.memory = Remembered()
+        self.strangers = Strangers(self._live, self.memory)
         self.retransmissions_in = 0
         self.retransmissions_out = 0
         self.refused = 0
@@ -88,6 +92,7 @@ class ServerTransactions:
         elif len(self._live) >= self._max:
             self.refused += 1
             self._send_once(response_bytes(request, 503, self.stateless_tag(request), _BUSY), flow)
+            self._user.on_refused(flow, now)
         elif method == b"INVITE":
             self._begin_invite(InviteServerTransaction(self, request, flow, key), now)
         else:
@@ -181,10 +186,13 @@ class ServerTransactions:
         """§9.2: 200 when it matches, whatever it matches; 481 when not. A MESSAGE goes on all the same."""
         invite = self._invite(server_key(request, b"INVITE"), request, False)
         status = 200 if invite is not None or self._knows_other(request) else 481
-        if not flow.is_reliable:
+        if status == 200 and not flow.is_reliable:
+            # A 481 is made again for a copy: anybody can ask for it.
             self.memory.add(key, fingerprint(request), status, now)
         self._send_once(response_bytes(request, status, self.stateless_tag(request)), flow)
-        if invite is not None and not invite.is_answered:
+        if status == 481:
+            self._user.on_refused(flow, now)
+        elif invite is not None and not invite.is_answered:
             self._user.on_cancel(invite, now)
 
     def _knows_other(self, request: Request) -> bool:
@@ -207,12 +215,7 @@ class ServerTransactions:
         return final_tag(response) == b"%016x" % (hash(self._secret + call_id + branch) & _MASK)
 
     def respond(
-        self,
-        transaction: ServerTransaction,
-        status: int,
-        now: float,
-        to_tag: bytes,
-        headers: Iterable[tuple[bytes, bytes]],
+        self, transaction: ServerTransaction, status: int, now: float, to_tag: bytes, headers: Fields
     ) -> None:
         """See ServerTransaction.respond."""
         is_last = status >= 200 and transaction.machine is NIST
@@ -233,16 +236,15 @@ class ServerTransactions:
         else:
             self._answer(transaction, status, data, tag, now)
 
-    def refuse(
-        self, transaction: ServerTransaction, status: int, headers: Iterable[tuple[bytes, bytes]]
-    ) -> None:
+    def refuse(self, transaction: ServerTransaction, status: int, headers: Fields, phrase: bytes) -> None:
         """See ServerTransaction.refuse."""
         if transaction.is_answered:
             return
+        tag = self.stateless_tag(transaction.request)
+        data = build_response(transaction.request, status, phrase, tag, headers).to_bytes()
         self._forget(transaction)
         transaction.state = _TERMINATED
-        tag = self.stateless_tag(transaction.request)
-        self._send_once(response_bytes(transaction.request, status, tag, headers), transaction.flow)
+        self._send_once(data, transaction.flow)
 
     def forward(self, transaction: ServerTransaction, response: Response, now: float) -> None:
         """See ServerTransaction.forward."""

@@ -12,6 +12,9 @@ class Receiver(Protocol):
     def receive(self, data: bytes, flow: Flow) -> None:
         """One datagram, or one whole message of a stream."""
 
+    def noise(self, flow: Flow) -> None:
+        """A datagram that is no message: a keep-alive, STUN, or bytes that are nothing."""
+
     def after_batch(self) -> None:
         """What had arrived has been received."""
 

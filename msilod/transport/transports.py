@@ -1,7 +1,7 @@
 """Transports: all listeners of the daemon as one thing to send by, and the flows to be had."""
 
 import socket
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack
 from functools import partial
 from typing import Final, TypeVar
@@ -10,6 +10,7 @@ import trio
 
 from msilod.errors import TransportError, UnavailableError
 from msilod.sip.flow import TCP, TLS, UDP, Endpoint, Flow
+from msilod.transport import udp_filter
 from msilod.transport.address import local_addresses
 from msilod.transport.listen import ListenSpec
 from msilod.transport.listener import Make, StreamListener
@@ -146,6 +147,14 @@ class Transports:
                 udp.send(data, flow)
                 return
         raise TransportError(f"{flow} is not ours")
+
+    def shed(self, sources: Mapping[str, Set[int]]) -> None:
+        """Drop unread what comes in datagrams from these sources, but from their ports that are named.
+
+        A source is an IPv4 address or an IPv6 network of 64 bits. Those of the call before are heard again.
+        """
+        for udp in self.udp:
+            udp_filter.attach(udp.socket, udp_filter.program(sources, udp.is_v6))
 
     def flush(self) -> None:
         """Let go of what was sent since the last time; once per batch."""

@@ -104,6 +104,8 @@ class UdpEndpoint:
                     self.send(response, flow)
         elif len(data) >= SHORTEST and data.lstrip(b"\r\n\x00 ")[:1] > b" ":
             receiver.receive(data, flow)
+            return
+        receiver.noise(flow)
 
     def send(self, data: bytes, flow: Flow) -> None:
         """Send at the next `flush`. Raises TransportError when too much waits for the kernel."""

@@ -90,7 +90,7 @@ class Silo:
         """Never called."""
         raise AssertionError
 
-    on_cancel = on_ack = on_unsent = on_limit = on_timeout = on_transport_error = _not_here
+    on_cancel = on_ack = on_refused = on_unsent = on_limit = on_timeout = on_transport_error = _not_here
 
     def relay(self, now: float) -> ClientTransaction:
         """The request that came last goes on to the device."""

@@ -3,6 +3,7 @@
 import tracemalloc
 from gc import collect
 
+from msilod.sip.flow import Flow
 from msilod.sip.message import Response
 from msilod.transaction.clients import ClientTransactions
 from msilod.transaction.relayed import take_top_via
@@ -31,7 +32,7 @@ class ServersByTable(ServerTransactions):
 class ClientsByTable(ClientTransactions):
     """Without the short cut: a transaction with its final response lives on, and Timer K ends it."""
 
-    def receive(self, response: Response, now: float) -> None:
+    def receive(self, response: Response, flow: Flow, now: float) -> None:
         transaction = self._match(response)
         if transaction is not None:
             take_top_via(response)

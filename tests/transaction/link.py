@@ -46,6 +46,9 @@ class Side:
     def on_ack(self, request: Request, flow: Flow, now: float) -> None:
         self.acks.append(request)
 
+    def on_refused(self, flow: Flow, now: float) -> None:
+        """Nothing to note."""
+
     def on_unsent(self, data: bytes, flow: Flow) -> None:
         self.unsent.append(data)
 

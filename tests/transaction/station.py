@@ -110,6 +110,9 @@ class Station:
     def on_ack(self, request: Request, flow: Flow, now: float) -> None:
         self._tell("ack", request, now)
 
+    def on_refused(self, flow: Flow, now: float) -> None:
+        """Nothing to note."""
+
     def on_unsent(self, data: bytes, flow: Flow) -> None:
         """Nothing: there is one wire."""
 

@@ -126,4 +126,4 @@ def test_a_cancel_leaves_nothing_alive() -> None:
     station = Station()
     station.hears(message(b"CANCEL"))
     station.hears(message(b"CANCEL", branch=b"z9hG4bKtcp"), ALICE_TCP)
-    assert (station.layer.open_transactions, station.layer.remembered) == (0, 1)
+    assert (station.layer.open_transactions, station.layer.remembered) == (0, 0)

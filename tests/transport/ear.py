@@ -55,6 +55,9 @@ class Ear:
             self.transports.send(build_response(error.request, error.status).to_bytes(), flow)
         self._change()
 
+    def noise(self, flow: Flow) -> None:
+        """Nothing to note."""
+
     def unreachable(self, branch: bytes, host: str, port: int) -> None:
         self.lost.append((branch, host, port))
         self._change()

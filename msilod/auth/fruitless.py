@@ -1,0 +1,97 @@
+"""Which sources send so much that leads to nothing that their datagrams are dropped unread for a while.
+
+A request that is refused before anybody is authenticated, bytes that are no message, and a response that nobody
+waits for are fruitless. To parse and to refuse one costs 30 to 100 us, so 20,000 of them a second would leave nothing
+for users. A source that sends more than MAX_PER_SECOND of them is shed for SHED_FOR seconds.
+
+What belongs to users is never counted, and a port of the source that has lately shown a right password is let through
+meanwhile (`Proven`), so that neither a neighbour nor a forger of an address can shut out a phone that is at work.
+"""
+
+from collections.abc import Set
+from typing import Final
+
+# Fruitless datagrams of one source in a second: a house full of phones after a power cut sends fewer.
+MAX_PER_SECOND: Final = 200.0
+# Seconds.
+SHED_FOR: Final = 1.0
+# Sources that are counted in one second, 150 bytes each. More than that are forged, one datagram from each.
+MAX_SOURCES: Final = 20_000
+# Sources that are shed at one time; each is some instructions of a filter in the kernel.
+MAX_SHED: Final = 64
+# Ports of one source that pass while it is shed, each two instructions of the filter; a source with more is not shed.
+MAX_PORTS: Final = 128
+# Sources that have any, 400 bytes each; the oldest are forgotten first.
+MAX_PROVEN: Final = 50_000
+# Seconds after which a port may be forgotten: a phone registers once an hour or more often.
+PROVEN_FOR: Final = 3_600.0
+
+# A response or a keep-alive may be late by no fault of its sender's, and costs less.
+LITTLE: Final = 0.2
+
+
+class Fruitless:
+    """Counts of this second by source. `now` is monotonic seconds. `shed` has the sources that are shed, until when."""
+
+    __slots__ = ("_counts", "_second", "shed")
+
+    def __init__(self) -> None:
+        self._counts: dict[str, float] = {}
+        self._second = 0
+        self.shed: dict[str, float] = {}
+
+    def count(self, source: str, now: float, weight: float) -> bool:
+        """Count one of `source`; True when the source has had enough and is not shed yet."""
+        if int(now) != self._second:
+            self._second = int(now)
+            self._counts = {}
+        counts = self._counts
+        count = counts.get(source, 0.0) + weight
+        if count == weight and len(counts) >= MAX_SOURCES:
+            return False
+        counts[source] = count
+        return count > MAX_PER_SECOND and len(self.shed) < MAX_SHED and source not in self.shed
+
+    def shed_now(self, source: str, now: float) -> None:
+        """Shed it from now on."""
+        self.shed[source] = now + SHED_FOR
+
+    def lift(self, now: float) -> bool:
+        """Let those in again whose time is over; True when there were any."""
+        over = [source for source, until in self.shed.items() if until <= now]
+        for source in over:
+            del self.shed[source]
+            self._counts.pop(source, None)
+        return bool(over)
+
+
+class Proven:
+    """Ports that have shown a right password, by source, and when. `now` is monotonic seconds."""
+
+    __slots__ = ("_ports",)
+
+    def __init__(self) -> None:
+        self._ports: dict[str, dict[int, float]] = {}
+
+    def add(self, source: str, port: int, now: float) -> None:
+        """A request with a right password came from there."""
+        ports = self._ports.get(source)
+        if ports is None:
+            if len(self._ports) >= MAX_PROVEN:
+                del self._ports[next(iter(self._ports))]
+            self._ports[source] = {port: now}
+        elif port in ports or len(ports) < MAX_PORTS:
+            ports[port] = now
+        else:
+            for old in [other for other, when in ports.items() if when < now - PROVEN_FOR]:
+                del ports[old]
+            if len(ports) < MAX_PORTS:
+                ports[port] = now
+
+    def ports(self, source: str) -> Set[int]:
+        """The ports of `source`."""
+        return self._ports.get(source, {}).keys()
+
+    def has_many(self, source: str) -> bool:
+        """True when there may be more ports than are remembered."""
+        return len(self._ports.get(source, {})) >= MAX_PORTS

@@ -1,0 +1,107 @@
+"""Incoming: a request on its way through the gate and the policy, with what has been found out about it."""
+
+from typing import TYPE_CHECKING
+
+from msilod.daemon.dialogs import Dialog
+from msilod.daemon.myself import Named
+from msilod.registrar.binding import Binding
+from msilod.routing.request import RoutingRequest
+from msilod.silo.due import is_scheduled
+from msilod.transaction.server import ServerTransaction
+
+if TYPE_CHECKING:
+    from msilod.daemon.server import Server
+
+
+class Incoming(RoutingRequest):
+    """A request on its way through the policy: what the policy may know, and what the actions need again.
+
+    `aor` and `author` are decided once, before the gate: the AOR that the Request-URI names ("" for none), and whose
+    password the request needs: what From names, or what To names in a REGISTER to us.
+    `registrant` is the AOR that the gate let a REGISTER bind, "" for none.
+    `new_uri` is the Request-URI that the policy put in its place, b"" for none; `relays` how often it was relayed;
+    `arrived` when it came, UTC seconds, once somebody has looked. `dialog` is the one that it proves to belong to.
+    """
+
+    __slots__ = (
+        "aor",
+        "arrived",
+        "author",
+        "bindings",
+        "dialog",
+        "new_uri",
+        "registrant",
+        "relays",
+        "server",
+        "to_named",
+        "transaction",
+    )
+
+    def __init__(
+        self,
+        server: "Server",
+        transaction: ServerTransaction,
+        named: Named,
+        author: Named,
+        bindings: list[Binding],
+        dialog: Dialog | None,
+        arrived: float,
+    ) -> None:
+        # All in one place, and without a call: it is made for every request.
+        request = transaction.request
+        self.method = request.method
+        self.uri = named.uri
+        self.is_myself = named.is_ours
+        aor = self.aor = named.aor
+        self.to_named: Named | None = None
+        self.author = author
+        self.registrant = ""
+        self.bindings = bindings
+        self.is_registered = bool(bindings)
+        silo, deliverer, gate = server.silo.policy, server.deliverer, server.gate
+        # `Deliverer.is_running`, spelt out.
+        is_due = aor in deliverer.runs or aor in deliverer.held or aor in deliverer.in_line
+        self.has_due_rows = is_due or (deliverer.asks_more and deliverer.is_running(aor))
+        if (silo.is_for_each or silo.due_field) and request.method == b"MESSAGE":
+            # What is for each device (a fork ends with the first 2xx) or for later goes by way of the silo.
+            self.has_due_rows |= silo.is_for_each or is_scheduled(
+                request, silo.due_field, server.clock.wall()
+            )
+        self.mode = silo.mode
+        self.message = request
+        self.flow = transaction.flow
+        self.is_known = not gate.knows_names or gate.is_known(aor)
+        self.user = None
+        self.server = server
+        self.transaction = transaction
+        self.dialog = dialog
+        self.arrived: float = arrived
+        self.new_uri, self.relays = b"", 0
+
+    @property
+    def named_to(self) -> Named:
+        """What To names. It is read when it is first asked for: a MESSAGE to its Request-URI does not need it."""
+        found = self.to_named
+        if found is None:
+            found = self.to_named = self.server.myself.identify(self.message.to.uri)
+        return found
+
+    @property
+    def sender(self) -> str:
+        """From as `user@host`, "" when it names nobody; the AOR when it is one of ours."""
+        named = self.server.myself.identify(self.message.from_.uri)
+        return named.name if named.is_sip and named.uri.user is not None else ""
+
+    def lookup(self, uri: str) -> bool:
+        """lookup("location") for another URI."""
+        named = self.server.myself.named(uri.encode())
+        return bool(self.server.user.bindings(named, self.method, self.server.clock.wall()))
+
+    def rewrite(self, uri: str) -> None:
+        """rewriteuri(): from here on it is for `uri`."""
+        self.new_uri = uri.encode()
+        named = self.server.myself.named(self.new_uri)
+        self.uri, self.is_myself, self.aor = named.uri, named.is_ours, named.aor
+        self.bindings = self.server.user.bindings(named, self.method, self.server.clock.wall())
+        self.is_registered = bool(self.bindings)
+        self.is_known = self.server.gate.is_known(named.aor)

@@ -1,0 +1,58 @@
+"""Server transactions of senders who have shown no password: a bound of their own, in number and bytes.
+
+Where the gate lets in senders of foreign domains, their requests take the same tables as those of users. With this
+bound they never fill the tables, and users find room. What is refused takes none: it is answered without state.
+
+An entry costs nothing when its transaction ends: those that have ended are found by `_sweep`, once a second at most and
+only at the bound. So the path of every other request is as short as without the bound.
+"""
+
+from collections.abc import Container
+from typing import Final
+
+from msilod.transaction.remembered import Remembered
+
+# Live ones, and those whose answer is remembered for copies: 1,500 a second.
+MAX_NUMBER: Final = 50_000
+MAX_BYTES: Final = 32_000_000
+# Bytes of a live transaction beside its request, and of a remembered answer.
+LIVE: Final = 2_500
+REMEMBERED: Final = 200
+SWEEP_EVERY: Final = 1.0
+
+
+class Strangers:
+    """Transactions by key with their bytes. `live` are all live ones, `memory` has the answers of ended ones."""
+
+    __slots__ = ("_live", "_memory", "_next_sweep", "_sizes", "bytes")
+
+    def __init__(self, live: Container[bytes], memory: Remembered) -> None:
+        self._live = live
+        self._memory = memory
+        self._sizes: dict[bytes, int] = {}
+        self._next_sweep = 0.0
+        self.bytes = 0
+
+    def add(self, key: bytes, size: int, now: float) -> bool:
+        """Count a transaction whose request has `size` bytes; False when there is no room. `now` never decreases."""
+        if (len(self._sizes) >= MAX_NUMBER or self.bytes + size > MAX_BYTES) and now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_EVERY
+            self._sweep()
+        if len(self._sizes) >= MAX_NUMBER or self.bytes + size > MAX_BYTES:
+            return False
+        self._sizes[key] = size + LIVE
+        self.bytes += size + LIVE
+        return True
+
+    def _sweep(self) -> None:
+        left: dict[bytes, int] = {}
+        for key, size in self._sizes.items():
+            if key in self._live:
+                left[key] = size
+            elif self._memory.get(key) is not None:
+                left[key] = REMEMBERED
+        self._sizes = left
+        self.bytes = sum(left.values())
+
+    def __len__(self) -> int:
+        return len(self._sizes)
