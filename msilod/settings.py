@@ -34,7 +34,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The configuration with all its places resolved."""
+    """The configuration with all its places resolved; `has_keys` is False for the defaults and for an empty file."""
 
     config: Config
     file: Path | None
@@ -42,13 +42,14 @@ class Settings:
     socket: Path
     listeners: tuple[ListenSpec, ...]
     routing: Path | None = None
+    has_keys: bool = False
 
 
 def load(path: Path | None, environment: Mapping[str, str], options: Options | None = None) -> Settings:
     """Find, read and check the configuration. Raises ConfigError with its one line."""
     options = options or Options()
     file = find_file(path, environment)
-    config = read(file) if file is not None else Config()
+    config, has_keys = _read(file) if file is not None else (Config(), False)
     listeners = _listeners(config, options, file)
     if options.domains:
         config = msgspec.structs.replace(config, domains=list(options.domains))
@@ -57,7 +58,7 @@ def load(path: Path | None, environment: Mapping[str, str], options: Options | N
     state = state_directory(file, environment)
     silo = _sqlite_path(db_url, state)
     socket = _socket(config, options, file, environment, state)
-    return Settings(config, file, silo, socket, listeners, _routing(config, file))
+    return Settings(config, file, silo, socket, listeners, _routing(config, file), has_keys)
 
 
 def _routing(config: Config, file: Path | None) -> Path | None:
@@ -124,6 +125,11 @@ def _sqlite_path(url: str, state: Path) -> Path:
 
 def read(file: Path) -> Config:
     """Read and check one file. Raises ConfigError."""
+    return _read(file)[0]
+
+
+def _read(file: Path) -> tuple[Config, bool]:
+    """The checked file, and whether it says anything: blanks, comments and bare section names say nothing."""
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -140,7 +146,7 @@ def read(file: Path) -> Config:
         raise ConfigError(_explain(file, text, str(error))) from error
     for key, problem in problems(config):
         raise ConfigError(f"{file}: {_where(text, key)}{key}: {problem}")
-    return config
+    return config, any(section != {} for section in raw.values())
 
 
 def complaint(settings: Settings, key: str, problem: str) -> str:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import trio
 
@@ -23,9 +23,10 @@ from msilod.daemon.clock import Clock
 from msilod.daemon.control_server import ControlServer
 from msilod.daemon.control_verbs import ControlVerbs
 from msilod.daemon.delivery import Delivery, make_room, receive_results
-from msilod.daemon.listeners import open_transports, raise_file_limit, read_certificates, stream_limits
+from msilod.daemon.listeners import open_transports, raise_file_limit, read_certificates
 from msilod.daemon.log import get_log
 from msilod.daemon.policy_file import load_policy
+from msilod.daemon.reload import Reload
 from msilod.daemon.server import Server
 from msilod.errors import BusyError, MsilodError, StoreError, UnavailableError
 from msilod.routing.policy import Policy
@@ -162,7 +163,7 @@ async def _run(
         with ExitStack() as closing:
             with _starting():
                 server = Server(settings.config, Clock(), transports, silo, nursery, policy)
-                reload = partial(_reload, server, settings, read_again)
+                reload = Reload(server, settings, read_again)
                 control = ControlServer(settings.socket, ControlVerbs(server, reload).handlers())
             closing.callback(control.close)
             if isinstance(silo.writer, ProcessWriter):
@@ -173,32 +174,6 @@ async def _run(
             await server.run(partial(_announce, settings, server))
             systemd.notify("STOPPING=1")
             nursery.cancel_scope.cancel()
-
-
-def _reload(server: Server, started_with: Settings, read_again: Callable[[], Settings]) -> dict[str, Any]:
-    """Read all files again; what is bad is refused and the old stays. Raises ConfigError."""
-    try:
-        settings = read_again()
-        check_doors(settings, lambda: server.gate.users.existed or not server.gate.users.is_readable)
-        certificates, policy = read_certificates(settings), load_policy(settings.routing)
-    except MsilodError as error:
-        get_log().error("not reloaded, the old configuration stays", reason=str(error))
-        raise
-    server.reload(settings.config, policy)
-    transports = server.transports
-    transports.configure(certificates or transports.certificates, settings.config.listen.ws_origins)
-    transports.streams.limits = stream_limits(settings.config)
-    later = [
-        name
-        for name, is_same in (
-            ("listen", settings.listeners == started_with.listeners),
-            ("db_url", settings.silo == started_with.silo),
-            ("control.socket", settings.socket == started_with.socket),
-        )
-        if not is_same
-    ]
-    get_log().info("reloaded", file=settings.file or "defaults", wants_a_restart=" ".join(later) or "nothing")
-    return {"wants_restart": later}
 
 
 def _announce(settings: Settings, server: Server) -> None:

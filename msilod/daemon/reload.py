@@ -1,0 +1,81 @@
+"""Reload: the configuration is read again, for HUP and for the control method `reload`.
+
+What cannot be read, is wrong or has gone is refused, and the configuration in force stays: a file that is missing or
+empty at that moment is one that is being saved or was removed by mistake, and the built-in defaults would forget the
+domains.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from msilod.daemon.listeners import read_certificates, stream_limits
+from msilod.daemon.log import get_log
+from msilod.daemon.policy_file import load_policy
+from msilod.daemon.server import Server
+from msilod.errors import ConfigError, MsilodError
+from msilod.settings import Settings, check_doors
+
+
+class Reload:
+    """Called without arguments. `started_with` are the settings that the sockets and the silo were opened by."""
+
+    def __init__(self, server: Server, started_with: Settings, read_again: Callable[[], Settings]) -> None:
+        self._server = server
+        self._started_with = started_with
+        self._in_force = started_with
+        self._read_again = read_again
+
+    def __call__(self) -> dict[str, Any]:
+        """Take over what is new; the keys that only a restart would change. Raises MsilodError, nothing is changed."""
+        try:
+            settings = self._read()
+            users = self._server.gate.users
+            check_doors(settings, lambda: users.existed or not users.is_readable)
+            certificates, policy = read_certificates(settings), load_policy(settings.routing)
+        except MsilodError as error:
+            get_log().error("not reloaded, the old configuration stays", reason=str(error))
+            raise
+        self._server.reload(settings.config, policy)
+        transports = self._server.transports
+        transports.configure(certificates or transports.certificates, settings.config.listen.ws_origins)
+        transports.streams.limits = stream_limits(settings.config)
+        self._in_force = settings
+        later = self._wants_restart(settings)
+        get_log().info(
+            "reloaded", file=settings.file or "defaults", wants_a_restart=" ".join(later) or "nothing"
+        )
+        return {"wants_restart": later}
+
+    def _read(self) -> Settings:
+        try:
+            settings = self._read_again()
+        except OSError as error:
+            raise ConfigError(f"{error.filename}: {error.strerror}") from error
+        check_still_there(self._in_force, settings)
+        return settings
+
+    def _wants_restart(self, settings: Settings) -> list[str]:
+        former = self._started_with
+        return [
+            name
+            for name, is_same in (
+                ("listen", settings.listeners == former.listeners),
+                ("db_url", settings.silo == former.silo),
+                ("control.socket", settings.socket == former.socket),
+            )
+            if not is_same
+        ]
+
+
+def check_still_there(in_force: Settings, found: Settings) -> None:
+    """Raise ConfigError when the file in force has gone or has become empty."""
+    if in_force.file is None:
+        return
+    if found.file != in_force.file and not in_force.file.is_file():
+        raise ConfigError(
+            f"{in_force.file}: there is no such file any more; put it back, or restart without it"
+        )
+    if in_force.has_keys and not found.has_keys:
+        raise ConfigError(
+            f"{found.file}: has no key any more; write the configuration, or restart for the defaults"
+        )
