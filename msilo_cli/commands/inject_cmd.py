@@ -143,7 +143,7 @@ def run(session: Session, aor: str, request: Request, due_at: float | None = Non
         raise Refused(f"not taken: {error.status} {error.phrase} (as a sender would be told)") from error
     session.out.write(f"{_insert(session, message)}\n")
     session.out.flush()
-    session.wake([aor])
+    session.wake([])
 
 
 def _insert(session: Session, message: StoredMessage) -> int:

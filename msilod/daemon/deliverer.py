@@ -128,7 +128,7 @@ class Deliverer:
         elif aor in self._stored_meanwhile:
             self._stored_meanwhile.discard(aor)
             if aor not in self.runs:
-                self.wake(aor, self.clock.now())
+                self.wake_new(aor, self.clock.now())
 
     def pause(self, domains: frozenset[str]) -> None:
         """Deliver nothing to these domains, and to all others."""
@@ -158,6 +158,19 @@ class Deliverer:
         if usable or aor in self.unseen:
             self.offer(aor, usable, now)
         return bool(usable)
+
+    def wake_new(self, aor: str, now: float) -> None:
+        """Rows of `aor` are new: those of his contacts that do not back off are tried.
+
+        A try out of turn would count as a step of `retry`, and five messages would put off the whole queue by an hour.
+        """
+        usable = [b for b in self.usable.of(aor) if self.schedule.retry_at(self._name(b)) is None]
+        if usable or (aor in self.unseen and self.schedule.retry_at(aor) is None):
+            self.offer(aor, usable, now)
+
+    def _name(self, binding: Binding) -> str:
+        """Of the run that serves it."""
+        return run_name(binding) if self.policy.is_for_each else binding.aor
 
     def wake_due(self, now: float) -> None:
         """Those whose back-off has ended."""
@@ -232,7 +245,7 @@ class Deliverer:
             # His REGISTER begins the run, behind its 200.
             self._stored_meanwhile.add(aor)
         elif self.location.has(aor) or aor in self.unseen:
-            self.wake(aor, now)
+            self.wake_new(aor, now)
 
     def in_hand(self) -> list[int]:
         """The ids of the rows that a run holds, each once, in order."""
@@ -260,7 +273,7 @@ class Deliverer:
 
     def gone(self, binding: Binding, now: float) -> None:
         """The binding was removed, has expired, or lost its connection."""
-        name = run_name(binding) if self.policy.is_for_each else binding.aor
+        name = self._name(binding)
         run = self.runs.get(name)
         if run is not None:
             self.carry_out(run, run.withdraw(contact_key(binding), self.clock.wall()), now)

@@ -88,7 +88,7 @@ class Housekeeping:
         self.silo.forget_former(now)
         self.registrar.write_refreshes()
         self.writer.poll_foreign(self.foreign)
-        self.writer.due(self.clock.wall(), ROWS_A_BATCH, self.noticed)
+        self.writer.due(self.clock.wall(), ROWS_A_BATCH, self.stored)
         self.deliverer.wake_due(now)
         self.probes.tick(now)
         self.forwarder.check_timer_c(now)
@@ -125,12 +125,20 @@ class Housekeeping:
             return
         if found.paused is not None:
             self.intervention.set_paused(found.paused, self.clock.now())
+        self.stored(found.stored)
         self.noticed(found.aors)
 
-    def noticed(self, aors: "Sequence[str] | StoreError") -> None:
-        """These AORs have rows to deliver that they had not."""
+    def stored(self, aors: "Sequence[str] | StoreError") -> None:
+        """These AORs have new rows, or rows that have fallen due: as a MESSAGE that has just been stored."""
         if isinstance(aors, StoreError):
             return
+        now = self.clock.now()
+        for aor in aors:
+            self.mail.add(aor)
+            self.deliverer.wake_new(aor, now)
+
+    def noticed(self, aors: Sequence[str]) -> None:
+        """These AORs have rows that an operator wants to be tried now."""
         now = self.clock.now()
         for aor in aors:
             self.mail.add(aor)

@@ -48,9 +48,9 @@ class OperatorVerbs:
         self.server.housekeeping.foreign(found)
 
     async def wake(self, params: Params) -> Params:
-        """Rows of `aors` were let go, or are new; what is remembered against the `requeued` is forgotten.
+        """Rows of `aors` were let go; what is remembered against the `requeued` is forgotten.
 
-        Also what else has been committed by others, pauses above all, is noticed now; with `users` true, users too.
+        Also what else has been committed by others, new rows and pauses, is noticed now; with `users` true, users too.
         """
         server = self.server
         if params.get("users"):

@@ -4,7 +4,7 @@ So a wake-up by the command line may get lost and nothing is (interface.md: with
 """
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from msilod.store.statements import Statements
@@ -15,10 +15,14 @@ _WOKEN: Final = "event IN ('released', 'requeued')"
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """`aors` have rows to deliver that they had not; `paused` domains, None: nobody else has committed."""
+    """`aors` have rows that an operator has let go, `stored` have rows that are new.
+
+    `paused` are the paused domains; None: nobody else has committed.
+    """
 
     aors: list[str]
     paused: frozenset[str] | None = None
+    stored: list[str] = field(default_factory=list)
 
 
 class ForeignChanges:
@@ -31,19 +35,21 @@ class ForeignChanges:
         self._woken = f"SELECT DISTINCT aor FROM {table}_history WHERE id > ? AND {_WOKEN}"  # noqa: S608
         self._entry: int = db.execute(self._last_entry).fetchone()[0]
         self._aors: set[str] = set()
+        self._stored: set[str] = set()
         self._paused: frozenset[str] | None = None
 
     def notice(self, db: sqlite3.Connection, last_id: int) -> None:
         """Somebody has committed: rows above `last_id` are new, and others may have been let go."""
-        self._aors.update(self.statements.new_since(db, last_id))
+        self._stored.update(self.statements.new_since(db, last_id))
         self._aors.update(row[0] for row in db.execute(self._woken, (self._entry,)))
         self._entry = db.execute(self._last_entry).fetchone()[0]
         self._paused = paused(db, self.statements.table)
 
     def take(self) -> Foreign:
         """All since the last time."""
-        found = Foreign(sorted(self._aors), self._paused)
+        found = Foreign(sorted(self._aors), self._paused, sorted(self._stored))
         self._aors.clear()
+        self._stored.clear()
         self._paused = None
         return found
 

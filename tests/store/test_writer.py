@@ -119,7 +119,7 @@ def test_the_quota_counts_what_others_put_in(tmp_path: Path) -> None:
         other.execute(f"INSERT INTO silo ({columns}, hash, body) SELECT {columns}, x'00', body FROM silo")
     other.close()
     assert add(silo, row(2)) == [OverQuota(2, 12)]
-    assert ask(silo, silo.writer.poll_foreign) == Foreign(["bob@example.test"], frozenset())
+    assert ask(silo, silo.writer.poll_foreign) == Foreign([], frozenset(), ["bob@example.test"])
     assert ask(silo, silo.writer.poll_foreign) == Foreign([])
     silo.close()
 
