@@ -161,6 +161,15 @@ class Session:
             self.say("no daemon is running", level=1)
         return given, sending
 
+    @property
+    def has_daemon(self) -> bool:
+        """True while a daemon answers at the control socket."""
+        try:
+            self.ask("on_wire", {})
+        except UnavailableError:
+            return False
+        return True
+
     def _on_wire(self) -> list[int] | None:
         try:
             return list(self.ask("on_wire", {})["ids"])

@@ -1,17 +1,26 @@
 """`msilo purge`: delete messages by selection."""
 
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Annotated, Final
 
 import typer
 
 from msilo_cli import filters
 from msilo_cli.message_view import columns, record
 from msilo_cli.printer import amount, chosen_format, show
-from msilo_cli.session import Session, UsageError
+from msilo_cli.session import GIVE_UP_TIMEOUT, Session, UsageError
+from msilod.errors import UnavailableError
+from msilod.silo.imdn import Disposition, wish_of
+from msilod.silo.notice import Kind, NoticeMemory, may_notify
+from msilod.silo.policy import SiloPolicy
+from msilod.silo.stored_message import State, StoredMessage
 from msilod.store.operator import Changed
 from msilod.store.selection import Selection
 
-IDS_A_QUERY = 500
+IDS_A_QUERY: Final = 500
+# A transaction of the daemon's writer: a few milliseconds.
+EXPIRED_A_CALL: Final = 200
 
 
 @filters.selecting()
@@ -38,7 +47,9 @@ def purge(
 
 def _dry_run(session: Session, selection: Selection, format: str) -> None:
     now = session.now()
-    messages = session.queue.messages(selection, now)
+    messages: Iterable[StoredMessage] = session.queue.messages(selection, now)
+    if selection.expired_at is not None and not session.has_daemon:
+        messages = (message for message in messages if not _is_told(session, message))
     show(
         session, (record(message) for message in messages if message.state != "sending"), columns(now), format
     )
@@ -47,6 +58,9 @@ def _dry_run(session: Session, selection: Selection, format: str) -> None:
 def run(session: Session, selection: Selection, is_sure: bool) -> None:
     """Ask if need be, delete in batches, tell what was left."""
     now = session.now()
+    if selection.expired_at is not None:
+        _expire(session, selection, now)
+        return
     if not is_sure:
         _ask(session, selection, now)
     operator, total = session.queue.operator(session.actor), Changed()
@@ -56,10 +70,69 @@ def run(session: Session, selection: Selection, is_sure: bool) -> None:
     for start in range(0, len(given), IDS_A_QUERY):
         for batch in operator.purge(Selection(ids=tuple(given[start : start + IDS_A_QUERY])), now):
             total.add(batch)
-    session.say(f"{total.count} deleted, {amount(total.bytes)}")
     left = len(sending) if given or sending else sum(map(len, total.claimed.values()))
+    _tell(session, total.count, total.bytes, left)
+
+
+def _tell(session: Session, count: int, size: int, left: int) -> None:
+    session.say(f"{count} deleted, {amount(size)}")
     if left:
         session.say(f"{left} left: being sent right now (try again)", level=-1)
+
+
+# --- what has expired --------------------------------------------------------------------------------
+
+
+def _expire(session: Session, selection: Selection, now: float) -> None:
+    """As the daemon's sweep: the end is `expired`, and the sender is told of it.
+
+    Only a daemon can tell a sender. It is asked to end the messages; without one, those whose senders want to be told
+    stay for its next start.
+    """
+    count = size = left = untold = 0
+    has_daemon = True
+    messages = session.queue.messages(selection, now)
+    while page := list(islice(messages, EXPIRED_A_CALL)):
+        sizes = {message.id: message.size for message in page}
+        try:
+            ended = _ask_daemon(session, page) if has_daemon else None
+        except UnavailableError:
+            ended, has_daemon = None, False
+        if ended is None:
+            mine = [message.id for message in page if not _is_told(session, message)]
+            untold += len(page) - len(mine)
+            left += len(mine)
+            history = session.settings.config.silo.history
+            ended = session.queue.operator(session.actor).expire(mine, now, history) if mine else []
+        else:
+            left += len(page)
+        left -= len(ended)
+        count += len(ended)
+        size += sum(sizes[id] for id in ended)
+    _tell(session, count, size, left)
+    if untold:
+        session.say(f"{untold} left: msilod tells their senders when it runs")
+
+
+def _ask_daemon(session: Session, messages: Sequence[StoredMessage]) -> list[int]:
+    """The ids that the daemon has ended. Raises UnavailableError without one."""
+    rows: dict[str, list[int]] = {}
+    for message in messages:
+        rows.setdefault(message.aor, []).append(message.id)
+    told = session.ask("expire", {"rows": rows}, GIVE_UP_TIMEOUT)
+    return list(told["expired"])
+
+
+def _is_told(session: Session, message: StoredMessage) -> bool:
+    """Whether the daemon tells the sender that the message has expired (a failure notice, a receipt)."""
+    if message.state in (State.REJECTED, State.HANDED):
+        return False
+    section = session.settings.config.silo
+    policy = SiloPolicy(registrar=section.registrar)
+    if section.failure_notice and may_notify(message, Kind.FAILED, policy, NoticeMemory(), session.now()):
+        return True
+    wish = wish_of(message) if section.imdn else None
+    return wish is not None and wish.wants(Disposition.FAILED)
 
 
 def _ask(session: Session, selection: Selection, now: float) -> None:

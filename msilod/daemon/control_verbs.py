@@ -50,6 +50,7 @@ class ControlVerbs:
             "names": self.names,
             "on_wire": self._operator.on_wire,
             "give_up": self._operator.give_up,
+            "expire": self._operator.expire,
             "reload": self.reload,
             "stop": self.stop,
         }

@@ -157,9 +157,13 @@ class Housekeeping:
         if isinstance(done, StoreError):
             get_log().error("expired rows could not be removed", reason=str(done))
             return
+        self.expired(done)
+        if done.has_more:
+            self._clean()
+
+    def expired(self, done: Cleaned) -> None:
+        """These have expired: their senders are told, whoever asked for the sweep."""
         self.counters.expired_messages += len(done.expired)
         for row in done.expired:
             if row.state not in (State.REJECTED, State.HANDED):
                 self.deliverer.ends.tell_sender(row, "expired", self.clock.now())
-        if done.has_more:
-            self._clean()

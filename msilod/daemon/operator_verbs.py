@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from msilod.errors import BusyError, StoreError
+from msilod.store.sweep import Cleaned
+
 if TYPE_CHECKING:
     from msilod.daemon.server import Server
 
@@ -29,12 +32,7 @@ class OperatorVerbs:
 
     async def give_up(self, params: Params) -> Params:
         """`rows` by AOR: those not on the wire leave the delivery run, and their leases are ended."""
-        sending: list[int] = []
-        given: list[int] = []
-        for aor, ids in params.get("rows", {}).items():
-            for id in ids:
-                is_free = self.server.intervention.give_up(aor, int(id), self.server.clock.now())
-                (given if is_free else sending).append(int(id))
+        given, sending = self._give_up(params)
         committed = trio.Event()
         # Behind the releases, in the order of commits.
         self.server.writer.poll_foreign(lambda found: self._after_release(found, committed))
@@ -42,6 +40,43 @@ class OperatorVerbs:
         with trio.move_on_after(RELEASE_DEADLINE):
             await committed.wait()
         return {"given_up": given, "sending": sending}
+
+    def _give_up(self, params: Params) -> tuple[list[int], list[int]]:
+        """The ids of `rows`: those that are free now, and those on the wire."""
+        sending: list[int] = []
+        given: list[int] = []
+        for aor, ids in params.get("rows", {}).items():
+            for id in ids:
+                is_free = self.server.intervention.give_up(aor, int(id), self.server.clock.now())
+                (given if is_free else sending).append(int(id))
+        return given, sending
+
+    async def expire(self, params: Params) -> Params:
+        """`rows` by AOR: those whose life is over end now, and their senders are told. Raises StoreError, BusyError.
+
+        What is on the wire is left, and so is what its run ends by itself.
+        """
+        given, sending = self._give_up(params)
+        server, committed = self.server, trio.Event()
+        found: list[Cleaned | StoreError] = []
+
+        def done(result: Cleaned | StoreError) -> None:
+            found.append(result)
+            committed.set()
+            if not isinstance(result, StoreError):
+                server.housekeeping.expired(result)
+                server.after_batch()
+
+        # Behind the releases, in the order of commits.
+        server.writer.expire(server.clock.wall(), given, done)
+        server.after_batch()
+        with trio.move_on_after(RELEASE_DEADLINE):
+            await committed.wait()
+        if not found:
+            raise BusyError("the silo does not answer (try again)")
+        if isinstance(found[0], StoreError):
+            raise found[0]
+        return {"expired": [row.id for row in found[0].expired], "sending": sending}
 
     def _after_release(self, found: Any, committed: trio.Event) -> None:
         committed.set()

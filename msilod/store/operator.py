@@ -15,10 +15,14 @@ from typing import Any, Final
 from msilod.silo.history import Event, HistoryEntry
 from msilod.silo.stored_message import Ending
 from msilod.store.database import translated
+from msilod.store.devices import Devices
 from msilod.store.history import History
+from msilod.store.holdings import Holdings
 from msilod.store.jobs import End
+from msilod.store.quota import Limits
 from msilod.store.selection import Selection
 from msilod.store.statements import Statements, marks
+from msilod.store.sweep import Sweep
 
 BATCH_ROWS: Final = 200
 BATCH_SECONDS: Final = 0.02
@@ -116,6 +120,18 @@ class Operator:
     def purge(self, selection: Selection, wall: float) -> Iterator[Changed]:
         """Delete; rows under a live lease are left."""
         return self._batches(_PURGE, selection, wall)
+
+    def expire(self, ids: Sequence[int], wall: float, history: float) -> list[int]:
+        """End those of `ids` that have expired, as the daemon's sweep does; the ids that were there and free.
+
+        `history` is how long the daemon keeps entries, as configured. Who calls answers for what senders are told.
+        """
+        holdings = Holdings(self._statements, Limits())
+        sweep = Sweep(
+            self._statements, History(self.table, history), holdings, Devices(self._statements, self._history)
+        )
+        with translated(self.path), self._transaction():
+            return [row.id for row in sweep.expire(self.db, wall, ids).expired]
 
     def pause(self, domains: Sequence[str], wall: float) -> None:
         """No deliveries to these domains from now on; none named: to no domain at all."""

@@ -22,6 +22,7 @@ _RETURNED: Final[dict[str, Any]] = {
     "claim": list[StoredMessage],
     "claim_for": list[StoredMessage],
     "clean": Cleaned,
+    "expire": Cleaned,
     "poll_foreign": Foreign,
     "unseen": list[tuple[str, list[int]]],
 }

@@ -54,13 +54,22 @@ class Sweep:
     def clean(self, db: sqlite3.Connection, wall: float, limit: int) -> Cleaned:
         """Remove up to `limit` expired rows, and as many of the hashes and entries that are old enough."""
         gone = self.statements.clean(db, wall, limit)
-        ended = [End(row.id, row.hash, row.aor, "expired", None, wall) for row in gone]
-        self.statements.end(db, ended)
-        self.history.ended(db, ended)
-        for end in ended:
-            self.holdings.forget(end.aor)
+        self._end(db, gone, wall)
         hashes = self.statements.forget_ended(db, wall - ENDED_KEPT, limit)
         entries = self.history.forget(db, wall - self.history.kept, limit)
         self.devices.forget(db, wall)
         db.execute(self._forget_hours, (wall // 3600 - 1,))
         return Cleaned(gone, max(len(gone), hashes, entries) >= limit)
+
+    def expire(self, db: sqlite3.Connection, wall: float, ids: Sequence[int]) -> Cleaned:
+        """Remove those of `ids` that have expired, as `clean` would in its time."""
+        gone = self.statements.clean_these(db, wall, ids)
+        self._end(db, gone, wall)
+        return Cleaned(gone, False)
+
+    def _end(self, db: sqlite3.Connection, gone: Sequence[StoredMessage], wall: float) -> None:
+        ended = [End(row.id, row.hash, row.aor, "expired", None, wall) for row in gone]
+        self.statements.end(db, ended)
+        self.history.ended(db, ended)
+        for end in ended:
+            self.holdings.forget(end.aor)

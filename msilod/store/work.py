@@ -49,6 +49,7 @@ def _operations(transactions: Transactions, owner: str) -> dict[str, Operation]:
         "bindings": partial(_bind, transactions),
         "refresh": statements.refresh,
         "clean": sweep.clean,
+        "expire": sweep.expire,
         "due": sweep.due,
         "unseen": statements.unseen,
         "by_next_hop": statements.by_next_hop,

@@ -152,6 +152,10 @@ class StoreWriter:
         """Remove up to `limit` expired rows, and what is forgotten by now; `done` hears Cleaned."""
         self._change("clean", done, wall, limit)
 
+    def expire(self, wall: float, ids: Sequence[int], done: Done) -> None:
+        """Remove those of `ids` that have expired; `done` hears Cleaned."""
+        self._change("expire", done, wall, ids)
+
     def due(self, wall: float, limit: int, done: Done) -> None:
         """Scheduled rows that are due become waiting; `done` hears whose. No sync: they fall due again."""
         self._ask("due", done, wall, limit)
