@@ -19,6 +19,7 @@ from msilod.errors import MsilodError, UnavailableError
 from msilod.settings import Options, Settings, load
 from msilod.silo.policy import EACH_DEVICE
 from msilod.store.queue import Queue
+from msilod.store.quota import Limits
 from msilod.store.users import UserTable
 
 # A line of the control protocol has its bound; each recipient has at most 64 rows under lease.
@@ -116,6 +117,12 @@ class Session:
             memory = config.silo.device_memory if config.silo.devices == EACH_DEVICE else 0
             self._queue = Queue(self.settings.silo, config.db_table, self._on_wire, memory)
         return self._queue
+
+    @property
+    def limits(self) -> Limits:
+        """The quotas of a message that comes by SIP."""
+        config = self.settings.config
+        return Limits.of(config.silo, config.auth.mode != "off" and self.queue.have_users_existed())
 
     @property
     def users(self) -> UserTable:

@@ -117,7 +117,8 @@ class SiloConfig(Struct, frozen=True, forbid_unknown_fields=True):
     due_header: Annotated[str, Meta(pattern=r"^[A-Za-z0-9!%*_+`'~.-]{0,64}$")] = ""
     max_total_bytes: Limit = 0
     min_free_bytes: Limit = 10_000_000
-    max_per_hour: Limit = 0
+    max_per_hour: Limit | Literal["auto"] = "auto"
+    sender_share: Annotated[float, Meta(gt=0, le=1)] | Literal["auto"] = "auto"
     history: Annotated[int, Meta(ge=0, le=2**31)] = 604_800
 
 

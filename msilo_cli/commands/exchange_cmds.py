@@ -1,11 +1,11 @@
 """`msilo export` and `import`: messages out of a silo and into one, as JSON Lines."""
 
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, Annotated, Final
 
 import typer
 
@@ -18,11 +18,12 @@ from msilo_cli.session import Output, Session, SomeFailed, UsageError
 from msilod.errors import UnavailableError
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.jobs import Added, Duplicate, OverQuota
-from msilod.store.quota import Limits
 from msilod.store.selection import Selection
 
 # As every change of the command line: short transactions.
-ROWS_A_BATCH = 200
+ROWS_A_BATCH: Final = 200
+# Lines that are told one by one, of each kind of failure.
+TOLD: Final = 10
 
 
 @filters.selecting()
@@ -73,95 +74,132 @@ def import_(
     file: Annotated[
         str, typer.Argument(metavar="FILE|-", help="JSON Lines as export wrote them; - reads standard input.")
     ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every line, store nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would be stored, store nothing.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also what was in the silo before and has ended, as by purge.")
+    ] = False,
 ) -> None:
-    """Take messages in; what is in the silo already is not stored twice.
+    """Take messages in; what is in the silo already, or has been, is not stored twice.
 
     msilo import silo.jsonl
     """
     session: Session = context.obj
+    work = Import(session, dry_run, again)
     if file == "-":
-        _import(session, sys.stdin.buffer, dry_run)
+        work.run(sys.stdin.buffer)
         return
     try:
         with open(file, "rb") as stream:
-            _import(session, stream, dry_run)
+            work.run(stream)
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from error
 
 
-@dataclass
-class _Tally:
-    stored: int = 0
-    known: int = 0
-    expired: int = 0
-    failed: int = 0
-    aors: set[str] = field(default_factory=set)
+class Import:
+    """One import: what became of its lines so far, and of which line it was the last.
 
+    A batch is committed with the marks of its rows, so that the same import goes on where it was interrupted.
+    """
 
-def _import(session: Session, stream: IO[bytes], dry_run: bool) -> None:
-    tally, batch = _Tally(), []
-    for number, message in _messages(session, stream, tally):
-        batch.append((number, message))
-        if len(batch) == ROWS_A_BATCH:
-            _store(session, batch, tally, dry_run)
-            batch = []
-    _store(session, batch, tally, dry_run)
-    verb = "would be stored" if dry_run else "stored"
-    session.say(
-        f"{tally.stored} {verb}, {tally.known} known already, {tally.expired} expired, {tally.failed} failed"
-    )
-    if not dry_run:
-        session.wake([])
-    if tally.failed:
-        raise SomeFailed(f"{tally.failed} lines were not stored")
+    def __init__(self, session: Session, dry_run: bool, again: bool) -> None:
+        self._session = session
+        self._dry_run = dry_run
+        self._again = again
+        self._limits = session.limits.without_hours()
+        self._stored = self._known = self._ended = self._expired = 0
+        self._failed: Counter[str] = Counter()
+        # The last line whose fate is decided.
+        self._line = 0
 
-
-def _messages(session: Session, stream: IO[bytes], tally: _Tally) -> Iterator[tuple[int, StoredMessage]]:
-    """What can be read and has not expired, with its line number."""
-    section = session.settings.config.silo
-    for number, line in enumerate(iter(partial(stream.readline, MAX_LINE), b""), 1):
-        if not line.strip():
-            continue
+    def run(self, stream: IO[bytes]) -> None:
+        """Take in all lines; tell what became of them, also when it is interrupted. Raises SomeFailed."""
         try:
-            now = session.now()
-            message = imported(
-                line, partial(filters.recipient, session), session.names.sender, now, section.expire_time,
-                section.max_body,
-            )  # fmt: skip
-        except (BadLine, UsageError) as error:
-            _fail(session, tally, number, str(error))
-            continue
-        if message.expires_at <= now and message.state != "held":
-            tally.expired += 1
-        else:
-            yield number, message
+            self._take_in(stream)
+        except BaseException:
+            if not self._dry_run:
+                self._session.say(
+                    f"stopped after line {self._line}: {self._summary()}; the same command goes on from there",
+                    level=-1,
+                )
+            raise
+        finally:
+            if not self._dry_run and self._stored:
+                self._session.wake([])
+        self._session.say(self._summary())
+        failed = self._failed.total()
+        if failed:
+            raise SomeFailed(f"{failed} lines {'would not be' if self._dry_run else 'were not'} stored")
 
+    def _take_in(self, stream: IO[bytes]) -> None:
+        batch: list[tuple[int, StoredMessage]] = []
+        for number, message in self._messages(stream):
+            batch.append((number, message))
+            if len(batch) == ROWS_A_BATCH:
+                self._store(batch)
+                batch = []
+        self._store(batch)
 
-def _store(
-    session: Session, batch: Iterable[tuple[int, StoredMessage]], tally: _Tally, dry_run: bool
-) -> None:
-    """Under the quotas of a message that comes by SIP, but for those of a sender's hour: they came long ago."""
-    numbers = [number for number, _ in batch]
-    messages = [message for _, message in batch]
-    if dry_run or not messages:
-        tally.stored += len(messages)
-        return
-    found = Limits.of(session.settings.config.silo)
-    limits = Limits(found.max_messages, found.max_bytes, found.max_total_bytes, found.min_free_bytes)
-    results = session.queue.insert(messages, limits)
-    for number, message, result in zip(numbers, messages, results, strict=True):
-        if isinstance(result, Added):
-            tally.stored += 1
-            tally.aors.add(message.aor)
-        elif isinstance(result, Duplicate):
-            tally.known += 1
-        else:
-            _fail(
-                session, tally, number, str(result.limit if isinstance(result, OverQuota) else result.reason)
-            )
+    def _summary(self) -> str:
+        """What became of the lines, and why some were left out."""
+        parts = [
+            f"{self._stored} {'would be stored' if self._dry_run else 'stored'}",
+            f"{self._known} known already",
+            f"{self._expired} expired",
+        ]
+        if self._ended:
+            parts.append(f"{self._ended} ended already (--again stores them)")
+        why = ", ".join(f"{count} {reason}" for reason, count in self._failed.most_common())
+        parts.append(f"{self._failed.total()} failed" + (f" ({why})" if why else ""))
+        return ", ".join(parts)
 
+    def _messages(self, stream: IO[bytes]) -> Iterator[tuple[int, StoredMessage]]:
+        """What can be read and has not expired, with its line number."""
+        session = self._session
+        section = session.settings.config.silo
+        for number, line in enumerate(iter(partial(stream.readline, MAX_LINE), b""), 1):
+            if not line.strip():
+                continue
+            try:
+                now = session.now()
+                message = imported(
+                    line, partial(filters.recipient, session), session.names.sender, now, section.expire_time,
+                    section.max_body,
+                )  # fmt: skip
+            except (BadLine, UsageError) as error:
+                self._fail(number, "bad", str(error))
+                continue
+            if message.expires_at <= now and message.state != "held":
+                self._expired += 1
+            else:
+                yield number, message
 
-def _fail(session: Session, tally: _Tally, number: int, why: str) -> None:
-    tally.failed += 1
-    session.say(f"line {number}: {why}", level=-1)
+    def _store(self, batch: Sequence[tuple[int, StoredMessage]]) -> None:
+        """Under the quotas of a message that comes by SIP, but for those of a sender's hour: they came long ago."""
+        if not batch:
+            return
+        messages = [message for _, message in batch]
+        queue = self._session.queue
+        decide = queue.rehearse if self._dry_run else queue.take_in
+        results = decide(messages, self._limits, self._again)
+        for (number, _), result in zip(batch, results, strict=True):
+            self._line = number
+            if isinstance(result, Added):
+                self._stored += 1
+            elif isinstance(result, Duplicate) and result.ended:
+                self._ended += 1
+            elif isinstance(result, Duplicate):
+                self._known += 1
+            elif isinstance(result, OverQuota):
+                self._fail(number, str(result.limit), str(result.limit))
+            else:
+                self._fail(number, "bad", result.reason)
+
+    def _fail(self, number: int, kind: str, why: str) -> None:
+        """Each kind of failure is told line by line at first, and counted in the summary."""
+        self._failed[kind] += 1
+        if self._failed[kind] <= TOLD:
+            self._session.say(f"line {number}: {why}", level=-1)
+        elif self._failed[kind] == TOLD + 1:
+            self._session.say(f"line {number}: {why}; more of this kind are only counted", level=-1)

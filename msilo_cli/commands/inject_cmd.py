@@ -21,7 +21,6 @@ from msilod.sip.sips import is_sips
 from msilod.sip.tel import is_tel, parse_tel
 from msilod.sip.uri import SipUri
 from msilod.store.jobs import Added, Duplicate, OverQuota
-from msilod.store.quota import Limits
 
 TEXT = "text/plain;charset=UTF-8"
 
@@ -147,7 +146,7 @@ def run(session: Session, aor: str, request: Request, due_at: float | None = Non
 
 
 def _insert(session: Session, message: StoredMessage) -> int:
-    (result,) = session.queue.insert([message], Limits.of(session.settings.config.silo))
+    (result,) = session.queue.insert([message], session.limits)
     if isinstance(result, OverQuota):
         raise Refused(f"not taken: {result.limit} ({result.messages} messages, {result.bytes} bytes)")
     if isinstance(result, Added | Duplicate):

@@ -162,7 +162,7 @@ class Server:
         self.shedding = Shedding(Sources(), self.trust, self.transports, self._nursery, self.counters)
         self.gate = Gate(self, auth_policy(self.config), users, self.store.secret("digest"), run)
         self.user_watch = UserWatch(
-            users, self.store.users, self.gate.realm_of, self.gate.refresh, self.forget_users
+            users, self.store.users, self.gate.realm_of, self._users_changed, self.forget_users
         )
 
     def _paths(self) -> Paths:
@@ -312,10 +312,15 @@ class Server:
                 self.deliverer.gone(binding, self.clock.now())
             self.after_batch()
 
+    def _users_changed(self) -> None:
+        """The first user closes the gate, and the quotas of senders begin."""
+        self.gate.refresh()
+        self._configure_store()
+
     def _configure_store(self) -> None:
         section = self.config.silo
         memory = section.device_memory if section.devices == EACH_DEVICE else 0
-        self.store.configure(Limits.of(section), section.history, memory)
+        self.store.configure(Limits.of(section, self.gate.knows_names), section.history, memory)
 
     def stop(self) -> None:
         """Begin to drain; a second call changes nothing."""

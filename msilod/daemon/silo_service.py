@@ -43,7 +43,7 @@ ANSWERED_BY: Final = 29.0
 RETRY_AFTER: Final = (b"Retry-After", b"5")
 WITHDRAWN: Final = Failed("the writer has not taken it in time")
 # The recipient's and the sender's own limits say nothing of the server (RFC 3261 §21.4.18, §21.5.4).
-_FULL: Final = {Limit.RECIPIENT: 480, Limit.SENDER: 480, Limit.TOTAL: 503, Limit.DISK: 503}
+_FULL: Final = {Limit.RECIPIENT: 480, Limit.SHARE: 480, Limit.SENDER: 480, Limit.TOTAL: 503, Limit.DISK: 503}
 
 
 def _why_full(result: OverQuota) -> list[tuple[bytes, bytes]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
-from msilod.store.jobs import Duplicate, OverQuota
+from msilod.store.jobs import Duplicate, Limit, OverQuota
 from msilod.store.models import is_fresh
 from msilod.store.quota import Limits
 from msilod.store.statements import Statements
@@ -21,6 +21,8 @@ from msilod.store.statements import Statements
 # Recipients remembered, some 300 bytes each, and Call-IDs, 4 bytes each: 50 MB. What is forgotten is read again.
 MAX_AORS: Final = 100_000
 MAX_CALL_IDS: Final = 5_000_000
+# An import brings such rows; they count in no quota.
+EXEMPT: Final = ("rejected", "handed")
 
 
 class _Holding:
@@ -44,10 +46,25 @@ class Holdings:
         self.set_limits(limits)
         self._known: OrderedDict[str, _Holding] = OrderedDict()
         self._calls = 0
+        # Of this transaction, by recipient and sender: what it has found in the silo, and what it has admitted.
+        self._found: dict[tuple[str, str], tuple[int, int]] = {}
+        self._admitted: dict[tuple[str, str], tuple[int, int]] = {}
+        # By recipient, what it has admitted that counts in no quota.
+        self._spared: dict[str, tuple[int, int]] = {}
 
     def set_limits(self, limits: Limits) -> None:
         """Others from now on."""
         self.max_messages, self.max_bytes = limits.max_messages, limits.max_bytes
+        self.share_messages, self.share_bytes = limits.share_messages, limits.share_bytes
+        # Up to here a mailbox has room for anybody: no sender can have more than all of it.
+        self._easy_messages = min(self.max_messages, self.share_messages or self.max_messages)
+        self._easy_bytes = min(self.max_bytes, self.share_bytes or self.max_bytes)
+
+    def begin(self) -> None:
+        """A transaction of its own begins: shares of senders are counted anew."""
+        self._found.clear()
+        self._admitted.clear()
+        self._spared.clear()
 
     def learn(self, db: sqlite3.Connection, aors: Iterable[str]) -> None:
         """Read what these have, all in one go; to be called before `admit`."""
@@ -71,8 +88,8 @@ class Holdings:
         messages, size = holding.messages + 1, holding.bytes + message.size
         if (
             key in holding.calls
-            or messages > self.max_messages
-            or size > self.max_bytes
+            or messages > self._easy_messages
+            or size > self._easy_bytes
             or not is_fresh(message)
         ):
             return False
@@ -94,15 +111,61 @@ class Holdings:
     def admit(self, db: sqlite3.Connection, message: StoredMessage) -> OverQuota | None:
         """Count the row in, or say why it is too many."""
         holding = self._known[message.aor]
-        key = message.hash[:CALL_KEY_BYTES]
+        key = (message.aor, message.sender)
+        admitted = self._admitted.get(key, (0, 0))
         messages, size = holding.messages + 1, holding.bytes + message.size
-        if messages > self.max_messages or size > self.max_bytes:
-            spared, spared_bytes = self.statements.exempt(db, message.aor)
-            if messages - spared > self.max_messages or size - spared_bytes > self.max_bytes:
-                return OverQuota(holding.messages - spared, holding.bytes - spared_bytes)
+        refused = self._refusal(db, message, holding.messages, holding.bytes, admitted)
+        if refused is not None:
+            return refused
+        if message.state in EXEMPT:
+            spared, spared_bytes = self._spared.get(message.aor, (0, 0))
+            self._spared[message.aor] = spared + 1, spared_bytes + message.size
+        elif self.share_messages:
+            self._admitted[key] = admitted[0] + 1, admitted[1] + message.size
         holding.messages, holding.bytes = messages, size
-        holding.calls += key
+        holding.calls += message.hash[:CALL_KEY_BYTES]
         self._calls += 1
+        return None
+
+    def refusal(
+        self,
+        db: sqlite3.Connection,
+        message: StoredMessage,
+        taken: tuple[int, int],
+        of_sender: tuple[int, int],
+    ) -> OverQuota | None:
+        """Why the row would be too many beside what is in the silo, `taken` more, and `of_sender` of them his."""
+        self.learn(db, (message.aor,))
+        holding = self._known[message.aor]
+        return self._refusal(db, message, holding.messages + taken[0], holding.bytes + taken[1], of_sender)
+
+    def _refusal(
+        self,
+        db: sqlite3.Connection,
+        message: StoredMessage,
+        messages: int,
+        size: int,
+        of_sender: tuple[int, int],
+    ) -> OverQuota | None:
+        """As `refusal`, with `messages` and `size` of the mailbox; `of_sender` are not in the silo yet."""
+        aor = message.aor
+        is_over = messages + 1 > self.max_messages or size + message.size > self.max_bytes
+        if is_over:
+            spared, spared_bytes = self.statements.exempt(db, aor)
+            more, more_bytes = self._spared.get(aor, (0, 0))
+            messages, size = messages - spared - more, size - spared_bytes - more_bytes
+            if messages + 1 > self.max_messages or size + message.size > self.max_bytes:
+                return OverQuota(messages, size)
+        if not self.share_messages:
+            return None
+        if messages + 1 > self._easy_messages or size + message.size > self._easy_bytes:
+            key = (aor, message.sender)
+            found = self._found.get(key)
+            if found is None:
+                found = self._found[key] = self.statements.of_sender(db, aor, message.sender)
+            his, his_bytes = found[0] + of_sender[0], found[1] + of_sender[1]
+            if his + 1 > self.share_messages or his_bytes + message.size > self.share_bytes:
+                return OverQuota(his, his_bytes, Limit.SHARE)
         return None
 
     def forget(self, aor: str) -> None:

@@ -35,6 +35,7 @@ class Limit(StrEnum):
 
     RECIPIENT = "mailbox full"
     SENDER = "too many messages from this sender"
+    SHARE = "mailbox has no more room for this sender"
     TOTAL = "silo full"
     DISK = "disk full"
 

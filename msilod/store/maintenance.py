@@ -22,6 +22,7 @@ from msilod.store.lock import DaemonLock
 from msilod.store.migrate import changed, migrations, prepare, upgrade, version_of
 from msilod.store.ownership import FILE_MODE, share
 from msilod.store.statements import total
+from msilod.store.unstoppable import unstoppable
 
 # Steps of SQLite's machine between two looks at signals: a few milliseconds.
 PROGRESS: Final = 100_000
@@ -62,7 +63,8 @@ class Maintenance:
         try:
             lock = self._lock()
             try:
-                return upgrade(database, self.path, self.table)
+                with unstoppable():
+                    return upgrade(database, self.path, self.table)
             finally:
                 lock.release()
         finally:

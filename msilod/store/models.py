@@ -55,6 +55,13 @@ class EndedColumns(peewee.Model):
     ended_at = peewee.DoubleField()
 
 
+class ImportedColumns(peewee.Model):
+    """A message that came by an import (silo_imported)."""
+
+    hash = peewee.BlobField(primary_key=True)
+    until = peewee.DoubleField()
+
+
 class LocationColumns(peewee.Model):
     """A binding (silo_location)."""
 
@@ -198,6 +205,7 @@ id_of: Final = attrgetter("id")
 TABLES: Final = {
     "": RowColumns,
     "_ended": EndedColumns,
+    "_imported": ImportedColumns,
     "_location": LocationColumns,
     "_secret": SecretColumns,
     "_history": HistoryColumns,

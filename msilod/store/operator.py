@@ -23,6 +23,7 @@ from msilod.store.quota import Limits
 from msilod.store.selection import Selection
 from msilod.store.statements import Statements, marks
 from msilod.store.sweep import Sweep
+from msilod.store.unstoppable import immediate
 
 BATCH_ROWS: Final = 200
 BATCH_SECONDS: Final = 0.02
@@ -130,14 +131,14 @@ class Operator:
         sweep = Sweep(
             self._statements, History(self.table, history), holdings, Devices(self._statements, self._history)
         )
-        with translated(self.path), self._transaction():
+        with translated(self.path), immediate(self.db):
             return [row.id for row in sweep.expire(self.db, wall, ids).expired]
 
     def pause(self, domains: Sequence[str], wall: float) -> None:
         """No deliveries to these domains from now on; none named: to no domain at all."""
         rows = [(domain, wall, self.actor) for domain in domains or (ALL_DOMAINS,)]
         sql = f"INSERT INTO {self.table}_paused VALUES (?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
-        with translated(self.path), self._transaction():
+        with translated(self.path), immediate(self.db):
             self.db.executemany(sql, rows)
 
     def resume(self, domains: Sequence[str]) -> None:
@@ -145,7 +146,7 @@ class Operator:
         sql = f"DELETE FROM {self.table}_paused"  # noqa: S608
         if domains:
             sql += f" WHERE domain IN {marks(1, len(domains))}"
-        with translated(self.path), self._transaction():
+        with translated(self.path), immediate(self.db):
             self.db.execute(sql, domains)
 
     # --- batches -------------------------------------------------------------------------------------
@@ -154,7 +155,7 @@ class Operator:
         after, left = 0, selection.limit
         while left is None or left > 0:
             count = BATCH_ROWS if left is None else min(BATCH_ROWS, left)
-            with translated(self.path), self._transaction():
+            with translated(self.path), immediate(self.db):
                 rows = self._select(change, selection, wall, after, count)
                 rows = self._change_in_time(change, rows, wall)
             if not rows:
@@ -202,22 +203,6 @@ class Operator:
                 self.db.execute(f"DELETE FROM {self.table}_served WHERE message IN {marks(1, len(ids))}", ids)  # noqa: S608
         entries = [HistoryEntry(row.id, row.aor, wall, change.event, actor=self.actor) for row in rows]
         self._history.note(self.db, entries)
-
-    def _transaction(self) -> "_Transaction":
-        return _Transaction(self.db)
-
-
-class _Transaction:
-    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self.db = db
-
-    def __enter__(self) -> None:
-        self.db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self.db.execute("COMMIT" if kind is None else "ROLLBACK")
 
 
 def _told(change: _Change, rows: list[_Row]) -> Changed:

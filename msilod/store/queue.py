@@ -17,7 +17,8 @@ from msilod.store.devices import Devices
 from msilod.store.foreign import paused
 from msilod.store.history import History
 from msilod.store.holdings import Holdings
-from msilod.store.jobs import AddResult, Batch
+from msilod.store.imports import Imports, Rehearsal, mark_of, nothing_known
+from msilod.store.jobs import Added, AddResult, Batch, Call, Duplicate, Failed
 from msilod.store.migrate import prepare
 from msilod.store.models import LOADED, message_of
 from msilod.store.operator import Operator
@@ -25,6 +26,8 @@ from msilod.store.quota import Limits, Quota
 from msilod.store.selection import Selection
 from msilod.store.statements import Statements, chunks, marks
 from msilod.store.transaction import Transactions
+from msilod.store.unstoppable import unstoppable
+from msilod.store.users import UserReads
 
 PAGE: Final = 500
 
@@ -49,6 +52,9 @@ class Queue:
         self._on_wire = on_wire
         self._devices = Devices(self._statements, self._history)
         self._devices.memory = device_memory
+        self._imports = Imports(self._statements)
+        self._rehearsal: Rehearsal | None = None
+        self._quota = Quota(path, table, Limits())
         self._wire: tuple[frozenset[int] | None] | None = None
 
     def messages(self, selection: Selection, wall: float) -> Iterator[StoredMessage]:
@@ -152,12 +158,91 @@ class Queue:
         return int(row[0]), int(row[1]), int(row[2])
 
     def insert(self, messages: Sequence[StoredMessage], limits: Limits) -> list[AddResult]:
-        """Put rows in, in one transaction, under the same checks as the daemon's writer; a result for each."""
-        holdings = Holdings(self._statements, limits)
-        quota = Quota(self.path, self.table, limits)
-        transactions = Transactions(self._db, self._statements, holdings, quota, self._history)
+        """Put rows in, in one transaction, under the same checks as the daemon's writer; a result for each.
+
+        Raises BusyError, StoreError.
+        """
         with translated(self.path):
-            return transactions.execute(Batch(list(messages))).results()
+            return self._insert(self._transactions(limits), messages)
+
+    def take_in(self, messages: Sequence[StoredMessage], limits: Limits, again: bool) -> list[AddResult]:
+        """As `insert`, for rows of an import: what was imported before is left out, unless they are wanted `again`."""
+        transactions = self._transactions(limits)
+        transactions.operations["mark"] = self._imports.mark
+        transactions.known_ends = nothing_known if again else self._imports.known
+        with translated(self.path):
+            return self._told(messages, self._insert(transactions, messages, is_import=True))
+
+    def rehearse(self, messages: Sequence[StoredMessage], limits: Limits, again: bool) -> list[AddResult]:
+        """What `take_in` would answer, after all that was rehearsed before; the silo stays as it is."""
+        with translated(self.path):
+            if self._rehearsal is None:
+                self._rehearsal = Rehearsal(self._db)
+                self._quota = Quota(self.path, self.table, limits)
+                self._quota.begin(self._db, ())
+            hashes = [message.hash for message in messages]
+            known = {} if again else self._imports.known(self._db, hashes)
+            holdings = Holdings(self._statements, limits)
+            return [self._rehearse(self._rehearsal, self._quota, holdings, known, row) for row in messages]
+
+    def _rehearse(
+        self,
+        rehearsal: Rehearsal,
+        quota: Quota,
+        holdings: Holdings,
+        known: dict[bytes, int],
+        message: StoredMessage,
+    ) -> AddResult:
+        id = self._statements.kept(self._db, message.aor, message.hash)
+        if id or rehearsal.has(message):
+            return Duplicate(id, False)
+        if message.hash in known:
+            return Duplicate(known[message.hash], True)
+        taken, of_sender = rehearsal.of(message.aor), rehearsal.of_sender(message.aor, message.sender)
+        refused = quota.refusal(message) or holdings.refusal(self._db, message, taken, of_sender)
+        if refused is not None:
+            return refused
+        quota.count(message)
+        rehearsal.add(message)
+        return Added(0)
+
+    def _transactions(self, limits: Limits) -> Transactions:
+        holdings, quota = Holdings(self._statements, limits), Quota(self.path, self.table, limits)
+        return Transactions(self._db, self._statements, holdings, quota, self._history)
+
+    def _insert(
+        self, transactions: Transactions, messages: Sequence[StoredMessage], is_import: bool = False
+    ) -> list[AddResult]:
+        batch = Batch(list(messages))
+        if is_import:
+            batch.calls.append(Call("mark", ([mark_of(message) for message in messages],), True))
+        try:
+            with unstoppable():
+                return transactions.commit_together(batch).results()
+        except sqlite3.OperationalError:
+            # Locked, full, or out of reach: the others would fare no better.
+            raise
+        except Exception as error:
+            # A bad row must not fail its batch-mates.
+            if len(messages) == 1:
+                return [Failed(str(error))]
+        return [result for message in messages for result in self._insert(transactions, [message], is_import)]
+
+    def _told(self, messages: Sequence[StoredMessage], results: list[AddResult]) -> list[AddResult]:
+        """An imported row that is still there is told as such, and not as one that has ended."""
+        told: list[AddResult] = []
+        for message, result in zip(messages, results, strict=True):
+            kept = 0
+            if isinstance(result, Duplicate) and result.ended:
+                kept = self._statements.kept(self._db, message.aor, message.hash)
+            told.append(Duplicate(kept, False) if kept else result)
+        return told
+
+    def have_users_existed(self) -> bool:
+        """True when there has been a user, now or before."""
+        with translated(self.path):
+            reads = UserReads(lambda sql, values: self._db.execute(sql, values).fetchall(), self.table)
+            return reads.last_change() > 0
 
     def operator(self, actor: str) -> Operator:
         """Changes in the name of `actor`."""
@@ -165,4 +250,6 @@ class Queue:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._database.close()
+        # The last one to close it copies the write-ahead log back, under a lock.
+        with unstoppable():
+            self._database.close()

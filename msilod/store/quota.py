@@ -25,32 +25,63 @@ HOUR: Final = 3600
 # A second look at a full disk or silo is worth while after a few deliveries.
 ROOM_AGAIN: Final = 60
 LOOK_EVERY: Final = 1.0
+# Of "auto", once there are users. A person does not write a thousand messages an hour to who is away.
+SHARE: Final = 0.1
+PER_HOUR: Final = 1000
+# However small a mailbox is, a sender may leave so many messages, each as large as a body may be.
+LEAST_SHARE: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The keys of [silo]; bytes of bodies, 0 for no limit. `max_per_hour` are messages of one sender."""
+    """The keys of [silo]; bytes of bodies, 0 for no limit. `max_per_hour` are messages of one sender.
+
+    `share_messages` and `share_bytes` are what one sender may have in one mailbox.
+    """
 
     max_messages: int = 1000
     max_bytes: int = 10_000_000
     max_total_bytes: int = 0
     min_free_bytes: int = 0
     max_per_hour: int = 0
+    share_messages: int = 0
+    share_bytes: int = 0
 
     @classmethod
-    def of(cls, config: "SiloConfig") -> "Limits":
-        """As configured."""
+    def of(cls, config: "SiloConfig", has_users: bool) -> "Limits":
+        """As configured; what is "auto" depends on whether senders have to prove who they are."""
+        share, per_hour = 1.0, 0
+        if config.sender_share != "auto":
+            share = float(config.sender_share)
+        elif has_users:
+            share = SHARE
+        if config.max_per_hour != "auto":
+            per_hour = config.max_per_hour
+        elif has_users:
+            per_hour = PER_HOUR
         return cls(
             config.max_messages,
             config.max_bytes,
             config.max_total_bytes,
             config.min_free_bytes,
-            config.max_per_hour,
+            per_hour,
+            max(int(config.max_messages * share), LEAST_SHARE) if share < 1 else 0,
+            max(int(config.max_bytes * share), LEAST_SHARE * config.max_body) if share < 1 else 0,
         )
+
+    def without_hours(self) -> "Limits":
+        """For an import: its messages were sent long ago."""
+        return Limits(
+            self.max_messages, self.max_bytes, self.max_total_bytes, self.min_free_bytes, 0,
+            self.share_messages, self.share_bytes,
+        )  # fmt: skip
 
     def values(self) -> tuple[int, ...]:
         """As they travel."""
-        return self.max_messages, self.max_bytes, self.max_total_bytes, self.min_free_bytes, self.max_per_hour
+        return (
+            self.max_messages, self.max_bytes, self.max_total_bytes, self.min_free_bytes, self.max_per_hour,
+            self.share_messages, self.share_bytes,
+        )  # fmt: skip
 
 
 class Quota:

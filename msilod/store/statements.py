@@ -33,6 +33,13 @@ Item = TypeVar("Item")
 _BODY: Final = "CASE WHEN CAST(content_type AS TEXT) LIKE 'message/%' THEN body ELSE x'' END"
 _CLEANED: Final = ", ".join(_BODY if name == "body" else name for name in LOADED)
 
+# A row has one end, the first; a message that was imported again under another id has another.
+_ENDED_AGAIN: Final = (
+    " ON CONFLICT (hash) DO UPDATE SET ended_at = excluded.ended_at, id = excluded.id, "
+    "how = CASE WHEN id = excluded.id THEN how ELSE excluded.how END, "
+    "status = CASE WHEN id = excluded.id THEN status ELSE excluded.status END"
+)
+
 # (aor, contact, instance, reg_id) of the values of a binding.
 _KEY: Final = itemgetter(0, 1, 10, 11)
 
@@ -172,6 +179,18 @@ class Statements:
             found += db.execute(sql, chunk).fetchall()
         return found
 
+    def of_sender(self, db: sqlite3.Connection, aor: str, sender: str) -> tuple[int, int]:
+        """Messages and bytes that `sender` has in the mailbox of `aor`, but for rejected and handed ones.
+
+        Reads each row of the mailbox; asked only where a sender may have used up his share.
+        """
+        row = db.execute(
+            f"SELECT count(*), coalesce(sum(size), 0) FROM {self.table} "  # noqa: S608
+            "WHERE aor = ? AND sender = ? AND state NOT IN ('rejected', 'handed')",
+            (aor, sender),
+        ).fetchone()
+        return int(row[0]), int(row[1])
+
     def exempt(self, db: sqlite3.Connection, aor: str) -> tuple[int, int]:
         """Messages and bytes of `aor` that count in no quota: rejected and handed ones."""
         row = db.execute(
@@ -192,7 +211,7 @@ class Statements:
             for end in chunk:
                 values += (end.hash, end.id, end.aor, end.how, end.status, end.wall)
             db.execute(
-                f"{self._ended}{marks(len(chunk), 6)} ON CONFLICT (hash) DO UPDATE SET ended_at = excluded.ended_at",
+                f"{self._ended}{marks(len(chunk), 6)}{_ENDED_AGAIN}",
                 values,
             )
         return count

@@ -45,6 +45,10 @@ class Sweep:
             f"UPDATE {table} SET state = 'waiting' WHERE id IN (SELECT id FROM {table} "  # noqa: S608
             "WHERE state = 'scheduled' AND due_at <= ? ORDER BY due_at LIMIT ?) RETURNING aor"
         )
+        self._forget_imported = (
+            f"DELETE FROM {table}_imported WHERE hash IN (SELECT hash FROM {table}_imported "  # noqa: S608
+            "WHERE until < ? ORDER BY until LIMIT ?)"
+        )
         self._forget_hours = f"DELETE FROM {table}_sender_hour WHERE hour < ?"  # noqa: S608
 
     def due(self, db: sqlite3.Connection, wall: float, limit: int) -> list[str]:
@@ -56,10 +60,11 @@ class Sweep:
         gone = self.statements.clean(db, wall, limit)
         self._end(db, gone, wall)
         hashes = self.statements.forget_ended(db, wall - ENDED_KEPT, limit)
+        imported = db.execute(self._forget_imported, (wall, limit)).rowcount
         entries = self.history.forget(db, wall - self.history.kept, limit)
         self.devices.forget(db, wall)
         db.execute(self._forget_hours, (wall // 3600 - 1,))
-        return Cleaned(gone, max(len(gone), hashes, entries) >= limit)
+        return Cleaned(gone, max(len(gone), hashes, imported, entries) >= limit)
 
     def expire(self, db: sqlite3.Connection, wall: float, ids: Sequence[int]) -> Cleaned:
         """Remove those of `ids` that have expired, as `clean` would in its time."""

@@ -7,7 +7,7 @@ and always one that was added before it. Results are told only after the commit 
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ FOLD: Final = 256
 SYNC_EVERY: Final = 0.9
 SYNC_ROWS: Final = 1024
 Operation = Callable[..., Any]
+KnownEnds = Callable[[sqlite3.Connection, Sequence[bytes]], dict[bytes, int]]
 _SYNC: Final = {True: "PRAGMA synchronous = FULL", False: "PRAGMA synchronous = NORMAL"}
 
 
@@ -52,6 +53,8 @@ class Transactions:
         self.history = history
         self.devices = Devices(statements, history)
         self.operations: dict[str, Operation] = {}
+        # Which hashes are those of messages that have ended; an import asks for more, or for none.
+        self.known_ends: KnownEnds = statements.ended
         # Unknown: another's fold may have left the connection without.
         self.is_synced = False
         self.last_id = statements.last_id(db)
@@ -127,6 +130,14 @@ class Transactions:
         except OSError as error:
             raise UnknownOutcome(f"the silo could not be synced: {error.strerror}") from error
         self.unsynced_since, self._unsynced = 0.0, 0
+
+    def commit_together(self, batch: Batch) -> Outcome:
+        """Commit the batch in one transaction, or raise what sqlite3 does, and nothing of it was kept."""
+        try:
+            return self._commit(batch)
+        except BaseException:
+            self._rollback()
+            raise
 
     def _commit_each(self, batch: Batch) -> Outcome:
         """One bad row must not fail its batch-mates."""
@@ -228,7 +239,8 @@ class Transactions:
 
     def _add(self, messages: list[StoredMessage]) -> list[AddResult]:
         db = self.db
-        ended = self.statements.ended(db, [message.hash for message in messages])
+        ended = self.known_ends(db, [message.hash for message in messages])
+        self.holdings.begin()
         self.holdings.learn(db, {message.aor for message in messages})
         self.quota.begin(db, messages)
         fresh: dict[bytes, StoredMessage] = {}

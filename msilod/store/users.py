@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from msilod.store.database import open_sqlite, raw, translated
 from msilod.store.migrate import prepare
+from msilod.store.unstoppable import immediate, unstoppable
 
 PAGE: Final = 5000
 # A daemon that has missed more of them reads all users again.
@@ -111,7 +112,8 @@ class UserTable:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._database.close()
+        with unstoppable():
+            self._database.close()
 
     def _insert(self, values: Sequence[tuple[str, ...]]) -> None:
         sql = f"INSERT INTO {self._table}_user ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
@@ -119,17 +121,11 @@ class UserTable:
 
     def _change(self, aor: str, insert: Callable[[], None]) -> None:
         db, changes = self._db, f"{self._table}_user_change"
-        with translated(self._path):
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                db.execute(f"DELETE FROM {self._table}_user WHERE aor = ?", (aor,))  # noqa: S608
-                insert()
-                made = db.execute(f"INSERT INTO {changes} (aor, at) VALUES (?, ?)", (aor, time.time()))  # noqa: S608
-                db.execute(f"DELETE FROM {changes} WHERE id <= ?", ((made.lastrowid or 0) - CHANGES_KEPT,))  # noqa: S608
-                db.execute("COMMIT")
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
+        with translated(self._path), immediate(db):
+            db.execute(f"DELETE FROM {self._table}_user WHERE aor = ?", (aor,))  # noqa: S608
+            insert()
+            made = db.execute(f"INSERT INTO {changes} (aor, at) VALUES (?, ?)", (aor, time.time()))  # noqa: S608
+            db.execute(f"DELETE FROM {changes} WHERE id <= ?", ((made.lastrowid or 0) - CHANGES_KEPT,))  # noqa: S608
 
     def _select(self, sql: str, values: tuple[object, ...]) -> list[Any]:
         with translated(self._path):

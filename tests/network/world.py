@@ -90,7 +90,7 @@ class World:
     async def start(self) -> Server:
         """A daemon on the file, new or as it was left."""
         self.silo = Silo(
-            self.folder / "silo.db", "silo", Limits.of(self.config.silo), self.config.silo.history
+            self.folder / "silo.db", "silo", Limits.of(self.config.silo, False), self.config.silo.history
         )
         self.silo.start("node", None)
         self.ledger.life += 1
