@@ -134,10 +134,13 @@ class Transactions:
     def commit_together(self, batch: Batch) -> Outcome:
         """Commit the batch in one transaction, or raise what sqlite3 does, and nothing of it was kept."""
         try:
-            return self._commit(batch)
+            outcome = self._commit_at_once(batch) or self._commit(batch)
         except BaseException:
             self._rollback()
             raise
+        if self.last_id - self._counted >= FOLD:
+            self._fold()
+        return outcome
 
     def _commit_each(self, batch: Batch) -> Outcome:
         """One bad row must not fail its batch-mates."""
