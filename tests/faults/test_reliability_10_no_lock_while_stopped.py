@@ -16,7 +16,7 @@ from msilod.store.selection import Selection
 from tests.scenarios.conftest import Daemon
 from tests.store.rows import add, open_silo, row
 
-# Ctrl-Z comes in the middle of each transaction: behind its BEGIN.
+# Ctrl-Z comes in the middle of each transaction: behind its BEGIN, or behind the statement that is all of it.
 STOPPED = """
 import os, signal, sys
 from msilod.store import database
@@ -31,7 +31,7 @@ class Connection:
         setattr(self.db, name, value)
     def execute(self, sql, *values):
         found = self.db.execute(sql, *values)
-        if sql == "BEGIN IMMEDIATE":
+        if sql == "BEGIN IMMEDIATE" or sql.startswith("INSERT INTO silo ("):
             os.kill(os.getpid(), signal.SIGTSTP)
         return found
 import msilod.store.queue, msilod.store.users, msilod.store.maintenance, msilod.store.migrate
