@@ -151,7 +151,7 @@ class Holdings:
         aor = message.aor
         is_over = messages + 1 > self.max_messages or size + message.size > self.max_bytes
         if is_over:
-            spared, spared_bytes = self.statements.exempt(db, aor)
+            spared, spared_bytes = self._exempt(db, aor)
             more, more_bytes = self._spared.get(aor, (0, 0))
             messages, size = messages - spared - more, size - spared_bytes - more_bytes
             if messages + 1 > self.max_messages or size + message.size > self.max_bytes:
@@ -162,11 +162,32 @@ class Holdings:
             key = (aor, message.sender)
             found = self._found.get(key)
             if found is None:
-                found = self._found[key] = self.statements.of_sender(db, aor, message.sender)
+                found = self._found[key] = self._of_sender(db, aor, message.sender)
             his, his_bytes = found[0] + of_sender[0], found[1] + of_sender[1]
             if his + 1 > self.share_messages or his_bytes + message.size > self.share_bytes:
                 return OverQuota(his, his_bytes, Limit.SHARE)
         return None
+
+    def _of_sender(self, db: sqlite3.Connection, aor: str, sender: str) -> tuple[int, int]:
+        """Messages and bytes that `sender` has in the mailbox of `aor`, but for rejected and handed ones.
+
+        Reads each row of the mailbox; asked only where a sender may have used up his share.
+        """
+        row = db.execute(
+            f"SELECT count(*), coalesce(sum(size), 0) FROM {self.statements.table} "  # noqa: S608
+            "WHERE aor = ? AND sender = ? AND state NOT IN ('rejected', 'handed')",
+            (aor, sender),
+        ).fetchone()
+        return int(row[0]), int(row[1])
+
+    def _exempt(self, db: sqlite3.Connection, aor: str) -> tuple[int, int]:
+        """Messages and bytes of `aor` that count in no quota: rejected and handed ones."""
+        row = db.execute(
+            f"SELECT count(*), coalesce(sum(size), 0) FROM {self.statements.table} "  # noqa: S608
+            "WHERE aor = ? AND state IN ('rejected', 'handed')",
+            (aor,),
+        ).fetchone()
+        return int(row[0]), int(row[1])
 
     def forget(self, aor: str) -> None:
         """A row of `aor` has left."""

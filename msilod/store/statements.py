@@ -31,7 +31,7 @@ LEASE: Final = 60.0
 Item = TypeVar("Item")
 # A sweep has no use for bodies of up to 64 kB each but for those that may hold a wish.
 _BODY: Final = "CASE WHEN CAST(content_type AS TEXT) LIKE 'message/%' THEN body ELSE x'' END"
-_CLEANED: Final = ", ".join(_BODY if name == "body" else name for name in LOADED)
+CLEANED: Final = ", ".join(_BODY if name == "body" else name for name in LOADED)
 
 # A row has one end, the first; a message that was imported again under another id has another.
 _ENDED_AGAIN: Final = (
@@ -179,27 +179,6 @@ class Statements:
             found += db.execute(sql, chunk).fetchall()
         return found
 
-    def of_sender(self, db: sqlite3.Connection, aor: str, sender: str) -> tuple[int, int]:
-        """Messages and bytes that `sender` has in the mailbox of `aor`, but for rejected and handed ones.
-
-        Reads each row of the mailbox; asked only where a sender may have used up his share.
-        """
-        row = db.execute(
-            f"SELECT count(*), coalesce(sum(size), 0) FROM {self.table} "  # noqa: S608
-            "WHERE aor = ? AND sender = ? AND state NOT IN ('rejected', 'handed')",
-            (aor, sender),
-        ).fetchone()
-        return int(row[0]), int(row[1])
-
-    def exempt(self, db: sqlite3.Connection, aor: str) -> tuple[int, int]:
-        """Messages and bytes of `aor` that count in no quota: rejected and handed ones."""
-        row = db.execute(
-            f"SELECT count(*), coalesce(sum(size), 0) FROM {self.table} "  # noqa: S608
-            "WHERE aor = ? AND state IN ('rejected', 'handed')",
-            (aor,),
-        ).fetchone()
-        return int(row[0]), int(row[1])
-
     def end(self, db: sqlite3.Connection, ends: Sequence[End]) -> int:
         """Delete the rows and keep their hashes; a row that is gone already is fine. How many were there."""
         count = 0
@@ -343,22 +322,10 @@ class Statements:
         rows = db.execute(
             f"DELETE FROM {self.table} WHERE id IN (SELECT id FROM {self.table} WHERE expires_at <= ? "  # noqa: S608
             "AND state <> 'held' AND (owner = '' OR lease_until <= ?) ORDER BY expires_at LIMIT ?) "
-            f"RETURNING {_CLEANED}",
+            f"RETURNING {CLEANED}",
             (wall, wall, limit),
         ).fetchall()
         return [message_of(row) for row in rows]
-
-    def clean_these(self, db: sqlite3.Connection, wall: float, ids: Sequence[int]) -> list[StoredMessage]:
-        """As `clean`, of these ids only; those whose life is not over stay."""
-        gone: list[StoredMessage] = []
-        for chunk in chunks(ids):
-            rows = db.execute(
-                f"DELETE FROM {self.table} WHERE id IN {marks(1, len(chunk))} AND expires_at <= ? "  # noqa: S608
-                f"AND state <> 'held' AND (owner = '' OR lease_until <= ?) RETURNING {_CLEANED}",
-                [*chunk, wall, wall],
-            ).fetchall()
-            gone += map(message_of, rows)
-        return gone
 
     def forget_ended(self, db: sqlite3.Connection, before: float, limit: int) -> int:
         """Drop hashes that ended before then; how many."""

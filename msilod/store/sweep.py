@@ -13,7 +13,8 @@ from msilod.store.devices import Devices
 from msilod.store.history import History
 from msilod.store.holdings import Holdings
 from msilod.store.jobs import End
-from msilod.store.statements import Statements
+from msilod.store.models import message_of
+from msilod.store.statements import CLEANED, Statements, chunks, marks
 
 # Ended hashes are kept well past 64*T1, the last retransmission of a sender (law 9).
 ENDED_KEPT: Final = 120.0
@@ -68,9 +69,21 @@ class Sweep:
 
     def expire(self, db: sqlite3.Connection, wall: float, ids: Sequence[int]) -> Cleaned:
         """Remove those of `ids` that have expired, as `clean` would in its time."""
-        gone = self.statements.clean_these(db, wall, ids)
+        gone = self._clean_these(db, wall, ids)
         self._end(db, gone, wall)
         return Cleaned(gone, False)
+
+    def _clean_these(self, db: sqlite3.Connection, wall: float, ids: Sequence[int]) -> list[StoredMessage]:
+        """As `clean`, of these ids only; those whose life is not over stay."""
+        gone: list[StoredMessage] = []
+        for chunk in chunks(ids):
+            rows = db.execute(
+                f"DELETE FROM {self.statements.table} WHERE id IN {marks(1, len(chunk))} AND expires_at <= ? "  # noqa: S608
+                f"AND state <> 'held' AND (owner = '' OR lease_until <= ?) RETURNING {CLEANED}",
+                [*chunk, wall, wall],
+            ).fetchall()
+            gone += map(message_of, rows)
+        return gone
 
     def _end(self, db: sqlite3.Connection, gone: Sequence[StoredMessage], wall: float) -> None:
         ended = [End(row.id, row.hash, row.aor, "expired", None, wall) for row in gone]
