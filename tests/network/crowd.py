@@ -1,0 +1,340 @@
+"""Crowd: two honest users, a user with bad intentions, a former user and a stranger, around one daemon with passwords.
+
+Rules of the oracle, which knows no code of the daemon:
+- Each request says in X-By who really sent it. The request reaches others only if From, and an asserted identity,
+  name the sender. A stranger and a former user reach a user only in a dialog that the user began.
+- Each honest text says in X-For who may have it. Others never get it, and its recipient has it in the end.
+- A user's bindings lead to the user's own host, and an honest user's binding stays until the user removes it.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+import trio
+
+from msilod.sip.message import Request, Response
+from msilod.store.users import UserRow, UserTable
+from tests.network.agent import Agent, Asked, Served
+from tests.network.world import DOMAIN, SERVER, World
+
+ALICE, BOB, MALLORY, FORMER, STRANGER = "alice", "bob", "mallory", "ed", "trudy"
+HONEST: Final = (ALICE, BOB)
+ATTACKERS: Final = (MALLORY, FORMER, STRANGER)
+ALIASES: Final = {"901": ALICE, "902": BOB}
+HOSTS: Final = {ALICE: 11, BOB: 12, MALLORY: 66, FORMER: 67, STRANGER: 68}
+_USER: Final = re.compile(rb"(?i)(?:sips?:([^@;?>]*)@|tel:([^;>]*))")
+_FIELDS: Final = {
+    401: (b"www-authenticate", "Authorization"),
+    407: (b"proxy-authenticate", "Proxy-Authorization"),
+}
+
+
+def named(value: bytes | None) -> str:
+    """The user that a From, a URI or an asserted identity names, without escapes and password; "" for none."""
+    found = _USER.search(value or b"")
+    if found is None:
+        return ""
+    user = (found[1] if found[1] is not None else found[2]).partition(b":")[0]
+    return unquote_to_bytes(user).decode("latin-1")
+
+
+def _call_id(response: Response) -> bytes:
+    return response.headers.get(b"call-id") or b""
+
+
+@dataclass
+class Dialog:
+    """What a party of a call has learnt of it."""
+
+    call_id: bytes
+    own: str
+    other: str
+    target: str
+    routes: list[bytes]
+
+
+@dataclass(frozen=True)
+class Words:
+    """A request as an attacker writes it. `credentials`: "", "own", "name" (another's name), "at" (name@domain)."""
+
+    method: str
+    uri: str
+    to: str
+    from_: str
+    contact: str = ""
+    expires: str = ""
+    extra: str = ""
+    body: str = ""
+    credentials: str = ""
+    call_id: str = ""
+    cseq: int = 0
+
+
+class Person(Agent):
+    """One party at a host of its own. `password` is "" for a party without an account."""
+
+    def __init__(self, crowd: "Crowd", name: str, password: str) -> None:
+        super().__init__(crowd.world.wires, (f"198.51.100.{HOSTS[name]}", 5060), SERVER)
+        self.crowd = crowd
+        self.name = name
+        self.password = password
+        self.statuses: list[int] = []
+        self.got: list[bytes] = []
+        self.dialogs: list[Dialog] = []
+        self.called: set[bytes] = set()
+        self._serial = count(1)
+
+    @property
+    def aor(self) -> str:
+        return f"sip:{self.name}@{DOMAIN}"
+
+    @property
+    def contact(self) -> str:
+        return f"sip:{self.name}@{self.address[0]}:{self.address[1]}"
+
+    # --- what the party says -------------------------------------------------------------------------
+
+    def say(self, words: Words, proof: str = "", is_again: bool = False) -> Asked:
+        """Send the request; answer one challenge if the words have credentials."""
+        number = next(self._serial)
+        branch, method = self.branch(), words.method
+        call_id = words.call_id or f"{self.name}{number}@{self.address[0]}"
+        tag = "" if ";tag=" in words.from_ else f";tag={self.name}{number}"
+        lines = [
+            f"{method} {words.uri} SIP/2.0",
+            f"Via: SIP/2.0/UDP {self.address[0]}:{self.address[1]};rport;branch={branch.decode()}",
+            f"Max-Forwards: 70\r\nFrom: {words.from_}{tag}\r\nTo: {words.to}",
+            f"Call-ID: {call_id}\r\nCSeq: {words.cseq or number} {method}\r\nX-By: {self.name}",
+        ]
+        lines += [f"Contact: {words.contact}"] if words.contact else []
+        lines += [f"Expires: {words.expires}"] if words.expires else []
+        lines += [words.extra] if words.extra else []
+        lines += [proof] if proof else []
+        if words.body:
+            lines.append("Content-Type: text/plain")
+        lines.append(f"Content-Length: {len(words.body)}\r\n\r\n{words.body}")
+        heard = partial(self._heard, words, call_id, is_again)
+        return self.ask("\r\n".join(lines).encode("latin-1"), branch, method.encode(), heard)
+
+    def _heard(self, words: Words, call_id: str, is_again: bool, response: Response | None) -> None:
+        if response is None or response.status < 200:
+            return
+        self.statuses.append(response.status)
+        if response.status in _FIELDS and words.credentials and not is_again:
+            self.say(words, self._proof(words, response), is_again=True)
+        elif response.status < 300 and words.method == "INVITE":
+            self._talk(words, response)
+        elif response.status < 300 and words.method == "MESSAGE" and self.name in HONEST:
+            self.crowd.promised[words.body.encode()] = named(words.to.encode())
+
+    def _proof(self, words: Words, response: Response) -> str:
+        field_name, header = _FIELDS[response.status]
+        for value in response.headers.get_all(field_name):
+            asked = dict(re.findall(r'(\w+)="?([^",]*)"?', value.decode()))
+            if asked.get("algorithm", "MD5") == "MD5":
+                break
+        name = {"name": self.crowd.other(self.name), "at": f"{self.name}@{DOMAIN}"}.get(
+            words.credentials, self.name
+        )
+
+        def md5(text: str) -> str:
+            return hashlib.md5(text.encode("latin-1")).hexdigest()
+
+        secret = md5(f"{name}:{asked['realm']}:{self.password}")
+        proof = md5(f"{secret}:{asked['nonce']}:00000001:c:auth:{md5(f'{words.method}:{words.uri}')}")
+        return (
+            f'{header}: Digest username="{name}", realm="{asked["realm"]}", nonce="{asked["nonce"]}", '
+            f'uri="{words.uri}", response="{proof}", algorithm=MD5, cnonce="c", qop=auth, nc=00000001'
+        )
+
+    def _talk(self, words: Words, response: Response) -> None:
+        """The call is taken: remember the dialog, and send the ACK (RFC 3261 §12.1.2, §13.2.2.4)."""
+        from_ = (response.headers.get(b"from") or b"").decode("latin-1")
+        to = (response.headers.get(b"to") or b"").decode("latin-1")
+        target = (response.headers.get(b"contact") or b"<sip:x@invalid>").decode("latin-1").strip("<>")
+        routes = list(reversed(response.headers.split(b"record-route")))
+        self.dialogs.append(Dialog(_call_id(response), from_, to, target, routes))
+        extra = "\r\n".join(f"Route: {one.decode()}" for one in routes)
+        ack = Words(
+            "ACK", target, to, from_, extra=extra, call_id=_call_id(response).decode(), cseq=response.cseq
+        )
+        self.say(ack).give_up()
+
+    def register(self, expires: int = 3600) -> None:
+        """Register the party's own contact, or remove it."""
+        own = f"<{self.aor}>"
+        self.say(
+            Words("REGISTER", f"sip:{DOMAIN}", own, own, f"<{self.contact}>", str(expires), credentials="own")
+        )
+
+    def text(self, to: str) -> None:
+        """An honest text with a body of its own, which only `to` may have."""
+        body = f"{self.name} to {to} {next(self._serial)}"
+        uri = f"sip:{to}@{DOMAIN}"
+        self.say(
+            Words(
+                "MESSAGE",
+                uri,
+                f"<{uri}>",
+                f"<{self.aor}>",
+                extra=f"X-For: {to}",
+                body=body,
+                credentials="own",
+            )
+        )
+
+    def call(self, uri: str) -> None:
+        """An honest call."""
+        call_id = f"call{next(self._serial)}@{self.name}"
+        self.called.add(call_id.encode())
+        self.say(
+            Words(
+                "INVITE",
+                uri,
+                f"<{uri}>",
+                f"<{self.aor}>",
+                f"<{self.contact}>",
+                credentials="own",
+                call_id=call_id,
+            )
+        )
+
+    # --- what comes to the party ---------------------------------------------------------------------
+
+    def requested(self, served: Served) -> None:
+        request = served.request
+        self.crowd.judge(self, request)
+        if request.method == b"MESSAGE":
+            self.got.append(request.body)
+        if request.method == b"INVITE":
+            own = f"{(request.headers.get(b'to') or b'').decode('latin-1')};tag={self.tag.decode()}"
+            other = (request.headers.get(b"from") or b"").decode("latin-1")
+            target = (request.headers.get(b"contact") or b"<sip:x@invalid>").decode("latin-1").strip("<>")
+            self.dialogs.append(
+                Dialog(request.call_id, own, other, target, request.headers.split(b"record-route"))
+            )
+            served.respond(200, [(b"Contact", f"<{self.contact}>".encode())])
+            return
+        served.respond(200)
+
+    def _receive(self, data: bytes, send: object) -> None:
+        if data.startswith(b"ACK "):
+            self.crowd.acks.append((self.name, data))
+        super()._receive(data, send)  # type: ignore[arg-type]
+
+
+@dataclass
+class Crowd:
+    """The parties by name, what was promised to honest senders, and the faults that were seen."""
+
+    world: World
+    people: dict[str, Person] = field(default_factory=dict)
+    promised: dict[bytes, str] = field(default_factory=dict)
+    acks: list[tuple[str, bytes]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    removed: set[str] = field(default_factory=set)
+    away: set[str] = field(default_factory=set)
+
+    async def begin(self) -> None:
+        """Make the users, and register everybody who can."""
+        self.table = UserTable(self.world.folder / "silo.db", "silo")
+        for name in HOSTS:
+            password = "" if name == STRANGER else f"secret of {name}"
+            if password:
+                ha1 = hashlib.md5(f"{name}:{DOMAIN}:{password}".encode()).digest()
+                self.table.set(f"{name}@{DOMAIN}", [UserRow(f"{name}@{DOMAIN}", "MD5", DOMAIN, ha1)])
+            self.people[name] = Person(self, name, password)
+            self.people[name].switch_on()
+        await self.world.server.user_watch.look()
+        for name in (*HONEST, MALLORY, FORMER):
+            self.people[name].register()
+        await trio.sleep(2)
+        assert {one.name for one in self.people.values() if 200 in one.statuses} == {*HONEST, MALLORY, FORMER}
+
+    def other(self, name: str) -> str:
+        """Whom an attacker pretends to be."""
+        return BOB if name == FORMER else ALICE
+
+    async def remove_former(self) -> None:
+        """The operator removes a user."""
+        if FORMER not in self.removed:
+            self.table.remove(f"{FORMER}@{DOMAIN}")
+            await self.world.server.user_watch.look()
+            self.removed.add(FORMER)
+
+    def is_outside(self, name: str) -> bool:
+        """True for a party that is no user."""
+        return name == STRANGER or name in self.removed
+
+    # --- the oracle ----------------------------------------------------------------------------------
+
+    def judge(self, at: Person, request: Request) -> None:
+        """Look at a request that has reached `at`."""
+        by = (request.headers.get(b"x-by") or b"").decode()
+        for_ = (request.headers.get(b"x-for") or b"").decode()
+        head = request.to_bytes()[:400].decode("latin-1")
+        if for_ and at.name != for_:
+            self.faults.append(f"{at.name} got a text for {for_}: {head}")
+        if not by:
+            return
+        if named(request.headers.get(b"from")) != by:
+            self.faults.append(f"{by} spoke to {at.name} in another's name: {head}")
+        asserted = request.headers.get(b"p-asserted-identity")
+        if asserted is not None and (named(asserted) != by or self.is_outside(by)):
+            self.faults.append(f"{by} was asserted to {at.name} as somebody else: {head}")
+        if self.is_outside(by) and at.name in HONEST and request.call_id not in at.called:
+            self.faults.append(f"{by}, who is no user, reached {at.name}: {head}")
+
+    async def evening(self) -> None:
+        """The honest users come back; all is judged."""
+        self.check_bindings()
+        for name in HONEST:
+            self.people[name].register()
+        await trio.sleep(400)
+        for one, other in ((ALICE, BOB), (BOB, ALICE)):
+            self.people[one].text(other)
+        await trio.sleep(60)
+        self.away.clear()
+        self.check_bindings()
+        for body, name in self.promised.items():
+            if self.people[name].got.count(body) != 1:
+                self.faults.append(f"{name} got {body!r} {self.people[name].got.count(body)} times")
+        rows = self.world.read("SELECT aor, sender, headers FROM silo")
+        for aor, sender, headers in rows:
+            by = re.search(
+                rb"(?i)X-By: (\w+)", bytes(headers) if not isinstance(headers, str) else headers.encode()
+            )
+            if by is not None and sender != f"{by[1].decode()}@{DOMAIN}":
+                self.faults.append(f"a row for {aor} by {by[1].decode()} is booked on {sender}")
+        for name, data in self.acks:
+            found = re.search(rb"(?i)\r\nX-By: (\w+)", data)
+            if found and name in HONEST and self.is_outside(found[1].decode()):
+                self.faults.append(f"an ACK of {found[1].decode()} reached {name}")
+        self.table.close()
+
+    def check_bindings(self) -> None:
+        """Each binding is its user's own, and the honest users have theirs."""
+        wall = self.world.clock.wall()
+        for binding in self.world.server.location.all():
+            if binding.expires_at <= wall:
+                continue
+            name = binding.aor.partition("@")[0]
+            person = self.people.get(name)
+            host = binding.flow.host if binding.flow is not None else ""
+            if person is None or binding.aor != f"{name}@{DOMAIN}" or host != person.address[0]:
+                self.faults.append(f"{binding.aor} is bound to {binding.contact} by {host}")
+            if self.is_outside(name):
+                self.faults.append(f"{binding.aor}, who is no user, has a binding")
+        for name in HONEST:
+            bound = self.world.server.location.bindings(f"{name}@{DOMAIN}", wall)
+            expected: Sequence[str] = [] if name in self.away else [self.people[name].contact]
+            if [binding.contact for binding in bound] != list(expected):
+                self.faults.append(
+                    f"{name} is bound to {[binding.contact for binding in bound]}, not to {expected}"
+                )
