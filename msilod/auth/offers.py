@@ -14,6 +14,8 @@ A response with a right password for another algorithm ends the exception.
 
 from typing import Final
 
+from msilod.sip.bounded import put_last
+
 LASTS: Final = 3600.0
 # About 300 bytes each. Beyond it the records that were used longest ago are forgotten, and their clients are offered
 # all algorithms again.
@@ -65,7 +67,6 @@ class Offers:
 
     def failed(self, source: bytes, user: str, now: float) -> None:
         """A wrong response for another algorithm than MD5."""
-        self._records.pop((source, user), None)
         self._keep((source, user), _Record(b"", now, True))
 
     def succeeded(self, source: bytes, user: str, is_md5: bool) -> None:
@@ -78,9 +79,7 @@ class Offers:
 
     def _keep(self, key: Key, record: _Record) -> None:
         """The first record is always the one that was used longest ago."""
-        self._records[key] = record
-        if len(self._records) > self._limit:
-            del self._records[next(iter(self._records))]
+        put_last(self._records, key, record, self._limit)
 
     def __len__(self) -> int:
         return len(self._records)

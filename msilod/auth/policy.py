@@ -7,9 +7,8 @@ from dataclasses import dataclass
 class AuthPolicy:
     """`mode` auto, off or required; `inbound` nobody, trusted or anybody; `algorithms` best first.
 
-    `realm` is "" when each domain is its own. `edges`: networks of edge proxies.
-    `limits_loopback`: loopback has the limits of other addresses.
-    `realm` is "" when each domain is its own. `needs_qop`: digest in the form of RFC 2069 is refused.
+    `realm` is "" when each domain is its own. `edges`: networks of edge proxies. `limits_loopback`: loopback has the
+    limits of other addresses. `needs_qop`: digest in the form of RFC 2069 is refused.
     """
 
     mode: str = "auto"

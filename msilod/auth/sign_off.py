@@ -11,6 +11,7 @@ records of another, but by the number of users.
 from typing import Final
 
 from msilod.auth.nonce import Nonce
+from msilod.sip.bounded import put_last
 
 MAX_PLACES: Final = 10
 # About 300 bytes for a user with one place. Beyond it the users who registered longest ago are forgotten; their
@@ -31,16 +32,9 @@ class SignOffs:
 
     def registered(self, user: str, place: str, nonce: Nonce, now: float) -> None:
         """A REGISTER without qop from `place` was let in with this nonce."""
-        places = self._users.pop(user, None)
-        if places is None:
-            places = {}
-        places.pop(place, None)
-        places[place] = (_key(nonce), now)
-        if len(places) > MAX_PLACES:
-            del places[next(iter(places))]
-        self._users[user] = places
-        if len(self._users) > self._limit:
-            del self._users[next(iter(self._users))]
+        places = self._users.get(user, {})
+        put_last(places, place, (_key(nonce), now), MAX_PLACES)
+        put_last(self._users, user, places, self._limit)
 
     def take(self, user: str, place: str, nonce: Nonce, now: float) -> bool:
         """True once, when this nonce is the last one that `user` registered with from `place`."""

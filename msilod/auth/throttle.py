@@ -15,6 +15,7 @@ source is what a nonce proves it to be (nonce.py), never what a datagram claims.
 from typing import Final
 
 from msilod.auth.nonce import NAME_BYTES
+from msilod.sip.bounded import put_last
 
 # One try of a phone with a mistyped password is up to four guesses, since some answer each new challenge. Two tries get
 # 401 each time, which phones show as a wrong password; the 503 of a slowed guess is shown as a fault of the server.
@@ -79,7 +80,7 @@ class Throttle:
         return max(0.0, record.until - now) if record is not None else 0.0
 
     def _count(self, key: Key, free: int, now: float) -> None:
-        record = self._records.pop(key, None)
+        record = self._records.get(key)
         if record is None or now - record.last > FORGIVEN_AFTER:
             record = _Record()
         record.failures += 1
@@ -87,10 +88,8 @@ class Throttle:
         beyond = record.failures - free
         if beyond > 0:
             record.until = now + min(2.0 ** min(beyond - 1, 10), LONGEST_WAIT)
-        # Put behind all others: the first is always the one that has been quiet longest.
-        self._records[key] = record
-        if len(self._records) > self._limit:
-            del self._records[next(iter(self._records))]
+        # The first record is always the one that has been quiet longest.
+        put_last(self._records, key, record, self._limit)
 
     def __len__(self) -> int:
         return len(self._records)

@@ -51,9 +51,9 @@ class Deliverer:
     `unseen` are the runs to an AOR itself, by a next hop, with the contact that stands for it; `on_unseen` is told
     of who is registered nowhere when his back-off ends (daemon/probes.py).
 
-    A new MESSAGE goes behind the waiting ones of its recipient (law 7): while he has a run, while a REGISTER of his is
-    being committed (`held`), while he waits for a place to run (`in_line`), while his domain is paused, and after a
-    start until the silo has been read. `asks_more` is True while one of the last two can be.
+    A new MESSAGE goes behind the waiting ones of its recipient (law 7): while the recipient has a run, while a
+    REGISTER of the recipient is being committed (`registering`), while the recipient waits for its turn (`in_line`),
+    while the domain is paused, and after a start until the silo has been read. `asks_more` is True while one of the last two can be.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Deliverer:
         self.counters = counters
         self.random = random
         self.runs: dict[str, DeliveryRun] = {}
-        self.held: dict[str, int] = {}
+        self.registering: dict[str, int] = {}
         self._stored_meanwhile: set[str] = set()
         self.in_line = self.schedule.in_line
         self.is_recalled, self.is_stopping, self.asks_more = False, False, True
@@ -118,13 +118,13 @@ class Deliverer:
 
     def expect(self, aor: str) -> None:
         """A REGISTER of `aor` is accepted, and is being committed; `expected` follows."""
-        self.held[aor] = self.held.get(aor, 0) + 1
+        self.registering[aor] = self.registering.get(aor, 0) + 1
 
     def expected(self, aor: str) -> None:
         """It is committed and told to `registered`, or has failed."""
-        left = self.held.pop(aor, 0) - 1
+        left = self.registering.pop(aor, 0) - 1
         if left > 0:
-            self.held[aor] = left
+            self.registering[aor] = left
         elif aor in self._stored_meanwhile:
             self._stored_meanwhile.discard(aor)
             if aor not in self.runs:
@@ -225,7 +225,7 @@ class Deliverer:
 
     def is_running(self, aor: str) -> bool:
         """True while rows of `aor` are due or on the wire: a new MESSAGE goes behind them (law 7)."""
-        if aor in self.runs or aor in self.held or aor in self.in_line or self.pauses.cover(aor):
+        if aor in self.runs or aor in self.registering or aor in self.in_line or self.pauses.cover(aor):
             return True
         return not self.is_recalled and self.mail.may_have(aor)
 
@@ -241,7 +241,7 @@ class Deliverer:
         """A row is durable: who has registered since the look-up gets it at once (law 7)."""
         aor = row.aor
         self.mail.add(aor)
-        if aor in self.held:
+        if aor in self.registering:
             # His REGISTER begins the run, behind its 200.
             self._stored_meanwhile.add(aor)
         elif self.location.has(aor) or aor in self.unseen:
@@ -282,7 +282,7 @@ class Deliverer:
 
     def away(self, binding: Binding, now: float) -> None:
         """The contact answers no OPTIONS request any more: a run that is under way has nothing more for it."""
-        run = self.runs.get(run_name(binding) if self.policy.is_for_each else binding.aor)
+        run = self.runs.get(self._name(binding))
         if run is not None:
             self.carry_out(run, run.withdraw(contact_key(binding), self.clock.wall()), now)
 

@@ -30,11 +30,11 @@ from msilod.proxy.dialog_token import (
     NOWHERE,
     DialogToken,
     Place,
-    mark,
     place_of,
+    short_hash,
 )
 from msilod.proxy.record_route import RecordRoute
-from msilod.proxy.target_set import ANYWHERE, HELD, Target
+from msilod.proxy.target_set import ANYWHERE, BY_FLOW, Target
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.sip.address import NameAddr
@@ -55,12 +55,19 @@ class Dialog:
 
     `sender_aor` is the AOR whose contact the sender is, "" when only From says so. `is_from_place`: it came from the
     sender's place. `is_users`: the sender was a user of ours when the dialog began, and it came from that place.
-    `receiver_aor`: "" for a peer that is none of ours. `is_held`: the receiver is reached by its place, whatever the
+    `receiver_aor`: "" for a peer that is none of ours. `is_by_flow`: the receiver is reached by its place, whatever the
     Request-URI says. `side` and `instance`: hashes, see DialogToken.
     """
 
     __slots__ = (
-        "instance", "is_from_place", "is_held", "is_users", "receiver", "receiver_aor", "sender_aor", "side",
+        "instance",
+        "is_by_flow",
+        "is_from_place",
+        "is_users",
+        "receiver",
+        "receiver_aor",
+        "sender_aor",
+        "side",
     )  # fmt: skip
 
     def __init__(
@@ -70,7 +77,7 @@ class Dialog:
         is_users: bool,
         receiver: Place,
         receiver_aor: str,
-        is_held: bool,
+        is_by_flow: bool,
         side: bytes = b"",
         instance: bytes = b"",
     ) -> None:
@@ -79,13 +86,13 @@ class Dialog:
         self.is_users = is_users
         self.receiver = receiver
         self.receiver_aor = receiver_aor
-        self.is_held = is_held
+        self.is_by_flow = is_by_flow
         self.side = side
         self.instance = instance
 
     def is_at(self, uri: SipUri) -> bool:
         """True when `uri` is the receiver's place, host and port, or what the caller's side called itself."""
-        if self.side and mark(_host_and_port(uri)) == self.side:
+        if self.side and short_hash(_host_and_port(uri)) == self.side:
             return True
         port = uri.port or default_port(TLS if uri.scheme == "sips" else uri.transport or UDP)
         return bare(uri.host) == self.receiver.host and port == self.receiver.port
@@ -101,7 +108,7 @@ class Dialog:
         """Those of the AOR's `bindings` that are the receiver's device; all of them where no device is known."""
         if not self.instance:
             return list(bindings)
-        return [binding for binding in bindings if mark(binding.instance) == self.instance]
+        return [binding for binding in bindings if short_hash(binding.instance) == self.instance]
 
 
 class Dialogs:
@@ -133,10 +140,10 @@ class Dialogs:
         aor, instance, bound = "", b"", ""
         if binding is not None:
             bound = binding.aor
-            instance = mark(binding.instance) if binding.instance else b""
-        elif target.reach == HELD:
+            instance = short_hash(binding.instance) if binding.instance else b""
+        elif target.reach == BY_FLOW:
             bound = callee
-        if binding is not None or target.reach in (HELD, ANYWHERE):
+        if binding is not None or target.reach in (BY_FLOW, ANYWHERE):
             flags |= CALLEE_IS_PROVEN if target.reach == ANYWHERE else CALLEE_IS_PROVEN | CALLEE_IS_BOUND
         if bound and bound == callee:
             flags |= CALLEE_IS_IN_TO
@@ -194,7 +201,7 @@ class Dialogs:
 
     def _dialog(
         self, sender_aor: str, bound_aor: str, place: Place, was_user: int, came: Flow,
-        receiver: Place, receiver_aor: str, is_held: int, side: bytes, instance: bytes,
+        receiver: Place, receiver_aor: str, is_by_flow: int, side: bytes, instance: bytes,
     ) -> Dialog:  # fmt: skip
         is_there = place.is_source_of(came) or self.is_bound_at(came, bound_aor)
         return Dialog(
@@ -203,7 +210,7 @@ class Dialogs:
             is_there and bool(was_user),
             receiver,
             receiver_aor,
-            bool(is_held),
+            bool(is_by_flow),
             side,
             instance,
         )
@@ -247,7 +254,7 @@ def _side(request: Request) -> bytes:
             values = request.headers.split(name)
             try:
                 uri = SipUri.parse(NameAddr.parse(values[0]).uri) if values else None
-                return mark(_host_and_port(uri)) if uri is not None else bytes(4)
+                return short_hash(_host_and_port(uri)) if uri is not None else bytes(4)
             except SipError:
                 return bytes(4)
     return bytes(4)

@@ -89,8 +89,8 @@ class FailureRoute:
         except SipError as error:
             refuse = partial(_refuse, fork.server, error)
             silo = self.server.silo
-            if silo.may_hold and self.not_stored(refuse):
-                silo.hold(refuse, answer_by(self.server.clock.wall() - self.arrived, now))
+            if silo.may_wait and self.not_stored(refuse):
+                silo.refuse_later(refuse, answer_by(self.server.clock.wall() - self.arrived, now))
             else:
                 refuse(now)
 

@@ -60,7 +60,7 @@ class Incoming(RoutingRequest):
         self.is_registered = bool(bindings)
         silo, deliverer, gate = server.silo.policy, server.deliverer, server.gate
         # `Deliverer.is_running`, spelt out.
-        is_due = aor in deliverer.runs or aor in deliverer.held or aor in deliverer.in_line
+        is_due = aor in deliverer.runs or aor in deliverer.registering or aor in deliverer.in_line
         self.has_due_rows = is_due or (deliverer.asks_more and deliverer.is_running(aor))
         if (silo.is_for_each or silo.due_field) and request.method == b"MESSAGE":
             # What is for each device (a fork ends with the first 2xx) or for later goes by way of the silo.

@@ -28,7 +28,6 @@ class Myself(Domains):
         ends = list(endpoints)
         self.ports = frozenset(end.port for end in ends)
         hosts = [end.host for end in ends[:1]]
-        self._sent_by: frozenset[bytes] = frozenset()
         super().__init__(domains, aliases, hosts, addresses, self.ports, gruus)
         shown = (f"[{address}]" if ":" in address else address for address in self.addresses)
         own = {canonical_host(address) for address in self.addresses}.union(shown)

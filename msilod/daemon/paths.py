@@ -18,7 +18,7 @@ from msilod.daemon.places import Places
 from msilod.dns.location import default_port
 from msilod.dns.resolver import Resolver
 from msilod.errors import MsilodError, TransportError
-from msilod.proxy.target_set import ANYWHERE, HELD, Target
+from msilod.proxy.target_set import ANYWHERE, BY_FLOW, Target
 from msilod.registrar.reach import means_what_it_says
 from msilod.sip.address import NameAddr
 from msilod.sip.cache import Cache
@@ -117,8 +117,8 @@ class Paths:
         flow = target.flow
         if flow is None or target.path or target.route:
             return self._by_uri(target)
-        if target.reach == HELD:
-            return self._held(target, flow)
+        if target.reach == BY_FLOW:
+            return self._by_flow(target, flow)
         if is_sips(target.uri) and flow.transport not in (TLS, WSS):
             # It was registered by a way that is not secure, and is dialled (RFC 5630 §5.3).
             return self._by_uri(target)
@@ -133,7 +133,7 @@ class Paths:
             return self._at(target, _place(uri, TCP))
         return self._at(target, _place(uri, UDP)) if means_it else self._remember(target, flow)
 
-    def _held(self, target: Target, flow: Flow) -> Flow:
+    def _by_flow(self, target: Target, flow: Flow) -> Flow:
         """The place that a dialog has for its peer, whatever its URI says."""
         if is_sips(target.uri) and flow.transport not in (TLS, WSS):
             raise TransportError(f"{target.uri} is not to be reached by {flow.transport}")

@@ -13,6 +13,7 @@ from typing import Final
 from msilod.daemon.trust import Trust
 from msilod.errors import TransportError
 from msilod.registrar.binding import Binding
+from msilod.sip.bounded import put_last
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
 from msilod.transaction.client import ClientOwner, ClientTransaction
@@ -63,9 +64,7 @@ class Places:
     def answered(self, place: Place) -> None:
         """A response to a request of ours came from `place`."""
         self._open.pop(place, None)
-        self._proven[place] = None
-        if len(self._proven) > MAX_PROVEN:
-            del self._proven[next(iter(self._proven))]
+        put_last(self._proven, place, None, MAX_PROVEN)
 
     def unanswered(self, place: Place) -> None:
         """The request has ended without an answer: the place may get another one."""

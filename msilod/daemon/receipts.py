@@ -14,7 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from msilod.errors import MalformedMessage
-from msilod.silo.imdn import Disposition, Names, Wish, build_imdn, wish_of
+from msilod.silo.imdn import Disposition, Parties, Wish, build_imdn, wish_of
 from msilod.silo.notice import NoticeMemory
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
@@ -56,11 +56,11 @@ class Receipts:
         message = f"{row.sender} {wish.message_id.decode('ascii')}"
         if self.memory.may_tell(message, row.aor, wall, disposition):
             receipt = build_imdn(
-                row, wish, disposition, self._names(row, wish), self.policy, wall, self.random()
+                row, wish, disposition, self._parties(row, wish), self.policy, wall, self.random()
             )
             server.writer.add(receipt, partial(self._added, receipt))
 
-    def _names(self, row: StoredMessage, wish: Wish) -> Names:
+    def _parties(self, row: StoredMessage, wish: Wish) -> Parties:
         """How the receipt writes recipient and sender: as the message did, where that names the recipient.
 
         By the same words a phone finds the conversation.
@@ -69,7 +69,7 @@ class Receipts:
             to_uri = NameAddr.parse(row.to_header).uri
         except MalformedMessage:
             to_uri = b""
-        return Names(self._uri(to_uri, row.aor), self._uri(wish.to_uri, row.aor), wish.from_uri)
+        return Parties(self._uri(to_uri, row.aor), self._uri(wish.to_uri, row.aor), wish.from_uri)
 
     def _uri(self, uri: bytes, aor: str) -> bytes:
         """`uri` when it names the mailbox `aor`, else the plain URI of that mailbox."""

@@ -25,6 +25,7 @@ from msilod.silo.acceptance import (
 )
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.message import Request
+from msilod.sip.warning import warning
 from msilod.store.jobs import Limit
 from msilod.store.writer import Added, AddResult, Duplicate, Failed, Job, OverQuota, StoreWriter
 from msilod.transaction.server import ServerTransaction
@@ -48,8 +49,7 @@ _FULL: Final = {Limit.RECIPIENT: 480, Limit.SHARE: 480, Limit.SENDER: 480, Limit
 
 def _why_full(result: OverQuota) -> list[tuple[bytes, bytes]]:
     """When to come again, and why, in the words that may be shown to a person (RFC 3261 §20.43)."""
-    warning = b'399 msilod "%b"' % str(result.limit).encode()
-    return [(b"Retry-After", b"%d" % result.retry_after), (b"Warning", warning)]
+    return [(b"Retry-After", b"%d" % result.retry_after), warning(str(result.limit).encode())]
 
 
 def answer_by(age: float, now: float) -> float:
@@ -129,8 +129,8 @@ class _Waiting:
         service = self.service
         refuse = partial(service.refuse, self.transaction, result)
         is_copy = result.__class__ is Duplicate
-        if not is_copy and self.origin is not None and service.may_hold and self.origin.not_stored(refuse):
-            service.hold(refuse, answer_by(service.clock.wall() - self.origin.arrived, now))
+        if not is_copy and self.origin is not None and service.may_wait and self.origin.not_stored(refuse):
+            service.refuse_later(refuse, answer_by(service.clock.wall() - self.origin.arrived, now))
         else:
             refuse(now)
 
@@ -162,7 +162,7 @@ class SiloService:
         self._waiting: deque[_Waiting] = deque()
         self._open = 0
         # Refusals that wait for a live branch, in the order of their deadlines but for moments.
-        self._held: deque[tuple[float, Callable[[float], None]]] = deque()
+        self._late: deque[tuple[float, Callable[[float], None]]] = deque()
         # Empty for nearly all of a daemon's life: whoever relays looks here before he asks.
         self.former: frozenset[bytes] = frozenset()
         self._former_until = 0.0
@@ -283,13 +283,13 @@ class SiloService:
                 get_log().error("store failed", reason=str(getattr(result, "reason", result)))
 
     @property
-    def may_hold(self) -> bool:
+    def may_wait(self) -> bool:
         """Refusals that wait are bounded as well."""
-        return len(self._held) < MAX_WAITING_ROWS
+        return len(self._late) < MAX_WAITING_ROWS
 
-    def hold(self, refuse: Callable[[float], None], deadline: float) -> None:
+    def refuse_later(self, refuse: Callable[[float], None], deadline: float) -> None:
         """Refuse at the deadline; whoever has his answer by then hears nothing of it."""
-        self._held.append((deadline, refuse))
+        self._late.append((deadline, refuse))
 
     def _fail(self, transaction: ServerTransaction, now: float) -> None:
         self.counters.failed_messages += 1
@@ -305,8 +305,8 @@ class SiloService:
             if waiting.is_open and waiting.job is not None and self.writer.withdraw(waiting.job):
                 self.close(waiting)
                 waiting.refused(WITHDRAWN, now)
-        while self._held and self._held[0][0] <= now:
-            self._held.popleft()[1](now)
+        while self._late and self._late[0][0] <= now:
+            self._late.popleft()[1](now)
 
     @property
     def waiting_rows(self) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msilod.daemon.dialogs import Dialog
 from msilod.errors import MalformedMessage, RequestRefused
 from msilod.proxy.sips import only_sips
-from msilod.proxy.target_set import HELD, Target, target_set
+from msilod.proxy.target_set import BY_FLOW, Target, target_set
 from msilod.registrar.binding import Binding
 from msilod.sip.address import NameAddr
 from msilod.sip.flow import Flow
@@ -135,19 +135,20 @@ class Targets:
             found[0].uri = text
             return found[:1]
         is_there = dialog.is_at(uri)
-        is_held = dialog.is_held or (
+        is_by_flow = dialog.is_by_flow or (
             not is_there and not may_relay and bare(uri.host) == dialog.receiver.host
         )
-        if is_held and not (may_relay and not is_there and _is_public(uri)):
+        if is_by_flow and not (may_relay and not is_there and _is_public(uri)):
             flow = self._flow(dialog)
             if flow is not None:
-                held = Target(text, flow)
-                held.reach = HELD
-                return [held]
+                target = Target(text, flow)
+                target.reach = BY_FLOW
+                return [target]
             if not (is_there and uri.is_ip_literal):
                 raise RequestRefused(430, "Flow Failed")
         if not is_there:
-            # A held peer is here when it registers from one address and is called at another, as trunks do.
+            # A peer that is reached by its flow gets here when it registers from one address and is called at another.
+            # Trunks do that.
             return self._elsewhere(uri, may_relay)
         target = Target(text)
         target.reach = dialog.receiver.host

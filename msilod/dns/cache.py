@@ -7,6 +7,7 @@ caller's `now` in seconds, taken before the question was sent, so an entry never
 from typing import Final
 
 from msilod.dns.records import Found, Question
+from msilod.sip.bounded import put_last
 from msilod.sip.hop import Hop
 
 MAX_NAMES: Final = 10_000
@@ -46,10 +47,7 @@ class Cache:
 
     def put(self, question: Question, heard: Heard, ttl: int, now: float) -> None:
         """`ttl` in seconds counts for what has records or an alias only."""
-        self._entries.pop(question, None)
-        while len(self._entries) >= self._most:
-            del self._entries[next(iter(self._entries))]
-        self._entries[question] = (now + _lifetime(heard, ttl), heard)
+        put_last(self._entries, question, (now + _lifetime(heard, ttl), heard), self._most)
 
 
 def _lifetime(heard: Heard, ttl: int) -> float:
@@ -70,10 +68,8 @@ class Unreachable:
 
     def add(self, hop: Hop, now: float, seconds: float = 0.0) -> None:
         """For so many seconds from now, which are UNREACHABLE_S at least and MAX_UNREACHABLE_S at most."""
-        self._until.pop(hop, None)
-        while len(self._until) >= MAX_UNREACHABLE:
-            del self._until[next(iter(self._until))]
-        self._until[hop] = now + min(max(seconds, UNREACHABLE_S), MAX_UNREACHABLE_S)
+        until = now + min(max(seconds, UNREACHABLE_S), MAX_UNREACHABLE_S)
+        put_last(self._until, hop, until, MAX_UNREACHABLE)
 
     def has(self, hop: Hop, now: float) -> bool:
         """True when `hop` failed lately."""

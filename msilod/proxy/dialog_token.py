@@ -164,7 +164,7 @@ def place_of(flow: Flow) -> Place:
     return Place(flow.transport, _listener(flow.endpoint), flow.host, flow.port, flow.connection)
 
 
-def mark(text: str) -> bytes:
+def short_hash(text: str) -> bytes:
     """Four bytes that tell a host or an instance from others."""
     return blake2b(text.encode("utf-8", "replace").lower(), digest_size=4).digest()
 

@@ -42,9 +42,9 @@ class RecordRoute:
         Raises MalformedMessage for a From or a To that cannot be read.
         """
         text = self._tokens.seal(_names(request, True), token)
-        mark = b";%b=%b" % (TOKEN.encode(), text.encode())
-        outer = _uri(leaves, mark)
-        return (outer,) if came.endpoint is leaves.endpoint else (outer, _uri(came, mark))
+        parameter = b";%b=%b" % (TOKEN.encode(), text.encode())
+        outer = _uri(leaves, parameter)
+        return (outer,) if came.endpoint is leaves.endpoint else (outer, _uri(came, parameter))
 
     def read(self, request: Request, own_routes: Sequence[SipUri]) -> tuple[list[DialogToken], bool]:
         """The tokens in these Routes of ours for the dialog of `request`, in their order; whether the caller sent it.
@@ -70,7 +70,7 @@ def _names(request: Request, from_caller: bool) -> DialogNames:
     return DialogNames(request.call_id, caller.tag, caller.uri, callee.uri)
 
 
-def _uri(flow: Flow, mark: bytes) -> bytes:
+def _uri(flow: Flow, parameter: bytes) -> bytes:
     """Our URI on the side of `flow` (RFC 3261 §16.6 step 4)."""
     sent_by = flow.endpoint.via.rpartition(b" ")[2]
-    return b"sip:%b%b;lr%b" % (sent_by, _TRANSPORT[flow.endpoint.transport], mark)
+    return b"sip:%b%b;lr%b" % (sent_by, _TRANSPORT[flow.endpoint.transport], parameter)

@@ -13,7 +13,7 @@ from msilod.sip.hop import Hop
 DEAD_FLOW: Final = frozenset((408, 430))
 # Bounds of a target (Target.reach).
 ANYWHERE: Final = "*"
-HELD: Final = "-"
+BY_FLOW: Final = "-"
 
 
 class Target:
@@ -22,8 +22,8 @@ class Target:
     `route` is the first Route that the request still has: the bytes go there (§16.6 step 7). `hops` is where its
     URI was found to be, the one in use first and those that are left behind it (RFC 3263 §4.3). `others` are the
     other flows of its device, which are tried when this one is dead. `reach` bounds where its URI or its Route may
-    lead: ANYWHERE for the operator's own word, HELD for its `flow` and nothing else, "" for what anybody may reach; any
-    other text is an address that its peer was heard from.
+    lead: ANYWHERE for what the operator has written, BY_FLOW for its `flow` alone, "" for what every sender may reach;
+    any other text is an address that its peer was heard from.
     """
 
     __slots__ = ("binding", "flow", "hops", "others", "path", "q", "reach", "route", "uri")

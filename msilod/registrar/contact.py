@@ -23,7 +23,8 @@ IsMyself = Callable[[SipUri], bool]
 MAX_CONTACT: Final = 2048
 # There are a few dozen methods in all; more names are somebody's game with our memory.
 MAX_METHODS: Final = 64
-_MAXIMUM: Final = 2**32 - 1
+# RFC 3261 §20.19: seconds of Expires and of expires.
+MAX_EXPIRES: Final = 2**32 - 1
 # RFC 5626 §4.2.1.
 MAX_REG_ID: Final = 2**31 - 1
 # RFC 3261 §10.3 step 7: a registrar may refuse an interval only if it is below an hour.
@@ -136,7 +137,7 @@ def _expires(request: Request, address: NameAddr, policy: RegistrarPolicy) -> in
     """The contact's own, else the header's, else the default; garbage is as the default (F9)."""
     own = address.get(b"expires")
     value = own if own is not None else request.headers.get(b"expires")
-    seconds = number(value, _MAXIMUM) if value is not None else None
+    seconds = number(value, MAX_EXPIRES) if value is not None else None
     if seconds is None:
         seconds = policy.default_expires
     elif 0 < seconds < min(policy.min_expires, _HOUR):

@@ -10,6 +10,7 @@ from typing import Final
 from msilod.errors import MalformedMessage, RequestRefused
 from msilod.registrar.binding import Binding
 from msilod.registrar.contact import (
+    MAX_EXPIRES,
     Contact,
     IsMyself,
     method_set,
@@ -33,7 +34,6 @@ from msilod.sip.uri import SipUri
 
 __all__ = ["RegistrarPolicy", "Registration", "process"]
 
-_MAXIMUM: Final = 2**32 - 1
 MAX_PATHS: Final = 16
 MAX_USER_AGENT: Final = 256
 
@@ -109,7 +109,7 @@ def process(
 
 def _remove_all(request: Request, registration: Registration, values: list[bytes]) -> Registration:
     """`Contact: *`, only alone and with Expires: 0 (§10.3 step 6)."""
-    if len(values) > 1 or number(request.headers.get(b"expires") or b"", _MAXIMUM) != 0:
+    if len(values) > 1 or number(request.headers.get(b"expires") or b"", MAX_EXPIRES) != 0:
         raise RequestRefused(400, "Contact: * Needs Expires: 0 and No Other Contact")
     for binding in registration.bindings:
         _check_order(request, binding)

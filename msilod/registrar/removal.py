@@ -3,11 +3,11 @@
 from typing import Final
 
 from msilod.errors import MalformedMessage
+from msilod.registrar.contact import MAX_EXPIRES
 from msilod.sip.address import NameAddr
 from msilod.sip.grammar import number
 from msilod.sip.message import Request
 
-_MAXIMUM: Final = 2**32 - 1
 # A sign-off names the contacts of one phone; a longer list is not looked at.
 MAX_CONTACTS: Final = 16
 
@@ -34,4 +34,4 @@ def is_removal(request: Request) -> bool:
 
 
 def _is_zero(value: bytes | None) -> bool:
-    return value is not None and number(value, _MAXIMUM) == 0
+    return value is not None and number(value, MAX_EXPIRES) == 0

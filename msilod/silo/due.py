@@ -10,6 +10,7 @@ from msilod.errors import RequestRefused
 from msilod.sip.dates import parse_rfc3339
 from msilod.sip.grammar import WSP
 from msilod.sip.message import Request
+from msilod.sip.warning import warning
 
 # Within a leap year.
 FURTHEST: Final = 366 * 86_400.0
@@ -25,8 +26,7 @@ def due_time(request: Request, field: bytes, wall: float) -> float | None:
         return None
     due = parse_rfc3339(value.strip(WSP))
     if due is None or due > wall + FURTHEST:
-        warning = b'399 msilod "no time with an offset within a year"'
-        raise RequestRefused(400, "Bad Request", [(b"Warning", warning)])
+        raise RequestRefused(400, "Bad Request", [warning(b"no time with an offset within a year")])
     return due if due > wall else None
 
 

@@ -62,7 +62,7 @@ class Wish:
         return _ASKED_BY[disposition] in self.asks
 
 
-class Names(NamedTuple):
+class Parties(NamedTuple):
     """The two parties of a receipt as it writes them: URIs that name the mailbox it is about, and the sender's.
 
     `author` stands in its From, `recipient` in its wrapper and report, `sender` in To.
@@ -123,7 +123,7 @@ def build_imdn(
     row: StoredMessage,
     wish: Wish,
     disposition: Disposition,
-    names: Names,
+    parties: Parties,
     policy: SiloPolicy,
     wall: float,
     fresh: bytes,
@@ -134,14 +134,14 @@ def build_imdn(
     """
     call_id, content_type = fresh + b"@msilod", CPIM
     aor = row.sender
-    body = _wrapper(names, fresh) + _part(_xml(wish, names, disposition, row))
+    body = _wrapper(parties, fresh) + _part(_xml(wish, parties, disposition, row))
     return StoredMessage(
         aor=aor,
         sender=row.aor,
         hash=duplicate_hash(call_id, 1, fresh, row.aor, aor, content_type, body),
-        request_uri=names.sender,
-        from_header=b"<%b>;tag=%b" % (names.author, fresh),
-        to_header=b"<%b>" % names.sender,
+        request_uri=parties.sender,
+        from_header=b"<%b>;tag=%b" % (parties.author, fresh),
+        to_header=b"<%b>" % parties.sender,
         call_id=call_id,
         cseq=1,
         content_type=content_type,
@@ -154,11 +154,11 @@ def build_imdn(
     )
 
 
-def _wrapper(names: Names, fresh: bytes) -> bytes:
+def _wrapper(parties: Parties, fresh: bytes) -> bytes:
     """§7.2.1.1: from the recipient, to the sender."""
     return (
         b"From: <%b>\r\nTo: <%b>\r\nNS: imdn <%b>\r\nimdn.Message-ID: %b\r\n\r\n"
-        % (names.recipient, names.sender, NAMESPACE, fresh)
+        % (parties.recipient, parties.sender, NAMESPACE, fresh)
     )  # fmt: skip
 
 
@@ -169,7 +169,7 @@ def _part(xml: bytes) -> bytes:
     )  # fmt: skip
 
 
-def _xml(wish: Wish, names: Names, disposition: Disposition, row: StoredMessage) -> bytes:
+def _xml(wish: Wish, parties: Parties, disposition: Disposition, row: StoredMessage) -> bytes:
     """§11.1: the id and the time of the message, for whom it was, and what became of it."""
     received = datetime.fromtimestamp(int(row.received_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     element = f"{_ELEMENT[disposition]}-notification"
@@ -177,7 +177,7 @@ def _xml(wish: Wish, names: Names, disposition: Disposition, row: StoredMessage)
         '<?xml version="1.0" encoding="UTF-8"?>\n<imdn xmlns="urn:ietf:params:xml:ns:imdn">\n'
         f"<message-id>{_text(wish.message_id)}</message-id>\n"
         f"<datetime>{_text(wish.sent_at) or received}</datetime>\n"
-        f"<recipient-uri>{_text(names.recipient)}</recipient-uri>\n"
+        f"<recipient-uri>{_text(parties.recipient)}</recipient-uri>\n"
         f"<original-recipient-uri>{_text(wish.original_to)}</original-recipient-uri>\n"
         f"<{element}><status><{disposition}/></status></{element}>\n</imdn>\n"
     ).encode()

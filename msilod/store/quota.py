@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -71,17 +71,11 @@ class Limits:
 
     def without_hours(self) -> "Limits":
         """For an import: its messages were sent long ago."""
-        return Limits(
-            self.max_messages, self.max_bytes, self.max_total_bytes, self.min_free_bytes, 0,
-            self.share_messages, self.share_bytes,
-        )  # fmt: skip
+        return replace(self, max_per_hour=0)
 
     def values(self) -> tuple[int, ...]:
         """As they travel."""
-        return (
-            self.max_messages, self.max_bytes, self.max_total_bytes, self.min_free_bytes, self.max_per_hour,
-            self.share_messages, self.share_bytes,
-        )  # fmt: skip
+        return astuple(self)
 
 
 class Quota:

@@ -23,8 +23,9 @@ LOOK_EVERY: Final = 1.0
 RESERVE: Final = 8 << 20
 # A log that is shorter is not worth a checkpoint.
 SHORT_LOG: Final = 1 << 18
-# Looks without a change of a row until the silo is idle.
+# Bytes that are written between two looks at the disk, at least.
 STEP: Final = 1 << 20
+# Looks without a change of a row until the silo is idle.
 IDLE_LOOKS: Final = 5
 
 

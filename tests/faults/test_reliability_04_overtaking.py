@@ -40,7 +40,7 @@ def test_a_message_goes_behind_the_waiting_ones_while_a_register_is_committed(tm
         world.silo.writer.flush = flush  # type: ignore[method-assign]
         await trio.sleep(2)
         assert bodies(bob) == [b"0", b"1", b"2", b"3"]
-        assert world.server.deliverer.held == {}
+        assert world.server.deliverer.registering == {}
         # Nothing waits: relayed.
         asked = alice.text("bob", name=b"4")
         await trio.sleep(1)

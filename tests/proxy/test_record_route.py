@@ -10,9 +10,9 @@ from msilod.proxy.dialog_token import (
     CALLER_IS_HIDDEN,
     DialogToken,
     Place,
-    mark,
     peer,
     place_of,
+    short_hash,
 )
 from msilod.proxy.record_route import DIALOG_FORMING, RecordRoute
 from msilod.sip.flow import TCP, TLS, UDP, WS, WSS, Endpoint, Flow
@@ -45,7 +45,7 @@ class Said:
 
 
 def token(caller: Flow = UDP_FLOW, callee: Flow = UDP_FLOW, flags: int = 0, aor: str = "") -> DialogToken:
-    return DialogToken(flags, 1_800_000_000, mark("side"), place_of(caller), place_of(callee), b"", aor)
+    return DialogToken(flags, 1_800_000_000, short_hash("side"), place_of(caller), place_of(callee), b"", aor)
 
 
 def recorded(came: Flow = UDP_FLOW, leaves: Flow = UDP_FLOW, said: Said | None = None) -> list[SipUri]:
@@ -109,7 +109,7 @@ def test_p14_the_flow_of_each_peer_is_named(came: Flow, leaves: Flow) -> None:
     assert found.callee.name([leaves.endpoint]) == repr(leaves)
     assert found.callee.name([]) == "", "that listener is no more"
     assert (found.caller.is_source_of(came), found.callee.is_source_of(leaves)) == (True, True)
-    assert (found.ends_at, found.side, found.callee_aor) == (1_800_000_000, mark("side"), "")
+    assert (found.ends_at, found.side, found.callee_aor) == (1_800_000_000, short_hash("side"), "")
 
 
 def test_p14_another_connection_from_the_same_port_is_another_place() -> None:
@@ -126,13 +126,13 @@ def test_p14_a_scoped_address_is_no_place_of_a_token() -> None:
 
 
 def test_p14_flags_instance_and_aor_come_back() -> None:
-    flags, device = CALLER_IS_HIDDEN | CALLEE_IS_BOUND, mark("urn:uuid:1")
-    said = DialogToken(flags, 5, mark("s"), place_of(TCP_FLOW), place_of(UDP_FLOW), device, "c@x")
+    flags, device = CALLER_IS_HIDDEN | CALLEE_IS_BOUND, short_hash("urn:uuid:1")
+    said = DialogToken(flags, 5, short_hash("s"), place_of(TCP_FLOW), place_of(UDP_FLOW), device, "c@x")
     request = Said(to=BOB).request()
     routes = [SipUri.parse(value) for value in OURS.values(request, said, UDP_FLOW, UDP_FLOW)]
     (found,), _ = OURS.read(Said().request(), routes)
     assert found.flags & (CALLER_IS_HIDDEN | CALLEE_IS_BOUND) == CALLER_IS_HIDDEN | CALLEE_IS_BOUND
-    assert (found.instance, found.callee_aor, found.ends_at) == (mark("urn:uuid:1"), "c@x", 5)
+    assert (found.instance, found.callee_aor, found.ends_at) == (short_hash("urn:uuid:1"), "c@x", 5)
 
 
 def test_p14_a_flipped_byte_is_no_token() -> None:

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from msilod.silo.cpim import parse_cpim
 from msilod.silo.delivery import build_delivery
-from msilod.silo.imdn import NAMESPACE, Disposition, Names, Wish, build_imdn, wish_of
+from msilod.silo.imdn import NAMESPACE, Disposition, Parties, Wish, build_imdn, wish_of
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
 from tests.silo.fake_daemon import START, row
 
 POLICY = SiloPolicy(imdn_expire_time=600)
 ALICE = "alice@example.test"
-NAMES = Names(b"sip:bob@example.test", b"sip:bob@example.test", b"sip:alice@example.test")
+NAMES = Parties(b"sip:bob@example.test", b"sip:bob@example.test", b"sip:alice@example.test")
 XML = "{urn:ietf:params:xml:ns:imdn}"
 
 
