@@ -137,8 +137,10 @@ class Housekeeping:
             self.mail.add(aor)
             self.deliverer.wake_new(aor, now)
 
-    def noticed(self, aors: Sequence[str]) -> None:
-        """These AORs have rows that an operator wants to be tried now."""
+    def noticed(self, aors: "Sequence[str] | StoreError") -> None:
+        """These AORs have rows to be tried now: an operator wants it, or their lease has ended."""
+        if isinstance(aors, StoreError):
+            return
         now = self.clock.now()
         for aor in aors:
             self.mail.add(aor)
