@@ -48,12 +48,13 @@ from msilod.transaction.layer import TransactionLayer
 class Deliverer:
     """Drives the runs. `live` are branches of online MESSAGEs that still occupy a contact.
 
-    `unseen` are the runs to an AOR itself, by a next hop, with the contact that stands for it; `on_unseen` is told
-    of who is registered nowhere when his back-off ends (daemon/probes.py).
+    `unseen` are the runs to an AOR itself, by a next hop, with the contact that stands for it; `on_unseen` hears of
+    a recipient without a binding when the back-off of that recipient ends (daemon/probes.py).
 
     A new MESSAGE goes behind the waiting ones of its recipient (law 7): while the recipient has a run, while a
     REGISTER of the recipient is being committed (`registering`), while the recipient waits for its turn (`in_line`),
-    while the domain is paused, and after a start until the silo has been read. `asks_more` is True while one of the last two can be.
+    while the domain is paused, and after a start until the silo has been read. `asks_more` is True while one of the
+    last two can be.
     """
 
     def __init__(
