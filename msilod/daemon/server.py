@@ -147,12 +147,12 @@ class Server:
             self.mail, self.counters, config.silo.check_time, config.silo.clean_period, self.after_batch,
         )  # fmt: skip
         self.alarm = Alarm(self.layer, self.deliverer.apart, self.after_batch)
-        self.pings = Pings(self.keep_alives, self.transports, self.deliverer, clock, self.after_batch)
         self._tie()
 
     def _tie(self) -> None:
-        """Upward calls: a lower room tells these of what happens in it."""
+        """The pings, and upward calls: each attribute is told of what happens in a lower room."""
         self.deliverer.overdue.ended = self.online.delivered_late
+        self.pings = Pings(self.keep_alives, self.transports, self.deliverer, self.clock, self.after_batch)
         self.layer.hear_strays(self._heard_stray)
         self.deliverer.ends.tell_sender = self._tell_sender
         self.registrar.expect, self.registrar.expected = self.deliverer.expect, self.deliverer.expected
