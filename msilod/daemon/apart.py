@@ -1,8 +1,8 @@
-"""Apart: on a stream the first delivery after a REGISTER leaves some time after its 200.
+"""Apart: on a stream the first MESSAGE after a REGISTER leaves some time after its 200.
 
 Some clients read one message per read of their connection. A MESSAGE in the same segment as the 200 of their REGISTER
-stays unread until more data comes. So a delivery to a contact on TCP, TLS or WebSocket waits until the 200 has been on
-its way for SECONDS. On UDP nothing waits.
+stays unread until more data comes. So a delivery to a contact on TCP, TLS or WebSocket, and a MESSAGE that is relayed
+to it, wait until the 200 has been on its way for SECONDS. On UDP nothing waits.
 """
 
 from collections import deque
@@ -19,35 +19,46 @@ Then = Callable[[float], None]
 class Apart:
     """`noted` has the contacts that have just registered, with the time from which they may be sent to.
 
-    Times are monotonic seconds. `queue` has what waits, in the order in which it came; the alarm asks for it.
+    Times are monotonic seconds. `queue` has what waits, in the order in which it came; the alarm asks for it. `noted`
+    is not empty while `queue` is not: whoever sends looks there first.
     """
 
     def __init__(self) -> None:
         self.noted: dict[ContactKey, float] = {}
         self.queue: deque[tuple[float, Then]] = deque()
+        self._is_telling = False
 
     def note(self, key: ContactKey, now: float) -> None:
-        """The 200 to the REGISTER of this contact is about to be written."""
-        self._forget(now)
-        if key[1] is not None and key[1].connection:
-            # To the end: the order is that of the times.
-            self.noted.pop(key, None)
-            self.noted[key] = now + SECONDS
+        """The 200 to the REGISTER of this contact, which is on a stream, is about to be written."""
+        if not self.queue:
+            self._forget(now)
+        # To the end: the order is that of the times.
+        self.noted.pop(key, None)
+        self.noted[key] = now + SECONDS
 
     def holds(self, key: ContactKey, now: float, then: Then) -> bool:
         """True: `then(now)` is called later. False: nothing stands in the way."""
         at = self.noted.get(key, 0.0)
         if at <= now:
+            # The alarm may ring a moment late: what has waited leaves before what comes now.
+            self.handle_timeout(now)
             return False
         self.queue.append((at, then))
         return True
 
     def handle_timeout(self, now: float) -> None:
         """Let everything happen that is due."""
-        queue = self.queue
-        while queue and queue[0][0] <= now:
-            queue.popleft()[1](now)
-        self._forget(now)
+        if self._is_telling:
+            # What leaves just now is the next in order.
+            return
+        self._is_telling, queue = True, self.queue
+        try:
+            while queue and queue[0][0] <= now:
+                queue.popleft()[1](now)
+        finally:
+            self._is_telling = False
+        if not queue:
+            self._forget(now)
 
     def _forget(self, now: float) -> None:
         while self.noted:

@@ -143,10 +143,11 @@ class Deliverer:
 
     def registered(self, aor: str, contacts: Iterable[Binding], now: float) -> None:
         """m_dump(): the rows go to the contacts of that REGISTER, if they take MESSAGEs."""
+        for binding in contacts:
+            if binding.flow is not None and binding.flow.connection:
+                self.apart.note(contact_key(binding), now)
         if self.mail.may_have(aor):
             usable = self.usable.among(aor, contacts)
-            for binding in usable:
-                self.apart.note(contact_key(binding), now)
             if usable:
                 if self._backs_off(aor, usable):
                     # A daemon that starts again would wait for the end of a back-off that is over.

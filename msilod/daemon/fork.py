@@ -13,11 +13,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
+from msilod.daemon.apart import Apart
 from msilod.daemon.invite_fork import Reach
 from msilod.proxy.redirection import redirection
 from msilod.proxy.response_context import MAX_TARGETS, best_response
 from msilod.proxy.target_set import DEAD_FLOW, Target
 from msilod.registrar.binding import Binding
+from msilod.silo.contact import contact_key
 from msilod.silo.online import OnlineEnd
 from msilod.silo.verdicts import NO_ANSWER, NO_TRANSPORT
 from msilod.sip.flow import Flow
@@ -262,11 +264,21 @@ class Fork:
         if self.decided:
             # A 2xx came while we dialled: this branch is never begun.
             return
+        apart = self.forwarder.apart
+        if apart.noted and self._is_held(apart, target, now):
+            return
         if flow is None:
             self._silent(target, NO_TRANSPORT, now)
         else:
             branch = self.forwarder.send(self, self.server, target, flow, now, self.breadth)
             self.branches[branch] = target
+
+    def _is_held(self, apart: Apart, target: Target, now: float) -> bool:
+        """A MESSAGE to a contact whose REGISTER has just been answered waits, and then looks for its way again."""
+        binding = target.binding
+        if binding is None or self.server.request.method != b"MESSAGE":
+            return False
+        return apart.holds(contact_key(binding), now, partial(self._begin_branch, target))
 
 
 def _binding(target: Target | None) -> Binding | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from msilod.daemon.apart import Apart
 from msilod.daemon.counters import Counters
 from msilod.daemon.dialogs import Dialogs
 from msilod.daemon.fork import Fork
@@ -42,6 +43,7 @@ class Forwarder:
         random: Callable[[], bytes],
         dialogs: Dialogs,
         trust: Trust,
+        apart: Apart,
         fr_timer: float,
         fr_inv_timer: float,
         max_forwards: int,
@@ -52,6 +54,7 @@ class Forwarder:
         self.random = random
         self.dialogs = dialogs
         self.trust = trust
+        self.apart = apart
         self.fr_timer = fr_timer
         self.fr_inv_timer = fr_inv_timer
         self.invites: dict[ServerTransaction, InviteFork] = {}

@@ -26,7 +26,7 @@ from msilod.store.foreign import Foreign
 from msilod.store.jobs import clock_of
 from msilod.store.silo import IS_SET
 from msilod.store.sweep import Cleaned
-from msilod.store.writer import BindingChanges, StoreWriter
+from msilod.store.writer import StoreWriter
 
 TICK: Final = 1.0
 # Leases last 60 s.
@@ -148,8 +148,8 @@ class Housekeeping:
 
     def _sweep(self) -> None:
         expired = self.location.expire(self.clock.wall(), BINDINGS_A_SWEEP)
+        self.registrar.forget_lost(expired)
         for binding in expired:
-            self.writer.bindings(BindingChanges(binding.aor, (), (binding,)), None)
             self.deliverer.gone(binding, self.clock.now())
 
     def _clean(self) -> None:

@@ -6,6 +6,7 @@ Memory changes first, so that the next REGISTER of the AOR sees this one (R1); a
 former bindings back and answers 500.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
@@ -36,6 +37,10 @@ NOT_KEPT: Final = warning(b"The registration could not be saved, try again later
 # Seconds between two lines about the contacts of one user, and how many users are remembered for it.
 LOG_EVERY: Final = 60.0
 MAX_LOGGED: Final = 1024
+# Bindings that wait for another try of their removal, some 1 kB each; those beyond it stay in the database until they
+# expire. A removal that is tried again takes so many.
+MAX_UNREMOVED: Final = 10_000
+REMOVED_AT_ONCE: Final = 500
 
 # AOR, removed, kept alive: m_dump goes to these by way of the action's next hop; monotonic seconds.
 Registered = Callable[[Save, str, Sequence[Binding], Sequence[Binding], float], None]
@@ -68,6 +73,9 @@ class RegistrarService:
         self.expected: Callable[[str], None] = lambda aor: None
         # By identity: who refreshes again in the same second is written once.
         self._refreshed: dict[int, Binding] = {}
+        # What could not be removed from the database, oldest first.
+        self._unremoved: deque[Binding] = deque()
+        self._is_removing = False
         self._date = (0, b"")
         self._logged: dict[str, float] = {}
 
@@ -80,7 +88,15 @@ class RegistrarService:
         refreshed, self._refreshed = self._refreshed, {}
         current = [binding for binding in refreshed.values() if self.location.is_current(binding)]
         if current:
-            self.writer.refresh(current)
+            self.writer.refresh(current, partial(self._refreshes_written, current))
+        if self._unremoved and not self._is_removing:
+            self._remove_again()
+
+    def _refreshes_written(self, bindings: Sequence[Binding], error: StoreError | None) -> None:
+        """What could not be written is written with the refreshes of the next second."""
+        if error is not None:
+            for binding in bindings:
+                self._refreshed.setdefault(id(binding), binding)
 
     def save(self, transaction: ServerTransaction, aor: str, action: Save, now: float) -> None:
         """Serve one REGISTER for `aor`, the AOR that the gate has checked. Raises RequestRefused, MalformedMessage."""
@@ -127,14 +143,46 @@ class RegistrarService:
             found = self.location.bindings(aor, self.clock.wall())
             if found:
                 self.location.restore(aor, ())
-                self.writer.bindings(BindingChanges(aor, (), found), None)
+                self._remove(found)
                 gone += found
         return gone
 
     def forget_lost(self, bindings: Iterable[Binding]) -> None:
         """These are no bindings any more."""
         for binding in bindings:
-            self.writer.bindings(BindingChanges(binding.aor, (), (binding,)), None)
+            self._remove((binding,))
+
+    # --- removals that no REGISTER waits for -----------------------------------------------------------
+
+    def _remove(self, bindings: Sequence[Binding]) -> None:
+        """Take bindings of one AOR out of the database; that is tried once a second again when it fails."""
+        changes = BindingChanges(bindings[0].aor, (), bindings)
+        self.writer.bindings(changes, partial(self._removed, bindings))
+
+    def _removed(self, bindings: Sequence[Binding], error: StoreError | None) -> None:
+        if error is None:
+            return
+        if not self._unremoved:
+            # One line for all of them: there may be thousands.
+            get_log().error("bindings could not be removed", aor=bindings[0].aor, reason=str(error))
+        self._unremoved.extend(bindings[: MAX_UNREMOVED - len(self._unremoved)])
+
+    def _remove_again(self) -> None:
+        """One removal of the oldest that failed. What is registered again waits: the row is that of the REGISTER."""
+        wall, left = self.clock.wall(), list(self._unremoved)
+        gone: list[Binding] = []
+        self._unremoved.clear()
+        for binding in left:
+            is_bound = any(other.key == binding.key for other in self.location.bindings(binding.aor, wall))
+            (self._unremoved if is_bound or len(gone) >= REMOVED_AT_ONCE else gone).append(binding)
+        if gone:
+            self._is_removing = True
+            self.writer.bindings(BindingChanges("", (), gone), partial(self._removed_again, gone))
+
+    def _removed_again(self, bindings: Sequence[Binding], error: StoreError | None) -> None:
+        self._is_removing = False
+        if error is not None:
+            self._unremoved.extendleft(reversed(bindings))
 
     def _committed(
         self,

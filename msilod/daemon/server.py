@@ -121,12 +121,12 @@ class Server:
         self.targets = Targets(self)
         self.ask = LazyAsk(config.proxy.nameservers)
         self.paths = self._paths()
-        self.forwarder = self._forwarder(random_token)
         policy = silo_policy(config, self.myself)
         self.deliverer = Deliverer(
             policy, self.layer, self.paths, writer, self.location, clock, self.mail,
             self.counters, random_token,
         )  # fmt: skip
+        self.forwarder = self._forwarder(random_token)
         self.intervention = Intervention(self.deliverer)
         self.online = OnlineAttempts(self.deliverer)
         self.recollection = Recollection(self.store, self.deliverer, self.intervention)
@@ -185,6 +185,7 @@ class Server:
             random_token,
             self.dialogs,
             self.trust,
+            self.deliverer.apart,
             config.proxy.fr_timer,
             config.proxy.fr_inv_timer,
             config.proxy.max_forwards,

@@ -65,7 +65,7 @@ Result = tuple[Done, Any]
 
 @dataclass(frozen=True, slots=True)
 class BindingChanges:
-    """What one REGISTER changes in the table of bindings."""
+    """What one REGISTER changes in the table of bindings. A removal alone may be of several AORs."""
 
     aor: str
     saved: Sequence[Binding]

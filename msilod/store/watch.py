@@ -152,8 +152,14 @@ class FileWatch:
 
         A whole log is copied into the file that is open, wherever that file is now. A file without a name is copied
         to PATH.rescued. A log that does not belong to the file that has the name now is put aside: SQLite would read
-        its frames into that file.
+        its frames into that file. When a file cannot be read, what is there stays as it is.
         """
+        try:
+            return self._save(db)
+        except OSError as error:
+            return f"nothing was saved ({error.strerror})"
+
+    def _save(self, db: sqlite3.Connection) -> str:
         said = []
         is_ours = self._identities[0] != (0, 0)
         is_copied = self._is_log_whole and is_ours and self._is_index_ours() and _checkpoint(db)

@@ -144,9 +144,12 @@ class StoreWriter:
         saved, removed = map(binding_values, changes.saved), map(binding_values, changes.removed)
         self._change("bindings", done, list(saved), list(removed))
 
-    def refresh(self, bindings: Sequence[Binding]) -> None:
-        """Bindings that live longer now, and nothing else of them has changed; no sync needed."""
-        self._ask("refresh", None, [(b.cseq, b.expires_at, b.registered_at, b.aor, *b.key) for b in bindings])
+    def refresh(self, bindings: Sequence[Binding], done: Done | None = None) -> None:
+        """Bindings that live longer now, and nothing else of them has changed; no sync needed.
+
+        `done` hears None, or the StoreError.
+        """
+        self._ask("refresh", done, [(b.cseq, b.expires_at, b.registered_at, b.aor, *b.key) for b in bindings])
 
     def clean(self, wall: float, limit: int, done: Done) -> None:
         """Remove up to `limit` expired rows, and what is forgotten by now; `done` hears Cleaned."""

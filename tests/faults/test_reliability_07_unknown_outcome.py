@@ -62,6 +62,26 @@ def test_a_write_that_fails_is_no_202_either(on_disk: FaultyDaemon, disk: Faulty
     assert [row["size"] for row in daemon.rows()] == [5]
 
 
+def test_a_read_that_fails_ends_the_daemon_with_one_line(on_disk: FaultyDaemon, disk: FaultyDisk) -> None:
+    """The files are looked at before a commit, and again when they are to be saved: neither is a traceback."""
+    daemon = on_disk()
+    process = daemon.process
+    assert process is not None
+    with Phone("alice", daemon.address) as alice:
+        assert alice.text("bob", "first").status == 202
+        disk.set("fail_read", errno.EIO)
+        alice.send(alice.message("bob", b"second"))
+        assert process.wait(PATIENCE) == 69
+    log = (daemon.folder / "log").read_text()
+    assert "Traceback" not in log
+    (line,) = [line for line in log.splitlines() if line.startswith("msilod:")]
+    assert "Input/output error" in line
+    disk.set("fail_read", 0)
+    daemon.stop()
+    daemon.start()
+    assert [row["size"] for row in daemon.rows()] == [5]
+
+
 def test_a_sync_of_ends_that_fails_ends_the_daemon(on_disk: FaultyDaemon, disk: FaultyDisk) -> None:
     daemon = on_disk()
     process = daemon.process
