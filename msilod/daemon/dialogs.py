@@ -6,6 +6,9 @@ and tells where each peer is. A request belongs to the dialog when it has a To t
     the token has expired                        481
     a peer that was a user is none any more      the token counts for nothing
     From names a user of ours                    from that user's place, or with a password (gate.py)
+    a user who was none when it began            has no place in it
+    the callee, in the name of another user      from the callee's place, to the caller only, and no MESSAGE: To is the
+                                                 caller's word
     where it goes                                to the other peer only (targets.py)
 
 Nothing is kept: a token outlives restarts of the daemon. A re-INVITE and a SUBSCRIBE that refreshes get a new one.
@@ -18,13 +21,14 @@ from msilod.daemon.clock import Clock
 from msilod.daemon.gate import Gate
 from msilod.daemon.myself import Myself, Named
 from msilod.dns.location import default_port
-from msilod.errors import RequestRefused, SipError
+from msilod.errors import MalformedMessage, RequestRefused, SipError
 from msilod.proxy.dialog_token import (
     CALLEE_IS_BOUND,
     CALLEE_IS_IN_TO,
     CALLEE_IS_PROVEN,
     CALLEE_IS_USER,
     CALLER_IS_HIDDEN,
+    CALLER_IS_PROVEN,
     CALLER_IS_USER,
     MAX_AOR,
     NOWHERE,
@@ -41,6 +45,7 @@ from msilod.sip.address import NameAddr
 from msilod.sip.flow import TLS, UDP, Flow
 from msilod.sip.hop import bare
 from msilod.sip.message import Request
+from msilod.sip.privacy import ASSERTED
 from msilod.sip.uri import SipUri
 
 # Seconds. A call is ended by its peers long before: carriers cut calls at 4 to 24 hours. A subscription lives as long
@@ -53,8 +58,9 @@ LIFE_OF_SUBSCRIPTION: Final = 30 * 86_400
 class Dialog:
     """What the token of a request says of the peer that sent it and of the peer that it is for.
 
-    `sender_aor` is the AOR whose contact the sender is, "" when only From says so. `is_from_place`: it came from the
-    sender's place. `is_users`: the sender was a user of ours when the dialog began, and it came from that place.
+    `sender_aor` is the AOR whose contact the sender is, "" when only From says so, or says another user.
+    `is_from_place`: it came from the sender's place. `is_users`: the sender was a user of ours when the dialog began,
+    it came from that place, and From names no other user.
     `receiver_aor`: "" for a peer that is none of ours. `is_by_flow`: the receiver is reached by its place, whatever the
     Request-URI says. `side` and `instance`: hashes, see DialogToken.
     """
@@ -134,6 +140,8 @@ class Dialogs:
         """The URIs to record in `request` on the branch to `target`. Raises MalformedMessage."""
         caller, callee, binding = self._aor(request.from_.uri), self._aor(request.to.uri), target.binding
         flags = CALLER_IS_USER if self._is_user(caller) else 0
+        if self._is_proven(request, caller, came):
+            flags |= CALLER_IS_PROVEN
         if came.is_reliable or request.via.host != came.host.encode("ascii"):
             # Nothing is heard at the Contact of such a caller (RFC 5626 §5.3): a stream, a browser, a NAT.
             flags |= CALLER_IS_HIDDEN
@@ -155,7 +163,20 @@ class Dialogs:
         token = DialogToken(
             flags, int(self._clock.wall()) + life, _side(request), place_of(came), place_of(leaves), instance, aor
         )  # fmt: skip
-        return self._record_route.values(request, token, came, leaves)
+        return self._record_route.values(request, token, came, leaves, caller, callee)
+
+    def _is_proven(self, request: Request, caller: str, came: Flow) -> bool:
+        """True when a caller who is a user has shown a password (gate.py asserts that identity) or is registered there.
+
+        Within a dialog a callee may send an INVITE in the name that the caller has called, which proves nothing.
+        """
+        asserted = request.headers.get(ASSERTED) if caller else None
+        if asserted is not None:
+            try:
+                return self._aor(NameAddr.parse(asserted).uri) == caller
+            except MalformedMessage:
+                return False
+        return self.is_bound_at(came, caller)
 
     # --- in ------------------------------------------------------------------------------------------
 
@@ -166,36 +187,45 @@ class Dialogs:
 
         Raises RequestRefused 481 for a token that has expired, MalformedMessage for a From or a To that cannot be read.
         """
-        tokens, from_caller = self._record_route.read(request, own_routes)
+        if not request.to.tag:
+            return None
+        from_aor, to_aor = self._aor(request.from_.uri), self._aor(request.to.uri)
+        tokens, from_caller = self._record_route.read(request, own_routes, from_aor, to_aor)
         if not tokens:
             return None
         if min(token.ends_at for token in tokens) <= self._clock.wall():
             raise RequestRefused(
                 481, "Call/Transaction Does Not Exist", detail="the dialog has lived too long"
             )
-        caller_uri, callee_uri = request.from_.uri, request.to.uri
-        if not from_caller:
-            caller_uri, callee_uri = callee_uri, caller_uri
-        caller = self._aor(caller_uri)
-        if any(self._has_ended(token, caller, self._callee(token, callee_uri)) for token in tokens):
+        caller, called = (from_aor, to_aor) if from_caller else (to_aor, from_aor)
+        if any(self._has_ended(token, caller, _callee(token, called)) for token in tokens):
             return None
         # Where a request passed here twice, the first token is of the sender's side and the last of the receiver's.
         first, last = tokens[0], tokens[-1]
-        callee = self._callee(last, callee_uri) if from_caller else self._callee(first, callee_uri)
+        callee = _callee(last if from_caller else first, called)
         receiver_aor = callee if from_caller else caller
         if named.is_ours and named.aor != receiver_aor:
             return None
         if from_caller:
+            place = first.caller
+            if not first.flags & CALLER_IS_USER and self._is_user(caller):
+                # The caller has become a user since, and was let in without a password.
+                place = NOWHERE
+            was_user = first.flags & CALLER_IS_USER and first.flags & CALLER_IS_PROVEN
             return self._dialog(
-                "", caller, first.caller, first.flags & CALLER_IS_USER, came,
+                "", caller, place, was_user, came,
                 last.callee, receiver_aor, last.flags & CALLEE_IS_BOUND, b"", last.instance,
             )  # fmt: skip
         place = first.callee
-        if not first.flags & CALLEE_IS_PROVEN and self._is_user(self._aor(callee_uri)):
+        is_another = called != callee and self._is_user(called)
+        if not first.flags & CALLEE_IS_PROVEN and self._is_user(called):
             # The caller wrote a user of ours into To and another place into the Request-URI.
             place = NOWHERE
+        elif not first.flags & CALLEE_IS_USER and self._is_user(callee):
+            # The callee has become a user since.
+            place = NOWHERE
         return self._dialog(
-            callee, callee, place, first.flags & CALLEE_IS_USER, came,
+            "" if is_another else callee, callee, place, not is_another and first.flags & CALLEE_IS_USER, came,
             last.caller, receiver_aor, last.flags & CALLER_IS_HIDDEN, last.side, b"",
         )  # fmt: skip
 
@@ -234,13 +264,14 @@ class Dialogs:
         """False for all before there are users."""
         return bool(aor) and self._gate.knows_names and self._gate.is_known(aor)
 
-    def _callee(self, token: DialogToken, to: bytes) -> str:
-        """The AOR whose contact the INVITE went to, "" when it went to none."""
-        return self._aor(to) if token.flags & CALLEE_IS_IN_TO else token.callee_aor
-
     def _aor(self, uri: bytes) -> str:
         """The AOR of ours that `uri` names, "" when it names none."""
         return self._myself.identify(uri).aor
+
+
+def _callee(token: DialogToken, called: str) -> str:
+    """The AOR whose contact the INVITE went to, "" when it went to none; `called` is the AOR in To."""
+    return called if token.flags & CALLEE_IS_IN_TO else token.callee_aor
 
 
 def _host_and_port(uri: SipUri) -> str:

@@ -4,7 +4,7 @@
     place = kind(1) [listener(2)] [connection(4)] [port(2) address(4 or 16)]
 
 The MAC also covers what every request of the dialog repeats: Call-ID, the caller's tag, and the addresses in From and
-To. These are not in the token, so that a token stays below 90 characters with IPv4 and below 120 with IPv6. The text is
+To with the AORs of ours that they name. These are not in the token, so that a token stays below 90 characters with IPv4 and below 120 with IPv6. The text is
 enciphered under its MAC (a synthetic IV, as in registrar/gruu.py): a peer learns no address from it.
 """
 
@@ -39,6 +39,8 @@ _HAS_INSTANCE: Final = 16
 CALLEE_IS_IN_TO: Final = 32
 # The callee's place is that of a contact, or the routing policy chose it: a caller's Request-URI proves nothing of To.
 CALLEE_IS_PROVEN: Final = 64
+# The caller has shown a password, or came from where the AOR in From is registered.
+CALLER_IS_PROVEN: Final = 128
 
 
 class Place:
@@ -108,12 +110,24 @@ class DialogToken:
 
 
 class DialogNames:
-    """What each request of a dialog repeats, from the caller's point of view: the MAC of a token covers all of it."""
+    """What each request of a dialog repeats, from the caller's point of view: the MAC of a token covers all of it.
+
+    `caller` and `callee` are URIs, `caller_aor` and `callee_aor` the AORs of ours that they name, "" for none. `peer`
+    overlooks ports and contexts, which can make a foreign URI one of ours: `sip:alice@example.test:9` is foreign.
+    """
 
     __slots__ = ("covered",)
 
-    def __init__(self, call_id: bytes, caller_tag: bytes, caller: bytes, callee: bytes) -> None:
-        parts = (call_id, caller_tag, peer(caller), peer(callee))
+    def __init__(
+        self,
+        call_id: bytes,
+        caller_tag: bytes,
+        caller: bytes,
+        callee: bytes,
+        caller_aor: str,
+        callee_aor: str,
+    ) -> None:
+        parts = (call_id, caller_tag, peer(caller), peer(callee), caller_aor.encode(), callee_aor.encode())
         self.covered = b"".join([b"%d:%b" % (len(part), part) for part in parts])
 
 

@@ -36,17 +36,29 @@ class RecordRoute:
     def __init__(self, secret: bytes) -> None:
         self._tokens = DialogTokens(secret)
 
-    def values(self, request: Request, token: DialogToken, came: Flow, leaves: Flow) -> tuple[bytes, ...]:
+    def values(
+        self,
+        request: Request,
+        token: DialogToken,
+        came: Flow,
+        leaves: Flow,
+        from_aor: str = "",
+        to_aor: str = "",
+    ) -> tuple[bytes, ...]:
         """The URIs to record in `request`, which makes a dialog, came on one flow and leaves on another.
+
+        `from_aor` and `to_aor` are the AORs of ours that From and To name, "" for none.
 
         Raises MalformedMessage for a From or a To that cannot be read.
         """
-        text = self._tokens.seal(_names(request, True), token)
+        text = self._tokens.seal(_names(request, True, from_aor, to_aor), token)
         parameter = b";%b=%b" % (TOKEN.encode(), text.encode())
         outer = _uri(leaves, parameter)
         return (outer,) if came.endpoint is leaves.endpoint else (outer, _uri(came, parameter))
 
-    def read(self, request: Request, own_routes: Sequence[SipUri]) -> tuple[list[DialogToken], bool]:
+    def read(
+        self, request: Request, own_routes: Sequence[SipUri], from_aor: str = "", to_aor: str = ""
+    ) -> tuple[list[DialogToken], bool]:
         """The tokens in these Routes of ours for the dialog of `request`, in their order; whether the caller sent it.
 
         Empty for a request outside of dialogs: one without a To tag, a REGISTER, a PUBLISH. Raises MalformedMessage for
@@ -56,7 +68,7 @@ class RecordRoute:
             return [], True
         texts = dict.fromkeys([uri.params.get(TOKEN) or "" for uri in own_routes[:MAX_TOKENS]])
         for from_caller in (True, False):
-            names = _names(request, from_caller)
+            names = _names(request, from_caller, from_aor, to_aor)
             found = [
                 token for text in texts if text and (token := self._tokens.open(names, text)) is not None
             ]
@@ -65,9 +77,11 @@ class RecordRoute:
         return [], True
 
 
-def _names(request: Request, from_caller: bool) -> DialogNames:
-    caller, callee = (request.from_, request.to) if from_caller else (request.to, request.from_)
-    return DialogNames(request.call_id, caller.tag, caller.uri, callee.uri)
+def _names(request: Request, from_caller: bool, from_aor: str, to_aor: str) -> DialogNames:
+    from_, to = request.from_, request.to
+    if from_caller:
+        return DialogNames(request.call_id, from_.tag, from_.uri, to.uri, from_aor, to_aor)
+    return DialogNames(request.call_id, to.tag, to.uri, from_.uri, to_aor, from_aor)
 
 
 def _uri(flow: Flow, parameter: bytes) -> bytes:
