@@ -89,6 +89,9 @@ class Fork:
         status = response.status
         if status < 200:
             return
+        if self.server.request.method != b"MESSAGE":
+            # No phone shows who has taken a MESSAGE.
+            self.forwarder.clean(response, transaction.flow, self.server.flow)
         if status == LOOP and self.forwarder.layer.is_own_answer(response, transaction.branch):
             # The request came back to us: its way leads nowhere, and the phone has said nothing.
             self.on_transport_error(transaction, now)

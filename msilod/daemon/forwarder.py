@@ -19,8 +19,8 @@ from msilod.proxy.forwarding import branch_for, forward_request, loop_hash, shar
 from msilod.proxy.record_route import DIALOG_FORMING
 from msilod.proxy.target_set import Target, q_groups
 from msilod.sip.flow import Flow
-from msilod.sip.message import Request
-from msilod.sip.privacy import guard_identity
+from msilod.sip.message import Request, Response
+from msilod.sip.privacy import ASSERTED, guard_identity
 from msilod.transaction.client import ClientOwner, ClientTransaction
 from msilod.transaction.layer import TransactionLayer
 from msilod.transaction.server import ServerTransaction
@@ -100,6 +100,14 @@ class Forwarder:
         if target.binding is not None and target.binding.way is None:
             owner = self.paths.watched(owner, target, flow, now)
         return self.layer.request(copy, flow, owner, now, branch, limit)
+
+    def clean(self, response: Response, came: Flow, leaves: Flow) -> None:
+        """Remove what a callee says of the callee's own identity, unless a trusted network says it (RFC 3325 §5).
+
+        Phones show the asserted identity of a 180 or a 200 as the party that was reached (RFC 5876 §4.5).
+        """
+        if ASSERTED in response.headers:
+            guard_identity(response.headers, self.trust.trusts(came), self.trust.trusts(leaves))
 
     def has_time(self, transaction: ClientTransaction, now: float) -> bool:
         """True when it was the limit of a hop that passed, and fr_timer has not."""

@@ -4,8 +4,9 @@
     place = kind(1) [listener(2)] [connection(4)] [port(2) address(4 or 16)]
 
 The MAC also covers what every request of the dialog repeats: Call-ID, the caller's tag, and the addresses in From and
-To with the AORs of ours that they name. These are not in the token, so that a token stays below 90 characters with IPv4 and below 120 with IPv6. The text is
-enciphered under its MAC (a synthetic IV, as in registrar/gruu.py): a peer learns no address from it.
+To with the AORs of ours that they name. These are not in the token, so that a token stays below 90 characters with
+IPv4 and below 120 with IPv6. The text is enciphered under its MAC (a synthetic IV, as in registrar/gruu.py): a peer
+learns no address from it.
 """
 
 from base64 import b64decode, urlsafe_b64encode

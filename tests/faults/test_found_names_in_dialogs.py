@@ -1,4 +1,4 @@
-"""Found: within a dialog a peer wrote the address of a user into From, in a spelling that the token took for its own."""
+"""Found: within a dialog a peer wrote the address of another user into From, and the token let that pass."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_a_stranger_from_a_port_that_is_not_ours_becomes_no_user(
 
 @pytest.mark.parametrize("method", ["MESSAGE", "INFO", "INVITE"])
 def test_a_callee_is_not_who_the_caller_wrote_into_to(tmp_path: Path, method: str) -> None:
-    """Mallory calls herself with Alice in To. As the callee she may answer the caller, and nobody else, in that name."""
+    """Mallory calls herself with Alice in To. As the callee she speaks in that name to the caller alone."""
 
     async def story(world: World) -> None:
         _, mallory = await two_users(world)
@@ -125,9 +125,7 @@ def test_who_is_reached_in_place_of_another_user_goes_on_with_the_call(tmp_path:
         alice.on_request = lambda request: alice.answer(
             request, 302, ((b"Contact", f"<{mallory.aor}>".encode()),)
         )
-        caller, callee = await called(
-            bob, alice.aor, f"<{bob.aor}>;tag=1", f"<{alice.aor}>", mallory
-        )
+        caller, callee = await called(bob, alice.aor, f"<{bob.aor}>;tag=1", f"<{alice.aor}>", mallory)
         for method in ("INFO", "INVITE", "UPDATE"):
             await callee.reach(method, bob)
             await caller.reach(method, mallory)
