@@ -207,25 +207,37 @@ class Dialogs:
         if named.is_ours and named.aor != receiver_aor:
             return None
         if from_caller:
-            place = first.caller
-            if not first.flags & CALLER_IS_USER and self._is_user(caller):
-                # The caller has become a user since, and was let in without a password.
-                place = NOWHERE
-            was_user = first.flags & CALLER_IS_USER and first.flags & CALLER_IS_PROVEN
-            return self._dialog(
-                "", caller, place, was_user, came,
-                last.callee, receiver_aor, last.flags & CALLEE_IS_BOUND, b"", last.instance,
-            )  # fmt: skip
+            return self._from_caller(first, last, caller, receiver_aor, came)
+        return self._from_callee(first, last, callee, called, receiver_aor, came)
+
+    def _from_caller(
+        self, first: DialogToken, last: DialogToken, caller: str, receiver_aor: str, came: Flow
+    ) -> Dialog:
+        place = first.caller
+        if not first.flags & CALLER_IS_USER and self._is_user(caller):
+            # The caller has become a user since, and was let in without a password.
+            place = NOWHERE
+        was_user = first.flags & CALLER_IS_USER and first.flags & CALLER_IS_PROVEN
+        return self._dialog(
+            "", caller, place, was_user, came,
+            last.callee, receiver_aor, last.flags & CALLEE_IS_BOUND, b"", last.instance,
+        )  # fmt: skip
+
+    def _from_callee(
+        self, first: DialogToken, last: DialogToken, callee: str, called: str, receiver_aor: str, came: Flow
+    ) -> Dialog:
+        """`callee` is the AOR whose contact the INVITE went to, `called` the AOR in its To, which From now has."""
         place = first.callee
-        is_another = called != callee and self._is_user(called)
         if not first.flags & CALLEE_IS_PROVEN and self._is_user(called):
             # The caller wrote a user of ours into To and another place into the Request-URI.
             place = NOWHERE
         elif not first.flags & CALLEE_IS_USER and self._is_user(callee):
             # The callee has become a user since.
             place = NOWHERE
+        is_another = called != callee and self._is_user(called)
+        was_user = not is_another and first.flags & CALLEE_IS_USER
         return self._dialog(
-            "" if is_another else callee, callee, place, not is_another and first.flags & CALLEE_IS_USER, came,
+            "" if is_another else callee, callee, place, was_user, came,
             last.caller, receiver_aor, last.flags & CALLER_IS_HIDDEN, last.side, b"",
         )  # fmt: skip
 
