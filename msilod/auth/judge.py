@@ -103,6 +103,15 @@ class Judge:
         algorithms = (_MD5,) if is_single else self.algorithms
         return [challenge(name, nonce, algorithm, is_stale) for algorithm in algorithms]
 
+    def best_known(self, number: int) -> int:
+        """The place, among `number` challenges that `challenges` has made, of the one that most clients can answer.
+
+        That is MD5: few clients know another algorithm, and RFC 2069 and RFC 2617 know no other.
+        """
+        if number == len(self.algorithms) and _MD5 in self.algorithms:
+            return self.algorithms.index(_MD5)
+        return 0
+
     def offers_md5_alone(
         self,
         judgement: Judgement,

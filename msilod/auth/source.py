@@ -3,7 +3,8 @@
     the request came from                       name of the source          in sum
     an IPv4 address                             192.0.2.1                   -
     an IPv6 address                             2001:db8:0:1::/64           its /56, of one customer (RFC 6177 §2)
-    an edge proxy of ours, with a second Via    198.51.100.7 by edge        the address of the edge
+    an edge proxy of ours, with a second Via    198.51.100.7 by edge        challenges: the address of the edge;
+                                                                            guesses: its /56, for an IPv6 address
     an edge proxy of ours, without              as for any address          -
     loopback, unless its limits are on          127.0.0.1 5070              all loopback addresses
 
@@ -94,8 +95,11 @@ def network_of(host: str) -> str:
 def sum_of(source: str) -> str:
     """What one customer of a provider has: the /56 of an IPv6 source, all of loopback; "" for an IPv4 address.
 
-    It is also "" for a client behind an edge: wrong guesses of one must not slow all others there.
+    Clients behind an edge have nothing in sum but their own /56: wrong guesses of one must not slow all others there.
     """
+    if source.endswith(BY_EDGE):
+        client = source[: -len(BY_EDGE)]
+        return sum_of(client) + BY_EDGE if client.endswith("/64") else ""
     if source.endswith("/64"):
         return f"{IPv6Address(int(IPv6Address(source[:-3])) >> 72 << 72)}/56"
     # With a port, where the limits of loopback are off.

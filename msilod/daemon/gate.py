@@ -237,8 +237,9 @@ class Gate:
             raise RequestRefused(400, "Digest URI Is Not The Request-URI", detail=judgement.reason)
         if verdict is Verdict.TOO_SOON:
             counters.delayed_guesses += 1
-            after = (b"Retry-After", b"%d" % ceil(judgement.wait))
-            raise StatelessRefusal(503, "Too Many Wrong Passwords", [after])
+            raise self._later(
+                "Too Many Wrong Passwords", ceil(judgement.wait), source, incoming.transaction.flow
+            )
         if verdict is Verdict.WRONG:
             counters.wrong_passwords += 1
         key = _request_key(incoming, values)
@@ -267,12 +268,22 @@ class Gate:
         in_sum, most = (f"edge {edge}", MAX_PER_EDGE) if edge else (sum_of(source), MAX_IN_SUM)
         wait = 0 if self.sources.is_exempt(flow) else self.rate.wait(source, in_sum, most, now)
         if wait:
-            challenges = challenges[:1]
+            challenges = [challenges[self.judge.best_known(len(challenges))]]
             if not _is_small(incoming.transaction.request, status, challenges):
                 counters.shed_challenges += 1
-                raise StatelessRefusal(503, "Service Unavailable", [(b"Retry-After", b"%d" % wait)])
+                raise self._later("Service Unavailable", wait, source, flow)
         counters.challenges += 1
         raise StatelessRefusal(status, _PHRASES[status], challenges)
+
+    def _later(self, phrase: str, wait: int, source: str, flow: Flow) -> StatelessRefusal:
+        """What a source that has to wait so many seconds is answered.
+
+        That is 503, and 500 for a client behind an edge. The Retry-After of a 503 is about the whole server, and a
+        proxy that receives one should send nothing more of anybody to it (RFC 3261 §21.5.4). Kamailio turns a 503 into
+        a 500 without Retry-After (§16.7 item 6); a 500 is passed on as it is.
+        """
+        status = 500 if self.sources.edge_of(source, flow) else 503
+        return StatelessRefusal(status, phrase, [(b"Retry-After", b"%d" % wait)])
 
     def _is_own_realm(self, realm: bytes) -> bool:
         name = realm.decode("utf-8", "replace")

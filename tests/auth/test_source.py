@@ -78,6 +78,9 @@ def test_who_is_no_edge_does_not_choose_his_source() -> None:
     assert Sources(["192.0.2.9"]).of(forged, Flow(ENDPOINT, "192.0.2.10", 5060)) == "192.0.2.10"
 
 
-def test_a_client_behind_an_edge_counts_in_no_other_sum() -> None:
-    assert sum_of("2001:db8:0:1::/64 by edge") == sum_of("198.51.100.7 by edge") == ""
+def test_a_client_behind_an_edge_counts_in_no_sum_but_that_of_its_own_network() -> None:
+    assert sum_of("198.51.100.7 by edge") == sum_of("127.0.0.7 by edge") == sum_of("::1 by edge") == ""
+    assert (
+        sum_of("2001:db8:0:1::/64 by edge") == sum_of("2001:db8:0:ff::/64 by edge") == "2001:db8::/56 by edge"
+    )
     assert network_of("198.51.100.7") == "198.51.100.7"

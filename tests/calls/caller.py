@@ -52,13 +52,14 @@ class Dialog:
         routes = b"".join(b"Route: %b\r\n" % value for value in self.routes)
         return (
             b"%b %b SIP/2.0\r\n"
-            b"Via: SIP/2.0/UDP 127.0.0.1:%d;rport;branch=%b\r\n"
+            b"Via: SIP/2.0/UDP %b:%d;rport;branch=%b\r\n"
             b"Max-Forwards: 70\r\n%b"
             b"From: %b\r\nTo: %b\r\nCall-ID: %b\r\nCSeq: %d %b\r\n%b"
             b"Contact: <%b>\r\nContent-Length: %d\r\n\r\n%b"
         ) % (
-            method, self.target, self.phone.port, branch or b"z9hG4bKdlg%d" % next(_serial), routes, self.local,
-            self.remote, self.call_id, cseq or self.cseq, method, extra, self.phone.contact.encode(), len(body), body,
+            method, self.target, self.phone.host.encode(), self.phone.port, branch or b"z9hG4bKdlg%d" % next(_serial),
+            routes, self.local, self.remote, self.call_id, cseq or self.cseq, method, extra,
+            self.phone.contact.encode(), len(body), body,
         )  # fmt: skip
 
     def send(self, method: bytes, cseq: int = 0, extra: bytes = b"", body: bytes = b"") -> None:

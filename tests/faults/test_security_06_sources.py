@@ -83,7 +83,11 @@ def test_behind_an_edge_the_phone_with_a_wrong_password_is_slowed_alone(tmp_path
         door = Doorway(world)
         for _ in range(60):
             door.register(EDGE, via("198.51.100.66"), "wrong")
-        assert door.register(EDGE, via("198.51.100.66"), "wrong") == 503
+        (first,) = door.say(door.request("REGISTER", via=via("198.51.100.66")), EDGE)
+        line = door.credentials(first, "wrong")
+        (slowed,) = door.say(door.request("REGISTER", via=via("198.51.100.66"), more=line), EDGE)
+        assert slowed.status == 500, "a proxy may take the Retry-After of a 503 for a word about the server"
+        assert int(slowed.headers.get(b"retry-after") or 0) > 0
         assert door.register(EDGE, via("198.51.100.67")) == 200
         assert door.register(("198.51.100.66", 5060)) == 200, (
             "the address itself, past the edge, has not guessed"
@@ -110,7 +114,7 @@ def test_10000_phones_log_in_again_within_30_s_after_a_restart_of_their_edge(tmp
                 if answer.status == 401:
                     in_time += 1
                 else:
-                    assert answer.status == 503
+                    assert answer.status == 500
                     due.append((second + int(answer.headers.get(b"retry-after") or 0), number))
             world.server._now = float(1_000 + second)
         assert in_time == 10_000

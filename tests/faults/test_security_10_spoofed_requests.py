@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from msilod.auth.flood import MAX_PER_SECOND
 from tests.faults.doorway import HOME, Doorway, with_auth
 from tests.network.world import World, play
@@ -33,3 +35,37 @@ def test_beyond_the_limit_no_challenge_amplifies(tmp_path: Path) -> None:
         assert statuses == [401] * MAX_PER_SECOND + [503] * MAX_PER_SECOND
 
     play(tmp_path, story, config=with_auth())
+
+
+@pytest.mark.parametrize(
+    "algorithms", [["SHA-256", "MD5"], ["MD5", "SHA-256"], ["SHA-512-256", "SHA-256", "MD5"]]
+)
+def test_the_one_challenge_that_is_left_is_md5_which_all_clients_know(
+    tmp_path: Path, algorithms: list[str]
+) -> None:
+    async def story(world: World) -> None:
+        door = Doorway(world)
+        sizes = []
+        for number in range(MAX_PER_SECOND + 5):
+            # A user of its own each time: a client that asks twice is taken for one that knows MD5 alone (offers.py).
+            (answer,) = door.say(
+                door.request("REGISTER", user=f"u{number}", more="Subject: " + "x" * 300 + "\r\n")
+            )
+            assert answer.status == 401
+            offered = answer.headers.get_all(b"www-authenticate")
+            assert any(b"algorithm=MD5" in value for value in offered)
+            sizes.append(len(offered))
+        assert sizes == [len(algorithms)] * MAX_PER_SECOND + [1] * 5
+
+    play(tmp_path, story, config=with_auth(algorithms=algorithms))
+
+
+def test_without_md5_the_best_algorithm_is_left(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        door = Doorway(world)
+        for _ in range(MAX_PER_SECOND + 1):
+            (answer,) = door.say(door.request("REGISTER", more="Subject: " + "x" * 300 + "\r\n"))
+        (value,) = answer.headers.get_all(b"www-authenticate")
+        assert b"algorithm=SHA-512-256" in value
+
+    play(tmp_path, story, config=with_auth(algorithms=["SHA-512-256", "SHA-256"]))

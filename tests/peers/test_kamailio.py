@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -22,14 +22,16 @@ BOB = "sip:bob@example.test"
 
 
 class Kamailio:
-    """One that sends to `next_hop` what has no Route of its own."""
+    """A Kamailio that sends what has no Route of its own to the port `next_hop`. `options` are those of the file."""
 
-    def __init__(self, folder: Path, next_hop: int) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, next_hop: int, options: Sequence[str] = (), port: int = 0) -> None:
+        self.port = port or free_port()
         self.log = (folder / f"kamailio-{self.port}.log").open("wb")
         command = [program("kamailio"), "-f", str(Path(__file__).parent / "neighbour.cfg"), "-DD", "-E"]
         command += ["-m", "64", "-M", "8", "-L", modules(), "-Y", str(folder)]
-        command += ["-A", f"PORT={self.port}", "-A", f'NEXT="sip:127.0.0.1:{next_hop}"']
+        transport = ";transport=tcp" if "WITH_TCP" in options else ""
+        command += ["-A", f"PORT={self.port}", "-A", f'NEXT="sip:127.0.0.1:{next_hop}{transport}"']
+        command += [word for option in options for word in ("-A", option)]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, start_new_session=True)
 
     def wait(self) -> "Kamailio":
@@ -45,18 +47,19 @@ class Kamailio:
 
     def stop(self) -> None:
         """With its children, who take their time at a polite word."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
         self.log.close()
 
 
 @pytest.fixture
-def kamailio(tmp_path: Path) -> Iterator[Callable[[int], Kamailio]]:
+def kamailio(tmp_path: Path) -> Iterator[Callable[..., Kamailio]]:
     """Starts neighbours; `kamailio(port)` sends to that port."""
     running: list[Kamailio] = []
 
-    def start(next_hop: int) -> Kamailio:
-        running.append(Kamailio(tmp_path, next_hop))
+    def start(next_hop: int, options: Sequence[str] = (), port: int = 0) -> Kamailio:
+        running.append(Kamailio(tmp_path, next_hop, options, port))
         return running[-1].wait()
 
     yield start
@@ -65,12 +68,12 @@ def kamailio(tmp_path: Path) -> Iterator[Callable[[int], Kamailio]]:
 
 
 @pytest.fixture
-def phones() -> Iterator[Callable[[str, int], Caller]]:
-    """Makes phones that talk to a port."""
+def phones() -> Iterator[Callable[..., Caller]]:
+    """Makes phones that talk to a port, at an address of loopback."""
     made: list[Caller] = []
 
-    def make(user: str, port: int) -> Caller:
-        made.append(Caller(user, ("127.0.0.1", port)))
+    def make(user: str, port: int, host: str = "127.0.0.1") -> Caller:
+        made.append(Caller(user, ("127.0.0.1", port), host=host))
         return made[-1]
 
     yield make
@@ -78,8 +81,8 @@ def phones() -> Iterator[Callable[[str, int], Caller]]:
         one.socket.close()
 
 
-Start = Callable[[int], Kamailio]
-Phones = Callable[[str, int], Caller]
+Start = Callable[..., Kamailio]
+Phones = Callable[..., Caller]
 
 
 def test_r11_registered_through_it_and_reached_by_its_path(

@@ -32,7 +32,7 @@ class Account:
     """Name and password of a phone; `algorithm` is the one it can do, `name` what it calls itself.
 
     `hashed_name` is the name that it computes with, the same by default. Without `has_qop` it answers in the form of
-    RFC 2069; `stray` is what it adds to that.
+    RFC 2069; `stray` is what it adds to that. `contact` is a Contact value other than the phone's own.
     """
 
     phone: Phone
@@ -42,6 +42,7 @@ class Account:
     hashed_name: str = ""
     has_qop: bool = True
     stray: str = ""
+    contact: str | None = None
     count: int = 0
     challenge: dict[str, str] = field(default_factory=dict)
 
@@ -76,15 +77,15 @@ class Account:
         """REGISTER with what is known of the nonce, and once more after a challenge; the last answer."""
         uri = f"sip:{self.phone.domain}"
         if self.challenge:
-            answer = self.phone.register(expires, self.field("REGISTER", uri) + extra)
+            answer = self.phone.register(expires, self.field("REGISTER", uri) + extra, self.contact)
             if answer.status != 401 or challenges(answer)[0].get("stale") != "true":
                 return answer
         else:
-            answer = self.phone.register(expires, extra)
+            answer = self.phone.register(expires, extra, self.contact)
             if answer.status != 401:
                 return answer
         self.hear(answer)
-        return self.phone.register(expires, self.field("REGISTER", uri) + extra)
+        return self.phone.register(expires, self.field("REGISTER", uri) + extra, self.contact)
 
     def text(self, user: str, text: str = "hello", extra: str = "", uri: str | None = None) -> Response:
         """A MESSAGE, and once more with credentials; the last answer."""

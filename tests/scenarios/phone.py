@@ -15,14 +15,17 @@ _serial = itertools.count(1)
 
 
 class Phone:
-    """`user`@example.test on a socket of its own."""
+    """`user`@example.test on a socket of its own, at the IPv4 address `host`."""
 
-    def __init__(self, user: str, server: tuple[str, int], domain: str = "example.test") -> None:
+    def __init__(
+        self, user: str, server: tuple[str, int], domain: str = "example.test", host: str = "127.0.0.1"
+    ) -> None:
         self.user = user
         self.domain = domain
         self.server = server
+        self.host = host
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind((host, 0))
         self.socket.settimeout(PATIENCE)
         self.cseq = itertools.count(1)
         self.answered: set[bytes] = set()
@@ -42,7 +45,7 @@ class Phone:
 
     @property
     def contact(self) -> str:
-        return f"sip:{self.user}@127.0.0.1:{self.port}"
+        return f"sip:{self.user}@{self.host}:{self.port}"
 
     # --- bytes ---------------------------------------------------------------------------------------
 
@@ -89,7 +92,7 @@ class Phone:
         branch = f"z9hG4bK{next(_serial):x}.{self.port:x}"
         return (
             f"{method} {uri} SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch={branch}\r\n"
+            f"Via: SIP/2.0/UDP {self.host}:{self.port};rport;branch={branch}\r\n"
             "Max-Forwards: 70\r\n"
             f'From: "{self.user.title()}" <sip:{self.user}@{self.domain}>;tag=t{next(_serial)}\r\n'
             f"To: <{to}>\r\n"
