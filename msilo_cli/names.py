@@ -1,11 +1,12 @@
 """Names: which mailbox an address on the command line names.
 
 The words are read by the function that the daemon reads URIs with (msilod/routing/domains.py), so that both agree.
-What that function has to know is the domains, the addresses and the ports of the server:
+The function needs the domains, the addresses and the ports of the server:
 
 1. `user@domain`, the domain being one of `domains` in msilod.toml: the configuration is enough.
-2. Else a running daemon is asked once what it serves and listens on.
-3. Without a daemon `domains` and `[listen]` of the configuration say it. A wildcard listener has no address of its
+2. For other words a running daemon is asked once for its domains, addresses and ports.
+3. Without a daemon they are taken from `domains` and `[listen]` of the configuration. A wildcard listener has no
+address of its
    own, and a port 0 is not known.
 """
 
@@ -18,12 +19,12 @@ from msilod.routing.domains import Domains
 from msilod.settings import Settings
 
 _WILDCARDS: Final = ("0.0.0.0", "::")
-# Characters that may mean a port, a GRUU or an address: what only a daemon knows all of.
+# Characters that may mean a port, a GRUU or an address. Only a daemon knows all of its own.
 _SPECIAL: Final = frozenset(":;[]")
 
 
 class Names:
-    """`ask` gives what a running daemon tells of itself, None without one; `secret` the key of its GRUUs."""
+    """`ask` returns the answer of the control method `names`, None without a daemon; `secret` the key of its GRUUs."""
 
     def __init__(
         self, settings: Settings, ask: Callable[[], dict[str, Any] | None], secret: Callable[[], bytes]
@@ -48,7 +49,7 @@ class Names:
         return found
 
     def sender(self, word: str) -> str:
-        """What the row of a message from `word` has as its sender."""
+        """The sender in the row of a message from `word`."""
         raw = word.encode("utf-8", "backslashreplace")
         return self._domains(word).identify(raw).name
 

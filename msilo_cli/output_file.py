@@ -1,8 +1,8 @@
 """The file that `-o FILE` names, opened so that nothing is damaged and nothing is shown to others.
 
 A regular file, or a name that is free, gets the whole output or keeps what it had: the output goes to a temporary file
-beside the target, which takes the target's name at the end. Everything else (a device, a FIFO, a descriptor of this
-process such as /dev/stdout) is opened and written through. A symbolic link is followed.
+beside the target, which takes the target's name at the end. A device, a FIFO, or a descriptor of this process (as
+/dev/stdout) is opened and written through. A symbolic link is followed.
 """
 
 import os
@@ -32,7 +32,7 @@ def output_file(path: Path) -> Iterator[TextIO]:
         return
     target = Path(os.path.realpath(path))
     if _is_special(path):
-        # Without O_CREAT and O_TRUNC: only what exists, and a file that has just taken its place is not cut.
+        # Without O_CREAT and O_TRUNC: nothing is made here, and a file that has just taken the name is not cut.
         with _text(os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)) as stream:
             yield stream
         return
@@ -42,7 +42,7 @@ def output_file(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[TextIO]:
-    # mkstemp opens with O_EXCL and O_NOFOLLOW: a link that somebody has planted is never followed.
+    # mkstemp opens with O_EXCL and O_NOFOLLOW: a link that another user has planted is never followed.
     descriptor, name = tempfile.mkstemp(SUFFIX, PREFIX, target.parent)
     part = Path(name)
     try:
@@ -64,7 +64,7 @@ def _text(descriptor: int) -> TextIO:
 
 
 def _is_special(path: Path) -> bool:
-    """True for what exists and is no regular file."""
+    """True when the path exists and is no regular file."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:

@@ -16,7 +16,7 @@ from msilod.printable import printable
 
 FORMATS: Final = ("auto", "table", "tsv", "json", "jsonl", "ids")
 Record = dict[str, Any]
-# Characters: what stands between two columns of a table, and the least of one that is cut.
+# Characters between two columns of a table, and the least width of a column that is cut.
 SEPARATOR: Final = 3
 NARROWEST: Final = 4
 
@@ -108,7 +108,8 @@ def _table(session: Session, records: Iterable[Record], columns: Sequence[Column
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], available: int) -> list[int]:
-    """The columns' widths in characters. What the terminal lacks is taken from those that shrink, the widest first."""
+    """The columns' widths in characters. Characters that the terminal lacks are taken from columns that shrink, the
+    widest first."""
     widths = [
         max(len(text) for text in texts) for texts in zip([c.title for c in columns], *rows, strict=True)
     ]

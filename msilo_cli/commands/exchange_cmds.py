@@ -56,7 +56,7 @@ def _write(session: Session, selection: Selection, format: str) -> int:
 
 
 def _write_file(session: Session, selection: Selection, format: str, output: Path) -> int:
-    """Into a file of that name, whole or not at all; what is no regular file is written through."""
+    """Into a file of that name, whole or not at all. A device, a FIFO or a descriptor is written through."""
     former = session.out
     try:
         with output_file(output) as stream:
@@ -81,7 +81,7 @@ def import_(
         bool, typer.Option("--again", help="Also what was in the silo before and has ended, as by purge.")
     ] = False,
 ) -> None:
-    """Take messages in; what is in the silo already, or has been, is not stored twice.
+    """Take messages in. A message that is or was in the silo is not stored twice.
 
     msilo import silo.jsonl
     """
@@ -98,7 +98,7 @@ def import_(
 
 
 class Import:
-    """One import: what became of its lines so far, and of which line it was the last.
+    """One import: counts of its lines by outcome, and the number of the last line.
 
     A batch is committed with the marks of its rows, so that the same import goes on where it was interrupted.
     """
@@ -110,11 +110,11 @@ class Import:
         self._limits = session.limits.without_hours()
         self._stored = self._known = self._ended = self._expired = 0
         self._failed: Counter[str] = Counter()
-        # The last line whose fate is decided.
+        # The last line that is decided.
         self._line = 0
 
     def run(self, stream: IO[bytes]) -> None:
-        """Take in all lines; tell what became of them, also when it is interrupted. Raises SomeFailed."""
+        """Take in all lines. The summary is printed also when the import is interrupted. Raises SomeFailed."""
         try:
             self._take_in(stream)
         except BaseException:
@@ -142,7 +142,7 @@ class Import:
         self._store(batch)
 
     def _summary(self) -> str:
-        """What became of the lines, and why some were left out."""
+        """The counts by outcome, and the reasons of those that failed."""
         parts = [
             f"{self._stored} {'would be stored' if self._dry_run else 'stored'}",
             f"{self._known} known already",
@@ -155,7 +155,7 @@ class Import:
         return ", ".join(parts)
 
     def _messages(self, stream: IO[bytes]) -> Iterator[tuple[int, StoredMessage]]:
-        """What can be read and has not expired, with its line number."""
+        """The messages that can be read and have not expired, with their line numbers."""
         session = self._session
         section = session.settings.config.silo
         for number, line in enumerate(iter(partial(stream.readline, MAX_LINE), b""), 1):

@@ -80,7 +80,7 @@ def _tell(session: Session, count: int, size: int, left: int) -> None:
         session.say(f"{left} left: being sent right now (try again)", level=-1)
 
 
-# --- what has expired --------------------------------------------------------------------------------
+# --- expired messages --------------------------------------------------------------------------------
 
 
 def _expire(session: Session, selection: Selection, now: float) -> None:

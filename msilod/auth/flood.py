@@ -1,8 +1,8 @@
 """How many challenges a source gets: they are larger than what asks for them (checklist §4, amplification).
 
-Counted per whole second and forgotten with it. Beyond the limit a source gets a 503 with Retry-After, or the
-challenge all the same when it is hardly larger than its request (gate.py): then nothing is gained by asking in
-another's name, and who is asked for in vain is let in although somebody writes his address into datagrams.
+Challenges are counted per whole second. Beyond the limit a source gets a 503 with Retry-After; or still the challenge,
+when it is hardly larger than its request (gate.py). A forged source address then amplifies nothing, and the user at
+that address can still log in.
 """
 
 from typing import Final

@@ -1,11 +1,12 @@
 """Which sources send so much that leads to nothing that their datagrams are dropped unread for a while.
 
-A request that is refused before anybody is authenticated, bytes that are no message, and a response that nobody
-waits for are fruitless. To parse and to refuse one costs 30 to 100 us, so 20,000 of them a second would leave nothing
+Fruitless are a request that is refused before authentication, bytes that are no message, and a response without a
+transaction. To parse and to refuse one costs 30 to 100 us, so 20,000 of them a second would leave nothing
 for users. A source that sends more than MAX_PER_SECOND of them is shed for SHED_FOR seconds.
 
-What belongs to users is never counted, and a port of the source that has lately shown a right password is let through
-meanwhile (`Proven`), so that neither a neighbour nor a forger of an address can shut out a phone that is at work.
+Datagrams of authenticated users are not counted. A port of the source that has lately shown a right password is let
+through meanwhile (`Proven`), so that neither a neighbour nor a forger of an address can shut out a phone that is at
+work.
 """
 
 from collections.abc import Set
@@ -26,7 +27,7 @@ MAX_PROVEN: Final = 50_000
 # Seconds after which a port may be forgotten: a phone registers once an hour or more often.
 PROVEN_FOR: Final = 3_600.0
 
-# A response or a keep-alive may be late by no fault of its sender's, and costs less.
+# The weight of a response or a keep-alive: it costs less, and may be late without a fault of its sender.
 LITTLE: Final = 0.2
 
 
@@ -57,7 +58,7 @@ class Fruitless:
         self.shed[source] = now + SHED_FOR
 
     def lift(self, now: float) -> bool:
-        """Let those in again whose time is over; True when there were any."""
+        """End the shedding of sources after their time; True when there were any."""
         over = [source for source, until in self.shed.items() if until <= now]
         for source in over:
             del self.shed[source]

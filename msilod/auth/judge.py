@@ -53,7 +53,7 @@ _NOTHING: Final = Judgement(Verdict.NONE)
 
 
 class _Shown:
-    """Credentials in a nonce of ours, as we asked for them, and the user that their name stands for.
+    """Credentials with a nonce that this server made, in the form that it asked for, and the user that they name.
 
     `form` tells which HA1 may have been made of the name, beside the one of its user part.
     """
@@ -149,7 +149,7 @@ class Judge:
         `uri` is its Request-URI, `source` where it came from; `now` is monotonic, `wall` seconds since 1970.
         """
         if len(values) == 1:
-            # The usual: one value, with qop, and a name without @. Whatever else it is worth is found out below.
+            # The usual: one value, with qop, and a name without @. All other cases are judged below.
             one = self._usual(values[0], aor, realm)
             if one is not None:
                 home, user = one.nonce.home, one.user
@@ -167,7 +167,7 @@ class Judge:
         return self._judge_all(values, Asked(aor, realm, method, uri, source, visitor), now, wall)
 
     def _usual(self, value: bytes, aor: str, realm: str) -> "_Shown | None":
-        """Credentials that are as most clients send them; None for all else."""
+        """Credentials in the form that most clients send; None for other forms."""
         try:
             credentials = parse_credentials(value)
         except MalformedMessage:
@@ -192,7 +192,7 @@ class Judge:
             self.offers.succeeded(home, user, credentials.algorithm == _MD5)
 
     def _judge_all(self, values: Sequence[bytes], asked: Asked, now: float, wall: float) -> Judgement:
-        """Judge what may be several credentials, or unusual ones."""
+        """Judge several credentials, or unusual ones."""
         found = _of_realm(values, asked.realm.encode())
         if not found:
             return Judgement(Verdict.NONE, reason=NO_CREDENTIALS) if values else _NOTHING
@@ -241,7 +241,7 @@ class Judge:
         first = shown[0]
         user, algorithm = first.user, first.credentials.algorithm
         if len(self.algorithms) > 1 and any(one.credentials.algorithm != _MD5 for one in shown):
-            # Booked on the source of the nonce: only whoever received the challenge there can answer it.
+            # Booked on the source of the nonce: only a client at that source has received the challenge.
             self.offers.failed(home, _bounded(aor), now)
         judgement = Judgement(Verdict.WRONG, user, reason="wrong password", algorithm=algorithm)
         if not self.users.knows(user):
@@ -260,7 +260,7 @@ class Judge:
         return judgement
 
     def _fault(self, credentials: Credentials) -> str:
-        """What the credentials lack of what we asked for (RFC 8760 §2.6); "" for nothing."""
+        """Why the credentials are not in a form that was asked for (RFC 8760 §2.6); "" when they are."""
         if credentials.algorithm not in self.algorithms:
             return "the algorithm was not offered"
         if not credentials.qop:
@@ -273,7 +273,7 @@ class Judge:
         """The user and the form of a name: `alice`, or `alice@example.test` where the part behind @ is the realm or a
         domain of ours.
 
-        A user part may have an escaped @ itself; such a user comes first.
+        A user part may have an escaped @ itself; a user with that name comes first.
         """
         domain = asked.aor.rpartition("@")[2]
         user = f"{user_of(name)}@{domain}"
@@ -286,7 +286,7 @@ class Judge:
         owner = asked.visitor.domain_of(host)
         if not owner:
             return user, b""
-        # Behind @ may stand another name of ours, such as an address: no HA1 is kept of that.
+        # Behind @ may stand another name of this server, as an address: no HA1 is kept of that.
         return f"{user_of(local)}@{owner}", AT_DOMAIN if owner == host else b""
 
     def _is_right(self, one: _Shown, method: bytes) -> bool:
@@ -306,7 +306,7 @@ class Judge:
         return is_right and known is not None
 
     def _age(self, one: _Shown, asked: Asked, now: float, wall: float) -> tuple[Verdict, str]:
-        """What right credentials are worth: their URI, the age of their nonce, and whether they were used before."""
+        """The verdict on a right response: by its URI, the age of its nonce, and earlier uses."""
         credentials, nonce = one.credentials, one.nonce
         if credentials.uri != asked.uri and not asked.visitor.accepts(credentials.uri):
             return Verdict.ELSEWHERE, ELSEWHERE
@@ -340,7 +340,7 @@ class Judge:
 
 
 def _of_realm(values: Sequence[bytes], realm: bytes) -> list[Credentials]:
-    """The first four that are for our realm; what cannot be read is none (RFC 4475 §3.3.10)."""
+    """The first four that are for our realm; unreadable values are passed over (RFC 4475 §3.3.10)."""
     found: list[Credentials] = []
     for value in values[:MAX_LOOKED_AT]:
         try:
@@ -355,7 +355,7 @@ def _of_realm(values: Sequence[bytes], realm: bytes) -> list[Credentials]:
 
 
 def _one_guess(shown: Sequence[_Shown], aor: str) -> list[_Shown]:
-    """Of several credentials those of `aor`, or else of the first user, with nonces that one source was given.
+    """Of several credentials those of `aor`, or without any those of the first user, with nonces of one source.
 
     One request is booked as one guess, so it must not try a password on several users.
     """

@@ -1,11 +1,11 @@
-"""Judgement: what the judge is asked, and what he answers (judge.py)."""
+"""Judgement: the question to the judge and the answer (judge.py)."""
 
 from enum import Enum, auto
 from typing import Protocol
 
 
 class Verdict(Enum):
-    """What credentials are worth."""
+    """The worth of credentials; judge.py has the table."""
 
     NONE = auto()
     TOO_SOON = auto()
@@ -20,7 +20,7 @@ class Judgement:
 
     `reason` says in plain words why the credentials were refused, "" when there were none. `is_mendable`: the operator
     can change that, by the configuration or a new password. `algorithm` and `nonce` are those of the credentials, b""
-    when there were none; `nonce` is b"" also when the sender's address is what makes it old.
+    when there were none; `nonce` is b"" also when it is only old because it was given to another address.
     """
 
     __slots__ = ("algorithm", "is_mendable", "nonce", "reason", "user", "verdict", "wait")
@@ -38,7 +38,7 @@ class Judgement:
 
 
 class Visitor(Protocol):
-    """What the judge asks about the request and its sender, when it needs to."""
+    """The request and its sender, for questions that the judge asks only when it needs to."""
 
     def is_bound(self, aor: str) -> bool:
         """True when `aor` is registered from there: then a guess is never too soon."""
@@ -50,14 +50,14 @@ class Visitor(Protocol):
         """True for a REGISTER that only removes bindings."""
 
     def accepts(self, uri: bytes) -> bool:
-        """True when `uri`, the digest's, is not that of the request and stands for it all the same."""
+        """True when `uri`, that of the digest, may stand for another Request-URI."""
 
     def domain_of(self, host: str) -> str:
-        """The domain of ours that `host` names; "" for a host that is not ours."""
+        """The domain of this server that `host` names; "" for a foreign host."""
 
 
 class Asked:
-    """What is asked of a request: a password of `aor` in `realm`. `uri` is its Request-URI, `source` its sender's."""
+    """The question: does the request show a password of `aor` in `realm`? `uri` is its Request-URI."""
 
     __slots__ = ("aor", "method", "realm", "source", "uri", "visitor")
 

@@ -6,7 +6,7 @@ computes SHA-256 wrongly. So a client that got both is offered MD5 alone
 - when its next request comes without credentials,
 - when its response for another algorithm than MD5 is wrong,
 
-and for an hour after that. MD5 was on offer before as well, so nobody gets anything that was not configured.
+and for an hour after that. MD5 was on offer before as well, so no client gets an algorithm that is not configured.
 
 The memory is kept per source and user: a request from one source never changes what another source is offered.
 A response with a right password for another algorithm ends the exception.
@@ -34,7 +34,7 @@ class _Record:
 
 
 class Offers:
-    """What each source was offered for each user. `now` is monotonic seconds.
+    """The offers to each source for each user. `now` is monotonic seconds.
 
     `source` is the `home` of nonce.py, `user` an AOR, `request` the transaction key of the request.
     """

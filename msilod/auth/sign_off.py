@@ -1,7 +1,7 @@
 """The one use of a spent nonce: a client without qop signs off with the nonce that it registered with.
 
 In the form of RFC 2069 a nonce is good for one request. libpurple removes its binding with the nonce of its last
-REGISTER and closes its socket without waiting for the answer, so a challenge would come too late. Such a removal is
+REGISTER and closes its socket without waiting for the answer, so a challenge would come too late. The removal is
 let in once, from the address, port and transport that the nonce was used from.
 
 Only a right password adds to the memory. A user has at most MAX_PLACES records, so one user cannot displace the
@@ -14,7 +14,7 @@ from msilod.auth.nonce import Nonce
 from msilod.sip.bounded import put_last
 
 MAX_PLACES: Final = 10
-# About 300 bytes for a user with one place. Beyond it the users who registered longest ago are forgotten; their
+# About 300 bytes for a user with one place. Beyond it the users with the oldest registrations are forgotten; their
 # bindings then end by their own expiry.
 MAX_USERS: Final = 50_000
 # A day: the default of [registrar] max_expires.

@@ -1,4 +1,4 @@
-"""Source: for whom the limits on strangers count a request (challenges, guesses, refused requests).
+"""Source: the name under which a request counts for the limits on challenges, guesses and refused requests.
 
     the request came from                       name of the source          in sum
     an IPv4 address                             192.0.2.1                   -
@@ -11,7 +11,7 @@
 An edge proxy ([auth] edges) puts its own Via on top, so the Via below names the client: by `received`, which the edge
 has written (RFC 3261 §18.2.1), else by its sent-by. An IPv4 address that came mapped into IPv6 is the IPv4 address.
 
-Rule: the name is text, so that it can be hashed into a nonce; what it counts for in sum is read from it.
+Rule: the name is text, so that it can be hashed into a nonce. The name in sum is read from it.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ CACHED_SOURCES: Final = 4096
 MAX_CLIENT: Final = 64
 BY_EDGE: Final = " by edge"
 LOOPBACK: Final = "loopback"
-# What `_read` says of an address whose requests have to be looked at.
+# `_read` returns these for an edge proxy, and for loopback without limits: more than the address counts there.
 _EDGE: Final = "edge"
 _EXEMPT: Final = "exempt"
 
@@ -39,8 +39,8 @@ _EXEMPT: Final = "exempt"
 class Sources:
     """`edges` are networks in the words of msilod.toml; raises ValueError for one that is none.
 
-    With `limits_loopback` loopback addresses count like any others; else each port is a source of its own there,
-    and has no limit of challenges.
+    With `limits_loopback` loopback addresses count like any others. Without it each port of loopback is a source of
+    its own, and has no limit of challenges.
     """
 
     __slots__ = ("_edges", "_limits_loopback", "_name")
@@ -85,7 +85,7 @@ class Sources:
 
 
 def network_of(host: str) -> str:
-    """What one host has: an IPv4 address, or the IPv6 network of 64 bits that it chooses its addresses from."""
+    """The addresses of one host: an IPv4 address, or the IPv6 network of 64 bits that it chooses its addresses from."""
     address = _address(host)
     if isinstance(address, IPv6Address):
         return f"{IPv6Address(int(address) >> 64 << 64)}/64"
@@ -93,7 +93,7 @@ def network_of(host: str) -> str:
 
 
 def sum_of(source: str) -> str:
-    """What one customer of a provider has: the /56 of an IPv6 source, all of loopback; "" for an IPv4 address.
+    """The addresses of one customer of a provider: the /56 of an IPv6 source, all of loopback; "" for IPv4.
 
     Clients behind an edge have nothing in sum but their own /56: wrong guesses of one must not slow all others there.
     """

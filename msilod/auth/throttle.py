@@ -3,7 +3,7 @@
 Some wrong passwords are free, then each doubles the time until the next guess is looked at, to a minute at most.
 
     who                    free   what it is against
-    a user from a source     10   one guesser; nobody else waits for him
+    a user from a source     10   one guesser; other sources of the user do not wait
     a source                 30   one password tried on many users
     a user                   50   many sources; the first guess of each is looked at all the same
     a source in sum         120   one customer with many sources: an IPv6 /56, the ports of loopback
@@ -42,7 +42,7 @@ class _Record:
 
 
 class Throttle:
-    """Who has guessed wrong, and until when he waits. `source` is a nonce's home, `now` monotonic seconds."""
+    """Wrong guesses, and until when the next one waits. `source` is the home of a nonce, `now` monotonic seconds."""
 
     __slots__ = ("_limit", "_records")
 

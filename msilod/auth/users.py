@@ -45,7 +45,7 @@ class Users:
         self.existed = False
 
     def ha1(self, aor: str, algorithm: bytes) -> bytes | None:
-        """None for an unknown user, and for one who has no value of that algorithm.
+        """None for an unknown user, and for a user without a value of that algorithm.
 
         `algorithm` has the form of the name behind it: b"MD5", b"MD5@domain", b"MD5@realm".
         """

@@ -17,7 +17,7 @@ GRAIN: Final = 0.01
 
 
 class Alarm:
-    """Runs `layer.handle_timeout` and that of `apart` when due. `after` hands over what that produced."""
+    """Runs `layer.handle_timeout` and that of `apart` when due. `after` hands over the jobs and bytes of both."""
 
     def __init__(self, layer: TransactionLayer, apart: Apart, after: Callable[[], None]) -> None:
         self.layer = layer

@@ -19,8 +19,8 @@ Then = Callable[[float], None]
 class Apart:
     """`noted` has the contacts that have just registered, with the time from which they may be sent to.
 
-    Times are monotonic seconds. `queue` has what waits, in the order in which it came; the alarm asks for it. `noted`
-    is not empty while `queue` is not: whoever sends looks there first.
+    Times are monotonic seconds. `queue` has the messages that wait, in order; the alarm asks for it. `noted` is never
+    empty before `queue` is, so a sender looks at `noted` first.
     """
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ class Clock:
         return time.time()
 
     def offset(self) -> float:
-        """Seconds from the boot's zero to the wall clock's: changes only when somebody sets the clock.
+        """Seconds from the boot's zero to the wall clock's: changes only when the clock is set.
 
         To be compared while `boot` is the same, also between two processes.
         """

@@ -2,7 +2,7 @@
 
 Rules: 0660, so that the group msilod may use it; a stale socket file is replaced, a live one never; garbage
 gets an error and the daemon serves on. Clients that send nothing cannot keep others out: at the bound the client
-whose last request is the oldest is disconnected.
+with the oldest last request is disconnected.
 """
 
 import os
@@ -48,7 +48,7 @@ class ControlServer:
         self.path = path
         self.handlers = handlers
         self._clients = 0
-        # Clients whose requests are all answered, the one with the oldest last request first.
+        # Clients without an open request, the one with the oldest last request first.
         self._idle: dict[trio.SocketStream, trio.CancelScope] = {}
         self._socket = _bind(path)
 
@@ -102,7 +102,7 @@ class ControlServer:
             *lines, buffer = (buffer + data).split(b"\n")
             for line in lines:
                 if line.strip():
-                    # A client whose request is being served is not idle.
+                    # While its request is served the client is not idle.
                     self._idle.pop(stream, None)
                     answer = await self.answer(line)
                     with trio.fail_after(WRITE_TIMEOUT):

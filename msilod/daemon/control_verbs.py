@@ -78,7 +78,7 @@ class ControlVerbs:
         }
 
     def names(self, params: Params) -> Params:
-        """What a URI of ours may have as host and port; msilo(1) reads addresses by it as the daemon does."""
+        """The domains, addresses and ports of this server; msilo(1) reads addresses by them as the daemon does."""
         myself = self.server.myself
         return {
             "domains": list(myself.domains),

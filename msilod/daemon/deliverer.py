@@ -137,7 +137,7 @@ class Deliverer:
         self.asks_more = bool(domains) or not self.is_recalled
 
     def recalled(self) -> None:
-        """Who has mail and who backs off is known from here on."""
+        """From here on it is known which recipients have mail and which of them back off."""
         self.is_recalled = True
         self.asks_more = bool(self.pauses.domains)
 
@@ -162,7 +162,7 @@ class Deliverer:
         return bool(usable)
 
     def wake_new(self, aor: str, now: float) -> None:
-        """Rows of `aor` are new: those of his contacts that do not back off are tried.
+        """Rows of `aor` are new: contacts that do not back off are tried.
 
         A try out of turn would count as a step of `retry`, and five messages would put off the whole queue by an hour.
         """
@@ -268,7 +268,7 @@ class Deliverer:
         self.wake(aor, self.clock.now())
 
     def stop(self, now: float) -> None:
-        """No delivery begins any more; what is on the wire ends by itself."""
+        """No delivery begins any more; requests on the wire end by themselves."""
         self.is_stopping = True
         for run in list(self.runs.values()):
             self.carry_out(run, run.stop(self.clock.wall()), now)

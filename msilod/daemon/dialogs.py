@@ -1,14 +1,14 @@
-"""Dialogs: which requests belong to a dialog that we let through, and who its two peers are (RFC 3261 §12, §16.4).
+"""Dialogs: which requests belong to a dialog that we let through, and where its two peers are (RFC 3261 §12, §16.4).
 
 The proof is the token in our Record-Route. It covers the Call-ID, the caller's tag and the addresses in From and To,
 and tells where each peer is. A request belongs to the dialog when it has a To tag and the token fits. Then:
 
     the token has expired                        481
     a peer that was a user is none any more      the token counts for nothing
-    From names a user of ours                    from that user's place, or with a password (gate.py)
+    From names a user                            from that user's place, or with a password (gate.py)
     a user who was none when it began            has no place in it
-    the callee, in the name of another user      from the callee's place, to the caller only, and no MESSAGE: To is the
-                                                 caller's word
+    the callee, in the name of another user      from the callee's place, to the caller only, and no MESSAGE: the
+                                                 caller wrote that name into To
     where it goes                                to the other peer only (targets.py)
 
 Nothing is kept: a token outlives restarts of the daemon. A re-INVITE and a SUBSCRIBE that refreshes get a new one.
@@ -56,13 +56,12 @@ LIFE_OF_SUBSCRIPTION: Final = 30 * 86_400
 
 
 class Dialog:
-    """What the token of a request says of the peer that sent it and of the peer that it is for.
+    """The two peers of a request by its token: the sender and the receiver.
 
-    `sender_aor` is the AOR whose contact the sender is, "" when only From says so, or says another user.
-    `is_from_place`: it came from the sender's place. `is_users`: the sender was a user of ours when the dialog began,
-    it came from that place, and From names no other user.
-    `receiver_aor`: "" for a peer that is none of ours. `is_by_flow`: the receiver is reached by its place, whatever the
-    Request-URI says. `side` and `instance`: hashes, see DialogToken.
+    `sender_aor`: the sender is a contact of this AOR; "" when only From says so, or names another user.
+    `is_from_place`: the request came from the sender's place. `is_users`: the same, the sender was a user when the
+    dialog began, and From names no other user. `receiver_aor`: "" for a foreign peer. `is_by_flow`: the receiver is
+    reached by its place, and the Request-URI does not count. `side` and `instance`: hashes, see DialogToken.
     """
 
     __slots__ = (
@@ -97,7 +96,7 @@ class Dialog:
         self.instance = instance
 
     def is_at(self, uri: SipUri) -> bool:
-        """True when `uri` is the receiver's place, host and port, or what the caller's side called itself."""
+        """True when `uri` has host and port of the receiver's place, or those that the caller's side gave itself."""
         if self.side and short_hash(_host_and_port(uri)) == self.side:
             return True
         port = uri.port or default_port(TLS if uri.scheme == "sips" else uri.transport or UDP)
@@ -106,7 +105,7 @@ class Dialog:
     def is_routed_to(self, uri: SipUri) -> bool:
         """True when a Route to `uri` leads to the receiver's side.
 
-        What the callee's side called itself came after the token was made: all ports of its host are taken for it.
+        The callee's side names itself only after the token is made, so all ports of its host are accepted.
         """
         return self.is_at(uri) or (not self.side and bare(uri.host) == self.receiver.host)
 
@@ -143,7 +142,7 @@ class Dialogs:
         if self._is_proven(request, caller, came):
             flags |= CALLER_IS_PROVEN
         if came.is_reliable or request.via.host != came.host.encode("ascii"):
-            # Nothing is heard at the Contact of such a caller (RFC 5626 §5.3): a stream, a browser, a NAT.
+            # This caller (on a stream, in a browser, behind a NAT) hears nothing at its Contact (RFC 5626 §5.3).
             flags |= CALLER_IS_HIDDEN
         aor, instance, bound = "", b"", ""
         if binding is not None:
@@ -183,7 +182,7 @@ class Dialogs:
     def of(self, request: Request, own_routes: Sequence[SipUri], came: Flow, named: Named) -> Dialog | None:
         """The dialog that `request` proves to belong to; None when it proves none.
 
-        `named` is what its Request-URI names: an AOR of ours must be the receiver's, else it is for another.
+        `named` is the reading of its Request-URI: an AOR of this server must be that of the receiver.
 
         Raises RequestRefused 481 for a token that has expired, MalformedMessage for a From or a To that cannot be read.
         """
@@ -229,7 +228,7 @@ class Dialogs:
         """`callee` is the AOR whose contact the INVITE went to, `called` the AOR in its To, which From now has."""
         place = first.callee
         if not first.flags & CALLEE_IS_PROVEN and self._is_user(called):
-            # The caller wrote a user of ours into To and another place into the Request-URI.
+            # The caller wrote a user into To and another place into the Request-URI.
             place = NOWHERE
         elif not first.flags & CALLEE_IS_USER and self._is_user(callee):
             # The callee has become a user since.
@@ -264,7 +263,7 @@ class Dialogs:
         return any(binding.flow == came for binding in self._location.bindings(aor, self._clock.wall()))
 
     def _has_ended(self, token: DialogToken, caller: str, callee: str) -> bool:
-        """A peer was a user of ours, and is none any more."""
+        """A peer was a user when the dialog began, and is none any more."""
         if self._gate.policy.mode == "off":
             return False
         return bool(
@@ -277,7 +276,7 @@ class Dialogs:
         return bool(aor) and self._gate.knows_names and self._gate.is_known(aor)
 
     def _aor(self, uri: bytes) -> str:
-        """The AOR of ours that `uri` names, "" when it names none."""
+        """The AOR of this server that `uri` names, "" for none."""
         return self._myself.identify(uri).aor
 
 
@@ -291,7 +290,7 @@ def _host_and_port(uri: SipUri) -> str:
 
 
 def _side(request: Request) -> bytes:
-    """What the caller's side calls itself: host and port of its nearest Record-Route, else of its Contact."""
+    """Hash of host and port that the caller's side gave itself: in its nearest Record-Route, or in its Contact."""
     for name in (b"record-route", b"contact"):
         if name in request.received:
             values = request.headers.split(name)

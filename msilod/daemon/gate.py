@@ -4,8 +4,8 @@
     ACK, CANCEL                              nothing (§22.1); they never come here
     from a `trusted` network                 nothing
     OPTIONS to the server itself             nothing: it is a ping
-    of a dialog that we let through          nothing; in the name of a user of ours 407, but from that user's place in
-                                             the dialog (dialogs.py); a MESSAGE as one outside of dialogs
+    of a dialog that we let through          nothing; in the name of a user 407, unless it comes from the place of that
+                                             user in the dialog (dialogs.py); a MESSAGE as one outside of dialogs
     REGISTER for a domain of ours            401: a password of the user in To
     From in a domain of ours                 407: a password of the user in From
     any other From                           nothing, if [auth] inbound lets it in; else 403
@@ -78,7 +78,7 @@ class Gate:
         may_exist = users.existed or not users.is_readable
         self.is_closed = mode == "required" or (mode == "auto" and may_exist)
         self.knows_names = mode != "off" and users.existed
-        # Where all are strangers, nobody is in anybody's way.
+        # Without passwords there are no users who could be crowded out.
         self.server.shedding.is_active = self.is_closed
 
     def is_known(self, aor: str) -> bool:
@@ -183,7 +183,7 @@ class Gate:
             raise RequestRefused(404, "To Names No User")
 
     def _refuse_registration(self, to: Named) -> None:
-        """Raises what a REGISTER whose To names no AOR of ours is answered with (RFC 3261 §10.3 item 5)."""
+        """Raise the refusal of a REGISTER with a To that names no AOR of this server (RFC 3261 §10.3 item 5)."""
         if not to.is_sip:
             # 416 is a word about the Request-URI; a To that names no AOR is a bad request (RFC 4475 §3.3.4).
             raise MalformedMessage("Bad To")
@@ -227,7 +227,7 @@ class Gate:
         values: Sequence[bytes],
         now: float,
     ) -> None:
-        """Raise what the verdict comes to. The answer says no more of why than that; the log does."""
+        """Raise the answer to the verdict. The answer does not say why; the log does."""
         counters, verdict = self.server.counters, judgement.verdict
         if verdict is Verdict.STALE:
             self.refusals.stale(judgement.reason, judgement.nonce, aor, source, now)
@@ -294,7 +294,7 @@ class Gate:
 
 
 class _Visitor:
-    """What the judge asks about a request and its sender (auth/judge.py)."""
+    """The request and its sender, for the questions of the judge (auth/judge.py)."""
 
     __slots__ = ("_flow", "_gate", "_request", "_source")
 
@@ -314,7 +314,7 @@ class _Visitor:
         )
 
     def place(self) -> str:
-        """Transport, address and port that the request came from, and the client that an edge of ours names."""
+        """Transport, address and port that the request came from, and the client that an edge proxy names."""
         flow = self._flow
         return f"{flow.endpoint.transport} {flow.host} {flow.port} {self._source}"
 
@@ -323,13 +323,12 @@ class _Visitor:
         return is_removal(self._request)
 
     def accepts(self, uri: bytes) -> bool:
-        """True for a digest uri that names this server, a domain or a user of ours, or the place of the Request-URI.
+        """True for a digest uri that names this server, one of its domains or users, or the place of the Request-URI.
 
         Clients write their registrar, their own AOR, or a parameter more or less than in the Request-URI (SIPp, pyVoIP;
         RFC 8760 §2.6 item 6 leaves the comparison to the server). That is no risk of replay: the response is made of
-        our nonce and its count, and each of those is taken once. It only means that somebody between the two, who
-        changes a request under way, can point it to another Request-URI of ours. Digest has never protected To, Contact
-        and the body from such a change either; TLS does.
+        a nonce and its count, and each is taken once. An attacker on the path could change the Request-URI to another
+        one of this server. Digest protects To, Contact and the body from no change either; TLS does.
         """
         identify = self._gate.server.myself.identify
         asked = identify(self._request.uri)
@@ -342,7 +341,7 @@ class _Visitor:
         return False
 
     def domain_of(self, host: str) -> str:
-        """The domain of ours that `host` names; "" for a host that is not ours."""
+        """The domain of this server that `host` names; "" for a foreign host."""
         myself = self._gate.server.myself
         named = myself.identify(b"sip:" + host.encode("utf-8", "backslashreplace"))
         if not named.is_ours or named.uri.user is not None:
@@ -358,7 +357,7 @@ def _is_same_place(one: SipUri, other: SipUri) -> bool:
 
 
 def _request_key(incoming: "Incoming", values: Sequence[bytes]) -> bytes:
-    """What tells a request from all others but its copies, also of a client that never changes its Via branch."""
+    """A key that a request shares with its copies only, also for a client that never changes its Via branch."""
     request = incoming.transaction.request
     return b"\n".join((incoming.transaction.key, request.call_id, b"%d" % request.cseq, *values))
 

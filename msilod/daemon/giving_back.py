@@ -54,7 +54,7 @@ class GivingBack:
         issue(ids, partial(self._told, leaving))
 
     def tick(self) -> None:
-        """Once a second: what is due is handed over again."""
+        """Once a second: hand over again the jobs that are due."""
         now = self._now()
         for _ in range(len(self._failed)):
             leaving = self._failed.popleft()

@@ -102,8 +102,8 @@ class Housekeeping:
     def _watch_clock(self) -> None:
         """A clock that is set moves back-offs and leases, in memory and in the rows.
 
-        Set back it would put retries off by as much; set on, leases would look as if they had ended, and what is on
-        the wire must not go for free.
+        A clock that is set back would delay retries by as much. With a clock that is set on, leases would seem to have
+        ended, and rows on the wire would be claimed again.
         """
         offset = self.clock.wall() - self.clock.now()
         moved = offset - self._offset
@@ -164,7 +164,7 @@ class Housekeeping:
             self._clean()
 
     def expired(self, done: Cleaned) -> None:
-        """These have expired: their senders are told, whoever asked for the sweep."""
+        """These have expired, by the sweep or by a command: their senders are told."""
         self.counters.expired_messages += len(done.expired)
         for row in done.expired:
             if row.state not in (State.REJECTED, State.HANDED):

@@ -1,4 +1,4 @@
-"""Incoming: a request on its way through the gate and the policy, with what has been found out about it."""
+"""Incoming: a request on its way through the gate and the policy, with all that was looked up for it."""
 
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Incoming(RoutingRequest):
-    """A request on its way through the policy: what the policy may know, and what the actions need again.
+    """A request on its way through the policy, with the facts that the policy and the actions need.
 
-    `aor` and `author` are decided once, before the gate: the AOR that the Request-URI names ("" for none), and whose
-    password the request needs: what From names, or what To names in a REGISTER to us.
+    `aor` and `author` are decided once, before the gate: the AOR that the Request-URI names ("" for none), and the
+    address that the request needs a password of: that in From, or in To of a REGISTER to this server.
     `registrant` is the AOR that the gate let a REGISTER bind, "" for none.
     `new_uri` is the Request-URI that the policy put in its place, b"" for none; `relays` how often it was relayed;
-    `arrived` when it came, UTC seconds, once somebody has looked. `dialog` is the one that it proves to belong to.
+    `arrived` is UTC seconds, 0 until it is needed. `dialog` is the one that the request proves to belong to.
     """
 
     __slots__ = (
@@ -63,7 +63,7 @@ class Incoming(RoutingRequest):
         is_due = aor in deliverer.runs or aor in deliverer.registering or aor in deliverer.in_line
         self.has_due_rows = is_due or (deliverer.asks_more and deliverer.is_running(aor))
         if (silo.is_for_each or silo.due_field) and request.method == b"MESSAGE":
-            # What is for each device (a fork ends with the first 2xx) or for later goes by way of the silo.
+            # A MESSAGE for each device (a fork ends with the first 2xx) or for later goes by way of the silo.
             self.has_due_rows |= silo.is_for_each or is_scheduled(
                 request, silo.due_field, server.clock.wall()
             )
@@ -80,7 +80,7 @@ class Incoming(RoutingRequest):
 
     @property
     def named_to(self) -> Named:
-        """What To names. It is read when it is first asked for: a MESSAGE to its Request-URI does not need it."""
+        """The reading of To, made at the first use: a MESSAGE to its Request-URI does not need it."""
         found = self.to_named
         if found is None:
             found = self.to_named = self.server.myself.identify(self.message.to.uri)
@@ -88,7 +88,7 @@ class Incoming(RoutingRequest):
 
     @property
     def sender(self) -> str:
-        """From as `user@host`, "" when it names nobody; the AOR when it is one of ours."""
+        """From as `user@host`, or its AOR; "" for a From without user."""
         named = self.server.myself.identify(self.message.from_.uri)
         return named.name if named.is_sip and named.uri.user is not None else ""
 

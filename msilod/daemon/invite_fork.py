@@ -21,7 +21,7 @@ from msilod.transaction.server import ServerTransaction
 if TYPE_CHECKING:
     from msilod.daemon.forwarder import Forwarder
 
-# A URI from a redirection, and the AOR whose contact redirected.
+# A URI from a redirection, and the AOR of the contact that redirected.
 Reach = Callable[[SipUri, str], Sequence[Target]]
 OnCallFailure = Callable[[int, Callable[[float], None], float], None]
 

@@ -1,17 +1,17 @@
 """Locating for the daemon: how names are asked for, and which of the hops a request of anybody's may be sent to.
 
-A URI from the wire (Request-URI, Route, Contact, Path, maddr, or what DNS made of a name) leads to these hops only
+A URI from the wire (Request-URI, Route, Contact, Path, maddr, or a name after DNS) leads to these hops only
 (checklist §4):
 
-    a listener of ours                 never, by whatever name
+    a listener of this daemon          never, by no name
     a `trusted` network                always
-    the address that a contact         always: whoever registers from there is there
+    the address that a contact         always: the phone has registered from there
     registered from
     a public address                   always, but no other port of our own address
-    a private network                  when a listener of ours is in a private network and so serves it
-    loopback, link-local               when all listeners of ours are there
+    a private network                  when one of our listeners is in a private network and so serves it
+    loopback, link-local               when all our listeners are there
 
-What the operator has written (a next hop, a URI of the routing policy) leads anywhere.
+A URI that the operator has written (a next hop, a URI of the routing policy) leads anywhere.
 """
 
 from collections.abc import Sequence
@@ -70,16 +70,16 @@ class Reachable:
             family: self._has(PRIVATE, self._listening if self._is_public[family] else self._all(), family)
             for family in (False, True)
         }
-        # Loopback and link-local are for the daemon that listens nowhere else.
+        # Loopback and link-local are for a daemon with listeners there only.
         self._is_local_only = bool(listening) and all(
             kind_of(endpoint.host) in (LOOPBACK, LINK_LOCAL) for endpoint in listening
         )
 
     def _all(self) -> list[str]:
-        """What we listen on, with the addresses of a listener on 0.0.0.0 or [::].
+        """The addresses of all listeners, with those that a listener on 0.0.0.0 or [::] has.
 
-        Such a listener is in each network of the machine. On a machine with a public address that says nothing of the
-        private ones: they are often those of its containers. So only the listeners count there.
+        A listener on 0.0.0.0 is in each network of the machine. On a machine with a public address that says nothing of
+        the private ones: they are often those of its containers. So only the listeners count there.
         """
         return [*self._listening, *self._myself.addresses]
 

@@ -1,7 +1,7 @@
 """Myself: the domains of this daemon with its own addresses and ports (SER's `uri==myself`).
 
-Which URIs are ours and which AOR a URI names is decided in routing/domains.py. This module adds what only a daemon
-that listens knows: its endpoints, and the sent-by values of its own Vias (RFC 3261 §16.4, §16.5).
+Which URIs are ours and which AOR a URI names is decided in routing/domains.py. This module adds the
+endpoints of a daemon that listens, and the sent-by values of its own Vias (RFC 3261 §16.4, §16.5).
 """
 
 from collections.abc import Iterable, Sequence

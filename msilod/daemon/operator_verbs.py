@@ -52,9 +52,9 @@ class OperatorVerbs:
         return given, sending
 
     async def expire(self, params: Params) -> Params:
-        """`rows` by AOR: those whose life is over end now, and their senders are told. Raises StoreError, BusyError.
+        """`rows` by AOR: expired ones end now, and their senders are told. Raises StoreError, BusyError.
 
-        What is on the wire is left, and so is what its run ends by itself.
+        Rows on the wire are left, and rows that their run ends by itself.
         """
         given, sending = self._give_up(params)
         server, committed = self.server, trio.Event()
@@ -83,9 +83,9 @@ class OperatorVerbs:
         self.server.housekeeping.foreign(found)
 
     async def wake(self, params: Params) -> Params:
-        """Rows of `aors` were let go; what is remembered against the `requeued` is forgotten.
+        """Rows of `aors` were let go; earlier refusals of the `requeued` ones are forgotten.
 
-        Also what else has been committed by others, new rows and pauses, is noticed now; with `users` true, users too.
+        New rows and pauses of other processes are noticed now as well; with `users` true, users too.
         """
         server = self.server
         if params.get("users"):

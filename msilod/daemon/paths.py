@@ -39,7 +39,7 @@ LARGE_TIMEOUT: Final = 1.0
 # Hops of one request that are tried. With HOP_LIMIT all have had their turn before Timer F of the sender.
 MOST_HOPS: Final = 4
 
-# Bytes of what is remembered of URIs with an address: 4,000 of usual length.
+# Bytes of remembered URIs with an address: 4,000 of usual length.
 CACHED_LITERAL_BYTES: Final = 2_000_000
 # Requests that wait for a look-up or a connection; beyond it a way counts as closed, and is told so at once.
 MAX_DIALS: Final = 2000
@@ -134,7 +134,7 @@ class Paths:
         return self._at(target, _place(uri, UDP)) if means_it else self._remember(target, flow)
 
     def _by_flow(self, target: Target, flow: Flow) -> Flow:
-        """The place that a dialog has for its peer, whatever its URI says."""
+        """The flow to the place that a dialog has for its peer; the URI does not count."""
         if is_sips(target.uri) and flow.transport not in (TLS, WSS):
             raise TransportError(f"{target.uri} is not to be reached by {flow.transport}")
         if not self.transports.is_open(flow):
