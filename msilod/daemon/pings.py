@@ -1,11 +1,11 @@
 """Pings: an OPTIONS request to each contact behind NAT that sends no keep-alives of its own (`[registrar] ping`).
 
 A NAT forgets the way to a phone after 30 to 180 s without a datagram. The requests keep the way open, and their answers
-tell whether it is: who is away is decided in registrar/keep_alive.py.
+tell whether it is. Which contacts are away is decided in registrar/keep_alive.py.
 
 Rules: no transaction is made, and nothing is sent again. An answer reaches this as one that matches no transaction; it
 is known by the branch, which holds 64 random bits that only the phone has seen, so that a forged answer is nothing.
-100,000 phones are 4,000 requests and answers a second: tests/bench/pings.py has what one costs.
+100,000 phones are 4,000 requests and answers a second; tests/bench/pings.py measures one.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ MAX_SERIAL: Final = 16
 
 
 class Pings:
-    """Sends what is due, and hears the answers. `after` flushes what was sent."""
+    """Sends the requests that are due, and hears the answers. `after` flushes the sockets."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Pings:
         self._is_stopped = False
 
     def load(self, period: int) -> None:
-        """At the start, when the location service has what the database remembers. Who has answered is not known."""
+        """At the start, when the location service has been filled from the database: no contact has answered yet."""
         for binding in self.deliverer.location.all():
             binding.pings = restored_pings(binding)
         self.configure(period)
@@ -82,7 +82,7 @@ class Pings:
                 self.send_due()
 
     def send_due(self) -> None:
-        """Ping the contacts whose turn has come; deliveries to those that are away now end."""
+        """Ping the contacts that have their turn; deliveries to those that are away now end."""
         now = self.clock.now()
         due, gone = self.keep_alives.due(now, self.clock.wall())
         for binding in gone:
@@ -116,7 +116,7 @@ class Pings:
             state.token = token
 
     def heard(self, response: Response, now: float) -> bool:
-        """True for an answer to an OPTIONS request of ours; whatever its status, the way to the phone is open."""
+        """True for an answer to one of these OPTIONS requests; with any status it shows that the way is open."""
         via = response.via
         if via is None or via.branch[: len(PREFIX)] != PREFIX:
             return False
@@ -131,6 +131,6 @@ class Pings:
         return True
 
     def _back(self, aor: str, now: float) -> None:
-        """A contact of `aor` can be reached again: deliver what waits (law 7)."""
+        """A contact of `aor` can be reached again: deliver the waiting messages (law 7)."""
         if self.deliverer.mail.may_have(aor):
             self.deliverer.wake(aor, now)

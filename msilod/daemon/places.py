@@ -23,7 +23,7 @@ Place = tuple[str, int]
 
 # About 200 bytes each. Beyond it the place that was proven first has to answer once more.
 MAX_PROVEN: Final = 50_000
-# Requests to places without a proof, at one time. Beyond it such a place cannot be reached.
+# Requests to places without a proof, at one time. Beyond it a place without a proof cannot be reached.
 MAX_OPEN: Final = 10_000
 
 
@@ -62,7 +62,7 @@ class Places:
         return _Proof(self, place, owner)
 
     def answered(self, place: Place) -> None:
-        """A response to a request of ours came from `place`."""
+        """`place` has answered one of our requests."""
         self._open.pop(place, None)
         put_last(self._proven, place, None, MAX_PROVEN)
 

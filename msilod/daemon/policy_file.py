@@ -5,8 +5,8 @@ run, and both are asked about a few requests that every silo meets. The first fa
 with file and line number. What fails after that costs the request in hand, which is answered 500, and is logged
 once per place.
 
-The file is executed only when `_check_owners` finds that nobody but root and the user of the daemon can change it or
-put another file in its place, as ssh does by StrictModes.
+The file is executed only when `_check_owners` finds that only root and the user of the daemon can change it or put
+another file in its place, as ssh does by StrictModes.
 
 Rule: a policy is the operator's own code and is trusted as such. One that never returns stops the daemon, and
 nothing here can help that: there is no time limit on a function call (msilod.toml(5) says so).
@@ -137,8 +137,8 @@ def _read(path: Path, owners: Collection[int]) -> bytes:
 def _check_owners(path: Path, real: Path, status: os.stat_result, owners: Collection[int]) -> None:
     """Check the file, its folder and every folder above (sshd_config(5), StrictModes). Raises ConfigError, OSError.
 
-    Whoever may write to a folder may rename what is in it and put another file in its place. In a folder above with
-    the sticky bit, as /tmp, only the owner of an entry may rename it, so that one may be open to everybody.
+    A user who may write to a folder may rename the files in it and put other files in their place. In a folder above
+    with the sticky bit, as /tmp, only the owner of an entry may rename it, so that a folder above may be writable.
     """
     if stat.S_ISDIR(status.st_mode):
         raise ConfigError(f"routing: {path}: cannot be read: Is a directory")

@@ -71,7 +71,7 @@ def _serve(settings: Settings, read_again: Callable[[], Settings]) -> None:
 
 
 def _end_by(error: BaseException) -> None:
-    """Raise the one error of ours that `error` stands for, if there is one. Out of memory, the process ends here."""
+    """Raise the MsilodError that `error` stands for, if there is one. Out of memory, the process ends here."""
     causes = list(_causes(error))
     if any(isinstance(cause, MemoryError) for cause in causes):
         end_out_of_memory()
@@ -96,9 +96,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def end_out_of_memory() -> NoReturn:
-    """End at once: whatever else were tried might need memory, too, and never end.
+    """End at once: any other step might need memory, too, and never end.
 
-    The writer's process notices, commits what has arrived whole, and ends.
+    The writer's process notices, commits the frames that have arrived whole, and ends.
     """
     os.write(2, b"msilod: out of memory\n")
     os._exit(FAILED)
@@ -116,7 +116,7 @@ def _unavailable(error: OSError) -> UnavailableError:
 
 @contextmanager
 def _starting() -> Iterator[None]:
-    """Whatever fails at a start is out of reach: one line, exit 69 (interface.md)."""
+    """A failure at a start becomes UnavailableError: one line, exit 69 (interface.md)."""
     try:
         yield
     except (StoreError, BusyError) as error:

@@ -2,9 +2,9 @@
 
 Rules: a receipt is a row like any other: it waits for a sender who is away, and is delivered at once to a sender who
 is registered. It is from the mailbox that it is about. It goes to the sender of the message and to no other address:
-the sender is the user who has shown a password, or without users the AOR of ours in From. What stands in the
-wrapper (To, IMDN-Record-Route) does not change that, because the sender writes there what he likes; a wrapper whose
-From does not name him gets none. A receipt counts against the sender's hourly limit. One of a kind for a message;
+the sender is the user that has shown a password, or without users the AOR in From. To and IMDN-Record-Route of the
+wrapper do not change that, because a sender can write anything there; a wrapper with another user in its From gets no
+receipt. A receipt counts against the sender's hourly limit. One of a kind for a message;
 best effort beyond that: a crash may lose one, never repeat one.
 """
 
@@ -50,7 +50,7 @@ class Receipts:
         server = self.server
         is_his = server.myself.identify(wish.from_uri).aor == row.sender
         if not is_his or not server.myself.is_aor(row.sender) or not server.gate.is_known(row.sender):
-            # No user of ours, or the wrapper is in another's name.
+            # The sender is no user here, or the wrapper has another user in its From.
             return
         wall = server.clock.wall()
         message = f"{row.sender} {wish.message_id.decode('ascii')}"
@@ -72,7 +72,7 @@ class Receipts:
         return Parties(self._uri(to_uri, row.aor), self._uri(wish.to_uri, row.aor), wish.from_uri)
 
     def _uri(self, uri: bytes, aor: str) -> bytes:
-        """`uri` when it names the mailbox `aor`, else the plain URI of that mailbox."""
+        """`uri` when it names the mailbox `aor`; if not, the plain URI of that mailbox."""
         is_his = self.server.myself.identify(uri).aor == aor
         return uri if is_his else b"sip:" + aor.encode("ascii", "replace")
 

@@ -1,8 +1,8 @@
 """Recollection: what a daemon that starts has to know of the silo that it finds.
 
-Rules: the first page of who has mail before it serves, the others beside the work. Until they are read a REGISTER asks
-the index, and a MESSAGE to a user who may have mail goes by way of the silo, whose claim asks the index. Then who
-backs off is put where he was, and the recipients who are here already get their mail.
+Rules: the first page of recipients with mail is read before the daemon serves, the other pages beside the work. Until
+all are read a REGISTER asks the index, and a MESSAGE to a user that may have mail goes by way of the silo: its claim
+asks the index. Then back-offs are restored, and recipients that are registered already get their mail.
 """
 
 from math import inf
@@ -29,7 +29,7 @@ class Recollection:
         self._knows_clock = False
 
     def begin(self) -> None:
-        """Follow the clock, and read the first page of who has mail."""
+        """Follow the clock, and read the first page of recipients with mail."""
         clock = self.deliverer.clock
         try:
             moved = self.silo.follow_clock(clock.boot(), clock.offset())

@@ -68,7 +68,7 @@ class RegistrarService:
         self.counters = counters
         self.registered = registered
         self.keep_alives = keep_alives
-        # Told of an AOR whose REGISTER is being committed, and of the end of that, where a dump is asked for.
+        # Where a dump is asked for: told of an AOR when its REGISTER is about to be committed, and when that has ended.
         self.expect: Callable[[str], None] = lambda aor: None
         self.expected: Callable[[str], None] = lambda aor: None
         # By identity: who refreshes again in the same second is written once.

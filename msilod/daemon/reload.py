@@ -1,8 +1,7 @@
 """Reload: the configuration is read again, for HUP and for the control method `reload`.
 
-What cannot be read, is wrong or has gone is refused, and the configuration in force stays: a file that is missing or
-empty at that moment is one that is being saved or was removed by mistake, and the built-in defaults would forget the
-domains.
+A configuration that is missing, empty, unreadable or wrong is refused, and the one in force stays. An empty file may
+be one that is just being saved, a missing file may be removed by mistake, and the built-in defaults have no domains.
 """
 
 from collections.abc import Callable
@@ -26,7 +25,7 @@ class Reload:
         self._read_again = read_again
 
     def __call__(self) -> dict[str, Any]:
-        """Take over what is new; the keys that only a restart would change. Raises MsilodError, nothing is changed."""
+        """Take over the file; returns the keys that need a restart. Raises MsilodError, and nothing is changed then."""
         try:
             settings = self._read()
             users = self._server.gate.users

@@ -1,8 +1,8 @@
 """Row ends: how the rows of a delivery run leave it, in the database and for those who want to know.
 
 Law 2 is the pair `settle` and `_settled`: the next MESSAGE to a contact leaves only when the former row's end is
-committed, because the run waits to be told. Reject, Postpone and Release are told once, and not waited for; what
-fails of them is tried again (giving_back.py).
+committed, because the run waits to be told. Reject, Postpone and Release are told once, and not waited for; they
+are tried again when they fail (giving_back.py).
 """
 
 from collections.abc import Callable, Sequence

@@ -328,7 +328,7 @@ class Server:
         self.stopping.set()
 
     async def _drain(self) -> None:
-        """No new work and no new delivery; what is open gets `drain` seconds to end (interface.md, TERM)."""
+        """No new work and no new delivery; open transactions get `drain` seconds to end (interface.md, TERM)."""
         self.is_draining = True
         self.pings.stop()
         self.transports.stop_listening()
@@ -347,7 +347,7 @@ class Server:
         self.layer.transport_failed(branch, self.clock.now())
 
     def broken(self, error: Exception, flow: Flow) -> None:
-        """A connection came upon a fault of ours or of a library's; it ends, and the others go on.
+        """A connection raised an exception that is a fault of the daemon or a library; the connection ends.
 
         Raises MemoryError when that is the fault: then the daemon ends.
         """

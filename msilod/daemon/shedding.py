@@ -1,6 +1,6 @@
 """Shedding: sources that send much and nothing of use are not heard for a second (auth/fruitless.py).
 
-Only while the gate asks for passwords: where all are strangers, nobody is in anybody's way. Sources in `trusted`, edge
+Only while the gate asks for passwords: without users there are none to be crowded out. Sources in `trusted`, edge
 proxies, and loopback without [auth] limit_loopback are never shed.
 """
 
@@ -16,7 +16,7 @@ from msilod.daemon.trust import Trust
 from msilod.sip.flow import Flow
 from msilod.transport.transports import Transports
 
-# Seconds between two looks whose time is over, and between two lines in the log.
+# Seconds between two looks for sources to hear again, and between two lines in the log.
 LOOK_EVERY: Final = 0.25
 WORD_EVERY: Final = 60.0
 
@@ -43,14 +43,14 @@ class Shedding:
         self._next_word = 0.0
 
     def fruitless(self, flow: Flow, now: float, weight: float = 1.0) -> None:
-        """What came on `flow` has led to nothing. A stream is not counted: it holds back its own sender only."""
+        """A message on `flow` was fruitless. A stream is not counted: it holds back its own sender only."""
         if not self.is_active or flow.connection:
             return
         source = self.sources.of_address(flow.host)
         if not source or self._trust.trusts(flow) or not self._fruitless.count(source, now, weight):
             return
         if self._proven.has_many(source):
-            # Behind a large NAT: some of its phones would be shut out.
+            # The source is a large NAT: some of the phones behind it would be shut out.
             return
         self._fruitless.shed_now(source, now)
         self._counters.shed_sources += 1

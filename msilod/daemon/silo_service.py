@@ -75,7 +75,7 @@ class Origin(Protocol):
         """The row is durable and answered 202."""
 
     def not_stored(self, refuse: Callable[[float], None]) -> bool:
-        """The row is refused. True: what was tried may still end well, and `refuse(now)` is called when it has not."""
+        """The row is refused. True: a branch may still end with 2xx, and `refuse(now)` is called when none has."""
 
 
 class _Waiting:
@@ -161,7 +161,7 @@ class SiloService:
         self.on_wrapped: Callable[[StoredMessage], None] | None = None
         self._waiting: deque[_Waiting] = deque()
         self._open = 0
-        # Refusals that wait for a live branch, in the order of their deadlines but for moments.
+        # Refusals that wait for a live branch, nearly in the order of their deadlines.
         self._late: deque[tuple[float, Callable[[float], None]]] = deque()
         # Empty for nearly all of a daemon's life: whoever relays looks here before he asks.
         self.former: frozenset[bytes] = frozenset()
@@ -230,12 +230,12 @@ class SiloService:
             self.former = frozenset()
 
     def _recipient(self, incoming: "Incoming", mode: int) -> str:
-        """The AOR whose mailbox the MESSAGE goes to, by m_store's mode.
+        """The AOR of the mailbox that the MESSAGE goes to, by m_store's mode.
 
-        0: the policy's new URI if it has put one in the Request-URI's place, else the Request-URI, else To. 1: the
-        Request-URI, else To. 2: To. A URI without user is passed over, and so is an IP literal that is not ours: it
-        is some phone's contact. Raises RequestRefused: 404 when none of them names a mailbox of ours, 481 within
-        a dialog.
+        The first of these that names a mailbox, in mode 0: the URI that the policy has put in the Request-URI's place,
+        the Request-URI, To; in mode 1: the Request-URI, To; in mode 2: To. A URI without user is passed over, and so is
+        a foreign IP literal: it is the contact of some phone. Raises RequestRefused: 404 when none of them names a
+        mailbox here, 481 within a dialog.
         """
         request, identify = incoming.message, self.myself.identify
         if request.to.tag and not identify(request.uri).aor:
@@ -279,7 +279,7 @@ class SiloService:
         else:
             self._fail(transaction, now)
             if self.writer.failure is None:
-                # Else the daemon ends, with a line of its own.
+                # With a failure of the writer the daemon ends, and logs a line about that.
                 get_log().error("store failed", reason=str(getattr(result, "reason", result)))
 
     @property
@@ -288,7 +288,7 @@ class SiloService:
         return len(self._late) < MAX_WAITING_ROWS
 
     def refuse_later(self, refuse: Callable[[float], None], deadline: float) -> None:
-        """Refuse at the deadline; whoever has his answer by then hears nothing of it."""
+        """Refuse at the deadline; a sender with an answer by then gets no second one."""
         self._late.append((deadline, refuse))
 
     def _fail(self, transaction: ServerTransaction, now: float) -> None:

@@ -1,10 +1,10 @@
 """Targets: where a request goes that is not simply for an AOR's contacts (RFC 3261 §16.5, §16.6 step 7).
 
-An AOR or a GRUU of ours may always be asked for. A contact is no name: a request whose Request-URI is somebody's
-contact goes to that binding only within a dialog that proves it (dialogs.py), or when a contact of the same AOR
-redirects to it. Everything else is relaying, for whom `[proxy] relay` says so (checklist P17). Within a dialog a
-request goes to the other peer: to its binding of today, to the place that the token has for it, or to a URI on its own
-host.
+An AOR or a GRUU of this server may always be asked for. A contact is no name: a request with a contact as its
+Request-URI goes to that binding only within a dialog that proves it (dialogs.py), or when a contact of the same AOR
+redirects to it. All other requests are relayed, for senders that `[proxy] relay` allows (checklist P17). Within a
+dialog a request goes to the other peer: to its binding of today, to the place that the token has for it, or to a URI on
+its own host.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ class Targets:
     ) -> list[Target]:
         """Where `request` for `uri` goes: to these bindings, else elsewhere; by its next Route if it has one.
 
-        `dialog` is the one that it proves to belong to. Raises RequestRefused 403 for what may not be relayed, 430 for
+        `dialog` is the one that it proves to belong to. Raises RequestRefused 403 when it may not be relayed, 430 for
         a flow that is gone, 480 for sips: where no contact is, MalformedMessage.
         """
         if uri.scheme == "sips":
@@ -64,8 +64,7 @@ class Targets:
         return self._routed(route, uri, bindings, dialog, may_relay)
 
     def reach(self, uri: SipUri, aor: str) -> list[Target]:
-        """Where a redirection to `uri` leads, said by a contact of `aor`; empty for what may not be reached (§16.7
-        step 4).
+        """Where a redirection to `uri` by a contact of `aor` leads; empty when it may not be followed (§16.7 step 4).
 
         Another contact of the same AOR may be named: the Request-URI was that AOR.
         """
@@ -84,7 +83,7 @@ class Targets:
         self, uri: SipUri, bindings: list[Binding], dialog: Dialog | None, may_relay: bool
     ) -> list[Target]:
         if bindings:
-            # A Contact that is a GRUU or an AOR of ours.
+            # A Contact that is a GRUU or an AOR of this server.
             return target_set((dialog is not None and dialog.devices(bindings)) or bindings)
         if dialog is None:
             return self._elsewhere(uri, may_relay)
@@ -93,7 +92,7 @@ class Targets:
     def _routed(
         self, route: str, uri: SipUri, bindings: list[Binding], dialog: Dialog | None, may_relay: bool
     ) -> list[Target]:
-        """By the next Route: for who may relay, or to the receiver's own proxies."""
+        """By the next Route: for a sender that may relay, or to the receiver's own proxies."""
         text = str(uri)
         first = _read(route)
         found = bindings
@@ -188,7 +187,7 @@ class Targets:
         return self.server.location.bindings(aor, self.server.clock.wall())
 
     def _elsewhere(self, uri: SipUri, is_allowed: bool, dialog: Dialog | None = None) -> list[Target]:
-        """An AOR or a GRUU of ours; any other URI for who may relay."""
+        """An AOR or a GRUU of this server; any other URI when the sender may relay."""
         server, text = self.server, str(uri)
         if server.myself.owns(uri) and uri.user is not None:
             named = server.myself.named(text.encode())
@@ -203,7 +202,7 @@ class Targets:
 
 
 def _read(raw: str | bytes) -> SipUri | None:
-    """None for what is no SIP URI."""
+    """None when it is no SIP URI."""
     try:
         return SipUri.parse(raw)
     except MalformedMessage:

@@ -88,7 +88,7 @@ class TransactionUserService:
             who = request.to if request.method == b"REGISTER" and named.is_ours else request.from_
             author = myself.identify(who.uri)
             if author.is_tel and not server.gate.is_known(author.aor):
-                # All telephone numbers read as names in our first domain, and most are none of ours.
+                # Each telephone number reads as a name in our first domain, and most numbers are no users.
                 author = author.as_foreign(who.uri)
             wall, bindings = 0.0, _NOWHERE
             if server.location.has(named.aor):
@@ -201,7 +201,8 @@ class TransactionUserService:
         if bindings and method == b"MESSAGE":
             bindings = server.deliverer.usable.not_out(aor, bindings)
         elif bindings and named.gruu is None:
-            # A GRUU may be the Contact of a dialog, whose requests are tried whatever is known of the phone.
+            # A GRUU may be the Contact of a dialog. Requests of a dialog are tried also when the phone seems to be
+            # away.
             bindings = server.deliverer.usable.present(aor, bindings)
         return bindings if named.gruu is None else named.gruu.of(bindings)
 
@@ -216,7 +217,7 @@ class TransactionUserService:
             if incoming.method == b"OPTIONS":
                 headers += CAPABILITIES
         is_usual = not phrase or phrase == reason(action.status)
-        # A 2xx to an INVITE is sent again until its ACK comes, whoever gets it (§13.3.1.4).
+        # A 2xx to an INVITE is sent again until its ACK comes, also to a stranger (§13.3.1.4).
         if action.status >= (300 if incoming.method == b"INVITE" else 200) and not self._is_proved(incoming):
             self.server.shedding.fruitless(transaction.flow, now)
             transaction.refuse(action.status, headers, b"" if is_usual else phrase)

@@ -1,12 +1,12 @@
-"""The dialog token: what a Record-Route of ours says about its dialog, in bytes (RFC 3261 §12, §16.6 step 4).
+"""The dialog token: the facts about a dialog that our Record-Route carries, in bytes (RFC 3261 §12, §16.6 step 4).
 
     token = MAC(12) cipher(flags(1) ends_at(4) side(4) caller callee [instance(4)] [callee's AOR])
     place = kind(1) [listener(2)] [connection(4)] [port(2) address(4 or 16)]
 
-The MAC also covers what every request of the dialog repeats: Call-ID, the caller's tag, and the addresses in From and
-To with the AORs of ours that they name. These are not in the token, so that a token stays below 90 characters with
-IPv4 and below 120 with IPv6. The text is enciphered under its MAC (a synthetic IV, as in registrar/gruu.py): a peer
-learns no address from it.
+The MAC also covers parts that every request of the dialog repeats: Call-ID, the caller's tag, and the addresses in From
+and To with the AORs of this server that they name. These are not in the token, so that a token stays below 90
+characters with IPv4 and below 120 with IPv6. The text is enciphered under its MAC (a synthetic IV, as in
+registrar/gruu.py): a peer learns no address from it.
 """
 
 from base64 import b64decode, urlsafe_b64encode
@@ -45,7 +45,7 @@ CALLER_IS_PROVEN: Final = 128
 
 
 class Place:
-    """Where the messages of one peer come from: a listener of ours, address and port, the connection of a stream.
+    """Where the messages of one peer come from: our listener, address and port, the connection of a stream.
 
     `listener` is a hash of the listener, 16 bits. `connection` is 0 on UDP. `host` is "" for a place that is not known.
     """
@@ -83,10 +83,11 @@ NOWHERE: Final = Place("", b"", "", 0, 0)
 
 
 class DialogToken:
-    """What one token says. `ends_at` in seconds since 1970. `side` is a hash of what the caller's side called itself.
+    """The content of one token. `ends_at` in seconds since 1970. `side` is a hash of host and port of the caller's
+    side.
 
-    `instance` is a hash of the callee's +sip.instance, b"" for none. `callee_aor` is the AOR whose contact the INVITE
-    went to; "" when To names that AOR (`CALLEE_IS_IN_TO`) or when there is none.
+    `instance` is a hash of the callee's +sip.instance, b"" for none. The INVITE went to a
+    contact of `callee_aor`, which is "" when To names that AOR (`CALLEE_IS_IN_TO`) or when there is none.
     """
 
     __slots__ = ("callee", "callee_aor", "caller", "ends_at", "flags", "instance", "side")
@@ -111,10 +112,10 @@ class DialogToken:
 
 
 class DialogNames:
-    """What each request of a dialog repeats, from the caller's point of view: the MAC of a token covers all of it.
+    """The parts that each request of a dialog repeats, as the caller has them: the MAC of a token covers them.
 
-    `caller` and `callee` are URIs, `caller_aor` and `callee_aor` the AORs of ours that they name, "" for none. `peer`
-    overlooks ports and contexts, which can make a foreign URI one of ours: `sip:alice@example.test:9` is foreign.
+    `caller` and `callee` are URIs, `caller_aor` and `callee_aor` the AORs of this server that they name, "" for none.
+    `peer` leaves out ports and contexts, by which a URI may be foreign: `sip:alice@example.test:9` is.
     """
 
     __slots__ = ("covered",)
@@ -151,7 +152,7 @@ class DialogTokens:
         return urlsafe_b64encode(mac + self._ciphered(plain, mac)).rstrip(b"=").decode()
 
     def open(self, names: DialogNames, text: str) -> DialogToken | None:
-        """What `text` says; None when it is no token of ours, or one of another dialog."""
+        """The content of `text`; None when this server did not make it, or made it for another dialog."""
         try:
             data = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except ValueError:
@@ -175,7 +176,7 @@ class DialogTokens:
 
 
 def place_of(flow: Flow) -> Place:
-    """Where what came by `flow` came from."""
+    """The place that a message on `flow` came from."""
     return Place(flow.transport, _listener(flow.endpoint), flow.host, flow.port, flow.connection)
 
 
@@ -185,7 +186,7 @@ def short_hash(text: str) -> bytes:
 
 
 def peer(uri: bytes) -> bytes:
-    """The address in From or To in one spelling: `user@host`, the digits of a tel URI, else the URI in lower case.
+    """The address in From or To in one spelling: `user@host`, the digits of a tel URI, or another URI in lower case.
 
     Scheme, port and parameters do not count: phones leave them out or add them inside a dialog.
     """

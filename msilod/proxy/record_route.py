@@ -59,7 +59,7 @@ class RecordRoute:
     def read(
         self, request: Request, own_routes: Sequence[SipUri], from_aor: str = "", to_aor: str = ""
     ) -> tuple[list[DialogToken], bool]:
-        """The tokens in these Routes of ours for the dialog of `request`, in their order; whether the caller sent it.
+        """The tokens in `own_routes` for the dialog of `request`, in their order; whether the caller sent it.
 
         Empty for a request outside of dialogs: one without a To tag, a REGISTER, a PUBLISH. Raises MalformedMessage for
         a From or a To that cannot be read.

@@ -22,7 +22,7 @@ class Binding:
     daemon/paths.py found that requests to it leave, `is_without_tcp` that a large one found no TCP there (RFC
     3261 §18.1.1), `said` the lines of the REGISTER that made it, `told` how the 200s list it, up to the seconds
     that are left. `is_outbound`: the REGISTER had `Supported: outbound` and outbound was applied, so its 200 says so.
-    `pings` is there when the contact is to be pinged (keep_alive.py), and says what that has shown. None of these
+    `pings` is there when the contact is to be pinged (keep_alive.py), and has the results. None of these
     seven is stored.
     """
 

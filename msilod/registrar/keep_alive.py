@@ -1,8 +1,8 @@
 """KeepAlives: which contacts behind NAT are to be pinged when, and which of them are away.
 
-Rules: a wheel of slots turns once in a period. Each contact has a place in one slot, and the places are spread evenly,
+Rules: a wheel of slots turns once in a period. Each contact is in one slot, and the contacts are spread evenly,
 so that 100,000 contacts are 4,000 a second and no burst. Nothing is scheduled or cancelled: a slot that has its turn
-is looked through, and what is no binding any more leaves it.
+is looked through, and ended bindings leave it.
 
 A contact that has answered before and leaves three requests in a row unanswered is away. A REGISTER brings it back
 without a call in here, since the state remembers which REGISTER it is about: a refresh pays nothing for that.
@@ -22,7 +22,7 @@ SLOTS_PER_SECOND: Final = 20
 MAX_SLOTS: Final = 2000
 # A new contact is not pinged in the first fifth of the period: its REGISTER has just opened the way.
 FIRST_PART: Final = 5
-# After a pause of the process what is overdue goes in portions, with other work between them.
+# After a pause of the process overdue requests go in portions, with other work between them.
 MAX_AT_ONCE: Final = 2000
 # Seconds.
 ROUNDING: Final = 0.001
@@ -67,7 +67,7 @@ class KeepAlives:
         return []
 
     def watch(self, bindings: Sequence[Binding], now: float) -> None:
-        """A REGISTER was served: ping these of its bindings that need it. A contact that has a place keeps it."""
+        """A REGISTER was served: ping these of its bindings that need it. A contact that is in a slot stays there."""
         for binding in bindings:
             state = binding.pings
             if state is None or not self._slots:
@@ -88,7 +88,7 @@ class KeepAlives:
                 self._settle(binding.aor, wall)
 
     def _enter(self, binding: Binding, first: int) -> None:
-        """Give it a place, at least `first` slots from now."""
+        """Put it into a slot, at least `first` slots from now."""
         number = len(self._slots)
         first = min(first, number - 1)
         self._count += 1
@@ -179,7 +179,7 @@ class KeepAlives:
     def answered(self, serial: int, token: bytes, wall: float) -> Binding | None:
         """An answer with this number and token has come. The binding when it was away and is back.
 
-        An answer counts once, and only to the last request: whoever does not know the token is not heard.
+        An answer counts once, and only with the token of the last request.
         """
         if serial < 0 or not token or not self._slots:
             return None

@@ -25,7 +25,7 @@ APPLIED: Final = (
 def apply_outbound(request: Request, contacts: Sequence[Contact], path: Sequence[str]) -> bool:
     """True when the 200 has to say that outbound is applied; where it cannot be applied, the reg-ids are void.
 
-    A phone that gives a reg-id without `Supported: outbound` is bound by instance and reg-id all the same, but its 200
+    A phone that gives a reg-id without `Supported: outbound` is still bound by instance and reg-id, but its 200
     has neither Require nor Flow-Timer (RFC 3261 §8.2.4, RFC 5626 §6).
     Raises RequestRefused 400 for more than one contact with a reg-id, 439.
     """

@@ -1,11 +1,11 @@
-"""PingState: what the OPTIONS requests to one contact have shown (daemon/pings.py sends them).
+"""PingState: the results of the OPTIONS requests to one contact (daemon/pings.py sends them).
 
 Rule: data only. The state is carried on from one REGISTER of a contact to the next, so that two bindings may share one.
 """
 
 
 class PingState:
-    """`serial` is the place in the wheel (keep_alive.py), -1 outside of it.
+    """`serial` is the number in the wheel (keep_alive.py), -1 outside of it.
 
     `token` is that of the OPTIONS request without an answer, b"" for none; `missed` counts the requests in a row
     that had no answer; `has_answered`: the contact has answered one since it registered on this flow. `heard_at` is

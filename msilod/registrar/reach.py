@@ -40,8 +40,8 @@ def wants_pings(request: Request, binding: Binding, contact: SipUri) -> bool:
     """True when the way to `binding`, which `request` has made, is to be kept open by us.
 
     A phone is behind NAT when its contact is another place than its REGISTER came from, or when the contact is that
-    place and the Via is not: the phone has learnt of its NAT. One that promises keep-alives needs none of ours: `keep`
-    in Via (RFC 6223), outbound (RFC 5626).
+    place and the Via is not: the phone has learnt of its NAT. A phone that promises keep-alives needs no ping:
+    by `keep` in Via (RFC 6223), or by outbound (RFC 5626).
     """
     flow = binding.flow
     if flow is None or flow.connection or binding.is_outbound:
@@ -62,9 +62,9 @@ def _has_learnt_of_nat(binding: Binding, contact: SipUri, via: Via, flow: Flow) 
 
 
 def restored_pings(binding: Binding) -> PingState | None:
-    """For a binding that was read from the database, which does not have what its REGISTER promised.
+    """For a binding from the database. The database does not say whether its REGISTER promised keep-alives.
 
-    One that sends keep-alives is pinged as well until its next REGISTER; one that has learnt of its NAT is not.
+    A phone that sends keep-alives is pinged as well until its next REGISTER; a phone that has learnt of its NAT is not.
     """
     return PingState() if is_reached_by_its_source(binding, SipUri.parse(binding.contact)) else None
 

@@ -287,7 +287,7 @@ def _binding(
 
 
 def _pings(former: Binding | None, made: Binding) -> PingState:
-    """What is known of the contact goes on with it, while it is at the same place."""
+    """The state of the former binding when the contact is at the same place, or a new one."""
     if former is None or former.pings is None or (former.contact, former.flow) != (made.contact, made.flow):
         return PingState()
     return former.pings

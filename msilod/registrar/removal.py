@@ -13,7 +13,7 @@ MAX_CONTACTS: Final = 16
 
 
 def is_removal(request: Request) -> bool:
-    """True for a REGISTER whose contacts all expire at once: `Expires: 0`, or `expires=0` at each of them.
+    """True for a REGISTER that lets all its contacts expire: by `Expires: 0`, or `expires=0` at each of them.
 
     False for a query, which has no contacts, and for a REGISTER that cannot be read.
     """

@@ -1,7 +1,7 @@
 """Room for a new contact of an AOR that has as many as it may have (checklist R9).
 
 Rules: a softphone that is restarted without un-registering comes back with another contact each time, and its former
-contacts stay until they expire. So the oldest of them makes room: first a contact whose instance has a later contact
+contacts stay until they expire. So the oldest of them makes room: first a contact with a later one of its instance
 (RFC 5627 §6.1 uses only the latest), then one of the same instance, then one from the same source. Flows of a device
 (RFC 5626 reg-id) are no former contacts of each other. Where none of these is there, the answer is 503 with
 Retry-After, which phones try again: a 403 is one that they need not repeat (RFC 3261 §21.4.4).
@@ -59,7 +59,7 @@ def make_room(bindings: Sequence[Binding], made: Sequence[Binding], limit: int, 
 
 
 def _source(binding: Binding) -> tuple[str, ...]:
-    """What two contacts of one phone share: the host that the REGISTER came from.
+    """The host that the REGISTER came from: two contacts of one phone share it.
 
     Behind an edge proxy every REGISTER comes from the edge, so that Path and the contact's own host tell.
     """

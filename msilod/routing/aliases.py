@@ -26,7 +26,7 @@ MAX_NAME: Final = 96
 # So many `*`, `+` or `{m,n}` in a pattern: measured at MAX_NAME characters, 7 ms at the very worst, once a name.
 MAX_REPEATS: Final = 3
 MAX_STEPS: Final = 8
-# Names recur. Bytes of what is remembered of them: 16,000 names of usual length.
+# Names recur. Bytes of remembered names: 16,000 of usual length.
 CACHED_NAME_BYTES: Final = 4_000_000
 
 _TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d*,?\d*\}|.", re.DOTALL)

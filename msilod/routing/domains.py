@@ -10,8 +10,8 @@ and the command line use its answer, a `Named`, so that they cannot disagree. Th
 - A root dot (`example.test.`), the case of a host, the spelling of an IPv6 address and the IPv4-mapped form of an
   IPv4 address make no difference. The case of the user part does.
 - The scheme (sip, sips), a password, parameters and headers of a URI make no difference to its AOR. Escapes are
-  decoded. A tel URI names its number in the domain of its phone-context, else in the first domain.
-- A GRUU of ours names the AOR of its device (RFC 5627).
+  decoded. A tel URI names its number in the domain of its phone-context; if that is not ours, in the first domain.
+- A GRUU that this server made names the AOR of its device (RFC 5627).
 - [aliases] are applied last, to the AOR.
 """
 
@@ -28,19 +28,20 @@ from msilod.sip.uri import SipUri, canonical_user, has_scheme
 
 _LOOPBACK_NAMES: Final = ("localhost",)
 _MAPPED: Final = "[::ffff:"
-# Bytes of what is remembered of URIs in Request-URI, To and From: 20,000 of usual length.
+# Bytes of remembered URIs of Request-URI, To and From: 20,000 of usual length.
 CACHED_URI_BYTES: Final = 20_000_000
 
 
 class Named:
-    """Whom a URI names. Read only: one object serves all requests with the same URI.
+    """The reading of a URI. Read only: one object serves all requests with the same URI.
 
-    `is_ours`: the URI lies in a domain of ours. `aor`: the AOR of ours that it names, "" for none; a URI of ours
-    without a user, and a temporary GRUU that we did not make, have none. `gruu`: which device of the AOR, None for
+    `is_ours`: the URI lies in a domain of ours. `aor`: the AOR of this server that it names, "" for none; a
+    URI without a user, and a temporary GRUU that we did not make, have none. `gruu`: which device of the AOR, None for
     all of them. `is_tel`: it was a tel URI. `is_sip`: it could be read (sip, sips, tel); `uri` is empty if not.
     `is_refused`: `Domains.named` raises for it.
-    `name`: what rows, notices and hourly limits call it: the AOR, `user@host` of a foreign URI, `user@host:port` of
-    a URI that is foreign by its port alone, else the URI itself. A name that is no AOR of ours never equals one.
+    `name` is its name in rows, notices and hourly limits: the AOR; `user@host` of a foreign URI; `user@host:port` of a
+    URI that is foreign by its port alone; the URI itself when it has no user or is no SIP URI. The name of a foreign
+    URI never equals an AOR of this server.
     """
 
     __slots__ = ("aor", "gruu", "is_ours", "is_refused", "is_sip", "is_tel", "name", "uri")
@@ -75,7 +76,7 @@ class Domains:
 
     `addresses` are the server's own, without brackets; `ports` those it listens on, None for any. Without `domains`
     the first of `hosts` is the domain. `identify(raw)` and `named(raw)` read a URI: the first never raises and
-    remembers its answers, the second raises what a Request-URI is refused with.
+    remembers its answers, the second raises the refusal of a Request-URI.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class Domains:
         if any(address.startswith("127.") or address == "::1" for address in names):
             names.update(_LOOPBACK_NAMES)
         self.domains = tuple(canonical_host(domain) for domain in domains) or self._first
-        # Each way to write a host of ours, and the domain that it means.
+        # Each way to write one of our hosts, and the domain that it means.
         self._hosts = {spelling: domain for domain in self.domains for spelling in _spellings(domain)}
         for name in sorted(names) if self.domains else ():
             for spelling in _spellings(canonical_host(name)):
@@ -150,7 +151,7 @@ class Domains:
         return canonical_host(host) in self._hosts
 
     def is_aor(self, text: str) -> bool:
-        """True for the AOR of a mailbox of ours, as `Named.aor` writes it."""
+        """True for the AOR of a mailbox here, as `Named.aor` writes it."""
         return bool(text) and self.identify(b"sip:" + text.encode("utf-8", "backslashreplace")).aor == text
 
     def _has_port(self, uri: SipUri) -> bool:
@@ -197,8 +198,8 @@ class Domains:
         return "" if domain is None else f"{user}@{domain}"
 
     def _number(self, raw: bytes) -> SipUri:
-        """A tel URI as the user of ours that it names (RFC 3261 §19.1.6): in the domain of its context, if that is
-        one of ours, else in the first.
+        """A tel URI as the user that it names (RFC 3261 §19.1.6): in the domain of its context, if that is ours; if
+        not, in the first domain.
         """
         number, context = parse_tel(raw)
         first = self.domains[0] if self.domains else ""

@@ -116,7 +116,7 @@ def _kept(request: Request, not_kept: frozenset[bytes]) -> bytes:
 def guard_registrar(registrar: str, aor: str, sender: str, to: str) -> None:
     """SER's loop guard: receipts to a notice are not kept, and no other sender writes in the name of its address.
 
-    All are names as `Named.name` has them; `registrar` is the notice's sender, `to` what To names. Raises
+    All are names as `Named.name` has them; `registrar` is the notice's sender, `to` the name in To. Raises
     RequestRefused 403, Absorbed.
     """
     if sender == registrar:

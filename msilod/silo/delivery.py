@@ -28,10 +28,10 @@ from msilod.sip.uri import SipUri
 Field = tuple[bytes, bytes]
 
 _MAX_FORWARDS: Final = (b"max-forwards", b"Max-Forwards: 70")
-# A contact's URI, its Path, and the next hop; and what they come to: the Request-URI and the Route fields.
+# A contact's URI, its Path, and the next hop; and the Request-URI and the Route fields that they make.
 _Contact = tuple[str, tuple[str, ...], str]
 _Way = tuple[bytes, tuple[Field, ...]]
-# A run sends many rows to few contacts. Bytes of what is remembered of them: 7,000 of usual length.
+# A run sends many rows to few contacts. Bytes of remembered contacts: 7,000 of usual length.
 _CACHED_WAY_BYTES: Final = 4_000_000
 
 

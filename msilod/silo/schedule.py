@@ -33,7 +33,7 @@ class DeliverySchedule:
         self._running: dict[str, int] = {}
         self._interrupted: dict[str, float] = {}
         self._waiting: OrderedDict[str, None] = OrderedDict()
-        # Who waits for a place: asked for each request.
+        # Recipients that wait for a place among the runs: asked for each request.
         self.in_line = self._waiting
         self._memories: OrderedDict[str, RecipientMemory] = OrderedDict()
         # What is remembered of a recipient, nearly always nothing: asked for each MESSAGE that is relayed.

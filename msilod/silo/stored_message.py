@@ -48,7 +48,7 @@ class StoredMessage(msgspec.Struct, array_like=True, eq=False):
     `call_id`, `content_type` the values as received; `cseq` the number; `headers` the other header lines
     that are kept, CRLF between and after them; `delivery_call_id` is set only when a different message was
     already kept under the same Call-ID. `size` is the body's length in bytes, also where a row is read without its
-    body. `booked_on` is the sender whose hourly limit a new row counts against, "" for `sender`; it is not kept.
+    body. A new row counts against the hourly limit of `booked_on`, of `sender` when that is ""; it is not kept.
     `attempts` counts answered failures. `next_attempt_at` and `due_at` are None when not set. `id` is 0 until
     stored.
     """

@@ -1,4 +1,4 @@
-"""A cache of what was read from bytes of the wire, bounded in bytes and not only in entries.
+"""A cache of parsed values of the wire, bounded in bytes and not only in entries.
 
 A key may come from any stranger, so the number of entries alone bounds nothing: one URI of 2 kB with 50 parameters
 takes as much memory as 20 usual ones. Each cache has a function that says how many bytes an entry takes, and drops

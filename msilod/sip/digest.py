@@ -42,7 +42,7 @@ class Credentials:
     """What a client shows. `algorithm` is canonical, b"" for one that we do not know; absent means MD5.
 
     `qop` is in lower case, b"" when absent: the form of RFC 2069. `nc` and `count`, the nonce count as a number, are
-    then b"" and 0 whatever was sent.
+    then b"" and 0, also when the client sent them.
     """
 
     __slots__ = ("algorithm", "cnonce", "count", "nc", "nonce", "qop", "realm", "response", "uri", "username")
@@ -97,7 +97,7 @@ def parse_credentials(value: bytes) -> Credentials | None:
         params = _params(rest)
         if not all(params.get(name) for name in _REQUIRED):
             raise MalformedMessage("Bad Credentials")
-    # Without qop no count is part of the response; some clients send one all the same, in any form (RFC 2069).
+    # Without qop no count is part of the response; some clients send one, in any form (RFC 2069).
     if not params.get(b"qop"):
         params.pop(b"nc", None)
     nc = params.get(b"nc")

@@ -124,7 +124,7 @@ class Headers:
         self.fields.append((canonical(name), line(name, value)))
 
     def add_received(self, name: bytes, value: bytes) -> None:
-        """Append a field whose value came in a message that the parser has read.
+        """Append a field with a value from a message that the parser has read.
 
         Nothing is checked: a quoted string may hold a NUL (RFC 3261 §25.1 quoted-pair), and such a value goes on as it
         came. The parser lets no CR and no LF in.

@@ -54,7 +54,7 @@ def can_be_sent_to(host: str) -> bool:
 def kind_of(host: str) -> str:
     """Which kind of network an address is in: LOOPBACK, LINK_LOCAL, PRIVATE or PUBLIC. `host` without brackets.
 
-    Private are RFC 1918, RFC 6598 (shared by a carrier's customers), RFC 4193 and what is reserved. An IPv6 address
+    Private are RFC 1918, RFC 6598 (shared by a carrier's customers), RFC 4193 and reserved addresses. An IPv6 address
     that stands for an IPv4 address (NAT64, 6to4) has the kind of that one. The addresses for documentation count as
     public.
     """

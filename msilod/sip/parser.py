@@ -141,7 +141,7 @@ def _strange_uri(uri: bytes) -> bytes:
     """A Request-URI with characters that no URI has, as we go on with it.
 
     Angle brackets around it are removed, as RFC 4475 §3.1.2.7 allows; a raw `#` in its user part is escaped. It is
-    forwarded in that form. Raises MalformedMessage for all else.
+    forwarded in that form. Raises MalformedMessage for other characters.
     """
     uri = escape_hash(without_brackets(uri))
     if not uri or uri.translate(URI_ONLY) != uri:

@@ -135,7 +135,7 @@ def escape_hash(uri: bytes) -> bytes:
     """`uri` with each raw `#` of its user part (or password) as `%23`.
 
     RFC 3261 §25.1 has no `#` in a user part, but door stations send users like `9901#1`. They are read, and written
-    as the RFC wants. A `#` elsewhere stays, and is refused by who reads the URI.
+    as the RFC wants. A `#` elsewhere stays, and SipUri.parse refuses it.
     """
     userinfo, at, tail = uri.rpartition(b"@")
     return userinfo.replace(b"#", b"%23") + at + tail if at else uri
@@ -222,7 +222,7 @@ def _hostport(hostport: bytes) -> tuple[str, int | None]:
     host = name.decode("ascii").lower()
     has_root = host[-1] == "."
     if has_root:
-        # `example.test.` is the same host as `example.test` (RFC 1034 §3.1); an address has no such dot.
+        # `example.test.` is the same host as `example.test` (RFC 1034 §3.1); an address has no dot at its end.
         host = host[:-1]
     last = host.rpartition(".")[2]
     if not last or (last.isdigit() and (has_root or ipv4(host) is None)):

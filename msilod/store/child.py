@@ -71,7 +71,7 @@ class Child:
             self._end(f"{error}; {saved}" if saved else str(error), LOST, True)
         except UnknownOutcome as error:
             self._end(str(error), LOST, False)
-        # What cannot be copied now stays in the log.
+        # Frames that cannot be copied now stay in the log.
         with suppress(sqlite3.Error):
             self._transactions.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -90,7 +90,8 @@ class Child:
                 self._wait()
                 frames = self._read(0)
                 busy_since = time.monotonic()
-                # While nothing came nothing was checked. What has come now is not committed yet: its senders get 503.
+                # Files are checked after each transaction only. The new frames are not committed yet: their senders get
+                # 503.
                 self._check_before(frames)
             elif now - busy_since > UNBROKEN:
                 time.sleep(PAUSE)
@@ -101,7 +102,7 @@ class Child:
                 self._transactions.sync_if_due(time.monotonic())
 
     def _wait(self) -> None:
-        """For more, and sync meanwhile what has to be synced."""
+        """Wait for more frames; sync in time rows that were committed without a sync."""
         since = self._transactions.unsynced_since
         if since:
             left = max(0.0, since + SYNC_EVERY - time.monotonic())
@@ -178,7 +179,7 @@ def main(descriptor: str, silo: str, table: str, owner: str) -> None:
 
 
 def _last_words(pipe: socket.socket, reason: str, code: int) -> NoReturn:
-    """Of what was taken nobody knows what became; with `code` the process ends, and does not close the database."""
+    """Tell the daemon that the outcome of all open batches is unknown, and end with `code`; nothing is closed."""
     with suppress(OSError, MemoryError):
         pipe.settimeout(1.0)
         pipe.sendall(pack_end(UNKNOWN, reason, code, False))

@@ -1,4 +1,4 @@
-"""Damage: what is wrong with a silo's file, and how much of its mail can still be read.
+"""Damage: the faults of a silo's file, and how much of its mail can still be read.
 
 For the start of the daemon after its files were cut or overwritten, and for `msilo db check`. Reads only.
 """
@@ -16,7 +16,7 @@ PAGE: Final = 500
 
 
 def damage(path: Path, table: str) -> str:
-    """One line with what `PRAGMA integrity_check` finds and how many messages can be read; "" for a sound file."""
+    """One line with the result of `PRAGMA integrity_check` and the number of readable messages; "" for a sound file."""
     try:
         with closing(open_reader(path)) as db:
             found = faults(db)
@@ -30,7 +30,7 @@ def _more(found: list[str]) -> str:
 
 
 def faults(db: sqlite3.Connection) -> list[str]:
-    """What SQLite finds, at most FAULTS lines; empty for a sound file."""
+    """The faults that SQLite finds, at most FAULTS lines; empty for a sound file."""
     try:
         # The first row may hold several lines.
         rows = [str(row[0]) for row in db.execute(f"PRAGMA integrity_check({FAULTS})")]
@@ -42,7 +42,7 @@ def faults(db: sqlite3.Connection) -> list[str]:
 
 
 def readable(db: sqlite3.Connection, table: str) -> str:
-    """How many messages can be read in order of their ids, as `msilo export` reads them, and what to do then."""
+    """How many messages can be read in order of their ids, as `msilo export` reads them, and the next step."""
     count, last = 0, 0
     try:
         while True:

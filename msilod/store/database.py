@@ -66,7 +66,7 @@ def log_pages(left: int) -> int:
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that cannot write: its close never copies the log into the file, though it be the last one.
 
-    For the daemon, whose writer alone knows whether the log is whole (watch.py). Usable from any thread, one at a time.
+    For the daemon: only its writer knows whether the log is whole (watch.py). Usable from any thread, one at a time.
     """
     with translated(path):
         reader = sqlite3.connect(
@@ -85,7 +85,7 @@ def raw(database: peewee.SqliteDatabase) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
-    """The state directory 2770 and the file 0660, whatever the umask, and the service's when root makes them."""
+    """The state directory 2770 and the file 0660 with any umask; both belong to the service when root makes them."""
     if not path.parent.exists():
         path.parent.mkdir(parents=True)
         adopt_directory(path.parent)
@@ -99,7 +99,7 @@ def _create(path: Path) -> None:
 
 
 def _repair(path: Path) -> None:
-    """What root's commands of an earlier version left in the way of the service."""
+    """Repair owner and mode of files that root's commands of an earlier version left."""
     for ending in ("", "-wal", "-shm", ".lock"):
         adopt_existing(path.with_name(path.name + ending), path.parent)
 
@@ -127,7 +127,7 @@ def is_damage(error: BaseException) -> bool:
 
 
 def leaves_unknown(error: BaseException) -> bool:
-    """Whether a COMMIT that failed so may have been kept all the same.
+    """Whether rows may be kept although their COMMIT has failed with this error.
 
     SQLite gives up before it has written the whole commit record when there is no room or the lock is another's.
     After any other error the record may be in the log, and the next open may find it there.

@@ -17,7 +17,7 @@ _WOKEN: Final = "event IN ('released', 'requeued')"
 class Foreign:
     """`aors` have rows that an operator has let go, `stored` have rows that are new.
 
-    `paused` are the paused domains; None: nobody else has committed.
+    `paused` are the paused domains; None: no other process has committed.
     """
 
     aors: list[str]

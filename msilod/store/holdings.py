@@ -21,7 +21,7 @@ from msilod.store.statements import Statements
 # Recipients remembered, some 300 bytes each, and Call-IDs, 4 bytes each: 50 MB. What is forgotten is read again.
 MAX_AORS: Final = 100_000
 MAX_CALL_IDS: Final = 5_000_000
-# An import brings such rows; they count in no quota.
+# States of rows that count in no quota; an import may bring them.
 EXEMPT: Final = ("rejected", "handed")
 
 
@@ -46,10 +46,10 @@ class Holdings:
         self.set_limits(limits)
         self._known: OrderedDict[str, _Holding] = OrderedDict()
         self._calls = 0
-        # Of this transaction, by recipient and sender: what it has found in the silo, and what it has admitted.
+        # In this transaction, by recipient and sender: messages and bytes found in the silo, and those admitted.
         self._found: dict[tuple[str, str], tuple[int, int]] = {}
         self._admitted: dict[tuple[str, str], tuple[int, int]] = {}
-        # By recipient, what it has admitted that counts in no quota.
+        # By recipient, messages and bytes admitted that count in no quota.
         self._spared: dict[str, tuple[int, int]] = {}
 
     def set_limits(self, limits: Limits) -> None:
@@ -134,7 +134,8 @@ class Holdings:
         taken: tuple[int, int],
         of_sender: tuple[int, int],
     ) -> OverQuota | None:
-        """Why the row would be too many beside what is in the silo, `taken` more, and `of_sender` of them his."""
+        """Why the row would be too many beside the rows in the silo and `taken` more, `of_sender` of them by its
+        sender."""
         self.learn(db, (message.aor,))
         holding = self._known[message.aor]
         return self._refusal(db, message, holding.messages + taken[0], holding.bytes + taken[1], of_sender)

@@ -1,7 +1,7 @@
 """Imports: rows that the command line puts in from a file, so that the same import again adds nothing.
 
 Each imported row leaves a mark for as long as the row may live (schema 9), in the transaction that inserts the row. An
-import that was interrupted, by Ctrl-C or a kill, and is repeated finds what it has stored, delivered or not.
+import that was interrupted, by Ctrl-C or a kill, and is repeated finds the rows that it has stored, delivered or not.
 """
 
 import sqlite3
@@ -48,12 +48,12 @@ def mark_of(message: StoredMessage) -> tuple[str, bytes, float]:
 
 
 def nothing_known(db: sqlite3.Connection, hashes: Sequence[bytes]) -> dict[bytes, int]:
-    """For an import of what has ended."""
+    """For an import that takes messages again that have ended."""
     return {}
 
 
 class Rehearsal:
-    """What an import would do, without a change: each row is judged beside the rows of the same import before it.
+    """An import without a change: each row is judged beside the rows of the same import before it.
 
     They are kept in a temporary table of this connection, so that a file of any length takes little memory.
     """

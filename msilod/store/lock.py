@@ -62,7 +62,7 @@ class DaemonLock:
     def _write(self, rest: str = "") -> None:
         """Over what is there, then cut: on a full disk the file's only block is still ours."""
         content = f"{self._holders}\n{rest}".encode()[:MAX_BYTES]
-        # The kernel keeps the lock, whatever the file says.
+        # The kernel keeps the lock; the content is for readers only.
         with suppress(OSError):
             os.pwrite(self.descriptor, content, 0)
             os.ftruncate(self.descriptor, len(content))
@@ -80,7 +80,7 @@ class DaemonLock:
 
 
 def _opened(path: Path) -> int:
-    """The open file, made if need be: with mode 0660 whatever the umask, and the directory's when root makes it."""
+    """The open file, made if need be: with mode 0660 for any umask, and the directory's owner when root makes it."""
     while True:
         try:
             return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -97,7 +97,7 @@ def lock_path(silo: Path) -> Path:
 
 
 def last_words(silo: Path) -> str:
-    """Why the last daemon of this silo has ended, if its files were the cause; else ""."""
+    """Why the last daemon of this silo has ended, if its files were the cause; "" if not."""
     with suppress(OSError):
         descriptor = os.open(lock_path(silo), os.O_RDONLY | os.O_CLOEXEC)
         try:

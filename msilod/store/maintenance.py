@@ -129,7 +129,7 @@ class Maintenance:
                 try:
                     connection.execute("VACUUM INTO ?", (str(part),))
                 except sqlite3.OperationalError as error:
-                    # What a progress handler raises, sqlite3 reports as this; ours raises nothing but Ctrl-C.
+                    # sqlite3 reports an exception of a progress handler as this one; only Ctrl-C raises one there.
                     if "interrupted" in str(error):
                         raise KeyboardInterrupt from error
                     raise

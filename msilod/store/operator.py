@@ -125,7 +125,7 @@ class Operator:
     def expire(self, ids: Sequence[int], wall: float, history: float) -> list[int]:
         """End those of `ids` that have expired, as the daemon's sweep does; the ids that were there and free.
 
-        `history` is how long the daemon keeps entries, as configured. Who calls answers for what senders are told.
+        `history` is how long the daemon keeps entries, as configured. No sender is told: the caller has to see to that.
         """
         holdings = Holdings(self._statements, Limits())
         sweep = Sweep(

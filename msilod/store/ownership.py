@@ -1,7 +1,7 @@
-"""Owner, group and mode of what lies in the state directory, so that the service can start after root's commands.
+"""Owner, group and mode of files in the state directory, so that the service can start after root's commands.
 
 A file belongs to the owner and the group of its directory. Where those are root's, the group is msilod if there is
-one. Only root can give a file away; for everybody else the directory's setgid bit (2770) gives the group. An attempt
+one. Only root can give a file away; for other users the directory's setgid bit (2770) gives the group. An attempt
 that is not permitted changes nothing and is no error: whether the file can be used shows when it is opened.
 """
 
@@ -58,18 +58,19 @@ def adopt_file(descriptor: int, directory: Path, mode: int = FILE_MODE) -> None:
 
 
 def adopt_existing(path: Path, directory: Path) -> None:
-    """As root: repair a regular file of ours that an earlier command left to root alone. Else nothing."""
+    """As root: repair a regular file that an earlier command left to root alone. For other users: nothing."""
     if os.geteuid() != 0:
         return
-    # No link is followed: in a directory that a group may write, somebody could have planted one. O_PATH, since close()
-    # of any other descriptor gives up all POSIX locks that this process has on the file (fcntl(2)). SQLite's are such:
-    # without them the next process that closes the database takes itself for the last, and removes a WAL in use.
+    # No link is followed: in a directory that a group may write, a member could have planted one. O_PATH, since close()
+    # of any other descriptor gives up all POSIX locks that this process has on the file (fcntl(2)). SQLite holds
+    # POSIX locks: without them the next process that closes the database takes itself for the last, and removes a WAL
+    # in use.
     with suppress(OSError):
         descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             found = os.fstat(descriptor)
             if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == 0:
-                # fchown() and fchmod() take no such descriptor.
+                # fchown() and fchmod() take no O_PATH descriptor.
                 name = f"/proc/self/fd/{descriptor}"
                 uid, gid = owner_in(directory)
                 if (uid, gid) != (found.st_uid, found.st_gid):

@@ -32,7 +32,7 @@ class Answer(msgspec.Struct, array_like=True):
     """The outcome of so many batches. An end that failed has the reason, one that is committed ""; so have calls.
 
     `refusal` tells why nothing of a batch could even be read. With `end` it is the last frame of the writer, which
-    ends with this exit code because of `refusal`: what became of so many batches is unknown, and none that is not
+    ends with this exit code because of `refusal`: the outcome of so many batches is unknown, and none that is not
     answered by then will ever be committed.
     """
 

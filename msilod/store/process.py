@@ -123,9 +123,9 @@ class ProcessWriter(StoreWriter):
             self.when_full()
 
     def receive(self) -> None:
-        """Tell what was committed, and hand over more.
+        """Tell the results of commits, and hand over more.
 
-        Raises when the process has ended: what it gave as its reason, or StoreError.
+        Raises the reason that the process gave when it ended, or StoreError.
         """
         if not self._take_answers():
             self.failure = self.failure or StoreError(
@@ -147,9 +147,9 @@ class ProcessWriter(StoreWriter):
         return count > 0
 
     def _ended(self, answer: Answer) -> None:
-        """The process has said why it ends. What it had not begun to commit will never be: that is told, once.
+        """The process has said why it ends. Jobs that it had not begun to commit fail, and are told so once.
 
-        What it had begun to commit gets no answer (law 1).
+        Jobs that it had begun to commit get no answer (law 1).
         """
         failure: MsilodError = StoreError(answer.refusal)
         if answer.end == UnavailableError.exit_code:
@@ -187,7 +187,7 @@ class ProcessWriter(StoreWriter):
         return is_removed(job, self._collected)
 
     def close(self) -> None:
-        """Commit what waits and end the process; never longer than twice CLOSING after its last answer."""
+        """Commit the waiting jobs and end the process; never longer than twice CLOSING after its last answer."""
         self.flush()
         events = select.poll()
         until = time.monotonic() + CLOSING

@@ -166,7 +166,7 @@ class Queue:
             return self._insert(self._transactions(limits), messages)
 
     def take_in(self, messages: Sequence[StoredMessage], limits: Limits, again: bool) -> list[AddResult]:
-        """As `insert`, for rows of an import: what was imported before is left out, unless they are wanted `again`."""
+        """As `insert`, for rows of an import: rows that were imported before are left out, unless `again`."""
         transactions = self._transactions(limits)
         transactions.operations["mark"] = self._imports.mark
         transactions.known_ends = nothing_known if again else self._imports.known
@@ -174,7 +174,7 @@ class Queue:
             return self._told(messages, self._insert(transactions, messages, is_import=True))
 
     def rehearse(self, messages: Sequence[StoredMessage], limits: Limits, again: bool) -> list[AddResult]:
-        """What `take_in` would answer, after all that was rehearsed before; the silo stays as it is."""
+        """The results that `take_in` would have, after all that was rehearsed before; the silo stays as it is."""
         with translated(self.path):
             if self._rehearsal is None:
                 self._rehearsal = Rehearsal(self._db)
@@ -229,7 +229,7 @@ class Queue:
         return [result for message in messages for result in self._insert(transactions, [message], is_import)]
 
     def _told(self, messages: Sequence[StoredMessage], results: list[AddResult]) -> list[AddResult]:
-        """An imported row that is still there is told as such, and not as one that has ended."""
+        """An imported row that is still in the silo is told as known, and not as ended."""
         told: list[AddResult] = []
         for message, result in zip(messages, results, strict=True):
             kept = 0

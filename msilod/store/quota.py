@@ -25,7 +25,7 @@ HOUR: Final = 3600
 # A second look at a full disk or silo is worth while after a few deliveries.
 ROOM_AGAIN: Final = 60
 LOOK_EVERY: Final = 1.0
-# Of "auto", once there are users. A person does not write a thousand messages an hour to who is away.
+# Of "auto", once there are users. A person does not write a thousand messages an hour to users that are away.
 SHARE: Final = 0.1
 PER_HOUR: Final = 1000
 # However small a mailbox is, a sender may leave so many messages, each as large as a body may be.
@@ -36,7 +36,7 @@ LEAST_SHARE: Final = 10
 class Limits:
     """The keys of [silo]; bytes of bodies, 0 for no limit. `max_per_hour` are messages of one sender.
 
-    `share_messages` and `share_bytes` are what one sender may have in one mailbox.
+    `share_messages` and `share_bytes` bound the messages of one sender in one mailbox.
     """
 
     max_messages: int = 1000
@@ -49,7 +49,7 @@ class Limits:
 
     @classmethod
     def of(cls, config: "SiloConfig", has_users: bool) -> "Limits":
-        """As configured; what is "auto" depends on whether senders have to prove who they are."""
+        """As configured; "auto" depends on whether senders need a password."""
         share, per_hour = 1.0, 0
         if config.sender_share != "auto":
             share = float(config.sender_share)

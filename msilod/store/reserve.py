@@ -5,8 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-# With less free bytes than this whoever opens the silo gives the reserve up. It is more than the largest transaction
-# of a purge writes (operator.py).
+# With less free bytes than this a process that opens the silo removes the reserve. It is more than the largest
+# transaction of a purge writes (operator.py).
 FLOOR: Final = 4 << 20
 
 
@@ -16,7 +16,7 @@ def reserve_path(silo: Path) -> Path:
 
 
 def free_bytes(silo: Path) -> int:
-    """What a process without privileges may still take of the silo's disk."""
+    """The bytes of the silo's disk that a process without privileges may still take."""
     found = os.statvfs(silo.parent)
     return found.f_bavail * found.f_frsize
 

@@ -54,7 +54,7 @@ class Silo:
         self.users = UserReads(self._select, table)
 
     def _open(self, opened: ExitStack) -> peewee.SqliteDatabase:
-        """The database, locked and of our schema. Raises UnavailableError with what was found when it is damaged."""
+        """The database, locked and of our schema. Raises UnavailableError with the faults when it is damaged."""
         try:
             database = open_sqlite(self.path, create=True)
             opened.callback(database.close)
@@ -85,7 +85,7 @@ class Silo:
         self.writer.configure(self._keeping)
 
     def follow_clock(self, boot: str, offset: float) -> float | None:
-        """Move the times of the rows by what the clock was set since a daemon looked last; returns those seconds.
+        """Move the times of the rows by the seconds that the clock was set since a daemon looked last; returns them.
 
         `boot` names the boot of the system, `offset` is that of the wall clock in it (daemon/clock.py). After
         another boot, and for a new silo, it cannot be told: None.

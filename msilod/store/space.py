@@ -1,7 +1,7 @@
-"""Space: what the silo's disk has left, how long the log may get, and a reserve for a disk that is full.
+"""Space: the free bytes of the silo's disk, how long the log may get, and a reserve for a disk that is full.
 
 Once a second the writer looks at the disk. The log is copied into the file, and cut, when space is short, when the
-silo is idle, and by SQLite when the log is as long as a quarter of what is free. Free pages inside the file count as
+silo is idle, and by SQLite when the log is as long as a quarter of the free bytes. Free pages inside the file count as
 free space: new rows use them. The reserve is a file of up to RESERVE bytes beside the silo; it is removed when the
 disk is full, so that deliveries, ends, registrations, purge and a start still have room, and made again later.
 """
@@ -48,7 +48,7 @@ class Space:
         self._page = int(db.execute("PRAGMA page_size").fetchone()[0])
 
     def look(self, now: float, count: int) -> None:
-        """Before a transaction: once in LOOK_EVERY seconds, and for every quarter of what has to stay free.
+        """Before a transaction: once in LOOK_EVERY seconds, and for every quarter of min_free_bytes.
 
         `now` is time.monotonic(), `count` are the bytes that are about to be written, about.
         """
@@ -58,7 +58,7 @@ class Space:
             return
         self._looked, self._taken, self._limits = now, 0, limits
         self._step = max(limits.min_free_bytes // 4, STEP)
-        # What cannot be looked at now is looked at again.
+        # A look that fails is repeated at the next call.
         with suppress(OSError, sqlite3.Error):
             self._look()
 
@@ -74,7 +74,7 @@ class Space:
         self._limit_log(free - wanted)
         held = self._held()
         reusable = int(self._db.execute("PRAGMA freelist_count").fetchone()[0]) * self._page
-        # Free pages and the reserve count, but half of what is to be free must be so: the log needs it.
+        # Free pages and the reserve count, but half of min_free_bytes must be free on the disk: the log needs it.
         self._quota.is_full = free + held + reusable < wanted or free < wanted // 2
         if not held and free >= wanted + self._size():
             self._make()
@@ -96,7 +96,7 @@ class Space:
         return self._idle == IDLE_LOOKS
 
     def _copy_log(self) -> None:
-        """Copy the log into the file and cut it; what readers or a full disk forbid is done at a later look."""
+        """Copy the log into the file and cut it; if readers or a full disk forbid it, a later look does."""
         if self._watch.log_bytes() < SHORT_LOG:
             return
         with suppress(sqlite3.Error):
@@ -135,7 +135,7 @@ class Space:
         return True
 
     def _make(self) -> None:
-        """All or nothing: a file whose blocks are not there is no reserve."""
+        """All or nothing: a file without its blocks is no reserve."""
         if not self._size():
             return
         with suppress(OSError):

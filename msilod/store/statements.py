@@ -245,7 +245,7 @@ class Statements:
         )
 
     def forget_back_off(self, db: sqlite3.Connection, aor: str, spaced: Sequence[int]) -> None:
-        """Drop the time of the next try, but for rows whose last answer was one of `spaced`."""
+        """Drop the time of the next try, but for rows with one of `spaced` as their last answer."""
         db.execute(
             f"UPDATE {self.table} SET next_attempt_at = NULL WHERE aor = ? AND next_attempt_at IS NOT NULL "  # noqa: S608
             f"AND state = 'waiting' AND coalesce(last_status, 0) NOT IN {marks(1, len(spaced))}",
@@ -306,7 +306,7 @@ class Statements:
         )
 
     def clock(self, db: sqlite3.Connection) -> tuple[str, float] | None:
-        """What was kept; None when nothing was."""
+        """The clock that was kept; None for a new silo."""
         row = db.execute(f"SELECT value FROM {self.table}_secret WHERE name = 'clock'").fetchone()  # noqa: S608
         if row is None:
             return None

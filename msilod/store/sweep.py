@@ -74,7 +74,7 @@ class Sweep:
         return Cleaned(gone, False)
 
     def _clean_these(self, db: sqlite3.Connection, wall: float, ids: Sequence[int]) -> list[StoredMessage]:
-        """As `clean`, of these ids only; those whose life is not over stay."""
+        """As `clean`, of these ids only; rows that have not expired stay."""
         gone: list[StoredMessage] = []
         for chunk in chunks(ids):
             rows = db.execute(

@@ -117,7 +117,7 @@ class Transactions:
             self.unsynced_since = time.monotonic()
 
     def sync_if_due(self, now: float) -> None:
-        """Sync what was committed without a sync: after SYNC_EVERY seconds, or after SYNC_ROWS changed rows.
+        """Sync rows that were committed without a sync: after SYNC_EVERY seconds, or after SYNC_ROWS changed rows.
 
         A power cut then repeats no more deliveries than those. Raises UnknownOutcome when the disk refuses.
         """
@@ -132,7 +132,7 @@ class Transactions:
         self.unsynced_since, self._unsynced = 0.0, 0
 
     def commit_together(self, batch: Batch) -> Outcome:
-        """Commit the batch in one transaction, or raise what sqlite3 does, and nothing of it was kept."""
+        """Commit the batch in one transaction, or raise the error of sqlite3; nothing of the batch is kept then."""
         try:
             outcome = self._commit_at_once(batch) or self._commit(batch)
         except BaseException:

@@ -141,5 +141,5 @@ def _unhexed(text: Any) -> bytes:
     try:
         return bytes.fromhex(text)
     except (TypeError, ValueError):
-        # A value that was written by hand and is wrong lets nobody in; all other users are served.
+        # A wrong value that was written by hand lets no client in; other users are served.
         return b""

@@ -3,7 +3,7 @@ write-ahead log is whole.
 
 SQLite does not notice a database file that is deleted, moved or overwritten, nor a log that is cut: it goes on writing
 to what it has open. `FileWatch.check` compares device, inode and size of the three files (database, -wal, -shm) with
-what was opened and with what the index of the log (-shm) says. It takes 8 us, and the writer's process calls it once
+the open ones and with the index of the log (-shm). It takes 8 us, and the writer's process calls it once
 per transaction, before the answers leave.
 
 The layout of the index is part of SQLite's documented format (sqlite.org/walformat.html, "WAL-Index File Format").
@@ -66,7 +66,7 @@ class FileWatch:
 
     @property
     def log(self) -> int:
-        """The descriptor of the log: to sync what was committed without a sync."""
+        """The descriptor of the log: to sync commits that were made without a sync."""
         return self._log
 
     def log_bytes(self) -> int:
@@ -148,7 +148,7 @@ class FileWatch:
     # --- after a loss --------------------------------------------------------------------------------
 
     def save(self, db: sqlite3.Connection) -> str:
-        """After SiloLost: keep what can be kept, and say where; "" when there is nothing to say.
+        """After SiloLost: save the messages that can be saved, and say where; "" when there is nothing to say.
 
         A whole log is copied into the file that is open, wherever that file is now. A file without a name is copied
         to PATH.rescued. A log that does not belong to the file that has the name now is put aside: SQLite would read
@@ -177,7 +177,7 @@ class FileWatch:
         return _found(self._name) == self._identities[0]
 
     def _is_behind(self) -> bool:
-        """True when the cut log ends before what a checkpoint has copied already: to replay it would go back."""
+        """True when the cut log ends before frames that a checkpoint has copied: to replay it would go back."""
         index = os.pread(self._index, INDEX_BYTES, 0)
         if self._is_log_whole or len(index) < INDEX_BYTES:
             return False

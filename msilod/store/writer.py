@@ -94,11 +94,11 @@ class StoreWriter:
         reason: str,
         done: Done | None = None,
     ) -> None:
-        """Give leases back with what the try came to; `tries` are (id, attempts)."""
+        """Give leases back with the result of the try; `tries` are (id, attempts)."""
         self._change("postpone", done, tries, until, status, reason)
 
     def forget_back_off(self, aor: str, spaced: Sequence[int]) -> None:
-        """The waiting rows of `aor` may be tried at any time, but for those whose last answer was one of `spaced`."""
+        """The waiting rows of `aor` may be tried at any time, but for those with one of `spaced` as last answer."""
         self._ask("forget_back_off", None, aor, spaced)
 
     def reject(self, id: int, status: int, reason: str, attempts: int, done: Done | None = None) -> None:
@@ -132,11 +132,11 @@ class StoreWriter:
         self._ask("renew", None, ids, wall)
 
     def free_lapsed(self, wall: float, done: Done) -> None:
-        """Leases that have ended are given back; `done` hears whose rows these were."""
+        """Leases that have ended are given back; `done` hears the AORs of the rows."""
         self._ask("free_lapsed", done, wall)
 
     def shift(self, seconds: float, clock: str) -> None:
-        """The wall clock was set: times that count from now move with it. `clock` is `clock_of` of what it is now."""
+        """The wall clock was set: times that count from now move with it. `clock` is `clock_of` the new one."""
         self._ask("shift", None, seconds, clock)
 
     def bindings(self, changes: BindingChanges, done: Done | None) -> None:

@@ -16,7 +16,7 @@ def ack_for(invite: Request, failure: Response) -> Request:
     ack = _hop(b"ACK", invite)
     for field in failure.headers.fields:
         if field[0] == b"to":
-            # The line as it came. A display name may hold a NUL (RFC 4475 §3.1.1.2), which no line of ours may.
+            # The line as it came. A display name may hold a NUL (RFC 4475 §3.1.1.2), and Headers.add refuses one.
             ack.headers.fields[:] = [field if other[0] == b"to" else other for other in ack.headers.fields]
             break
     return ack

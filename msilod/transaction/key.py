@@ -7,7 +7,7 @@ Two requests with one key. RFC 3261 tells transactions apart by the branch, the 
 never change their branch, and some make the same "random" identifiers in each process. So a request with a known key
 is taken for a copy only when Request-URI, From, To, Call-ID, CSeq, Contact and body are the same as well. Any other
 request becomes a transaction under a key of its own (`own_key`), and its copies are found under that key:
-- The answers find their transaction, since the transaction is what the user answers.
+- The answers find their transaction, since the transaction user answers the transaction object.
 - The first request must stay known as long as copies of the second may come (64*T1), because a copy of the second is
   looked for under the first one's key and then under its own. So the first one is remembered anew when the second
   comes.
@@ -60,11 +60,12 @@ def cancel_key(branch: bytes) -> bytes:
 
 
 def fingerprint(request: Request) -> int:
-    """A keyed hash of what makes a request: two requests with one transaction key and one fingerprint are copies.
+    """A keyed hash of the parts that make a request: two requests with one transaction key and one fingerprint are
+    copies.
 
     Hashed are Request-URI, From, To, Call-ID, CSeq, Contact and body, all as they came. RFC 3261 section 17.2.3
     compares the branch only, but clients exist that never change their branch. Python's hash of bytes is keyed anew
-    in each process, so nobody outside can construct two requests with one fingerprint. 50 bits, and STATUS_BITS zeros
+    in each process, so a sender cannot construct two requests with one fingerprint. 50 bits, and STATUS_BITS zeros
     below them.
     """
     received = request.received

@@ -2,7 +2,7 @@
 
 30,000 answers a second for 32 s are a million entries, 0.6 to 0.8 GB as whole responses. So an answer of our
 own is remembered as its status, and made again from the retransmitted request; one with header fields or a
-To tag of its own as a line or two; anything else as its bytes. An entry has the fingerprint of its request as well
+To tag of its own as a line or two; any other answer as its bytes. An entry has the fingerprint of its request as well
 (`key.fingerprint`), since a request with the same branch need not be a copy. Measured (tests/bench/transactions.py):
 160 bytes an entry for a plain status, key included, 185 for a relayed MESSAGE.
 
@@ -106,7 +106,7 @@ class Remembered:
             self._newest[key] = fingerprint | answer
 
     def renew(self, key: bytes, now: float) -> None:
-        """Remember what is remembered for Timer J from now on."""
+        """Remember the entry for Timer J from now on."""
         entry = self.get(key)
         if entry is not None:
             self.add(key, fingerprint_of(entry), answer_in(entry), now)

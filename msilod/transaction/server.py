@@ -49,13 +49,14 @@ class ServerTransaction:
     def refuse(self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), phrase: bytes = b"") -> None:
         """An answer that is not remembered: a copy of the request is a new one, and gets it again (§8.2.7).
 
-        For what anybody can ask for: it costs no memory, and its To tag absorbs the ACK of an INVITE. `phrase` is b""
-        for the RFC's. Raises ValueError for a header with CR, LF or NUL; the request is not answered then.
+        For answers that any stranger can ask for: it costs no memory, and its To tag absorbs the ACK of an INVITE.
+        `phrase` is b"" for the RFC's. Raises ValueError for a header with CR, LF or NUL; the request is not answered
+        then.
         """
         self._home.refuse(self, status, headers, phrase)
 
     def takes_room_of_strangers(self, now: float) -> bool:
-        """Count it among those of senders who have shown no password; False when these have no room left."""
+        """Count it among those of senders without a password; False when these have no room left."""
         return self._home.strangers.add(self.key, self.request.size, now)
 
     def forward(self, response: Response, now: float) -> None:
@@ -94,7 +95,7 @@ class InviteServerTransaction(ServerTransaction):
 
 
 def input_of(transaction: ServerTransaction, status: int) -> Input:
-    """What an answer of ours is to the machine of the transaction."""
+    """The input that an answer is to the machine of the transaction."""
     if status < 200:
         return Input.PROVISIONAL
     if transaction.machine is NIST:
@@ -103,7 +104,10 @@ def input_of(transaction: ServerTransaction, status: int) -> Input:
 
 
 def may_answer(transaction: ServerTransaction, status: int) -> bool:
-    """For an INVITE and for what is not final. RFC 4320: to a non-INVITE no 1xx but 100, and on UDP no early one."""
+    """False for an answer that RFC 4320 forbids: to a non-INVITE a 1xx other than 100, and on UDP an early 100.
+
+    Not for final answers to a non-INVITE, which the caller checks.
+    """
     if transaction.machine is not NIST:
         return True
     state = transaction.state

@@ -1,7 +1,7 @@
-"""Server transactions of senders who have shown no password: a bound of their own, in number and bytes.
+"""Server transactions of senders without a password: a bound of their own, in number and bytes.
 
 Where the gate lets in senders of foreign domains, their requests take the same tables as those of users. With this
-bound they never fill the tables, and users find room. What is refused takes none: it is answered without state.
+bound they never fill the tables, and users find room. A refused request takes no room: it is answered without state.
 
 An entry costs nothing when its transaction ends: those that have ended are found by `_sweep`, once a second at most and
 only at the bound. So the path of every other request is as short as without the bound.
@@ -12,7 +12,7 @@ from typing import Final
 
 from msilod.transaction.remembered import Remembered
 
-# Live ones, and those whose answer is remembered for copies: 1,500 a second.
+# Live transactions and remembered answers: 1,500 a second.
 MAX_NUMBER: Final = 50_000
 MAX_BYTES: Final = 32_000_000
 # Bytes of a live transaction beside its request, and of a remembered answer.

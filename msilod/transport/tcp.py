@@ -52,7 +52,7 @@ async def connect(host: str, port: int) -> socket.socket:
             if number:
                 raise OSError(number, "refused or out of reach") from None
         if sock.getsockname()[:2] == sock.getpeername()[:2]:
-            # Nobody listens there, and the kernel gave us that very port: a simultaneous open with ourselves.
+            # No program listens there, and the kernel gave us that very port: a simultaneous open with ourselves.
             raise OSError(errno.ECONNREFUSED, "nobody but ourselves")
     except BaseException:
         sock.close()

@@ -149,7 +149,7 @@ class Transports:
         raise TransportError(f"{flow} is not ours")
 
     def shed(self, sources: Mapping[str, Set[int]]) -> None:
-        """Drop unread what comes in datagrams from these sources, but from their ports that are named.
+        """Drop unread the datagrams of these sources, but for the ports that are named.
 
         A source is an IPv4 address or an IPv6 network of 64 bits. Those of the call before are heard again.
         """

@@ -1,4 +1,4 @@
-"""A filter in the kernel that drops the datagrams of some sources before anybody reads them (socket(7), Linux).
+"""A filter in the kernel that drops the datagrams of some sources before the daemon reads them (socket(7), Linux).
 
 A datagram that is dropped there costs the daemon nothing and takes no room in the socket's buffer, so that those of
 others are not lost when the buffer would overflow: 20,000 datagrams of 60 kB a second fill 4 MB in 3 ms. The filter is
@@ -34,7 +34,7 @@ _DROP: Final = (_RETURN, 0, 0, 0)
 
 
 def program(sources: Mapping[str, Set[int]], is_v6: bool) -> list[Instruction]:
-    """Drop what comes from `sources`, but from their ports that are named; empty when there is nothing to drop.
+    """Drop datagrams of `sources`, but for the ports that are named; empty when there is nothing to drop.
 
     A source is an IPv4 address or an IPv6 network of 64 bits; those of the other family are left out. Sources beyond
     MAX_INSTRUCTIONS are left out, too.
