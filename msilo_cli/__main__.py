@@ -8,10 +8,12 @@ from types import FrameType
 
 from msilod.errors import MsilodError
 from msilod.printable import printable
+from msilod.streams import discard, prepare
 
 
 def main() -> None:
     """Run the command and exit."""
+    prepare()
     from msilo_cli.app import app
 
     for sign in (signal.SIGTERM, signal.SIGHUP):
@@ -25,6 +27,15 @@ def main() -> None:
             traceback.print_exc()
         sys.stderr.write(f"msilo: {printable(str(error))}\n")
         sys.exit(error.exit_code)
+    except OSError as error:
+        # What a verb opens by its name is told by the verb; what is left are the streams that the shell opened.
+        name = printable(str(error.filename)) if error.filename else "standard input or output"
+        sys.stderr.write(f"msilo: {name}: {error.strerror or error}\n")
+        discard(sys.stdout)
+        sys.exit(77 if isinstance(error, PermissionError) else 1)
+    except MemoryError:
+        sys.stderr.write("msilo: out of memory\n")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -123,7 +123,10 @@ def _headers(shown: dict[str, Any]) -> bytes:
     if "headers_b64" in shown:
         lines = _value(shown, "headers").split(b"\r\n")
     else:
-        lines = [str(text).encode() for text in shown.get("headers") or []]
+        fields = shown.get("headers") or []
+        if not isinstance(fields, list) or not all(isinstance(text, str) for text in fields):
+            raise BadLine("its headers are no list of texts")
+        lines = [text.encode() for text in fields]
     kept = [line for line in lines if line]
     for line in kept:
         name, colon, _ = line.partition(b":")
@@ -139,7 +142,7 @@ def _headers(shown: dict[str, Any]) -> bytes:
 
 def _take_state(message: StoredMessage, shown: dict[str, Any], due_at: float | None, now: float) -> None:
     state = shown.get("state") or State.WAITING
-    if state not in _STATES:
+    if not isinstance(state, str) or state not in _STATES:
         raise BadLine(f"{state!r} is no state of a message in the silo")
     message.due_at = due_at
     message.attempts = _number(shown, "attempts", 0)

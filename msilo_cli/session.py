@@ -21,6 +21,7 @@ from msilod.silo.policy import EACH_DEVICE
 from msilod.store.queue import Queue
 from msilod.store.quota import Limits
 from msilod.store.users import UserTable
+from msilod.streams import discard
 
 # A line of the control protocol has its bound; each recipient has at most 64 rows under lease.
 AORS_A_CALL: Final = 500
@@ -42,7 +43,8 @@ class SomeFailed(MsilodError):
 class Output(io.TextIOBase):
     """Standard output; a reader that has seen enough ends the command, quietly and with 0.
 
-    Without `ends_quietly` a reader that goes away is an error: the output was to be whole.
+    A write that fails otherwise, for example on a full disk, raises MsilodError. Of a stream without `ends_quietly`
+    each failure is an OSError for the caller: that output was to be whole.
     """
 
     def __init__(self, stream: TextIO, ends_quietly: bool = True) -> None:
@@ -53,28 +55,27 @@ class Output(io.TextIOBase):
         """As the stream's."""
         try:
             return self._stream.write(text)
-        except BrokenPipeError:
-            if not self._ends_quietly:
-                raise
-            self._leave()
+        except OSError as error:
+            self._end(error)
 
     def flush(self) -> None:
         """As the stream's."""
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            if not self._ends_quietly:
-                raise
-            self._leave()
+        except OSError as error:
+            self._end(error)
 
     def isatty(self) -> bool:
         """As the stream's."""
         return self._stream.isatty()
 
-    def _leave(self) -> NoReturn:
-        # What is still buffered would fail again when the interpreter flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0)
+    def _end(self, error: OSError) -> NoReturn:
+        if not self._ends_quietly:
+            raise error
+        discard(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(0)
+        raise MsilodError(f"standard output: {error.strerror}") from error
 
 
 @dataclass
@@ -226,8 +227,10 @@ class Session:
 
     def close(self) -> None:
         """Let go of the silo, and of what was printed."""
-        self.out.flush()
-        if self._queue is not None:
-            self._queue.close()
-        if self._users is not None:
-            self._users.close()
+        try:
+            self.out.flush()
+        finally:
+            if self._queue is not None:
+                self._queue.close()
+            if self._users is not None:
+                self._users.close()

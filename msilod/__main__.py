@@ -13,6 +13,7 @@ import typer
 
 from msilod import __version__, is_compiled
 from msilod.errors import MsilodError, UnavailableError
+from msilod.streams import discard, prepare
 
 app = typer.Typer(
     name="msilod",
@@ -101,18 +102,20 @@ def demo() -> None:
 
 def main() -> None:
     """The border: every error of ours ends as one line and its exit code."""
+    prepare()
     try:
         app()
     except MsilodError as error:
         print(f"msilod: {error}", file=sys.stderr)  # noqa: T201 - the one line an operator gets
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        sys.stderr.close()
+        discard(sys.stdout)
         sys.exit(0)
     except OSError as error:
         # A file or a folder that the words name cannot be used: of the configuration, of a policy, of the silo.
-        name = f"{error.filename}: " if error.filename else ""
-        print(f"msilod: {name}{error.strerror or error}", file=sys.stderr)  # noqa: T201
+        name = error.filename or "standard output"
+        print(f"msilod: {name}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        discard(sys.stdout)
         sys.exit(UnavailableError.exit_code)
     except MemoryError:
         print("msilod: out of memory", file=sys.stderr)  # noqa: T201

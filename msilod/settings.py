@@ -71,6 +71,8 @@ def find_file(path: Path | None, environment: Mapping[str, str]) -> Path | None:
     named = path or (Path(environment["MSILO_CONFIG"]) if environment.get("MSILO_CONFIG") else None)
     if named is not None:
         if not named.is_file():
+            if named.exists():
+                raise ConfigError(f"{named}: is not a regular file (see --config and MSILO_CONFIG)")
             raise ConfigError(f"{named}: there is no such file (see --config and MSILO_CONFIG)")
         return named
     for candidate in (_xdg(environment, "XDG_CONFIG_HOME", ".config") / "msilod.toml", ETC):
@@ -81,7 +83,9 @@ def find_file(path: Path | None, environment: Mapping[str, str]) -> Path | None:
 
 def _xdg(environment: Mapping[str, str], name: str, fallback: str) -> Path:
     base = environment.get(name)
-    return (Path(base) if base else Path(environment.get("HOME") or Path.home()) / fallback) / "msilod"
+    # A user without an entry in the list of accounts, and without HOME, keeps the "~": Path.home() would raise.
+    home = environment.get("HOME") or os.path.expanduser("~")
+    return (Path(base) if base else Path(home) / fallback) / "msilod"
 
 
 def _is_system(file: Path | None) -> bool:

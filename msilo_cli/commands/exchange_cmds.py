@@ -1,6 +1,7 @@
 """`msilo export` and `import`: messages out of a silo and into one, as JSON Lines."""
 
 import sys
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -91,10 +92,11 @@ def import_(
         work.run(sys.stdin.buffer)
         return
     try:
-        with open(file, "rb") as stream:
-            work.run(stream)
+        stream = open(file, "rb")  # noqa: SIM115 - only the opening is told as an error of usage
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from error
+    with stream:
+        work.run(stream)
 
 
 class Import:
@@ -159,6 +161,8 @@ class Import:
         session = self._session
         section = session.settings.config.silo
         for number, line in enumerate(iter(partial(stream.readline, MAX_LINE), b""), 1):
+            # Editors put a byte-order mark before the first line.
+            line = line.removeprefix(BOM_UTF8) if number == 1 else line
             if not line.strip():
                 continue
             try:

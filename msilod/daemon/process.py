@@ -35,6 +35,7 @@ from msilod.store.process import ProcessWriter
 from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from msilod.store.users import UserTable
+from msilod.streams import discard
 from msilod.transport.tls import Certificates
 from msilod.transport.transports import Transports
 
@@ -182,8 +183,12 @@ def _announce(settings: Settings, server: Server) -> None:
         f"msilod {__version__} ready: {listening}, domains {' '.join(server.myself.domains)}, "
         f"silo {settings.silo}"
     )
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except OSError:
+        # Standard output is closed or full. The log has the line, too.
+        discard(sys.stdout)
     get_log().info("ready", listening=listening, domains=" ".join(server.myself.domains), silo=settings.silo)
     systemd.notify(f"READY=1\nSTATUS={listening}")
 

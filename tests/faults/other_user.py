@@ -1,0 +1,46 @@
+"""This Python, its packages and this checkout for another user, whose permissions do not reach their folders.
+
+A Python below /root cannot be run by other users. A process of the other user therefore holds descriptors of the
+folders, opened by root, and `/proc/PID/fd/N` leads to a folder without a search of the folders above.
+"""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def python_for(uid: int, gid: int) -> Iterator[tuple[str, dict[str, str]]]:
+    """The name by which that user executes this Python, and the environment that the user needs for it. Needs root."""
+    binary = os.open(os.path.realpath(sys.executable), os.O_RDONLY)
+    home, packages, checkout = (
+        os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        for folder in (sys.base_prefix, sysconfig.get_path("platlib"), CHECKOUT)
+    )
+    descriptors = (binary, home, packages, checkout)
+    holder = subprocess.Popen(
+        ["sleep", "600"], user=uid, group=gid, extra_groups=[], pass_fds=descriptors, cwd="/"
+    )
+    for descriptor in descriptors:
+        os.close(descriptor)
+    held = f"/proc/{holder.pid}/fd"
+    try:
+        yield (
+            f"{held}/{binary}",
+            {
+                "PYTHONHOME": f"{held}/{home}",
+                "PYTHONPATH": f"{held}/{checkout}:{held}/{packages}",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                # For a Python that is built as a shared library.
+                "LD_LIBRARY_PATH": f"{held}/{home}/lib",
+            },
+        )
+    finally:
+        holder.kill()
+        holder.wait()
