@@ -16,7 +16,7 @@ from hmac import compare_digest
 from typing import Final
 
 from msilod.errors import MalformedMessage
-from msilod.sip.grammar import WSP, only, quoted_end, split_outside
+from msilod.sip.grammar import EQUALS, WSP, only, quoted_end, split_outside
 
 # RFC 8760 §2.3 and RFC 7616 §3.3; SHA-512-256 is FIPS 180-4's SHA-512/256, not a SHA-512 cut short.
 _HASHES: Final[dict[bytes, Callable[[bytes], "hashlib._Hash"]]] = {
@@ -117,12 +117,14 @@ def _usual(rest: bytes) -> dict[bytes, bytes] | None:
     quotes = 0
     pieces = rest.replace(b", ", b",").split(b",")
     for piece in pieces:
-        name, _, value = piece.partition(b"=")
-        if value[:1] == b'"':
-            if value[-1:] != b'"':
+        name, is_quoted, value = piece.partition(b'="')
+        if is_quoted:
+            value, closing, behind = value.partition(b'"')
+            if behind or not closing or EQUALS in name:
                 return None
             quotes += 2
-            value = value[1:-1]
+        else:
+            name, _, value = piece.partition(b"=")
         params[name] = value
     if len(params) != len(pieces) or quotes != rest.count(b'"') or quotes < 2 or len(pieces) > MAX_PARAMS:
         return None

@@ -96,6 +96,17 @@ def test_a7_a_user_name_may_hold_anything() -> None:
         assert read(USUAL.replace(b'"alice"', spelt)).username == name
 
 
+def test_a7_a_comma_in_quotes_ends_no_parameter() -> None:
+    for spelt in (b'","', b'",x"', b'"x,"', b'"x, y=z,"'):
+        assert read(USUAL.replace(b'"0a4f113b"', spelt)).cnonce == spelt[1:-1]
+
+
+def test_a7_an_equals_sign_belongs_to_the_value() -> None:
+    """`qop` is not hidden by what follows it without a comma."""
+    assert read(USUAL + b', auth-param=a="b"').qop == b"auth"
+    assert read(USUAL.replace(b"qop=auth", b'qop=auth opaque="x"')).qop == b'auth opaque="x"'
+
+
 def test_a7_a_challenge_quotes_what_the_rfc_quotes() -> None:
     assert challenge(b"example.test", b"abc=", b"SHA-256") == (
         b'Digest realm="example.test", nonce="abc=", algorithm=SHA-256, qop="auth"'
