@@ -178,8 +178,11 @@ class Judge:
             or credentials.qop != b"auth"
             or _AT in credentials.username
             or len(credentials.username) > MAX_USUAL_NAME
-            or self._fault(credentials)
+            or credentials.algorithm not in self.algorithms
+            or not credentials.cnonce
+            or not credentials.nc
         ):
+            # `_judge_all` finds out what is lacking.
             return None
         nonce = self._nonces.read(credentials.nonce)
         if nonce is None:

@@ -92,15 +92,21 @@ class Fork:
         if self.server.request.method != b"MESSAGE":
             # No phone shows who has taken a MESSAGE.
             self.forwarder.clean(response, transaction.flow, self.server.flow)
+        # An ended branch is let go of at once: it knows us as its owner, and a ring would be the collector's.
+        if status < 300 and not self.decided:
+            self.branches.pop(transaction, None)
+            self._taken(response, now)
+        else:
+            self._unusual_end(transaction, response, now)
+
+    def _unusual_end(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """A branch ended with a failure, or when all was decided."""
+        status = response.status
         if status == LOOP and self.forwarder.layer.is_own_answer(response, transaction.branch):
             # The request came back to us: its way leads nowhere, and the phone has said nothing.
             self.on_transport_error(transaction, now)
             return
-        # An ended branch is let go of at once: it knows us as its owner, and a ring would be the collector's.
         target = self.branches.pop(transaction, None)
-        if status < 300 and not self.decided:
-            self._taken(response, now)
-            return
         if status == 503 and target is not None and self._goes_on(target, now, response):
             return
         if status in DEAD_FLOW and target is not None and self._turns(target, now):

@@ -97,15 +97,17 @@ class Gate:
         Raises RequestRefused: 401 and 407 with challenges, 403, 400 (another digest uri), 503; MalformedMessage.
         """
         request = incoming.message
-        if self.is_closed:
-            self._check(incoming, request, self.server.trust.trusts(incoming.transaction.flow), now)
         if request.method == b"REGISTER" and incoming.is_myself:
             # It goes no further, and nothing of it is kept but contacts. The registrar binds the AOR that was checked.
             aor = incoming.author.aor
             if not aor:
                 self._refuse_registration(incoming.author)
+            if self.is_closed:
+                self._check_register(incoming, aor, now)
             incoming.registrant = aor
             return
+        if self.is_closed:
+            self._check(incoming, request, self.server.trust.trusts(incoming.transaction.flow), now)
         received = request.received
         if (
             ASSERTED in received
@@ -126,9 +128,6 @@ class Gate:
             drop_own_credentials(request, self._is_own_realm)
 
     def _check(self, incoming: "Incoming", request: Request, is_trusted: bool, now: float) -> None:
-        if request.method == b"REGISTER" and incoming.is_myself:
-            self._check_register(incoming, incoming.author.aor, is_trusted, now)
-            return
         if request.method == b"OPTIONS" and incoming.is_for_server:
             return
         dialog = incoming.dialog
@@ -173,11 +172,12 @@ class Gate:
             self.server.counters.refused_strangers += 1
             raise StatelessRefusal(503, "Service Unavailable", [_RETRY_AFTER])
 
-    def _check_register(self, incoming: "Incoming", aor: str, is_trusted: bool, now: float) -> None:
-        """A third party's REGISTER is taken from a trusted network, for a user; `admit` refuses a To without AOR."""
-        if not aor:
-            return
-        if not is_trusted:
+    def _check_register(self, incoming: "Incoming", aor: str, now: float) -> None:
+        """A REGISTER for `aor` needs the password of `aor`. A trusted network needs none, for an `aor` that is a user.
+
+        Raises RequestRefused.
+        """
+        if not self.server.trust.trusts(incoming.transaction.flow):
             self._authenticate(incoming, 401, aor, now)
         elif not self.is_known(aor):
             raise RequestRefused(404, "To Names No User")
@@ -203,7 +203,7 @@ class Gate:
         realm = self.policy.realm_of(aor.rpartition("@")[2])
         judgement = self.judge.judge(
             values, request.method, request.uri, aor, realm, source, now, server.clock.wall(),
-            _Visitor(self, request, flow, source),
+            _Visitor(self, incoming),
         )  # fmt: skip
         if judgement.verdict is not Verdict.RIGHT:
             self._refuse(judgement, incoming, status, aor, source, values, now)
@@ -213,7 +213,7 @@ class Gate:
         server.counters.authenticated_requests += 1
         incoming.user = aor
         server.shedding.proven(flow, now)
-        if len(values) == 1 and status == 407:
+        if status == 407 and len(values) == 1:
             # Known to be ours: it need not be read again to be removed.
             request.headers.remove(field)
 
@@ -296,17 +296,15 @@ class Gate:
 class _Visitor:
     """The request and its sender, for the questions of the judge (auth/judge.py)."""
 
-    __slots__ = ("_flow", "_gate", "_request", "_source")
+    __slots__ = ("_gate", "_incoming")
 
-    def __init__(self, gate: Gate, request: Request, flow: Flow, source: str) -> None:
+    def __init__(self, gate: Gate, incoming: "Incoming") -> None:
         self._gate = gate
-        self._request = request
-        self._flow = flow
-        self._source = source
+        self._incoming = incoming
 
     def is_bound(self, aor: str) -> bool:
         """True when `aor` is registered from there: then it is he, whoever else guesses from his address."""
-        server, flow = self._gate.server, self._flow
+        server, flow = self._gate.server, self._incoming.flow
         bindings = server.location.bindings(aor, server.clock.wall())
         return any(
             binding.flow is not None and binding.flow.host == flow.host and binding.flow.port == flow.port
@@ -315,12 +313,13 @@ class _Visitor:
 
     def place(self) -> str:
         """Transport, address and port that the request came from, and the client that an edge proxy names."""
-        flow = self._flow
-        return f"{flow.endpoint.transport} {flow.host} {flow.port} {self._source}"
+        flow = self._incoming.flow
+        source = self._gate.sources.of(self._incoming.message, flow)
+        return f"{flow.endpoint.transport} {flow.host} {flow.port} {source}"
 
     def is_removal(self) -> bool:
         """True for a REGISTER that only removes bindings."""
-        return is_removal(self._request)
+        return is_removal(self._incoming.message)
 
     def accepts(self, uri: bytes) -> bool:
         """True for a digest uri that names this server, one of its domains or users, or the place of the Request-URI.
@@ -331,7 +330,7 @@ class _Visitor:
         one of this server. Digest protects To, Contact and the body from no change either; TLS does.
         """
         identify = self._gate.server.myself.identify
-        asked = identify(self._request.uri)
+        asked = identify(self._incoming.message.uri)
         uri = without_brackets(uri)
         for text in (uri, b"sip:" + uri):
             # Perhaps it has no scheme.

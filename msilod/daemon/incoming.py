@@ -7,6 +7,7 @@ from msilod.daemon.myself import Named
 from msilod.registrar.binding import Binding
 from msilod.routing.request import RoutingRequest
 from msilod.silo.due import is_scheduled
+from msilod.sip.flow import Flow
 from msilod.transaction.server import ServerTransaction
 
 if TYPE_CHECKING:
@@ -47,36 +48,56 @@ class Incoming(RoutingRequest):
         dialog: Dialog | None,
         arrived: float,
     ) -> None:
-        # All in one place, and without a call: it is made for every request.
-        request = transaction.request
+        # All in one place, and without a call: it is made for every request. The rest is in properties below.
+        request = self.message = transaction.request
         self.method = request.method
         self.uri = named.uri
         self.is_myself = named.is_ours
-        aor = self.aor = named.aor
+        self.aor = named.aor
         self.to_named: Named | None = None
         self.author = author
         self.registrant = ""
         self.bindings = bindings
         self.is_registered = bool(bindings)
-        silo, deliverer, gate = server.silo.policy, server.deliverer, server.gate
-        # `Deliverer.is_running`, spelt out.
-        is_due = aor in deliverer.runs or aor in deliverer.registering or aor in deliverer.in_line
-        self.has_due_rows = is_due or (deliverer.asks_more and deliverer.is_running(aor))
-        if (silo.is_for_each or silo.due_field) and request.method == b"MESSAGE":
-            # A MESSAGE for each device (a fork ends with the first 2xx) or for later goes by way of the silo.
-            self.has_due_rows |= silo.is_for_each or is_scheduled(
-                request, silo.due_field, server.clock.wall()
-            )
-        self.mode = silo.mode
-        self.message = request
-        self.flow = transaction.flow
-        self.is_known = not gate.knows_names or gate.is_known(aor)
         self.user = None
         self.server = server
         self.transaction = transaction
         self.dialog = dialog
         self.arrived: float = arrived
         self.new_uri, self.relays = b"", 0
+
+    @property
+    def has_due_rows(self) -> bool:
+        """True for what goes behind waiting messages (law 7), and for what goes by way of the silo in any case.
+
+        The latter is a MESSAGE for each device (a fork ends with the first 2xx) or for later.
+        """
+        server, aor = self.server, self.aor
+        deliverer, silo = server.deliverer, server.silo.policy
+        # `Deliverer.is_running`, spelt out.
+        if aor in deliverer.runs or aor in deliverer.registering or aor in deliverer.in_line:
+            return True
+        if deliverer.asks_more and deliverer.is_running(aor):
+            return True
+        if (silo.is_for_each or silo.due_field) and self.method == b"MESSAGE":
+            return silo.is_for_each or is_scheduled(self.message, silo.due_field, server.clock.wall())
+        return False
+
+    @property
+    def is_known(self) -> bool:
+        """See RoutingRequest."""
+        gate = self.server.gate
+        return not gate.knows_names or gate.is_known(self.aor)
+
+    @property
+    def mode(self) -> int:
+        """The configured m_store mode."""
+        return self.server.silo.policy.mode
+
+    @property
+    def flow(self) -> Flow:
+        """Where the request came from."""
+        return self.transaction.flow
 
     @property
     def named_to(self) -> Named:
@@ -104,4 +125,3 @@ class Incoming(RoutingRequest):
         self.uri, self.is_myself, self.aor = named.uri, named.is_ours, named.aor
         self.bindings = self.server.user.bindings(named, self.method, self.server.clock.wall())
         self.is_registered = bool(self.bindings)
-        self.is_known = self.server.gate.is_known(named.aor)

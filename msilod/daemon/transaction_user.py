@@ -291,14 +291,12 @@ class TransactionUserService:
         incoming.relays += 1
         if action.uri:
             incoming.rewrite(action.uri)
-        targets = server.targets.contacts(request, incoming.uri, incoming.bindings) or server.targets.of(
-            request, incoming.uri, incoming.bindings, incoming.dialog, self._may_relay(incoming)
-        )
-        if incoming.new_uri:
-            self._trust_policy(incoming, targets)
+        targets = server.targets.contacts(request, incoming.uri, incoming.bindings)
         if not targets:
-            self._nobody_there(incoming, action, now)
-            return
+            targets = self._targets_elsewhere(incoming)
+            if not targets:
+                self._nobody_there(incoming, action, now)
+                return
         fork = server.forwarder.relay(transaction, targets, incoming.aor, server.targets.reach)
         if not isinstance(fork, Fork):
             fork.on_failure = partial(call_failed, self, incoming) if action.on_failure else None
@@ -308,6 +306,15 @@ class TransactionUserService:
             incoming.arrived = incoming.arrived or server.clock.wall()
             fork.failure_route = partial(FailureRoute, server, self.policy, incoming, tried)
         fork.begin(now)
+
+    def _targets_elsewhere(self, incoming: Incoming) -> list[Target]:
+        """Where a request goes that is not simply for contacts."""
+        targets = self.server.targets.of(
+            incoming.message, incoming.uri, incoming.bindings, incoming.dialog, self._may_relay(incoming)
+        )
+        if incoming.new_uri:
+            self._trust_policy(incoming, targets)
+        return targets
 
     def _trust_policy(self, incoming: Incoming, targets: Sequence[Target]) -> None:
         """Where the policy's own word leads may be anywhere; a host that the sender wrote is the sender's word."""

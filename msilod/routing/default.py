@@ -62,7 +62,7 @@ def route(request: RoutingRequest) -> Action:
         return FOR_SERVER.get(method, NOT_ALLOWED)
     if not request.is_known:
         return NOT_FOUND
-    if method == b"MESSAGE" and (request.has_due_rows or not request.is_registered):
+    if method == b"MESSAGE" and (not request.is_registered or request.has_due_rows):
         return STORE[request.mode]
     if not request.is_registered:
         return NOT_FOUND

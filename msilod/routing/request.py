@@ -16,7 +16,9 @@ NO_MESSAGE: Final = Request(b"", b"", Headers())
 
 
 class RoutingRequest:
-    """`method` as bytes, b"MESSAGE"; `uri` is the Request-URI behind the top Route.
+    """What a policy reads. The daemon passes an `Incoming` (daemon/incoming.py); this class is for examples and tests.
+
+    `method` as bytes, b"MESSAGE"; `uri` is the Request-URI behind the top Route.
 
     `is_myself` is the seed's uri==myself, `is_registered` its lookup("location"). `has_due_rows`: messages of
     the recipient are being delivered, so that a new one goes behind them (law 7). `mode` is the configured
@@ -25,14 +27,14 @@ class RoutingRequest:
     """
 
     __slots__ = (
-        "flow",
-        "has_due_rows",
-        "is_known",
+        "_flow",
+        "_has_due_rows",
+        "_is_known",
+        "_mode",
         "is_myself",
         "is_registered",
         "message",
         "method",
-        "mode",
         "uri",
         "user",
     )
@@ -53,12 +55,34 @@ class RoutingRequest:
         self.uri = uri
         self.is_myself = is_myself
         self.is_registered = is_registered
-        self.has_due_rows = has_due_rows
-        self.mode = mode
+        self._has_due_rows = has_due_rows
+        self._mode = mode
         self.message = message
-        self.flow = flow
-        self.is_known = is_known
+        self._flow = flow
+        self._is_known = is_known
         self.user: str | None = None
+
+    # Properties, since an `Incoming` answers them from what the daemon knows: no policy asks for all of them.
+
+    @property
+    def has_due_rows(self) -> bool:
+        """See above."""
+        return self._has_due_rows
+
+    @property
+    def is_known(self) -> bool:
+        """See above."""
+        return self._is_known
+
+    @property
+    def mode(self) -> int:
+        """See above."""
+        return self._mode
+
+    @property
+    def flow(self) -> Flow | None:
+        """Where the request came from; None when it did not come by the network."""
+        return self._flow
 
     @property
     def is_for_server(self) -> bool:
@@ -107,12 +131,14 @@ class RoutingRequest:
     @property
     def source(self) -> str:
         """The address it came from, 192.0.2.7 or 2001:db8::7; "" when it did not come by the network."""
-        return self.flow.host if self.flow is not None else ""
+        flow = self.flow
+        return flow.host if flow is not None else ""
 
     @property
     def transport(self) -> str:
         """What it came by: udp, tcp ...; "" as above."""
-        return self.flow.transport if self.flow is not None else ""
+        flow = self.flow
+        return flow.transport if flow is not None else ""
 
 
 def _sip_uri(raw: bytes) -> SipUri | None:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from msilod.sip.message import Request, answer_bytes
-from msilod.transaction.key import STATUS_BITS
+from msilod.transaction.key import STATUS_BITS, fingerprint
 from msilod.transaction.timers import PATIENCE
 
 # A status; or `status tag` and header lines; or a whole response.
@@ -119,6 +119,13 @@ class Remembered:
             if key in generation:
                 return generation[key]
         return None
+
+    def answer_to(self, key: bytes, request: Request) -> Answer | None:
+        """What a copy of `request` was answered, NO_ANSWER when that is not kept; None when `key` has no copy of it."""
+        entry = self.get(key)
+        if entry is None or fingerprint_of(entry) != fingerprint(request):
+            return None
+        return answer_in(entry)
 
     def turn(self, now: float) -> None:
         """Begin a generation, and drop what is past Timer J. To be called when `turn_at` has come."""

@@ -16,15 +16,7 @@ from msilod.sip.headers import line
 from msilod.sip.message import Request, Response, answer_bytes, build_response, response_bytes
 from msilod.transaction.key import fingerprint, is_copy, old_ack_key, own_key, server_key, thread_key, to_tag
 from msilod.transaction.relayed import answer_of, as_addressed, final_tag
-from msilod.transaction.remembered import (
-    NO_ANSWER,
-    Answer,
-    Remembered,
-    answer_in,
-    fingerprint_of,
-    pack,
-    unpack,
-)
+from msilod.transaction.remembered import NO_ANSWER, Answer, Remembered, pack, unpack
 from msilod.transaction.server import (
     InviteServerTransaction,
     Send,
@@ -44,12 +36,11 @@ _PROCEEDING: Final = State.PROCEEDING
 _TERMINATED: Final = State.TERMINATED
 _TRYING: Final = State.TRYING
 _MASK: Final = (1 << 64) - 1
+# Requests with rules of their own: every other one becomes a ServerTransaction.
+_OF_INVITES: Final = frozenset((b"INVITE", b"ACK", b"CANCEL"))
 _BUSY: Final = ((b"Retry-After", b"5"),)
 # The methods of IANA's registry that a CANCEL may name beside INVITE (§9.1: it SHOULD NOT).
-_CANCELLABLE: Final = (
-    b"MESSAGE", b"REGISTER", b"SUBSCRIBE", b"NOTIFY", b"PUBLISH", b"OPTIONS", b"INFO", b"REFER", b"UPDATE",
-    b"BYE", b"PRACK",
-)  # fmt: skip
+_CANCELLABLE: Final = b"MESSAGE REGISTER SUBSCRIBE NOTIFY PUBLISH OPTIONS INFO REFER UPDATE BYE PRACK".split()
 
 
 class ServerTransactions:
@@ -79,27 +70,44 @@ class ServerTransactions:
     def receive(self, request: Request, flow: Flow, now: float) -> None:
         """See TransactionLayer.receive_request."""
         method = request.method
-        if method == b"ACK":
-            self._receive_ack(request, flow, now)
+        if method in _OF_INVITES:
+            self._receive_of_invite(request, flow, now)
             return
         key = server_key(request, method)
         if key in self._live or self.memory.get(key) is not None:
             key = self._own_key(request, flow, key, now)
             if not key:
                 return
-        if method == b"CANCEL":
+        if len(self._live) >= self._max:
+            self._refuse_busy(request, flow, now)
+            return
+        transaction = self._live[key] = ServerTransaction(self, request, flow, key)
+        self._trying_times(now)
+        self._trying_keys(key)
+        self._user.on_request(transaction, now)
+
+    def _receive_of_invite(self, request: Request, flow: Flow, now: float) -> None:
+        """An INVITE, an ACK or a CANCEL."""
+        if request.method == b"ACK":
+            self._receive_ack(request, flow, now)
+            return
+        key = server_key(request, request.method)
+        if key in self._live or self.memory.get(key) is not None:
+            key = self._own_key(request, flow, key, now)
+        if not key:
+            return
+        if request.method == b"CANCEL":
             self._receive_cancel(request, flow, key, now)
         elif len(self._live) >= self._max:
-            self.refused += 1
-            self._send_once(response_bytes(request, 503, self.stateless_tag(request), _BUSY), flow)
-            self._user.on_refused(flow, now)
-        elif method == b"INVITE":
-            self._begin_invite(InviteServerTransaction(self, request, flow, key), now)
+            self._refuse_busy(request, flow, now)
         else:
-            transaction = self._live[key] = ServerTransaction(self, request, flow, key)
-            self._trying_times(now)
-            self._trying_keys(key)
-            self._user.on_request(transaction, now)
+            self._begin_invite(InviteServerTransaction(self, request, flow, key), now)
+
+    def _refuse_busy(self, request: Request, flow: Flow, now: float) -> None:
+        """503: there is no room for one more transaction."""
+        self.refused += 1
+        self._send_once(response_bytes(request, 503, self.stateless_tag(request), _BUSY), flow)
+        self._user.on_refused(flow, now)
 
     def _own_key(self, request: Request, flow: Flow, key: bytes, now: float) -> bytes:
         """The key for a request that found `key` in use; b"" when it was a copy, which is dealt with here."""
@@ -129,11 +137,10 @@ class ServerTransactions:
 
     def _answer_copy(self, request: Request, flow: Flow, key: bytes) -> bool:
         """True when the memory has the request under `key`; it has been answered then."""
-        entry = self.memory.get(key)
-        if entry is None or fingerprint_of(entry) != fingerprint(request):
+        answer = self.memory.answer_to(key, request)
+        if answer is None:
             return False
         self.retransmissions_in += 1
-        answer = answer_in(entry)
         if answer != NO_ANSWER:
             self._send_once(unpack(answer, request, self.stateless_tag(request)), flow)
         return True
@@ -218,23 +225,18 @@ class ServerTransactions:
         self, transaction: ServerTransaction, status: int, now: float, to_tag: bytes, headers: Fields
     ) -> None:
         """See ServerTransaction.respond."""
-        is_last = status >= 200 and transaction.machine is NIST
-        if is_last:
-            # RFC 4320: no 408 to a non-INVITE.
-            state = transaction.state
-            if (state is not _TRYING and state is not _PROCEEDING) or status == 408:
-                return
-        elif not may_answer(transaction, status):
-            return
         request = transaction.request
         lines: Sequence[bytes] = [line(name, value) for name, value in headers] if headers else ()
-        tag = to_tag or (self.stateless_tag(request) if status > 100 else b"")
-        data = answer_bytes(request, status, tag, lines)
-        if is_last:
-            answer = pack(status, to_tag, lines) if lines or to_tag else status
-            self._complete(transaction, data, answer, now)
-        else:
-            self._answer(transaction, status, data, tag, now)
+        if status >= 200 and transaction.machine is NIST:
+            state = transaction.state
+            # RFC 4320: no 408 to a non-INVITE.
+            if (state is _TRYING or state is _PROCEEDING) and status != 408:
+                data = answer_bytes(request, status, to_tag or self.stateless_tag(request), lines)
+                answer = pack(status, to_tag, lines) if lines or to_tag else status
+                self._complete(transaction, data, answer, now)
+        elif may_answer(transaction, status):
+            tag = to_tag or (self.stateless_tag(request) if status > 100 else b"")
+            self._answer(transaction, status, answer_bytes(request, status, tag, lines), tag, now)
 
     def refuse(self, transaction: ServerTransaction, status: int, headers: Fields, phrase: bytes) -> None:
         """See ServerTransaction.refuse."""
@@ -249,18 +251,15 @@ class ServerTransactions:
     def forward(self, transaction: ServerTransaction, response: Response, now: float) -> None:
         """See ServerTransaction.forward."""
         status = response.status
-        is_last = status >= 200 and transaction.machine is NIST
-        if is_last:
+        request = transaction.request
+        if status >= 200 and transaction.machine is NIST:
             state = transaction.state
-            if (state is not _TRYING and state is not _PROCEEDING) or status == 408:
-                return
-        elif status == 100 or not may_answer(transaction, status):
+            if (state is _TRYING or state is _PROCEEDING) and status != 408:
+                data = as_addressed(response, request).to_bytes()
+                self._complete(transaction, data, answer_of(request.method, response) or data, now)
+        elif status != 100 and may_answer(transaction, status):
             # §16.7 step 5: a 100 says something about the next hop only.
-            return
-        data = as_addressed(response, transaction.request).to_bytes()
-        if is_last:
-            self._complete(transaction, data, answer_of(transaction.request.method, response) or data, now)
-        else:
+            data = as_addressed(response, request).to_bytes()
             self._answer(transaction, status, data, final_tag(response), now)
 
     def drop(self, transaction: ServerTransaction) -> None:
