@@ -20,7 +20,7 @@ from msilod.proxy.record_route import DIALOG_FORMING
 from msilod.proxy.target_set import Target, q_groups
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response
-from msilod.sip.privacy import ASSERTED, guard_identity
+from msilod.sip.privacy import ASSERTED, REMOTE_PARTY, guard_identity
 from msilod.transaction.client import ClientOwner, ClientTransaction
 from msilod.transaction.layer import TransactionLayer
 from msilod.transaction.server import ServerTransaction
@@ -106,7 +106,7 @@ class Forwarder:
 
         Phones show the asserted identity of a 180 or a 200 as the party that was reached (RFC 5876 §4.5).
         """
-        if ASSERTED in response.headers:
+        if ASSERTED in response.headers or REMOTE_PARTY in response.headers:
             guard_identity(response.headers, self.trust.trusts(came), self.trust.trusts(leaves))
 
     def has_time(self, transaction: ClientTransaction, now: float) -> bool:

@@ -32,7 +32,7 @@ from msilod.registrar.removal import is_removal
 from msilod.routing.domains import canonical_host
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, response_bytes
-from msilod.sip.privacy import ASSERTED, PREFERRED, guard_identity
+from msilod.sip.privacy import ASSERTED, PREFERRED, REMOTE_PARTY, guard_identity
 from msilod.sip.uri import SipUri, canonical_user, without_brackets
 from msilod.transaction.server import ServerTransaction
 
@@ -112,6 +112,7 @@ class Gate:
         if (
             ASSERTED in received
             or PREFERRED in received
+            or REMOTE_PARTY in received
             or b"proxy-authorization" in received
             or b"authorization" in received
         ):
@@ -122,7 +123,7 @@ class Gate:
     def clean(self, request: Request, is_trusted: bool) -> None:
         """Remove credentials of our realms, and what a stranger says of his own identity."""
         received = request.received
-        if ASSERTED in received or PREFERRED in received:
+        if ASSERTED in received or PREFERRED in received or REMOTE_PARTY in received:
             guard_identity(request.headers, is_trusted, True)
         if b"proxy-authorization" in received or b"authorization" in received:
             drop_own_credentials(request, self._is_own_realm)

@@ -128,6 +128,9 @@ def _cut(value: bytes) -> tuple[bytes, bytes, bytes]:
     if display.translate(None, _NEVER_IN_DISPLAY) != display:
         # A `;` before the `<`: an addr-spec whose parameters hold a bracket, or nonsense. Both are refused.
         raise MalformedMessage("Bad Display Name")
+    if b":" in display and b"@" in display:
+        # `sip:alice@a.test <sip:mallory@a.test>`: neither is in a token, and some readers take the first URI.
+        raise MalformedMessage("Bad Display Name")
     return display.rstrip(WSP), *_bracketed(value[less:])
 
 

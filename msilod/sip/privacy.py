@@ -15,6 +15,8 @@ from msilod.sip.headers import Headers
 
 ASSERTED: Final = b"p-asserted-identity"
 PREFERRED: Final = b"p-preferred-identity"
+# What P-Asserted-Identity was before RFC 3325 (draft-ietf-sip-privacy). Phones still show it as the caller.
+REMOTE_PARTY: Final = b"remote-party-id"
 
 
 def asks_for_id(value: bytes) -> bool:
@@ -32,3 +34,4 @@ def guard_identity(headers: Headers, is_from_trusted: bool, is_to_trusted: bool)
     is_hidden = not is_to_trusted and any(map(asks_for_id, headers.get_all(b"privacy")))
     if not is_from_trusted or is_hidden:
         headers.remove(ASSERTED)
+        headers.remove(REMOTE_PARTY)

@@ -5,6 +5,9 @@ Rules of the oracle, which knows no code of the daemon:
   name the sender. A stranger and a former user reach a user only in a dialog that the user began.
 - Each honest text says in X-For who may have it. Others never get it, and its recipient has it in the end.
 - A user's bindings lead to the user's own host, and an honest user's binding stays until the user removes it.
+- No receipt comes to an honest user, who asks for none, and no more notices than the user has sent texts.
+- No honest caller is told an asserted identity by whoever answers.
+- Where strangers are let in (`is_open`), they reach users in foreign names only.
 """
 
 import hashlib
@@ -29,6 +32,15 @@ ATTACKERS: Final = (MALLORY, FORMER, STRANGER)
 ALIASES: Final = {"901": ALICE, "902": BOB}
 HOSTS: Final = {ALICE: 11, BOB: 12, MALLORY: 66, FORMER: 67, STRANGER: 68}
 _USER: Final = re.compile(rb"(?i)(?:sips?:([^@;?>]*)@|tel:([^;>]*))")
+# The hosts and ports that make a URI one of ours.
+_OURS: Final = re.compile(
+    rb"(?i)sips?:[^@;?>]*@(?:example\.test\.?|192\.0\.2\.1|\[::ffff:192\.0\.2\.1\])(?::5060)?(?![:\w.])"
+)
+_CPIM: Final = (
+    "From: <sip:{name}@example.test>\r\nTo: <sip:x@example.test>\r\nNS: imdn <urn:ietf:params:imdn>\r\n"
+    "imdn.Message-ID: {number}\r\nimdn.Disposition-Notification: processing, negative-delivery\r\n\r\n"
+    "Content-Type: text/plain\r\n\r\nevil"
+)
 _FIELDS: Final = {
     401: (b"www-authenticate", "Authorization"),
     407: (b"proxy-authenticate", "Proxy-Authorization"),
@@ -42,6 +54,11 @@ def named(value: bytes | None) -> str:
         return ""
     user = (found[1] if found[1] is not None else found[2]).partition(b":")[0]
     return unquote_to_bytes(user).decode("latin-1")
+
+
+def is_ours(value: bytes | None) -> bool:
+    """True when a From names somebody in the domain of the daemon."""
+    return _OURS.search(value or b"") is not None or b"tel:" in (value or b"").lower()
 
 
 def _call_id(response: Response) -> bytes:
@@ -74,6 +91,7 @@ class Words:
     credentials: str = ""
     call_id: str = ""
     cseq: int = 0
+    content_type: str = "text/plain"
 
 
 class Person(Agent):
@@ -88,6 +106,9 @@ class Person(Agent):
         self.got: list[bytes] = []
         self.dialogs: list[Dialog] = []
         self.called: set[bytes] = set()
+        self.texts = self.notices = 0
+        # How an attacker answers: "" with 200, "asserted" with another's identity, else a redirection to this URI.
+        self.manner = ""
         self._serial = count(1)
 
     @property
@@ -105,10 +126,11 @@ class Person(Agent):
         number = next(self._serial)
         branch, method = self.branch(), words.method
         call_id = words.call_id or f"{self.name}{number}@{self.address[0]}"
+        transport = "TCP" if self.wants_stream else "UDP"
         tag = "" if ";tag=" in words.from_ else f";tag={self.name}{number}"
         lines = [
             f"{method} {words.uri} SIP/2.0",
-            f"Via: SIP/2.0/UDP {self.address[0]}:{self.address[1]};rport;branch={branch.decode()}",
+            f"Via: SIP/2.0/{transport} {self.address[0]}:{self.address[1]};rport;branch={branch.decode()}",
             f"Max-Forwards: 70\r\nFrom: {words.from_}{tag}\r\nTo: {words.to}",
             f"Call-ID: {call_id}\r\nCSeq: {words.cseq or number} {method}\r\nX-By: {self.name}",
         ]
@@ -117,7 +139,7 @@ class Person(Agent):
         lines += [words.extra] if words.extra else []
         lines += [proof] if proof else []
         if words.body:
-            lines.append("Content-Type: text/plain")
+            lines.append(f"Content-Type: {words.content_type}")
         lines.append(f"Content-Length: {len(words.body)}\r\n\r\n{words.body}")
         heard = partial(self._heard, words, call_id, is_again)
         return self.ask("\r\n".join(lines).encode("latin-1"), branch, method.encode(), heard)
@@ -126,6 +148,7 @@ class Person(Agent):
         if response is None or response.status < 200:
             return
         self.statuses.append(response.status)
+        self.crowd.judge_answer(self, response)
         if response.status in _FIELDS and words.credentials and not is_again:
             self.say(words, self._proof(words, response), is_again=True)
         elif response.status < 300 and words.method == "INVITE":
@@ -169,13 +192,24 @@ class Person(Agent):
     def register(self, expires: int = 3600) -> None:
         """Register the party's own contact, or remove it."""
         own = f"<{self.aor}>"
+        contact = f'<{self.contact}>;+sip.instance="<urn:uuid:{self.name}>"'
         self.say(
-            Words("REGISTER", f"sip:{DOMAIN}", own, own, f"<{self.contact}>", str(expires), credentials="own")
+            Words(
+                "REGISTER",
+                f"sip:{DOMAIN}",
+                own,
+                own,
+                contact,
+                str(expires),
+                extra="Supported: gruu",
+                credentials="own",
+            )
         )
 
     def text(self, to: str) -> None:
         """An honest text with a body of its own, which only `to` may have."""
         body = f"{self.name} to {to} {next(self._serial)}"
+        self.texts += 1
         uri = f"sip:{to}@{DOMAIN}"
         self.say(
             Words(
@@ -189,16 +223,16 @@ class Person(Agent):
             )
         )
 
-    def call(self, uri: str) -> None:
-        """An honest call."""
+    def call(self, uri: str, to: str = "", from_: str = "") -> None:
+        """A call; an honest one has the URI in To and the own address in From."""
         call_id = f"call{next(self._serial)}@{self.name}"
         self.called.add(call_id.encode())
         self.say(
             Words(
                 "INVITE",
                 uri,
-                f"<{uri}>",
-                f"<{self.aor}>",
+                to or f"<{uri}>",
+                from_ or f"<{self.aor}>",
                 f"<{self.contact}>",
                 credentials="own",
                 call_id=call_id,
@@ -212,6 +246,14 @@ class Person(Agent):
         self.crowd.judge(self, request)
         if request.method == b"MESSAGE":
             self.got.append(request.body)
+        if self.manner and request.method != b"ACK":
+            asserted = f"<sip:{self.crowd.other(self.name)}@{DOMAIN}>".encode()
+            if self.manner == "asserted":
+                served.respond(180, [(b"P-Asserted-Identity", asserted)])
+                served.respond(200, [(b"P-Asserted-Identity", asserted), (b"Contact", asserted)])
+            else:
+                served.respond(302, [(b"Contact", f"<{self.manner}>".encode())])
+            return
         if request.method == b"INVITE":
             own = f"{(request.headers.get(b'to') or b'').decode('latin-1')};tag={self.tag.decode()}"
             other = (request.headers.get(b"from") or b"").decode("latin-1")
@@ -239,6 +281,8 @@ class Crowd:
     acks: list[tuple[str, bytes]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     removed: set[str] = field(default_factory=set)
+    gruus: dict[str, str] = field(default_factory=dict)
+    is_open: bool = False
     away: set[str] = field(default_factory=set)
 
     async def begin(self) -> None:
@@ -274,6 +318,10 @@ class Crowd:
 
     # --- the oracle ----------------------------------------------------------------------------------
 
+    def body_for(self, name: str, number: int) -> str:
+        """A message that asks for receipts in the name of `name`."""
+        return _CPIM.format(name=name, number=number)
+
     def judge(self, at: Person, request: Request) -> None:
         """Look at a request that has reached `at`."""
         by = (request.headers.get(b"x-by") or b"").decode()
@@ -282,20 +330,44 @@ class Crowd:
         if for_ and at.name != for_:
             self.faults.append(f"{at.name} got a text for {for_}: {head}")
         if not by:
+            self._judge_own(at, request, head)
             return
-        if named(request.headers.get(b"from")) != by:
+        from_ = request.headers.get(b"from")
+        is_own = named(from_) == by or (self.is_open and not is_ours(from_))
+        # A caller with bad intentions hears whatever name that caller has written into To.
+        if not is_own and (at.name in HONEST or request.call_id not in at.called):
             self.faults.append(f"{by} spoke to {at.name} in another's name: {head}")
         asserted = request.headers.get(b"p-asserted-identity")
         if asserted is not None and (named(asserted) != by or self.is_outside(by)):
             self.faults.append(f"{by} was asserted to {at.name} as somebody else: {head}")
-        if self.is_outside(by) and at.name in HONEST and request.call_id not in at.called:
+        is_let_in = self.is_open and not is_ours(from_)
+        if self.is_outside(by) and not is_let_in and at.name in HONEST and request.call_id not in at.called:
             self.faults.append(f"{by}, who is no user, reached {at.name}: {head}")
+
+    def _judge_own(self, at: Person, request: Request, head: str) -> None:
+        """A message that the daemon has written."""
+        if at.name not in HONEST or request.method != b"MESSAGE":
+            return
+        at.notices += 1
+        if b"imdn" in request.body.lower() or at.notices > at.texts:
+            self.faults.append(f"{at.name} got a receipt or a notice for nothing: {head}")
+
+    def judge_answer(self, at: Person, response: Response) -> None:
+        """Look at a response that has reached `at`, and learn GRUUs from it."""
+        if at.name in HONEST and b"p-asserted-identity" in response.headers:
+            self.faults.append(f"{at.name} was told who answered: {response.headers!r}")
+        if response.cseq_method == b"REGISTER" and at.name in HOSTS:
+            found = re.search(rb'temp-gruu="([^"]*)"', response.headers.get(b"contact") or b"")
+            if found is not None:
+                self.gruus[at.name] = found[1].decode()
 
     async def evening(self) -> None:
         """The honest users come back; all is judged."""
         self.check_bindings()
         for name in HONEST:
             self.people[name].register()
+        for name in ATTACKERS:
+            self.people[name].manner = ""
         await trio.sleep(400)
         for one, other in ((ALICE, BOB), (BOB, ALICE)):
             self.people[one].text(other)
@@ -310,11 +382,12 @@ class Crowd:
             by = re.search(
                 rb"(?i)X-By: (\w+)", bytes(headers) if not isinstance(headers, str) else headers.encode()
             )
-            if by is not None and sender != f"{by[1].decode()}@{DOMAIN}":
+            is_foreign = self.is_open and not sender.endswith(f"@{DOMAIN}")
+            if by is not None and sender != f"{by[1].decode()}@{DOMAIN}" and not is_foreign:
                 self.faults.append(f"a row for {aor} by {by[1].decode()} is booked on {sender}")
         for name, data in self.acks:
             found = re.search(rb"(?i)\r\nX-By: (\w+)", data)
-            if found and name in HONEST and self.is_outside(found[1].decode()):
+            if found and name in HONEST and self.is_outside(found[1].decode()) and not self.is_open:
                 self.faults.append(f"an ACK of {found[1].decode()} reached {name}")
         self.table.close()
 

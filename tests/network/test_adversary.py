@@ -18,8 +18,9 @@ from tempfile import TemporaryDirectory
 import trio
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from msilod.config import Config
 from tests.network.crowd import ALIASES, ATTACKERS, BOB, HONEST, MALLORY, STRANGER, Crowd, Words
 from tests.network.world import DOMAIN, SERVER, World, configured, play
 
@@ -48,6 +49,12 @@ TAILS = [
     ";x=y;z", "?X-By=alice", ";method=REGISTER",
 ]  # fmt: skip
 SHAPES = ["<{}>", "<{}>", "<{}>", '"Alice" <{}>', "{}"]
+MORE = [
+    "", "", "", "P-Asserted-Identity: <sip:{victim}@example.test>", "p-asserted-identity : sip:{victim}@example.test",
+    "P-Preferred-Identity: <sip:{victim}@example.test>", "Path: <sip:{place};lr>", "Path: <sip:192.0.2.1;lr>",
+    "Record-Route: <sip:{place};lr>", "Route: <sip:192.0.2.1;lr>", "f: <sip:{victim}@example.test>;tag=z", "imdn",
+    "Privacy: id\r\nP-Asserted-Identity: <sip:{victim}@example.test>", "Require: outbound", "Supported: path, gruu",
+]  # fmt: skip
 METHODS = [
     "REGISTER", "REGISTER", "REGISTER", "MESSAGE", "MESSAGE", "MESSAGE", "INVITE", "OPTIONS", "SUBSCRIBE", "NOTIFY",
     "REFER", "PUBLISH", "BYE", "INFO", "UPDATE", "ACK", "CANCEL",
@@ -88,10 +95,33 @@ class Plan(RuleBasedStateMachine):
         is_uri_domain=st.booleans(), is_to_own=st.booleans(),
         contact_kind=st.sampled_from(["own", "own", "address", "victim", "star", "none"]),
         expires=st.sampled_from(["", "600", "0"]), credentials=st.sampled_from(["", "own", "own", "name", "at"]),
-        learnt=st.sampled_from(["", "", "", "route", "dialog", "target"]),
+        learnt=st.sampled_from(["", "", "", "route", "dialog", "respelt", "target"]),
+        gruu=st.sampled_from(["", "", "", "uri", "to", "from", "contact"]), more=st.sampled_from(MORE),
     )  # fmt: skip
     def attack(self, **chosen: object) -> None:
         self.steps.append(partial(_attack, **chosen))  # type: ignore[arg-type]
+
+    @rule(
+        who=st.sampled_from(ATTACKERS), whom=st.sampled_from(ATTACKERS), victim=st.sampled_from(HONEST),
+        to=ADDRESS, from_=ADDRESS, claim=st.sampled_from(["own", "own", "victim"]),
+    )  # fmt: skip
+    def attackers_call(self, **chosen: object) -> None:
+        self.steps.append(partial(_call_together, **chosen))  # type: ignore[arg-type]
+
+    @rule(
+        who=st.sampled_from(ATTACKERS), victim=st.sampled_from(HONEST), uri=ADDRESS,
+        manner=st.sampled_from(["", "", "asserted", "address", "contact", "gruu"]),
+    )  # fmt: skip
+    def attacker_answers(self, **chosen: object) -> None:
+        self.steps.append(partial(_answer, **chosen))  # type: ignore[arg-type]
+
+    @rule(who=st.sampled_from(ATTACKERS), is_stream=st.booleans())
+    def attacker_connects(self, who: str, is_stream: bool) -> None:
+        self.steps.append(partial(_connect, who=who, is_stream=is_stream))
+
+    @rule()
+    def daemon_is_killed(self) -> None:
+        self.steps.append(_restart)
 
     @rule(one=st.sampled_from(HONEST))
     def honest_text(self, one: str) -> None:
@@ -113,9 +143,13 @@ class Plan(RuleBasedStateMachine):
     def user_is_removed(self) -> None:
         self.steps.append(lambda crowd: crowd.remove_former())
 
+    @initialize(is_open=st.booleans(), use_contact=st.booleans())
+    def begin(self, is_open: bool, use_contact: bool) -> None:
+        self.is_open, self.use_contact = is_open, use_contact
+
     def teardown(self) -> None:
         async def story(world: World) -> None:
-            crowd = Crowd(world)
+            crowd = Crowd(world, is_open=self.is_open)
             crowds.append(crowd)
             await crowd.begin()
             for step in self.steps:
@@ -126,15 +160,21 @@ class Plan(RuleBasedStateMachine):
 
         crowds: list[Crowd] = []
         with TemporaryDirectory() as folder:
-            world = play(Path(folder), story, config=configured(aliases=ALIASES))
+            world = play(Path(folder), story, config=self._config())
         faults = "\n".join(crowds[0].faults)
         assert not faults, f"{faults}\n{world.ladder.draw()}"
         assert not world.server.counters.internal_errors
+
+    def _config(self) -> Config:
+        inbound = "anybody" if self.is_open else "nobody"
+        silo = {"registrar": f"sip:silo@{DOMAIN}", "use_contact": self.use_contact, "imdn": True}
+        return configured(aliases=ALIASES, auth={"inbound": inbound}, silo=silo)
 
 
 async def _attack(
     crowd: Crowd, who: str, victim: str, claim: str, method: str, uri: Parts, to: Parts, from_: Parts, contact: Parts,
     is_uri_domain: bool, is_to_own: bool, contact_kind: str, expires: str, credentials: str, learnt: str,
+    gruu: str, more: str,
 ) -> None:  # fmt: skip
     attacker = crowd.people[who]
     request_uri = spelt(uri, victim)[0]
@@ -151,15 +191,26 @@ async def _attack(
         dialog = attacker.dialogs[-1]
         extra = "\r\n".join(f"Route: {one.decode('latin-1')}" for one in dialog.routes)
         call_id = dialog.call_id.decode("latin-1")
+        if learnt == "respelt":
+            # The same peers in other spellings, with the tags of the dialog.
+            from_value += _tag(dialog.own)
+            to_value = dialog.other if is_to_own else to_value + _tag(dialog.other)
         if learnt == "dialog":
             to_value, from_value = dialog.other, spelt(from_, victim if claim == "victim" else who)[1]
             if claim == "own":
                 from_value = dialog.own
-        if learnt in ("dialog", "target"):
+        if learnt in ("dialog", "respelt", "target"):
             request_uri = dialog.target
         if learnt in ("route", "target") and ";tag=" not in to_value:
             to_value += ";tag=x"
-    body = "evil" if method in ("MESSAGE", "ACK", "INFO") else ""
+    known = crowd.gruus.get(victim) if gruu else None
+    if known:
+        request_uri = known if gruu == "uri" else request_uri
+        to_value = f"<{known}>" if gruu == "to" else to_value
+        from_value = f"<{known}>" if gruu == "from" else from_value
+        places[contact_kind] = f"<{known}>" if gruu == "contact" else places[contact_kind]
+    content_type, body = _body(crowd, method, victim, more)
+    extra = "\r\n".join(filter(None, (extra, _more_of(crowd, method, victim, more))))
     asked = attacker.say(
         Words(
             method,
@@ -172,10 +223,29 @@ async def _attack(
             body,
             credentials,
             call_id,
+            content_type=content_type,
         )
     )
     if method == "ACK":
         asked.give_up()
+
+
+def _tag(value: str) -> str:
+    return value[value.find(";tag=") :]
+
+
+def _body(crowd: Crowd, method: str, victim: str, more: str) -> tuple[str, str]:
+    """Content-Type and body."""
+    if more == "imdn" and method == "MESSAGE":
+        return "message/cpim", crowd.body_for(victim, len(crowd.promised))
+    return "text/plain", "evil" if method in ("MESSAGE", "ACK", "INFO") else ""
+
+
+def _more_of(crowd: Crowd, method: str, victim: str, more: str) -> str:
+    """The further line. The agent reads its own INVITE again for the ACK, and refuses what is none of RFC 3261."""
+    if more == "imdn" or (method == "INVITE" and more[:1] in ("f", "p")):
+        return ""
+    return more.format(victim=victim, place=crowd.people[victim].address[0])
 
 
 async def _text(crowd: Crowd, one: str) -> None:
@@ -185,6 +255,31 @@ async def _text(crowd: Crowd, one: str) -> None:
 async def _call(crowd: Crowd, one: str, whom: str) -> None:
     person = crowd.people[one]
     person.call(crowd.people[whom].contact if whom == STRANGER else f"sip:{whom}@{DOMAIN}")
+    await trio.sleep(1)
+
+
+async def _call_together(
+    crowd: Crowd, who: str, whom: str, victim: str, to: Parts, from_: Parts, claim: str
+) -> None:
+    uri = crowd.people[whom].contact if whom == STRANGER else f"sip:{whom}@{DOMAIN}"
+    name = spelt(from_, victim)[1] if claim == "victim" else ""
+    crowd.people[who].call(uri, spelt(to, victim)[1], name)
+    await trio.sleep(1)
+
+
+async def _answer(crowd: Crowd, who: str, victim: str, uri: Parts, manner: str) -> None:
+    places = {
+        "address": spelt(uri, victim)[0], "contact": crowd.people[victim].contact, "gruu": crowd.gruus.get(victim, ""),
+    }  # fmt: skip
+    crowd.people[who].manner = places.get(manner, manner)
+
+
+async def _connect(crowd: Crowd, who: str, is_stream: bool) -> None:
+    crowd.people[who].wants_stream = is_stream
+
+
+async def _restart(crowd: Crowd) -> None:
+    await crowd.world.restart()
     await trio.sleep(1)
 
 
