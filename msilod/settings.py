@@ -135,7 +135,8 @@ def read(file: Path) -> Config:
 def _read(file: Path) -> tuple[Config, bool]:
     """The checked file, and whether it says anything: blanks, comments and bare section names say nothing."""
     try:
-        text = file.read_text("utf-8")
+        # Editors put a byte-order mark first.
+        text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read: {error}") from error
     try:

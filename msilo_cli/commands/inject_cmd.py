@@ -56,7 +56,7 @@ def inject(
     aor = filters.recipient(session, recipient)
     if "*" in aor:
         raise UsageError("inject wants one recipient, not a pattern")
-    body = _body(text, file)
+    body = _body(text, file, session.settings.config.silo.max_body)
     uri = f"{'sips' if is_sips(recipient) else 'sip'}:{aor}".encode()
     request = _request(session, uri, sender, content_type, expires, header or [], body)
     run(session, aor, request, _due(session, at) if at else None)
@@ -74,15 +74,17 @@ def _due(session: Session, text: str) -> float:
     return due
 
 
-def _body(text: str | None, file: Path | None) -> bytes:
+def _body(text: str | None, file: Path | None, most: int) -> bytes:
+    """The body, at most one byte more than `most`: a device or a pipe may have no end. Raises UsageError."""
     if (text is None) == (file is None):
         raise UsageError("inject wants a text, - for standard input, or --file; one of them")
     if file is not None:
         try:
-            return file.read_bytes()
+            with file.open("rb") as stream:
+                return stream.read(most + 1)
         except OSError as error:
             raise UsageError(f"{file}: {error.strerror}") from error
-    return sys.stdin.buffer.read() if text == "-" else (text or "").encode("utf-8", "surrogateescape")
+    return sys.stdin.buffer.read(most + 1) if text == "-" else (text or "").encode("utf-8", "surrogateescape")
 
 
 def _request(

@@ -5,8 +5,10 @@ the datagrams that have come in between; it has `handshake` seconds, and so many
 prove to be the domain we set out for. New certificates are for new connections; nobody is dropped.
 """
 
+import os
 import socket
 import ssl
+import stat
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ from msilod.transport.tcp import TcpConnection
 # Each holds some 30 kB; who shares an address with others leaves them the most of it.
 MAX_HANDSHAKES: Final = 2000
 MAX_HANDSHAKES_PER_ADDRESS: Final = 200
+# Bytes. The trust store of Debian has a quarter of a million.
+MAX_PEM: Final = 10_000_000
 _NO_FILE: Final = "there is no such file; write the path of a PEM file"
 
 T = TypeVar("T")
@@ -78,14 +82,23 @@ def _load_chain(context: ssl.SSLContext, certificate: Path, private_key: Path) -
 
 
 def _check_readable(key: str, path: Path) -> None:
+    """Raise BadTlsFile unless OpenSSL can read the file without waiting; the event loop waits for OpenSSL."""
     try:
-        with path.open("rb"):
-            return
+        # A FIFO without a writer would block here, and then in OpenSSL.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError as error:
         raise BadTlsFile(key, path, _NO_FILE) from error
     except OSError as error:
         problem = f"cannot be read ({error.strerror}); let the user that msilod runs as read it"
         raise BadTlsFile(key, path, problem) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise BadTlsFile(key, path, "cannot be read (no regular file); name a PEM file")
+    if status.st_size > MAX_PEM:
+        raise BadTlsFile(key, path, f"is larger than {MAX_PEM:,} bytes; name a PEM file")
 
 
 def _check_is_certificate(key: str, path: Path) -> None:

@@ -42,6 +42,8 @@ def by_shell(one: Daemon, module: str, words: str, **more: str) -> "subprocess.C
         ("msilo_cli", "list <&- >&- 2>&-", 1, ""),
         ("msilo_cli", "show - <&-", 1, CLOSED),
         ("msilo_cli", "inject bob@example.test - <&-", 1, CLOSED),
+        ("msilo_cli", "inject bob@example.test - </dev/zero", 1, "413"),
+        ("msilo_cli", "inject bob@example.test --file /dev/zero", 1, "413"),
         ("msilo_cli", "show 99 2>/dev/full", 66, ""),
         ("msilo_cli", "-q purge --expired >&-", 0, ""),
         ("msilod", "check >/dev/full", 69, NO_SPACE),

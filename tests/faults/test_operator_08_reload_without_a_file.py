@@ -1,5 +1,6 @@
 """Operator 8 and reliability 17: a reload that finds the file missing, empty or broken keeps what is in force."""
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,10 @@ from msilod.control import ControlClient, ControlError
 from msilod.daemon.reload import check_still_there
 from msilod.errors import ConfigError
 from msilod.settings import load
+from msilod.transport.tls import MAX_PEM, BadTlsFile, load_certificates
 from tests.scenarios.conftest import Daemon, start_daemon
 from tests.scenarios.phone import Phone
+from tests.transport.authority import Authority
 
 __all__ = ["start_daemon"]
 CONFIG = "[silo]\nmax_body = 10\n"
@@ -103,3 +106,26 @@ def test_a_policy_file_that_has_gone_keeps_the_policy(
         policy.write_text("")
         assert "policy.py" in reload(daemon)
         assert alice.text("bob").status == 486
+
+
+@pytest.mark.parametrize("name", ["certificate", "private_key"])
+def test_a_certificate_that_is_a_fifo_does_not_stop_the_daemon(tmp_path: Path, name: str) -> None:
+    # The event loop waits for OpenSSL, and OpenSSL for somebody who writes into the FIFO.
+    authority = Authority(tmp_path)
+    authority.issue("example.test")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    files = {"certificate": tmp_path / "server.pem", "private_key": tmp_path / "server.key"} | {name: fifo}
+    with pytest.raises(BadTlsFile, match="no regular file"):
+        load_certificates(files["certificate"], files["private_key"], None)
+    large = tmp_path / "large"
+    large.touch()
+    os.truncate(large, MAX_PEM + 1)
+    with pytest.raises(BadTlsFile, match="larger"):
+        load_certificates(large, large, None)
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "msilod.toml"
+    file.write_text("\ufeff" + CONFIG)
+    assert load(file, {}).config.silo.max_body == 10
