@@ -304,11 +304,19 @@ class _Visitor:
         self._incoming = incoming
 
     def is_bound(self, aor: str) -> bool:
-        """True when `aor` is registered from there: then it is he, whoever else guesses from his address."""
-        server, flow = self._gate.server, self._incoming.flow
+        """True when `aor` is registered from there: then it is he, whoever else guesses from his address.
+
+        A place that several users share, as that of a proxy between, proves nobody: anybody behind it could guess.
+        """
+        server, flow, sources = self._gate.server, self._incoming.flow, self._gate.sources
+        if sources.edge_of(sources.of(self._incoming.message, flow), flow):
+            return False
         bindings = server.location.bindings(aor, server.clock.wall())
         return any(
-            binding.flow is not None and binding.flow.host == flow.host and binding.flow.port == flow.port
+            binding.flow is not None
+            and not binding.path
+            and binding.flow.host == flow.host
+            and binding.flow.port == flow.port
             for binding in bindings
         )
 

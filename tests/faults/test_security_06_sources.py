@@ -5,10 +5,13 @@
 
 from pathlib import Path
 
+import pytest
+import trio
+
 from msilod.auth.flood import MAX_IN_SUM, MAX_PER_EDGE, MAX_PER_SECOND
-from msilod.auth.throttle import FREE_SOURCE, FREE_SUM
+from msilod.auth.throttle import FREE_PAIR, FREE_SOURCE, FREE_SUM
 from tests.faults.doorway import Doorway, with_auth
-from tests.network.world import World, play
+from tests.network.world import DOMAIN, World, play
 
 EDGE = ("192.0.2.9", 5060)
 
@@ -94,6 +97,28 @@ def test_behind_an_edge_the_phone_with_a_wrong_password_is_slowed_alone(tmp_path
         )
 
     play(tmp_path, story, config=with_auth(edges=["192.0.2.8/29"]))
+
+
+@pytest.mark.parametrize("edges", [[EDGE[0]], []])
+def test_a_user_who_is_registered_behind_the_edge_is_not_guessed_at_from_behind_it(
+    tmp_path: Path, edges: list[str]
+) -> None:
+    """All users there are bound at the place of the edge, which a guess of anybody behind it comes from as well."""
+
+    async def story(world: World) -> None:
+        door = Doorway(world)
+        path = "Path: <sip:192.0.2.9;lr>\r\nSupported: path\r\n"
+        (first,) = door.say(door.request("REGISTER", via=via("198.51.100.67")), EDGE)
+        door.say(
+            door.request("REGISTER", via=via("198.51.100.67"), more=path + door.credentials(first)), EDGE
+        )
+        await trio.sleep(0.1)
+        assert len(world.server.location.bindings("alice@" + DOMAIN, world.server.clock.wall())) == 1
+        statuses = [door.register(EDGE, via("198.51.100.66"), "wrong") for _ in range(FREE_PAIR + 3)]
+        assert statuses[:FREE_PAIR] == [401] * FREE_PAIR
+        assert statuses[-1] == (500 if edges else 503)
+
+    play(tmp_path, story, config=with_auth(edges=edges))
 
 
 def test_10000_phones_log_in_again_within_30_s_after_a_restart_of_their_edge(tmp_path: Path) -> None:

@@ -275,7 +275,7 @@ def guess(phone: Line) -> Response:
 
 def test_one_phone_with_a_wrong_password_is_slowed_alone(house: House) -> None:
     """The phone is told when to try again: Kamailio passes on a 500 as it is, but makes its own of a 503."""
-    bob, mallory = house.behind("bob").on(), house.behind("alice", "wrong")
+    bob, _, mallory = house.behind("bob").on(), house.behind("alice").on(), house.behind("alice", "wrong")
     answers = [guess(mallory) for _ in range(FREE_PAIR + 3)]
     assert [answer.status for answer in answers[:FREE_PAIR]] == [401] * FREE_PAIR
     assert answers[-1].status == 500
