@@ -65,12 +65,12 @@ class Devices:
     def serve(
         self, db: sqlite3.Connection, id: int, attempts: int, device: str, status: int, reason: str, contact: str,
         wall: float,
-    ) -> None:  # fmt: skip
-        """The device has answered for good; the row ends when it was the last one."""
+    ) -> str:  # fmt: skip
+        """The device has answered for good; the row ends when it was the last one: then whose it was, else ""."""
         table = self.table
         row = db.execute(f"SELECT aor, hash, {FOR_SIPS} FROM {table} WHERE id = ?", (id,)).fetchone()  # noqa: S608
         if row is None:
-            return
+            return ""
         aor, hash, is_for_sips = row
         db.execute(self._serve, (id, device, status, wall))
         self.statements.release(db, (id,))
@@ -78,7 +78,7 @@ class Devices:
         if not self.known(db, aor, bool(is_for_sips), wall) <= served.keys():
             if status < 300:
                 self.history.note(db, (HistoryEntry(id, aor, wall, Event.TAKEN, status, reason, contact),))
-            return
+            return ""
         taken = [its for its in served.values() if its < 300]
         if taken:
             end = [End(id, hash, aor, Ending.DELIVERED, taken[0], wall, contact)]
@@ -87,6 +87,7 @@ class Devices:
         else:
             self.statements.reject(db, id, status, reason, attempts)
             self.history.note(db, (HistoryEntry(id, aor, wall, Event.REJECTED, status, reason),))
+        return str(aor)
 
     def known(self, db: sqlite3.Connection, aor: str, is_for_sips: bool, wall: float) -> set[str]:
         """The devices that a row waits for."""

@@ -9,7 +9,7 @@ command line as well: its insert counts inside its own transaction.
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
@@ -21,21 +21,32 @@ from msilod.store.statements import Statements
 # Recipients remembered, some 300 bytes each, and Call-IDs, 4 bytes each: 50 MB. What is forgotten is read again.
 MAX_AORS: Final = 100_000
 MAX_CALL_IDS: Final = 5_000_000
+# Of mailboxes whose senders are counted: their names, and this for each of them. Four bytes a character at the most.
+MAX_SENDER_BYTES: Final = 32_000_000
+SENDER_BYTES: Final = 250
 # States of rows that count in no quota; an import may bring them.
 EXEMPT: Final = ("rejected", "handed")
+# Messages and bytes.
+NONE: Final = (0, 0)
 
 
 class _Holding:
     """`calls` are the keys of the Call-IDs, one behind the other. One that is found across two of them costs a look
     at the index and nothing else; to make a set of a hundred of them took longer than to store a message.
+
+    `senders` are messages and bytes of each sender, and `spared` those that count in no quota. They are None until
+    a mailbox is so full that the answer depends on them: then its rows are read once.
     """
 
-    __slots__ = ("bytes", "calls", "messages")
+    __slots__ = ("bytes", "calls", "messages", "sender_bytes", "senders", "spared")
 
     def __init__(self) -> None:
         self.messages = 0
         self.bytes = 0
         self.calls = bytearray()
+        self.senders: dict[str, tuple[int, int]] | None = None
+        self.spared = NONE
+        self.sender_bytes = 0
 
 
 class Holdings:
@@ -46,14 +57,12 @@ class Holdings:
         self.set_limits(limits)
         self._known: OrderedDict[str, _Holding] = OrderedDict()
         self._calls = 0
-        # In this transaction, by recipient and sender: messages and bytes found in the silo, and those admitted.
-        self._found: dict[tuple[str, str], tuple[int, int]] = {}
-        self._admitted: dict[tuple[str, str], tuple[int, int]] = {}
-        # By recipient, messages and bytes admitted that count in no quota.
-        self._spared: dict[str, tuple[int, int]] = {}
+        self._sender_bytes = 0
+        # What this transaction has admitted, by recipient: these rows are not in the silo yet.
+        self._admitted: dict[str, list[StoredMessage]] = {}
 
     def set_limits(self, limits: Limits) -> None:
-        """Others from now on."""
+        """Others from now on. What is remembered does not depend on them."""
         self.max_messages, self.max_bytes = limits.max_messages, limits.max_bytes
         self.share_messages, self.share_bytes = limits.share_messages, limits.share_bytes
         # Up to here a mailbox has room for anybody: no sender can have more than all of it.
@@ -61,25 +70,55 @@ class Holdings:
         self._easy_bytes = min(self.max_bytes, self.share_bytes or self.max_bytes)
 
     def begin(self) -> None:
-        """A transaction of its own begins: shares of senders are counted anew."""
-        self._found.clear()
+        """A transaction begins, and what was admitted before is in the silo."""
         self._admitted.clear()
-        self._spared.clear()
 
-    def learn(self, db: sqlite3.Connection, aors: Iterable[str]) -> None:
+    def learn(self, db: sqlite3.Connection, aors: Collection[str]) -> None:
         """Read what these have, all in one go; to be called before `admit`."""
         fresh = {aor: _Holding() for aor in aors if aor not in self._known}
-        if not fresh:
-            return
-        for aor, messages, size, calls in self.statements.holdings(db, list(fresh)):
-            holding = fresh[aor]
-            holding.messages = messages
-            holding.bytes = size
-            holding.calls = bytearray.fromhex(calls)
-            self._calls += messages
-        self._known.update(fresh)
-        while (len(self._known) > MAX_AORS or self._calls > MAX_CALL_IDS) and len(self._known) > len(fresh):
-            self._calls -= self._known.popitem(last=False)[1].messages
+        if fresh:
+            for aor, messages, size, calls in self.statements.holdings(db, list(fresh)):
+                holding = fresh[aor]
+                holding.messages = messages
+                holding.bytes = size
+                holding.calls = bytearray.fromhex(calls)
+                self._calls += messages
+            self._known.update(fresh)
+        while self._is_too_much() and len(self._known) > len(aors):
+            aor, holding = self._known.popitem(last=False)
+            if aor in aors:
+                self._known[aor] = holding
+            else:
+                self._drop(holding)
+
+    def _is_too_much(self) -> bool:
+        return (
+            len(self._known) > MAX_AORS or self._calls > MAX_CALL_IDS or self._sender_bytes > MAX_SENDER_BYTES
+        )
+
+    def _drop(self, holding: _Holding) -> None:
+        self._calls -= holding.messages
+        self._sender_bytes -= holding.sender_bytes
+
+    def admit_all(self, messages: Sequence[StoredMessage]) -> bool:
+        """Count all these in, if that takes no question for any of them; else none. They have been learned."""
+        for number, message in enumerate(messages):
+            if not self.admit_new(message):
+                self.take_back(messages[:number])
+                return False
+        return True
+
+    def take_back(self, messages: Sequence[StoredMessage]) -> None:
+        """These were admitted last, by `admit_all`, and are not stored."""
+        for message in reversed(messages):
+            holding = self._known[message.aor]
+            holding.messages -= 1
+            holding.bytes -= message.size
+            del holding.calls[-CALL_KEY_BYTES:]
+            self._calls -= 1
+            if holding.senders is not None:
+                count, size = holding.senders[message.sender]
+                holding.senders[message.sender] = count - 1, size - message.size
 
     def admit_new(self, message: StoredMessage) -> bool:
         """Count the row in if that takes no question: fresh, its Call-ID not in use, and within the quota."""
@@ -88,11 +127,15 @@ class Holdings:
         messages, size = holding.messages + 1, holding.bytes + message.size
         if (
             key in holding.calls
-            or messages > self._easy_messages
-            or size > self._easy_bytes
+            or (
+                (messages > self._easy_messages or size > self._easy_bytes)
+                and not self._has_room(holding, message)
+            )
             or not is_fresh(message)
         ):
             return False
+        if holding.senders is not None:
+            self._count_sender(holding, message)
         holding.messages, holding.bytes = messages, size
         holding.calls += key
         self._calls += 1
@@ -110,22 +153,76 @@ class Holdings:
 
     def admit(self, db: sqlite3.Connection, message: StoredMessage) -> OverQuota | None:
         """Count the row in, or say why it is too many."""
-        holding = self._known[message.aor]
-        key = (message.aor, message.sender)
-        admitted = self._admitted.get(key, (0, 0))
-        messages, size = holding.messages + 1, holding.bytes + message.size
-        refused = self._refusal(db, message, holding.messages, holding.bytes, admitted)
+        aor = message.aor
+        holding = self._known[aor]
+        refused = self._refusal(db, message, holding.messages, holding.bytes, NONE)
         if refused is not None:
             return refused
-        if message.state in EXEMPT:
-            spared, spared_bytes = self._spared.get(message.aor, (0, 0))
-            self._spared[message.aor] = spared + 1, spared_bytes + message.size
-        elif self.share_messages:
-            self._admitted[key] = admitted[0] + 1, admitted[1] + message.size
-        holding.messages, holding.bytes = messages, size
+        admitted = self._admitted.get(aor)
+        if admitted is None:
+            self._admitted[aor] = [message]
+        else:
+            admitted.append(message)
+        if holding.senders is not None:
+            self._count_sender(holding, message)
+        holding.messages += 1
+        holding.bytes += message.size
         holding.calls += message.hash[:CALL_KEY_BYTES]
         self._calls += 1
         return None
+
+    def _has_room(self, holding: _Holding, message: StoredMessage) -> bool:
+        """True when a mailbox whose senders are counted has room for one more, and so has the sender's share."""
+        senders = holding.senders
+        if (
+            senders is None
+            or holding.messages >= self.max_messages
+            or holding.bytes + message.size > self.max_bytes
+        ):
+            return False
+        count, size = senders.get(message.sender, NONE)
+        return count < self.share_messages and size + message.size <= self.share_bytes
+
+    def _count_sender(self, holding: _Holding, message: StoredMessage) -> None:
+        """The row is one more of its sender, or one more that counts in no quota."""
+        if message.state in EXEMPT:
+            count, size = holding.spared
+            holding.spared = count + 1, size + message.size
+            return
+        senders, sender = holding.senders, message.sender
+        assert senders is not None
+        found = senders.get(sender)
+        if found is None:
+            self._weigh(holding, SENDER_BYTES + 4 * len(sender))
+            found = NONE
+        senders[sender] = found[0] + 1, found[1] + message.size
+
+    def _weigh(self, holding: _Holding, size: int) -> None:
+        holding.sender_bytes += size
+        self._sender_bytes += size
+
+    def _learn_senders(
+        self, db: sqlite3.Connection, aor: str, holding: _Holding
+    ) -> dict[str, tuple[int, int]]:
+        """What each sender has in the mailbox. Reads each of its rows, once."""
+        if holding.senders is not None:
+            return holding.senders
+        found = db.execute(
+            "SELECT sender, state IN ('rejected', 'handed'), count(*), sum(size) "  # noqa: S608
+            f"FROM {self.statements.table} WHERE aor = ? GROUP BY 1, 2",
+            (aor,),
+        ).fetchall()
+        senders: dict[str, tuple[int, int]] = {}
+        holding.senders, holding.spared = senders, NONE
+        for sender, is_spared, count, size in found:
+            if is_spared:
+                holding.spared = holding.spared[0] + count, holding.spared[1] + size
+            else:
+                senders[sender] = count, size
+                self._weigh(holding, SENDER_BYTES + 4 * len(sender))
+        for message in self._admitted.get(aor, ()):
+            self._count_sender(holding, message)
+        return senders
 
     def refusal(
         self,
@@ -149,54 +246,40 @@ class Holdings:
         of_sender: tuple[int, int],
     ) -> OverQuota | None:
         """As `refusal`, with `messages` and `size` of the mailbox; `of_sender` are not in the silo yet."""
-        aor = message.aor
+        holding = self._known[message.aor]
         is_over = messages + 1 > self.max_messages or size + message.size > self.max_bytes
         if is_over:
-            spared, spared_bytes = self._exempt(db, aor)
-            more, more_bytes = self._spared.get(aor, (0, 0))
-            messages, size = messages - spared - more, size - spared_bytes - more_bytes
+            self._learn_senders(db, message.aor, holding)
+            spared, spared_bytes = holding.spared
+            messages, size = messages - spared, size - spared_bytes
             if messages + 1 > self.max_messages or size + message.size > self.max_bytes:
                 return OverQuota(messages, size)
         if not self.share_messages:
             return None
         if messages + 1 > self._easy_messages or size + message.size > self._easy_bytes:
-            key = (aor, message.sender)
-            found = self._found.get(key)
-            if found is None:
-                found = self._found[key] = self._of_sender(db, aor, message.sender)
-            his, his_bytes = found[0] + of_sender[0], found[1] + of_sender[1]
+            senders = self._learn_senders(db, message.aor, holding)
+            his, his_bytes = senders.get(message.sender, NONE)
+            his, his_bytes = his + of_sender[0], his_bytes + of_sender[1]
             if his + 1 > self.share_messages or his_bytes + message.size > self.share_bytes:
                 return OverQuota(his, his_bytes, Limit.SHARE)
         return None
-
-    def _of_sender(self, db: sqlite3.Connection, aor: str, sender: str) -> tuple[int, int]:
-        """Messages and bytes that `sender` has in the mailbox of `aor`, but for rejected and handed ones.
-
-        Reads each row of the mailbox; asked only where a sender may have used up his share.
-        """
-        row = db.execute(
-            f"SELECT count(*), coalesce(sum(size), 0) FROM {self.statements.table} "  # noqa: S608
-            "WHERE aor = ? AND sender = ? AND state NOT IN ('rejected', 'handed')",
-            (aor, sender),
-        ).fetchone()
-        return int(row[0]), int(row[1])
-
-    def _exempt(self, db: sqlite3.Connection, aor: str) -> tuple[int, int]:
-        """Messages and bytes of `aor` that count in no quota: rejected and handed ones."""
-        row = db.execute(
-            f"SELECT count(*), coalesce(sum(size), 0) FROM {self.statements.table} "  # noqa: S608
-            "WHERE aor = ? AND state IN ('rejected', 'handed')",
-            (aor,),
-        ).fetchone()
-        return int(row[0]), int(row[1])
 
     def forget(self, aor: str) -> None:
         """A row of `aor` has left."""
         holding = self._known.pop(aor, None)
         if holding is not None:
-            self._calls -= holding.messages
+            self._drop(holding)
+
+    def forget_senders(self, aor: str) -> None:
+        """A row of `aor` is rejected or handed over now, and counts in no quota any more."""
+        holding = self._known.get(aor)
+        if holding is not None:
+            self._sender_bytes -= holding.sender_bytes
+            holding.senders, holding.spared, holding.sender_bytes = None, NONE, 0
 
     def forget_all(self) -> None:
-        """Somebody else has written, or we have rolled back."""
+        """Another process has written, or a transaction was rolled back."""
         self._known.clear()
+        self._admitted.clear()
         self._calls = 0
+        self._sender_bytes = 0

@@ -170,6 +170,7 @@ class Queue:
         transactions = self._transactions(limits)
         transactions.operations["mark"] = self._imports.mark
         transactions.known_ends = nothing_known if again else self._imports.known
+        transactions.is_import = True
         with translated(self.path):
             return self._told(messages, self._insert(transactions, messages, is_import=True))
 

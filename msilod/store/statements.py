@@ -6,10 +6,9 @@ of two.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
-from functools import cache
+from collections.abc import Collection, Sequence
 from operator import itemgetter
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
 from msilod.store.jobs import End
@@ -23,12 +22,12 @@ from msilod.store.models import (
     message_of,
     values_of,
 )
+from msilod.store.tail import EXACT, Tail
+from msilod.store.tail import chunks as chunks
+from msilod.store.tail import marks as marks
+from msilod.store.tail import total as total
 
-LARGEST: Final = 512
-# Up to here each number of rows has its own prepared statement.
-EXACT: Final = 32
 LEASE: Final = 60.0
-Item = TypeVar("Item")
 # A sweep has no use for bodies of up to 64 kB each but for those that may hold a wish.
 _BODY: Final = "CASE WHEN CAST(content_type AS TEXT) LIKE 'message/%' THEN body ELSE x'' END"
 CLEANED: Final = ", ".join(_BODY if name == "body" else name for name in LOADED)
@@ -47,23 +46,6 @@ _KEY: Final = itemgetter(0, 1, 10, 11)
 FOR_SIPS: Final = "lower(substr(request_uri, 1, 5)) = 'sips:'"
 
 
-def chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """Pieces whose lengths are powers of two, the largest first, but the last is what is left up to EXACT."""
-    start, left = 0, len(items)
-    while left:
-        size = left if left <= EXACT else min(LARGEST, 1 << (left.bit_length() - 1))
-        yield items[start : start + size]
-        start += size
-        left -= size
-
-
-@cache
-def marks(rows: int, columns: int) -> str:
-    """Question marks for the VALUES of so many rows."""
-    one = f"({', '.join('?' * columns)})"
-    return ", ".join([one] * rows)
-
-
 def skip_scan(table: str, condition: str = "") -> str:
     """The AORs above the first `?` that have rows, in order, at most as many as the second.
 
@@ -78,19 +60,11 @@ def skip_scan(table: str, condition: str = "") -> str:
     )
 
 
-def total(table: str) -> str:
-    """Messages and bytes of the whole silo: what is counted, and the tail above it, row by row."""
-    return (
-        f"SELECT messages + count({table}.id), bytes + coalesce(sum(size), 0) "  # noqa: S608
-        f"FROM {table}_total LEFT JOIN {table} NOT INDEXED ON {table}.id > counted"
-    )
-
-
-class Statements:
+class Statements(Tail):
     """The statements for one db_table. The table's name is the operator's, checked by the configuration."""
 
     def __init__(self, table: str) -> None:
-        self.table = table
+        super().__init__(table)
         self._insert = f"INSERT INTO {table} ({', '.join(STORED)}) VALUES "  # noqa: S608 - names, no values
         self._insert_fresh = f"INSERT INTO {table} ({', '.join(FRESH)}) VALUES "  # noqa: S608
         self._at_once: dict[int, str] = {}
@@ -184,6 +158,8 @@ class Statements:
         count = 0
         for chunk in chunks(ends):
             places = marks(1, len(chunk))
+            if any(end.id > self.hours_above for end in chunk):
+                self.count_ended(db, [end.id for end in chunk])
             gone = db.execute(f"DELETE FROM {self.table} WHERE id IN {places}", [end.id for end in chunk])  # noqa: S608
             count += gone.rowcount
             values: list[Any] = []
@@ -252,21 +228,25 @@ class Statements:
             (aor, *spaced),
         )
 
-    def reject(self, db: sqlite3.Connection, id: int, status: int, reason: str, attempts: int) -> None:
-        """The row stays to its expiry and is never sent again."""
-        db.execute(
+    def reject(self, db: sqlite3.Connection, id: int, status: int, reason: str, attempts: int) -> str:
+        """The row stays to its expiry and is never sent again. Whose it is; "" when it is not there."""
+        found = db.execute(
             f"UPDATE {self.table} SET state = 'rejected', owner = '', lease_until = NULL, next_attempt_at = NULL, "  # noqa: S608
-            "last_status = ?, last_reason = ?, attempts = ? WHERE id = ?",
+            "last_status = ?, last_reason = ?, attempts = ? WHERE id = ? RETURNING aor",
             (status, reason, attempts, id),
-        )
+        ).fetchall()
+        return str(found[0][0]) if found else ""
 
-    def hand(self, db: sqlite3.Connection, id: int, status: int, reason: str) -> None:
-        """The row was given to a next hop that answers for itself: it stays to its expiry, not sent again."""
-        db.execute(
+    def hand(self, db: sqlite3.Connection, id: int, status: int, reason: str) -> str:
+        """The row was given to a next hop that answers for itself: it stays to its expiry, not sent again. Whose it
+        is; "" when it is not there.
+        """
+        found = db.execute(
             f"UPDATE {self.table} SET state = 'handed', owner = '', lease_until = NULL, next_attempt_at = NULL, "  # noqa: S608
-            "last_status = ?, last_reason = ? WHERE id = ?",
+            "last_status = ?, last_reason = ? WHERE id = ? RETURNING aor",
             (status, reason, id),
-        )
+        ).fetchall()
+        return str(found[0][0]) if found else ""
 
     def renew(self, db: sqlite3.Connection, ids: Sequence[int], wall: float) -> None:
         """The leases of these rows last longer."""
@@ -355,18 +335,6 @@ class Statements:
             "ORDER BY id LIMIT 1000"
         )
         return [int(row[0]) for row in db.execute(sql, (aor,))]
-
-    def fold(self, db: sqlite3.Connection) -> None:
-        """Count the tail in the total, in one statement: nothing is lost or counted twice by a kill."""
-        db.execute(
-            f"UPDATE {self.table}_total SET (messages, bytes, counted) = (SELECT messages + count(*), "  # noqa: S608
-            f"bytes + coalesce(sum(size), 0), coalesce(max(id), counted) FROM {self.table} NOT INDEXED "
-            "WHERE id > counted)"
-        )
-
-    def counted(self, db: sqlite3.Connection) -> int:
-        """The id above which the tail begins."""
-        return int(db.execute(f"SELECT counted FROM {self.table}_total").fetchone()[0])  # noqa: S608
 
     def last_id(self, db: sqlite3.Connection) -> int:
         """The highest id ever given."""

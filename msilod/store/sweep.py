@@ -86,6 +86,7 @@ class Sweep:
         return gone
 
     def _end(self, db: sqlite3.Connection, gone: Sequence[StoredMessage], wall: float) -> None:
+        self.statements.count_gone(db, gone)
         ended = [End(row.id, row.hash, row.aor, "expired", None, wall) for row in gone]
         self.statements.end(db, ended)
         self.history.ended(db, ended)

@@ -21,11 +21,15 @@ from msilod.store.holdings import Holdings
 from msilod.store.jobs import Added, AddResult, Batch, Duplicate, End, Keeping, Outcome, OverQuota
 from msilod.store.quota import Limits, Quota
 from msilod.store.statements import Statements
+from msilod.store.tail import NO_HOURS
 from msilod.store.watch import FileWatch
 
 # The tail that the total does not count yet is at most so long and a batch. A fold of it takes 70 us, a quarter of a
 # microsecond a row; who reads the total for each batch ([silo] max_total_bytes) reads 30 us of tail on average.
 FOLD: Final = 256
+# While the hours of senders are counted a fold writes a row for each sender of the tail, up to a page of the table
+# each, so a longer tail costs less; it is read only after a commit of another process.
+FOLD_HOURS: Final = 2048
 # Ends are committed without a sync (law 2) and synced together: after so many seconds, or so many changed rows, which
 # are three or four for each end. At 4,000 deliveries a second that is sixteen syncs a second.
 SYNC_EVERY: Final = 0.9
@@ -58,7 +62,10 @@ class Transactions:
         # Unknown: another's fold may have left the connection without.
         self.is_synced = False
         self.last_id = statements.last_id(db)
-        self._counted = statements.counted(db)
+        # An import's rows were sent long ago: they count in no hour of their senders.
+        self.is_import = False
+        self._counted = 0
+        self._set_counted(statements.counted(db))
         self.foreign = ForeignChanges(db, statements)
         self._data_version = self._read_version()
         # The writer's process alone has one; it is set before the first batch.
@@ -74,7 +81,8 @@ class Transactions:
         """Other quotas and memories from the next transaction on."""
         limits = Limits(*keeping.limits)
         self.holdings.set_limits(limits)
-        self.quota.limits = limits
+        self.quota.set_limits(limits)
+        self._set_counted(self._counted)
         self.history.kept = keeping.history
         self.devices.memory = keeping.device_memory
 
@@ -100,7 +108,7 @@ class Transactions:
         changes = self.db.total_changes
         if changes != self._changes:
             self._note_changes(changes - self._changes)
-        if self.last_id - self._counted >= FOLD:
+        if self._is_fold_due():
             self._fold()
         self._changes = self.db.total_changes
         if self.watch is not None:
@@ -138,7 +146,7 @@ class Transactions:
         except BaseException:
             self._rollback()
             raise
-        if self.last_id - self._counted >= FOLD:
+        if self._is_fold_due():
             self._fold()
         return outcome
 
@@ -181,14 +189,15 @@ class Transactions:
         if not self.quota.is_easy(self.db, messages):
             return None
         self.holdings.learn(self.db, {message.aor for message in messages})
-        if all(map(self.holdings.admit_new, messages)):
+        if not self.holdings.admit_all(messages):
+            return None
+        if self.quota.take(self.db, messages):
             first = self._insert_at_once(messages)
             if first:
                 self.last_id = first + len(messages) - 1
                 return Outcome(first, count=len(messages))
-        # Some of them are counted; what is forgotten is read again.
-        for message in messages:
-            self.holdings.forget(message.aor)
+            self.quota.take_back(messages)
+        self.holdings.take_back(messages)
         return None
 
     def _insert_at_once(self, messages: list[StoredMessage]) -> int:
@@ -201,13 +210,36 @@ class Transactions:
             # Another's commit came between its reading and its writing; the long way waits for its turn.
             return 0
 
+    def _is_fold_due(self) -> bool:
+        limits = self.quota.limits
+        if not limits.max_per_hour:
+            return self.last_id - self._counted >= FOLD
+        longest = FOLD if limits.max_total_bytes else FOLD_HOURS
+        return self.last_id - self._counted >= longest or self.quota.hours.is_full
+
     def _fold(self) -> None:
         """The tail stays short. Needs no sync of its own: what a kill undoes is the tail again."""
         # What cannot be done now is tried after the next batch; this one is committed.
         with suppress(sqlite3.Error):
             self._sync(False)
-            self.statements.fold(self.db)
-            self._counted = self.last_id
+            if self.quota.limits.max_per_hour:
+                self.db.execute("BEGIN IMMEDIATE")
+                self.statements.fold_hours(self.db)
+                self.statements.fold(self.db)
+                self.db.execute("COMMIT")
+                if self.quota.hours.is_known:
+                    self.quota.hours.folded(self.db)
+            else:
+                self.statements.fold(self.db)
+            self._set_counted(self.last_id)
+        if self.db.in_transaction:
+            with suppress(sqlite3.Error):
+                self.db.execute("ROLLBACK")
+
+    def _set_counted(self, id: int) -> None:
+        """Rows up to this id are counted in the total, and in the hours of senders if there is a limit of them."""
+        self._counted = id
+        self.statements.hours_above = id if self.quota.limits.max_per_hour else NO_HOURS
 
     def _sync(self, wanted: bool) -> None:
         if wanted is not self.is_synced:
@@ -216,6 +248,9 @@ class Transactions:
 
     def _rollback(self) -> None:
         self.holdings.forget_all()
+        self.quota.hours.forget()
+        # What was folded may not be so any more.
+        self._set_counted(0)
         if self.db.in_transaction:
             self.db.execute("ROLLBACK")
 
@@ -228,6 +263,7 @@ class Transactions:
         if version != self._data_version:
             self._data_version = version
             self.holdings.forget_all()
+            self.quota.hours.forget()
             self.foreign.notice(self.db, self.last_id)
             self.last_id = max(self.last_id, self.statements.last_id(self.db))
 
@@ -245,6 +281,11 @@ class Transactions:
         ended = self.known_ends(db, [message.hash for message in messages])
         self.holdings.begin()
         self.holdings.learn(db, {message.aor for message in messages})
+        is_apart = self.is_import or self.quota.is_apart(messages)
+        if is_apart:
+            self.statements.fold_hours(db)
+            self.statements.fold(db)
+            self.quota.hours.folded(db)
         self.quota.begin(db, messages)
         fresh: dict[bytes, StoredMessage] = {}
         outcomes: list[StoredMessage | Duplicate | OverQuota] = []
@@ -262,8 +303,12 @@ class Transactions:
                     self.quota.count(message)
         if fresh:
             self.statements.insert(db, list(fresh.values()))
-            self.quota.write(db)
             self.last_id = max(self.last_id, max(message.id for message in fresh.values()))
+            if is_apart:
+                # They are in the hours now, so they leave the tail without being counted there again.
+                self.quota.write(db)
+                self.statements.fold(db)
+                self._set_counted(self.last_id)
         return [_told(message, outcome) for message, outcome in zip(messages, outcomes, strict=True)]
 
     def _refusal(self, message: StoredMessage) -> Duplicate | OverQuota | None:

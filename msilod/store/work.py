@@ -30,18 +30,18 @@ def transactions_on(db: sqlite3.Connection, path: Path, table: str, owner: str) 
 
 
 def _operations(transactions: Transactions, owner: str) -> dict[str, Operation]:
-    statements, devices = transactions.statements, transactions.devices
-    sweep = Sweep(statements, transactions.history, transactions.holdings, devices)
+    statements, devices, holdings = transactions.statements, transactions.devices, transactions.holdings
+    sweep = Sweep(statements, transactions.history, holdings, devices)
     return {
         "claim": partial(_owned, statements.claim, owner),
         "has_waiting": statements.has_waiting,
         "release": statements.release,
         "postpone": statements.postpone,
         "forget_back_off": statements.forget_back_off,
-        "reject": statements.reject,
-        "hand": statements.hand,
+        "reject": partial(_changed, statements.reject, holdings.forget_senders),
+        "hand": partial(_changed, statements.hand, holdings.forget_senders),
         "claim_for": partial(_owned, devices.claim, owner),
-        "serve": devices.serve,
+        "serve": partial(_changed, devices.serve, holdings.forget),
         "note": partial(_note, transactions.history),
         "renew": statements.renew,
         "free_lapsed": statements.free_lapsed,
@@ -59,6 +59,15 @@ def _operations(transactions: Transactions, owner: str) -> dict[str, Operation]:
 
 def _owned(operation: Callable[..., Any], owner: str, db: sqlite3.Connection, *arguments: Any) -> Any:
     return operation(db, owner, *arguments)
+
+
+def _changed(
+    operation: Callable[..., str], forget: Callable[[str], None], db: sqlite3.Connection, *arguments: Any
+) -> None:
+    """What is remembered of the recipient of a row is not so any more."""
+    aor = operation(db, *arguments)
+    if aor:
+        forget(aor)
 
 
 def _note(history: History, db: sqlite3.Connection, *entry: Any) -> None:

@@ -3,9 +3,10 @@
 It starts the daemon as a real process with an empty SQLite silo (WAL, synchronous=FULL) on a free
 loopback port, loads it over UDP (store-tcp and relay-tcp: over TCP) from processes of its own, and reports
 rates, latencies, memory and every message that was lost, doubled, out of order or damaged. With
-`--beside kamailio` Kamailio runs the same scenarios but those, turn and turn about. Each run has a fresh silo
-and a fresh process. Beside it are `tests.bench.scale`, a silo of ten million rows, `tests.bench.idle`
-and `tests.bench.handshakes`.
+`--beside kamailio` Kamailio runs the same scenarios but those and the ones of users, turn and turn about. Each
+run has a fresh silo and a fresh process. In store-32-users and store-256-users the recipients are users, so that
+msilod limits senders ([silo] max_per_hour and sender_share): compare them with store-32 and store-256. Beside it
+are `tests.bench.scale`, a silo of ten million rows, `tests.bench.idle` and `tests.bench.handshakes`.
 """
 
 import argparse
@@ -92,6 +93,7 @@ def measure(scenario: Scenario, server: Server, options: argparse.Namespace, num
     """One run with a server of its own."""
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.directory) as directory:
         try:
+            server.users = scenario.users if scenario.has_users else 0
             server.start(Path(directory))
             job = job_for(scenario, server, options, number)
             return summarize(job, server.name, run_crew(job, options.workers, server.sample))
@@ -106,7 +108,7 @@ def measure_all(scenarios: Sequence[Scenario], options: argparse.Namespace) -> l
     for scenario in scenarios:
         for number in range(1 if scenario.is_long else options.runs):
             for server in taking_turns[:: -1 if number % 2 else 1]:
-                if scenario.is_tcp and not server.has_tcp:
+                if scenario.is_tcp > server.has_tcp or scenario.has_users > server.can_have_users:
                     continue
                 run = measure(scenario, server, options, number)
                 sys.stderr.write(run_line(run) + "\n")

@@ -225,7 +225,9 @@ def test_workers_share_users_and_open_transactions_without_rest(scenario: Scenar
 
 
 def test_scenarios_are_chosen_by_name_or_kind() -> None:
-    assert [each.name for each in select(["store"])] == ["store-1", "store-32", "store-256", "store-tcp"]
+    assert [each.name for each in select(["store"])] == [
+        "store-1", "store-32", "store-256", "store-32-users", "store-256-users", "store-tcp",
+    ]  # fmt: skip
     assert [each.name for each in select(["deliver-1x1000"])] == ["deliver-1x1000"]
     assert not any(each.is_long for each in select([]))
     assert list(SCENARIOS) == select(["all"])

@@ -1,24 +1,51 @@
 """Operator 3: an import says what it leaves out and why, takes back what was purged, and its dry run is exact."""
 
 import json
+import os
 import random
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from msilo_cli.__main__ import main
 from tests.scenarios.conftest import Daemon, start_daemon
 from tests.scenarios.phone import Phone
 
 __all__ = ["start_daemon"]
 
 
+def msilo(one: Daemon, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The command in this process: a process for each command took minutes in all."""
+    handlers = {sign: signal.getsignal(sign) for sign in (signal.SIGTERM, signal.SIGHUP)}
+    out, err, code = StringIO(), StringIO(), 0
+    with (
+        patch.dict(os.environ, one.environment, clear=True),
+        patch.object(sys, "argv", ["msilo", *arguments]),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    for sign, handler in handlers.items():
+        signal.signal(sign, handler)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
 def make(folder: Path, config: str = "") -> Daemon:
     """A silo without a daemon."""
     folder.mkdir(exist_ok=True)
     one = Daemon(folder, config)
-    assert one.msilo("db", "upgrade").returncode == 0
+    assert msilo(one, "db", "upgrade").returncode == 0
     return one
 
 
@@ -38,8 +65,12 @@ def rows(one: Daemon) -> list[int]:
     return found
 
 
+def bodies(one: Daemon) -> list[str]:
+    return [json.loads(line)["body"] for line in msilo(one, "list", "--json").stdout.splitlines()]
+
+
 def summary(one: Daemon, *arguments: str) -> str:
-    done = one.msilo("import", *arguments)
+    done = msilo(one, "import", *arguments)
     assert "Traceback" not in done.stderr
     return done.stderr.splitlines()[-1 if done.returncode == 0 else -2]
 
@@ -53,41 +84,41 @@ def test_export_purge_import(start_daemon: Callable[..., Daemon], tmp_path: Path
     if not with_daemon:
         one.stop()
     file = str(tmp_path / "e")
-    assert one.msilo("export", "-o", file).returncode == 0
+    assert msilo(one, "export", "-o", file).returncode == 0
     same = "0 stored, 3 known already, 0 expired, 0 failed"
     assert summary(one, file) == same
     assert summary(one, file, "--dry-run") == same.replace("stored", "would be stored")
-    assert one.msilo("purge", "--all", "--yes").returncode == 0
+    assert msilo(one, "purge", "--all", "--yes").returncode == 0
     gone = "0 stored, 0 known already, 0 expired, 3 ended already (--again stores them), 0 failed"
     assert summary(one, file) == gone
     assert summary(one, file, "--dry-run") == gone.replace("0 stored", "0 would be stored")
-    assert one.rows() == []
+    assert rows(one) == []
     assert (
         summary(one, file, "--again", "--dry-run")
         == "3 would be stored, 0 known already, 0 expired, 0 failed"
     )
-    assert one.rows() == []
+    assert rows(one) == []
     assert summary(one, file, "--again") == "3 stored, 0 known already, 0 expired, 0 failed"
-    assert [row["body"] for row in one.rows()] == ["one", "two", "three"]
+    assert bodies(one) == ["one", "two", "three"]
     # Those that are there are not stored twice, however often they are wanted.
     assert summary(one, file, "--again") == same
-    assert one.msilo("purge", "--all", "--yes").returncode == 0
-    assert one.msilo("db", "check").returncode == 0
+    assert msilo(one, "purge", "--all", "--yes").returncode == 0
+    assert msilo(one, "db", "check").returncode == 0
 
 
 def test_what_comes_back_is_delivered_once(start_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
     one = start_daemon()
     file = str(tmp_path / "e")
-    assert one.msilo("inject", "bob@example.test", "hello").returncode == 0
-    assert one.msilo("export", "-o", file).returncode == 0
-    assert one.msilo("purge", "--all", "--yes").returncode == 0
+    assert msilo(one, "inject", "bob@example.test", "hello").returncode == 0
+    assert msilo(one, "export", "-o", file).returncode == 0
+    assert msilo(one, "purge", "--all", "--yes").returncode == 0
     assert one.msilo("import", "--again", file).returncode == 0
     with Phone("bob", one.address) as bob:
         bob.register()
         assert bob.take().body == b"hello"
         assert bob.is_silent()
-    assert one.rows() == []
-    shown = json.loads(one.msilo("show", "2", "--json").stdout)
+    assert rows(one) == []
+    shown = json.loads(msilo(one, "show", "2", "--json").stdout)
     assert shown["state"] == "delivered"
 
 
@@ -114,22 +145,22 @@ def test_the_dry_run_says_what_the_run_does(tmp_path: Path, number: int) -> None
         lines[7] = json.dumps(json.loads(line(98)) | {"state": "rejected"})
         file.write_text("\n".join(lines) + "\n")
         before = rows(one)
-        rehearsed = one.msilo("import", "--dry-run", str(file))
+        rehearsed = msilo(one, "import", "--dry-run", str(file))
         assert rows(one) == before
-        done = one.msilo("import", str(file))
+        done = msilo(one, "import", str(file))
         assert (
             rehearsed.stderr.replace("would be stored", "stored").replace("would not be", "were not")
             == done.stderr
         )
         assert (rehearsed.returncode, done.returncode) == (1, 1)
-        assert one.msilo("purge", "bob@example.test", "--limit", "2", "--yes").returncode == 0
+        assert msilo(one, "purge", "bob@example.test", "--limit", "2", "--yes").returncode == 0
 
 
 def test_a_thousand_refusals_of_a_kind_are_a_few_lines(tmp_path: Path) -> None:
     one = make(tmp_path / "state", "[silo]\nmax_messages = 1\n")
     file = tmp_path / "e"
     file.write_text("\n".join(line(number) for number in range(1001)))
-    done = one.msilo("import", str(file))
+    done = msilo(one, "import", str(file))
     assert done.returncode == 1
     lines = done.stderr.splitlines()
     assert lines[0] == "line 2: mailbox full"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from msilod.registrar.binding import Binding
-from msilod.store.jobs import BindingChanges
+from msilod.store.jobs import Added, BindingChanges, OverQuota
 from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from tests.store.rows import WALL, add, ask, open_silo, query, row
@@ -66,6 +66,15 @@ def test_the_last_answer_ends_the_row(silo: Silo, tmp_path: Path) -> None:
     assert query(tmp_path, "SELECT count(*) FROM silo_served") == [(0,)]
     serve(silo, 1, DESK.instance)
     assert query(tmp_path, "SELECT count(*) FROM silo_served") == [(0,)], "a late answer leaves nothing"
+
+
+@pytest.mark.parametrize("status", [200, 603])
+def test_a_row_that_all_have_answered_takes_no_room(silo: Silo, status: int) -> None:
+    silo.configure(Limits(max_messages=1), 604_800.0, MONTH)
+    bind(silo, DESK)
+    assert add(silo, row(1), row(2)) == [Added(1), OverQuota(1, 6)]
+    serve(silo, 1, DESK.instance, status)
+    assert add(silo, row(2)) == [Added(2)]
 
 
 def test_when_all_refuse_the_row_is_rejected(silo: Silo, tmp_path: Path) -> None:

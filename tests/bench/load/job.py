@@ -11,7 +11,11 @@ STORE, DELIVER, RELAY, REFRESH, NEW, CALLS = "store", "deliver", "relay", "refre
 
 @dataclass(frozen=True)
 class Scenario:
-    """`each`: messages per user (deliver). `outstanding`: open transactions in all workers together."""
+    """`each`: messages per user (deliver). `outstanding`: open transactions in all workers together.
+
+    `has_users`: msilod has users, and so its limits of senders; the load comes from a trusted network and is not
+    challenged. Each message of a round has another sender, as many as there are recipients.
+    """
 
     name: str
     kind: str
@@ -20,12 +24,15 @@ class Scenario:
     each: int = 0
     is_long: bool = False
     is_tcp: bool = False
+    has_users: bool = False
 
 
 SCENARIOS = (
     Scenario("store-1", STORE, 10_000, 1),
     Scenario("store-32", STORE, 10_000, 32),
     Scenario("store-256", STORE, 10_000, 256),
+    Scenario("store-32-users", STORE, 10_000, 32, has_users=True),
+    Scenario("store-256-users", STORE, 10_000, 256, has_users=True),
     Scenario("store-tcp", STORE, 10_000, 32, is_tcp=True),
     Scenario("deliver-200x100", DELIVER, 200, 32, each=100),
     Scenario("deliver-20000x1", DELIVER, 20_000, 32, each=1),

@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
 
+from msilod.store.maintenance import Maintenance
 from tests.bench.load.process import Sample, sample
-from tests.bench.load.wire import options_request
+from tests.bench.load.wire import options_request, user_name
 
 DOMAIN = "bench.test"
 START_TIME = 20.0
@@ -41,8 +42,11 @@ class Server:
     name = ""
     fillers = 1
     has_tcp = False
+    can_have_users = False
 
     def __init__(self) -> None:
+        # Set before the start: so many users exist, and the load comes from a trusted network. 0: no users at all.
+        self.users = 0
         self.address = ("127.0.0.1", 0)
         self.tcp_address = ("127.0.0.1", 0)
         self.process: subprocess.Popen[bytes] | None = None
@@ -99,6 +103,7 @@ class Msilod(Server):
     name = "msilod"
     fillers = 256
     has_tcp = True
+    can_have_users = True
 
     def __init__(self, command: str = "", certificate: tuple[Path, Path] | None = None) -> None:
         super().__init__()
@@ -117,7 +122,11 @@ class Msilod(Server):
     def start(self, directory: Path) -> None:
         """Learns the ports from the line that says it is ready."""
         config = directory / "msilod.toml"
-        config.write_text(self.config)
+        if self.users:
+            add_users(directory / "silo.db", self.users)
+            config.write_text('trusted = ["127.0.0.0/8"]\n' + self.config)
+        else:
+            config.write_text(self.config)
         options = ["--config", str(config), "--domain", DOMAIN]
         options += [word for name in self.transports for word in ("--listen", f"{name}:127.0.0.1:0")]
         options += ["--db-url", f"sqlite:///{directory}/silo.db"]
@@ -177,6 +186,16 @@ def answers(address: tuple[str, int]) -> Iterator[bool]:
                 yield asking.recv(4096).startswith(b"SIP/2.0 ")
             except OSError:
                 yield False
+
+
+def add_users(silo: Path, count: int) -> None:
+    """A silo with so many users u00000000 ...: they turn the limits of senders on, and only users have a mailbox."""
+    Maintenance(silo, "silo").upgrade()
+    rows = [(f"u{user_name(number).decode()}@{DOMAIN}", "MD5", DOMAIN, "00" * 16) for number in range(count)]
+    with sqlite3.connect(silo) as database:
+        database.executemany("INSERT INTO silo_user (aor, algorithm, realm, ha1) VALUES (?, ?, ?, ?)", rows)
+        database.execute("INSERT INTO silo_user_change (aor, at) VALUES (?, 0)", rows[0][:1])
+    database.close()
 
 
 def create_tables(silo: Path) -> None:
