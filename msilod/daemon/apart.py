@@ -40,7 +40,7 @@ class Apart:
         """True: `then(now)` is called later. False: nothing stands in the way."""
         at = self.noted.get(key, 0.0)
         if at <= now:
-            # The alarm may ring a moment late: what has waited leaves before what comes now.
+            # The alarm may ring a moment late: waiting messages leave before new ones.
             self.handle_timeout(now)
             return False
         self.queue.append((at, then))

@@ -1,11 +1,11 @@
 """Receipts: the silo's IMDNs, put into the mailbox of a sender who asks for them (RFC 5438).
 
-Rules: a receipt is a row like any other: it waits for a sender who is away, and is delivered at once to a sender who
-is registered. It is from the mailbox that it is about. It goes to the sender of the message and to no other address:
-the sender is the user that has shown a password, or without users the AOR in From. To and IMDN-Record-Route of the
-wrapper do not change that, because a sender can write anything there; a wrapper with another user in its From gets no
-receipt. A receipt counts against the sender's hourly limit. One of a kind for a message;
-best effort beyond that: a crash may lose one, never repeat one.
+Rules: a receipt is a row like any other: it waits for a sender that is away, and is delivered at once to a sender
+that is registered. It is from the mailbox that it is about. It goes to the sender of the message and to no other
+address: the sender is the user that has shown a password, or without users the AOR in From. To and IMDN-Record-Route of
+the wrapper do not change that, because a sender can write anything there; a wrapper with another user in its From gets
+no receipt. A receipt counts against the sender's hourly limit. One of a kind for a message; best effort beyond that: a
+crash may lose one, never repeat one.
 """
 
 from collections.abc import Callable

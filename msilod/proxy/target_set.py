@@ -22,7 +22,7 @@ class Target:
     `route` is the first Route that the request still has: the bytes go there (§16.6 step 7). `hops` is where its
     URI was found to be, the one in use first and those that are left behind it (RFC 3263 §4.3). `others` are the
     other flows of its device, which are tried when this one is dead. `reach` bounds where its URI or its Route may
-    lead: ANYWHERE for what the operator has written, BY_FLOW for its `flow` alone, "" for what every sender may reach;
+    lead: ANYWHERE for a URI of the operator, BY_FLOW for its `flow` alone, "" for places that every sender may reach;
     any other text is an address that its peer was heard from.
     """
 

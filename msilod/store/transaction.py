@@ -205,7 +205,7 @@ class Transactions:
             return self.statements.insert_undisturbed(self.db, messages, self._data_version)
         except sqlite3.OperationalError as error:
             if leaves_unknown(error):
-                # The statement is a transaction of its own, so the error may be that of its COMMIT.
+                # The statement is a whole transaction, so the error may come from its COMMIT.
                 raise _unknown(error) from error
             # Another's commit came between its reading and its writing; the long way waits for its turn.
             return 0

@@ -2,7 +2,7 @@
 
 30,000 answers a second for 32 s are a million entries, 0.6 to 0.8 GB as whole responses. So an answer of our
 own is remembered as its status, and made again from the retransmitted request; one with header fields or a
-To tag of its own as a line or two; any other answer as its bytes. An entry has the fingerprint of its request as well
+To tag as a line or two; any other answer as its bytes. An entry has the fingerprint of its request as well
 (`key.fingerprint`), since a request with the same branch need not be a copy. Measured (tests/bench/transactions.py):
 160 bytes an entry for a plain status, key included, 185 for a relayed MESSAGE.
 

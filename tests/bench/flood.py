@@ -1,4 +1,4 @@
-"""What do strangers cost users? `python -m tests.bench.flood`, from the root of the source tree.
+"""The costs of strangers for users: `python -m tests.bench.flood`, from the root of the source tree.
 
 One daemon with users and the limits of loopback on. Phones on 127.0.0.1 send MESSAGEs and REGISTER refreshes with their
 passwords at a steady rate, first alone and then beside five sources, 127.0.0.2 to 127.0.0.6, that send datagrams of one
@@ -77,7 +77,7 @@ def forged(number: int) -> bytes:
 
 
 def long_uri(number: int) -> bytes:
-    """OPTIONS to a URI of 2 kB that nobody has written before."""
+    """OPTIONS to a new URI of 2 kB."""
     params = "".join(f";p{place}={'x' * 30}" for place in range(48))
     return request("OPTIONS", f"sip:phone0@{DOMAIN}{params};n={number}", number)
 
@@ -91,7 +91,7 @@ def response(number: int) -> bytes:
 
 
 _random = Random(1)
-# Name: what makes the datagram of a number, and how many different ones there are.
+# Name: the function that makes the datagram of a number, and how many different ones there are.
 KINDS: Final[dict[str, tuple[Callable[[int], bytes], int]]] = {
     "invite": (lambda n: request("INVITE", f"sip:phone0@{DOMAIN}", n), 5_000),
     "invite-60k": (lambda n: request("INVITE", f"sip:phone0@{DOMAIN}", n, body=b"x" * 60_000), 500),
@@ -120,7 +120,7 @@ class _Vector(ctypes.Structure):
 
 
 class _Header(ctypes.Structure):
-    # struct mmsghdr: a msghdr and what was sent of it (sendmmsg(2)).
+    # struct mmsghdr: a msghdr and the bytes of it that were sent (sendmmsg(2)).
     _fields_ = (
         ("name", ctypes.c_void_p), ("name_length", ctypes.c_uint32), ("vectors", ctypes.POINTER(_Vector)),
         ("vector_count", ctypes.c_size_t), ("control", ctypes.c_void_p), ("control_length", ctypes.c_size_t),
@@ -202,7 +202,7 @@ def flood(kind: str, server: tuple[str, int], rate: int, seconds: float, pipe: A
 
 @dataclass
 class Done:
-    """What phones had in one span: seconds to each final answer, and statuses that are no success."""
+    """The results of phones in one span: seconds to each final answer, and statuses of failures."""
 
     times: list[float] = field(default_factory=list)
     faults: dict[str, int] = field(default_factory=dict)
@@ -232,7 +232,7 @@ class Phone:
         self.is_busy = False
 
     def begin(self, is_message: bool, now: float) -> None:
-        """A MESSAGE to somebody who is away, or a refresh."""
+        """A MESSAGE to a user without a binding, or a refresh."""
         self.is_busy, self.is_message, self.began = True, is_message, now
         self._say()
 
@@ -277,7 +277,7 @@ class Phone:
         )
 
     def hear(self, data: bytes) -> int:
-        """The status of a final answer to what was asked last, 0 for anything else; a challenge is answered."""
+        """The status of a final answer to the last request, 0 for other messages; a challenge is answered."""
         status = int(data[8:11])
         if status < 200 or self.branch not in data or not self.is_busy:
             return 0
@@ -309,7 +309,7 @@ def span(
     seconds: float,
     only_register: bool = False,
 ) -> Done:
-    """Begin `rate` transactions a second, whatever becomes of them; one that no phone is free for is a fault."""
+    """Begin `rate` transactions a second without waiting for answers; a transaction without a free phone is a fault."""
     done, began, sent = Done(), monotonic(), 0
     resend: list[tuple[float, int, int]] = []
     free = [place for place, phone in enumerate(crowd) if not phone.is_busy]
@@ -370,7 +370,7 @@ def _take(phone: Phone, busy: dict[socket.socket, int], free: list[int], done: D
 
 @dataclass
 class Row:
-    """One kind, and what users and the daemon had of it."""
+    """One kind of flood, and its costs for users and the daemon."""
 
     kind: str
     done: Done

@@ -12,10 +12,10 @@ from msilod.sip.parser import parse
 from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from msilod.store.users import UserRow, UserTable
+from tests.credentials import FIELDS, answer_of
 from tests.network.agent import Agent, Send
 from tests.network.ladder import Address
 from tests.network.world import SERVER, World
-from tests.scenarios.account import FIELDS, challenges
 
 REALM = "example.test"
 PASSWORD = "secret"
@@ -70,7 +70,13 @@ class Line(Agent):
         if not user or answer.status not in FIELDS:
             return answer
         return await self._say(
-            method, uri, from_, to, self._proof(answer, method, uri, user) + lines, body, call_id
+            method,
+            uri,
+            from_,
+            to,
+            answer_of(answer, method, uri, user, PASSWORD) + "\r\n" + lines,
+            body,
+            call_id,
         )
 
     async def _say(
@@ -88,17 +94,3 @@ class Line(Agent):
         await trio.sleep(0.5)
         (answer,) = (heard for heard in self.answers if heard.status >= 200)
         return answer
-
-    def _proof(self, answer: Response, method: str, uri: str, user: str) -> str:
-        said = next(found for found in challenges(answer) if found.get("algorithm", "MD5") == "MD5")
-        realm, nonce = said["realm"], said["nonce"]
-
-        def hashed(text: str) -> str:
-            return hashlib.md5(text.encode()).hexdigest()
-
-        secret, what = hashed(f"{user}:{realm}:{PASSWORD}"), hashed(f"{method}:{uri}")
-        response = hashed(f"{secret}:{nonce}:00000001:c0ffee:auth:{what}")
-        return (
-            f'{FIELDS[answer.status][1]}: Digest username="{user}", realm="{realm}", nonce="{nonce}", uri="{uri}", '
-            f'response="{response}", algorithm=MD5, cnonce="c0ffee", qop=auth, nc=00000001\r\n'
-        )

@@ -15,7 +15,7 @@ FaultyDaemon = Callable[..., Daemon]
 
 @pytest.fixture
 def on_disk(tmp_path: Path, disk: FaultyDisk) -> Iterator[FaultyDaemon]:
-    """Starts a daemon whose silo lies on `disk`; stops what still runs at the end of the test."""
+    """Starts a daemon whose silo lies on `disk`; stops each daemon that still runs at the end of the test."""
     made: list[Daemon] = []
 
     def start(config: str = "") -> Daemon:

@@ -3,19 +3,16 @@
 Bytes go into `Server.receive` as a listener would give them, and what the daemon sends is taken from its transports.
 """
 
-from hashlib import md5
-from re import search
-
 from msilod.config import Config
-from msilod.sip.digest import ha1
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
 from msilod.sip.parser import parse
+from tests.credentials import answer_of
+from tests.faults.peer import PASSWORD, lock
 from tests.network.world import DOMAIN, World, configured
 
 Place = tuple[str, int]
 HOME: Place = ("198.51.100.1", 5060)
-PASSWORD = "secret"
 
 
 class Doorway:
@@ -25,12 +22,7 @@ class Doorway:
         self.world = world
         self.server = world.server
         self.serial = 0
-        users = self.server.gate.users
-        for user in ("alice", "bob"):
-            secret = ha1(b"MD5", user.encode(), DOMAIN.encode(), PASSWORD.encode())
-            users.put(f"{user}@{DOMAIN}", [(b"MD5", secret)])
-        users.existed = users.is_readable = True
-        self.server.gate.refresh()
+        lock(world, "alice", "bob")
 
     def request(
         self,
@@ -67,20 +59,7 @@ class Doorway:
 
     def credentials(self, challenge: Response, password: str = PASSWORD, user: str = "alice") -> str:
         """The line that answers the MD5 challenge of a REGISTER."""
-        value = challenge.headers.get(b"www-authenticate") or b""
-        found = search(rb'nonce="([^"]*)"', value)
-        assert found is not None
-        nonce = found[1].decode()
-
-        def hashed(text: str) -> str:
-            return md5(text.encode(), usedforsecurity=False).hexdigest()
-
-        secret, asked = hashed(f"{user}:{DOMAIN}:{password}"), hashed(f"REGISTER:sip:{DOMAIN}")
-        response = hashed(f"{secret}:{nonce}:00000001:c:auth:{asked}")
-        return (
-            f'Authorization: Digest username="{user}", realm="{DOMAIN}", nonce="{nonce}", uri="sip:{DOMAIN}", '
-            f'response="{response}", algorithm=MD5, cnonce="c", qop=auth, nc=00000001\r\n'
-        )
+        return answer_of(challenge, "REGISTER", f"sip:{DOMAIN}", user, password) + "\r\n"
 
     def register(self, source: Place = HOME, via: str = "", password: str = PASSWORD) -> int:
         """The status after one challenge has been answered, or that of the first answer when it is none."""

@@ -1,9 +1,5 @@
-"""A peer on the virtual network that writes its own bytes: any address, any Contact, and a password if it has one.
+"""A peer on the virtual network that writes its own bytes: any address, any Contact, and a password if it has one."""
 
-Rule: its digest is made with hashlib alone, so that a fault of ours is not on both sides.
-"""
-
-import hashlib
 import re
 from collections.abc import Callable
 from itertools import count
@@ -14,6 +10,7 @@ from msilod.sip.address import NameAddr
 from msilod.sip.digest import ha1
 from msilod.sip.message import Request, Response, build_response
 from msilod.sip.parser import parse
+from tests.credentials import answer_of
 from tests.network.ladder import Address
 from tests.network.wires import End
 from tests.network.world import DOMAIN, SERVER, World
@@ -141,7 +138,8 @@ class Peer:
         if answer.status in (401, 407) and self.has_password:
             sent = parse(data)
             assert isinstance(sent, Request)
-            proof = self._proof(answer, sent)
+            line = answer_of(answer, sent.method.decode(), sent.uri.decode(), self.user, PASSWORD)
+            proof = f"{line}\r\n".encode()
             branch = b"branch=z9hG4bKp%d" % next(_serial)
             data = re.sub(rb"branch=\S+", branch, data, count=1).replace(
                 b"\r\nContact:", b"\r\n" + proof + b"Contact:", 1
@@ -164,27 +162,6 @@ class Peer:
             kept = [line for line in kept if not line.startswith(b"Content-Length")]
             self.send(b"\r\n".join(kept) + b"\r\nContent-Length: 0\r\n\r\n")
         return answer
-
-    def _proof(self, answer: Response, sent: Request) -> bytes:
-        is_proxy = answer.status == 407
-        challenge = next(
-            value.decode()
-            for value in answer.headers.get_all(b"proxy-authenticate" if is_proxy else b"www-authenticate")
-            if b"MD5" in value
-        )
-        nonce, realm = (re.findall(f'{name}="([^"]*)"', challenge)[0] for name in ("nonce", "realm"))
-
-        def hashed(text: str) -> str:
-            return hashlib.md5(text.encode()).hexdigest()
-
-        uri, method = sent.uri.decode(), sent.method.decode()
-        secret = hashed(f"{self.user}:{realm}:{PASSWORD}")
-        response = hashed(f"{secret}:{nonce}:00000001:c0ffee:auth:{hashed(f'{method}:{uri}')}")
-        name = "Proxy-Authorization" if is_proxy else "Authorization"
-        return (
-            f'{name}: Digest username="{self.user}", realm="{realm}", nonce="{nonce}", uri="{uri}", '
-            f'response="{response}", algorithm=MD5, cnonce="c0ffee", qop=auth, nc=00000001\r\n'
-        ).encode()
 
     def registration(self, expires: int = 7200, extra: str = "") -> bytes:
         lines = f"Expires: {expires}\r\n{extra}"

@@ -14,7 +14,7 @@ METHODS = ("INFO", "INVITE", "REFER", "BYE", "UPDATE")
 
 
 async def two_users(world: World) -> tuple[Peer, Peer]:
-    """Bob and Mallory, who are registered; Alice is a user who is away."""
+    """Bob and Mallory are registered; Alice is a user without a binding."""
     lock(world, "alice", "bob", "mallory")
     bob, mallory = Peer(world, "bob", BOB), Peer(world, "mallory", MALLORY)
     for peer in (bob, mallory):

@@ -1,4 +1,4 @@
-"""Operator 1: `export -o NAME` replaces a regular file and nothing else; all else is written through."""
+"""Operator 1: `export -o NAME` replaces regular files only; devices and FIFOs are written through."""
 
 import json
 import os

@@ -29,7 +29,7 @@ STATE = "state"
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon whose silo has a directory of its own, which can be moved."""
+    """A daemon with its silo in a separate directory, which can be moved."""
     made = Daemon(tmp_path)
     (tmp_path / STATE).mkdir()
     made.environment["STATE_DIRECTORY"] = str(tmp_path / STATE)
@@ -105,7 +105,7 @@ def test_no_202_after_the_loss_and_nothing_of_before_is_lost(
 
 
 def _answers(phone: Phone) -> set[int]:
-    """The statuses of what has come, or comes at once."""
+    """The statuses of answers that have come, or come at once."""
     found: set[int] = set()
     phone.socket.settimeout(0.2)
     while True:
@@ -140,7 +140,7 @@ def test_an_idle_daemon_notices_as_well(daemon: Daemon) -> None:
     assert process.wait(PATIENCE) == 69
 
 
-# --- what the watch decides ----------------------------------------------------------------------------
+# --- verdicts of the watch ----------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Operator 3: an import says what it leaves out and why, takes back what was purged, and its dry run is exact."""
+"""Operator 3: an import says which messages it leaves out and why, takes back purged ones, and its dry run is exact."""
 
 import json
 import os

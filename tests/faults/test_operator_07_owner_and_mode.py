@@ -1,4 +1,4 @@
-"""Operator 7: what root or a member of the group does in the state directory leaves files that the service can use."""
+"""Operator 7: commands of root or of a member of the group leave files that the service can use."""
 
 import os
 import signal
@@ -99,7 +99,7 @@ def test_a_directory_that_root_makes_is_the_services(folder: Path, monkeypatch: 
     runtime.mkdir(0o755)
     ownership.adopt_runtime_directory(runtime)
     assert found(runtime)[:2] == (UID, GID)
-    # Somebody's own directory stays as it is; a file in it gets the group of the service.
+    # A directory of another user stays as it is; a file in it gets the group of the service.
     other = folder / "other"
     other.mkdir(0o755)
     other.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Operator 8 and reliability 17: a reload that finds the file missing, empty or broken keeps what is in force."""
+"""Operator 8 and reliability 17: a reload that finds the file missing, empty or broken keeps the old one in force."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ CONFIG = "[silo]\nmax_body = 10\n"
 
 
 def reload(daemon: Daemon) -> str:
-    """What the control method says, its error included."""
+    """The answer of the control method, or its error."""
     with ControlClient(daemon.folder / "control.sock") as client:
         try:
             return str(client.call("reload"))

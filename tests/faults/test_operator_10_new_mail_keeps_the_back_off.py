@@ -1,4 +1,4 @@
-"""Operator 10: new mail for a recipient who backs off never puts off his next try, however the mail comes."""
+"""Operator 10: new mail for a recipient that backs off never puts off the next try, however the mail comes."""
 
 from pathlib import Path
 

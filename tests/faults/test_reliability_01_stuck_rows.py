@@ -1,4 +1,4 @@
-"""Reliability 1: what a run could not give back is given back later; no lease outlives its run (law 3)."""
+"""Reliability 1: rows that a run could not give back are given back later; no lease outlives its run (law 3)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -150,7 +150,7 @@ def test_rows_that_no_run_holds_are_due_when_their_lease_ends(tmp_path: Path) ->
 
 
 def test_the_lease_of_what_a_run_holds_is_renewed(tmp_path: Path) -> None:
-    """A slow phone: a purge minutes later leaves what is on the wire to its own end."""
+    """A slow phone: a purge minutes later leaves requests on the wire to their end."""
 
     async def story(world: World) -> None:
         _, bob = await waiting(world, 12)

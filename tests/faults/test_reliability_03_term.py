@@ -1,4 +1,4 @@
-"""Reliability 3: after TERM no delivery begins; what is on the wire is waited for; nobody gets a message twice."""
+"""Reliability 3: after TERM no delivery begins; requests on the wire are waited for; no phone gets a message twice."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Reliability 5: after a restart no back-off outlives its end, and no message overtakes what was there before."""
+"""Reliability 5: after a restart no back-off outlives its end, and no message overtakes earlier ones."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def test_a_registration_clears_the_back_off_in_the_rows(tmp_path: Path) -> None:
 
 
 def test_a_registration_leaves_the_distance_of_a_copy(tmp_path: Path) -> None:
-    """RFC 3261 section 8.2.2.2: who answered 482 may still hold the first one."""
+    """RFC 3261 section 8.2.2.2: a phone that answered 482 may still hold the first one."""
 
     async def story(world: World) -> None:
         _, bob = await backing_off(world, COPY)
@@ -100,7 +100,7 @@ def test_a_back_off_lasts_as_long_as_before_when_the_clock_is_set(
 
 
 def test_without_a_word_of_the_clock_a_back_off_is_no_longer_than_the_longest(tmp_path: Path) -> None:
-    """After another boot nobody can tell by how much the clock was set."""
+    """After another boot it is not known by how much the clock was set."""
 
     async def story(world: World) -> None:
         await backing_off(world)
@@ -119,7 +119,7 @@ def test_without_a_word_of_the_clock_a_back_off_is_no_longer_than_the_longest(tm
 def test_mail_that_was_imported_while_the_daemon_was_down_is_not_overtaken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who has mail is read in pages beside the work: until then a MESSAGE goes by way of the silo."""
+    """Recipients with mail are read in pages beside the work: until then a MESSAGE goes by way of the silo."""
     for module in (msilod.daemon.recollection, msilod.store.silo):
         monkeypatch.setattr(module, "PAGE", 1)
     go_on = Recollection.go_on

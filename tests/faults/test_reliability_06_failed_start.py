@@ -76,7 +76,7 @@ def test_an_io_error(tmp_path: Path, disk: FaultyDisk, fault: str) -> None:
 
 
 def test_the_writers_process_cannot_open_the_file(tmp_path: Path) -> None:
-    """What fails there is told here, without a traceback of its own."""
+    """Failures of that start are told here, without a second traceback."""
     environment = Daemon(tmp_path).environment | {"PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path / "none.db")],

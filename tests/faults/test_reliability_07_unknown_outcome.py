@@ -131,7 +131,7 @@ def test_which_errors_leave_the_outcome_unknown(code: int, is_unknown: bool) -> 
 
 
 class _Failing:
-    """A connection whose COMMIT, or whose INSERT that is a transaction of its own, fails."""
+    """A connection with a COMMIT, or an INSERT in autocommit, that fails."""
 
     def __init__(self, db: sqlite3.Connection, word: str, code: int) -> None:
         self._db, self._word, self._code = db, word, code

@@ -63,7 +63,7 @@ def test_without_a_200_the_sender_is_told_in_time(tmp_path: Path, answers: Scrip
 def test_a_message_that_the_silo_does_not_take_is_not_refused_before_the_phone_has_spoken(
     tmp_path: Path,
 ) -> None:
-    """Too large to be kept, and delivered all the same."""
+    """Too large to be stored, and still delivered."""
 
     async def story(world: World) -> None:
         alice, bob = await both(world, SLOW)

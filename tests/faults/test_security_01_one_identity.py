@@ -1,4 +1,4 @@
-"""Security 1: a REGISTER whose To had a port that is not ours was let in without a password, and bound to the user.
+"""Security 1: a REGISTER with a foreign port in its To was let in without a password, and bound to the user.
 
 Which mailbox a URI names is decided by one function. This module writes addresses in all ways that SIP has, and shows
 for each that gate, registrar, silo and command line agree about it.
@@ -75,7 +75,7 @@ OURS = [
     ("sip:+4930@example.test;user=phone", NUMBER),
     ("sip:004930@localhost", NUMBER),
 ]
-# These name no mailbox of ours: a port that is not ours, another domain, no user, a forged or foreign name.
+# These name no mailbox here: a foreign port, another domain, no user, a forged or foreign name.
 NOT_OURS = [
     "sip:alice@example.test:9",
     "sip:alice@example.test.:9",
@@ -97,14 +97,14 @@ NOT_OURS = [
     "sip:example.test",
     "sip:gone@example.test",
 ]
-# The case of a user part counts: another AOR of ours, and no user's.
+# The case of a user part counts: this is another AOR in our domain, and no user has it.
 ANOTHER = "sip:Alice@example.test"
 
 Tell = Callable[[str], str]
 
 
 class Asking(Session):
-    """A command line beside a daemon that runs in this process, which answers what it is called."""
+    """A command line beside a daemon that runs in this process, which answers each call."""
 
     verbs: ControlVerbs | None = None
 
@@ -163,7 +163,7 @@ def port(uri: str) -> str:
 
 
 def bound(world: World) -> dict[str, list[str]]:
-    """Who is bound to what, in memory; the database has the same."""
+    """The bindings of each AOR, in memory; the database has the same."""
     found: dict[str, list[str]] = {}
     for binding in world.server.location.all():
         found.setdefault(binding.aor, []).append(binding.contact)

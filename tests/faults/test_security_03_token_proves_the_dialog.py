@@ -1,4 +1,5 @@
-"""Security 3: the Record-Route token proves its dialog (peers, places, life time), and nothing else passes with it."""
+"""Security 3: the Record-Route token proves its dialog (peers, places, life time), and no other request passes with
+it."""
 
 from pathlib import Path
 
@@ -10,13 +11,13 @@ from msilod.sip.message import Request, Response
 from tests.faults.peer import Peer, Side, call, lock, sides
 from tests.network.world import Story, World, configured, play
 
-# The daemon has this address, and others of its ports are none of anybody's business.
+# The daemon has this address, and no request may reach other ports of it.
 ALICE, BOB, CAROL, VICTIM = (("198.51.100." + str(n), 5060) for n in (1, 2, 3, 4))
 MINUTE = 60.0
 
 
 class Cast:
-    """Alice and Bob are users; Carol, who is none, was called by Alice once; nobody else is to hear of her."""
+    """Alice and Bob are users, Carol is none. Alice has called Carol once; no other party is to hear from Carol."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -145,7 +146,7 @@ def test_the_place_of_a_user_is_also_where_the_user_registers_now(tmp_path: Path
 
 
 def test_another_port_of_the_peers_host_is_not_the_peer(tmp_path: Path) -> None:
-    """The request goes to the peer's place, and a Route to such a port is refused."""
+    """The request goes to the peer's place, and a Route to another port is refused."""
 
     async def story(world: World) -> None:
         cast = Cast(world)
@@ -341,7 +342,7 @@ def test_a_value_is_short_and_tells_no_address(tmp_path: Path) -> None:
 
 
 def test_without_users_a_token_is_asked_for_all_the_same(tmp_path: Path) -> None:
-    """A daemon that is open to everybody relays for nobody either."""
+    """A daemon without users relays for no sender either."""
 
     async def story(world: World) -> None:
         alice, bob = Peer(world, "alice", ALICE, domain="elsewhere.example"), Peer(world, "bob", BOB)

@@ -1,4 +1,4 @@
-"""Security 4, part 5 of the issue: what a source sends too much of is dropped unread, and users are not.
+"""Security 4, part 5 of the issue: a source that sends too much is dropped unread, and users are not.
 
 20,000 datagrams a second of refused requests left nothing for users, since each had to be parsed.
 """
@@ -19,7 +19,7 @@ Shed = list[dict[str, set[int]]]
 
 
 def watched(world: World) -> Shed:
-    """What the transports are told to drop, each time."""
+    """The sources that the transports are told to drop, each time."""
     told: Shed = []
 
     def shed(sources: Mapping[str, Set[int]]) -> None:

@@ -1,4 +1,4 @@
-"""Security 7: a receipt was sent in another's name to whom the wrapper named, and booked on the recipient."""
+"""Security 7: a receipt was sent in another's name to the address in the wrapper, and booked on the recipient."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Security 10: bytes from the wire that no line of ours may hold break no request and no answer of ours."""
+"""Security 10: bytes from the wire that Headers.add refuses break no request and no answer."""
 
 import re
 from pathlib import Path

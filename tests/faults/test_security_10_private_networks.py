@@ -24,7 +24,7 @@ INSIDE: tuple[Address, ...] = (
 
 
 class Trap:
-    """Whatever comes to one of the places inside."""
+    """Keeps each datagram that comes to one of the places inside."""
 
     def __init__(self, world: World) -> None:
         self.caught: list[Address] = []

@@ -52,7 +52,7 @@ def text(number: int, body: bytes) -> bytes:
 
 
 def unseeded(method: str, user: str, to: str, uri: str, lines: str, body: bytes = b"") -> bytes:
-    """What each process of a client without a seed sends, whoever uses it."""
+    """The request that each process of a client without a seed sends, for every user."""
     head = (
         f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK1EFB41F2D7AB58BA7CCD\r\n"
         f"From: <sip:{user}@example.test>;tag=5767043491;epid=1234567890\r\nTo: <sip:{to}@example.test>\r\n"
@@ -131,7 +131,7 @@ def test_a_program_that_was_started_again_has_both_texts_kept(tmp_path: Path) ->
 
 
 def test_two_senders_of_the_same_words_are_two_rows(tmp_path: Path) -> None:
-    """Law 9's hash has the sender in it: here nothing else differs."""
+    """Law 9's hash has the sender in it: here only the sender differs."""
 
     async def story(world: World) -> None:
         client = Client(world)

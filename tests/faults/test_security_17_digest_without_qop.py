@@ -58,7 +58,7 @@ def test_a_nonce_that_was_counted_is_not_taken_without_a_count(alice: Phone) -> 
 
 
 def test_a_copy_from_another_place_gets_nothing(daemon: Daemon, alice: Phone) -> None:
-    """Whoever has seen the request can neither register nor remove with it."""
+    """An eavesdropper can neither register nor remove with a copy of the request."""
     account = Account(alice, "secret", has_qop=False)
     assert account.register().status == 200
     proof = account.field("REGISTER", "sip:example.test")

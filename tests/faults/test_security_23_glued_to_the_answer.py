@@ -15,7 +15,7 @@ LEAST = 0.1
 
 
 class Times:
-    """When the daemon sent what to bob."""
+    """The messages that the daemon sent to bob, with their times."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -118,7 +118,7 @@ def test_nothing_is_remembered_for_longer_than_it_counts() -> None:
     assert apart.holds(key, 10.0, heard.append)
     apart.handle_timeout(10.0)
     assert heard == []
-    # The alarm is late: what has waited leaves before what comes now.
+    # The alarm is late: waiting messages leave before new ones.
     assert not apart.holds(key, 10.2, heard.append)
     assert heard == [10.2]
     assert apart.noted == {}

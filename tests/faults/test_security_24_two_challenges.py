@@ -1,4 +1,5 @@
-"""Security 24: MD5 is the default, who fails with two challenges gets MD5 alone, and several credentials count."""
+"""Security 24: MD5 is the default, a client that fails with two challenges gets MD5 alone, and several credentials
+count."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""Security 26: phones behind NAT that send no keep-alives are pinged, and who answers no more is known to be away."""
+"""Security 26: phones behind NAT that send no keep-alives are pinged, and a phone that answers no more is away."""
 
 from functools import partial
 from itertools import pairwise
@@ -45,7 +45,7 @@ def pings(phone: Phone) -> list[Served]:
 
 
 def told(world: World, user: str) -> list[dict[str, object]]:
-    """What `msilo bindings` is told of a user."""
+    """The bindings of a user as `msilo bindings` gets them."""
     verbs = ControlVerbs(world.server, lambda: {})
     found = verbs.bindings({"aors": [f"{user}@example.test"]})["bindings"]
     assert isinstance(found, list)

@@ -23,6 +23,7 @@ import trio
 
 from msilod.sip.message import Request, Response
 from msilod.store.users import UserRow, UserTable
+from tests.credentials import FIELDS, answer_of
 from tests.network.agent import Agent, Asked, Served
 from tests.network.world import DOMAIN, SERVER, World
 
@@ -41,10 +42,6 @@ _CPIM: Final = (
     "imdn.Message-ID: {number}\r\nimdn.Disposition-Notification: processing, negative-delivery\r\n\r\n"
     "Content-Type: text/plain\r\n\r\nevil"
 )
-_FIELDS: Final = {
-    401: (b"www-authenticate", "Authorization"),
-    407: (b"proxy-authenticate", "Proxy-Authorization"),
-}
 
 
 def named(value: bytes | None) -> str:
@@ -67,7 +64,7 @@ def _call_id(response: Response) -> bytes:
 
 @dataclass
 class Dialog:
-    """What a party of a call has learnt of it."""
+    """The facts of a call that one party has learnt."""
 
     call_id: bytes
     own: str
@@ -119,7 +116,7 @@ class Person(Agent):
     def contact(self) -> str:
         return f"sip:{self.name}@{self.address[0]}:{self.address[1]}"
 
-    # --- what the party says -------------------------------------------------------------------------
+    # --- requests of the party -------------------------------------------------------------------------
 
     def say(self, words: Words, proof: str = "", is_again: bool = False) -> Asked:
         """Send the request; answer one challenge if the words have credentials."""
@@ -149,7 +146,7 @@ class Person(Agent):
             return
         self.statuses.append(response.status)
         self.crowd.judge_answer(self, response)
-        if response.status in _FIELDS and words.credentials and not is_again:
+        if response.status in FIELDS and words.credentials and not is_again:
             self.say(words, self._proof(words, response), is_again=True)
         elif response.status < 300 and words.method == "INVITE":
             self._talk(words, response)
@@ -157,24 +154,9 @@ class Person(Agent):
             self.crowd.promised[words.body.encode()] = named(words.to.encode())
 
     def _proof(self, words: Words, response: Response) -> str:
-        field_name, header = _FIELDS[response.status]
-        for value in response.headers.get_all(field_name):
-            asked = dict(re.findall(r'(\w+)="?([^",]*)"?', value.decode()))
-            if asked.get("algorithm", "MD5") == "MD5":
-                break
-        name = {"name": self.crowd.other(self.name), "at": f"{self.name}@{DOMAIN}"}.get(
-            words.credentials, self.name
-        )
-
-        def md5(text: str) -> str:
-            return hashlib.md5(text.encode("latin-1")).hexdigest()
-
-        secret = md5(f"{name}:{asked['realm']}:{self.password}")
-        proof = md5(f"{secret}:{asked['nonce']}:00000001:c:auth:{md5(f'{words.method}:{words.uri}')}")
-        return (
-            f'{header}: Digest username="{name}", realm="{asked["realm"]}", nonce="{asked["nonce"]}", '
-            f'uri="{words.uri}", response="{proof}", algorithm=MD5, cnonce="c", qop=auth, nc=00000001'
-        )
+        others = {"name": self.crowd.other(self.name), "at": f"{self.name}@{DOMAIN}"}
+        name = others.get(words.credentials, self.name)
+        return answer_of(response, words.method, words.uri, name, self.password)
 
     def _talk(self, words: Words, response: Response) -> None:
         """The call is taken: remember the dialog, and send the ACK (RFC 3261 §12.1.2, §13.2.2.4)."""
@@ -239,7 +221,7 @@ class Person(Agent):
             )
         )
 
-    # --- what comes to the party ---------------------------------------------------------------------
+    # --- requests to the party ---------------------------------------------------------------------
 
     def requested(self, served: Served) -> None:
         request = served.request
@@ -273,7 +255,7 @@ class Person(Agent):
 
 @dataclass
 class Crowd:
-    """The parties by name, what was promised to honest senders, and the faults that were seen."""
+    """The parties by name, the texts of honest senders that were accepted, and the faults that were seen."""
 
     world: World
     people: dict[str, Person] = field(default_factory=dict)
@@ -286,7 +268,7 @@ class Crowd:
     away: set[str] = field(default_factory=set)
 
     async def begin(self) -> None:
-        """Make the users, and register everybody who can."""
+        """Make the users, and register all parties with a password."""
         self.table = UserTable(self.world.folder / "silo.db", "silo")
         for name in HOSTS:
             password = "" if name == STRANGER else f"secret of {name}"
@@ -302,7 +284,7 @@ class Crowd:
         assert {one.name for one in self.people.values() if 200 in one.statuses} == {*HONEST, MALLORY, FORMER}
 
     def other(self, name: str) -> str:
-        """Whom an attacker pretends to be."""
+        """The user that an attacker pretends to be."""
         return BOB if name == FORMER else ALICE
 
     async def remove_former(self) -> None:

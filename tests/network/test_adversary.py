@@ -298,7 +298,7 @@ def test_nobody_gets_removes_or_sends_what_is_not_his() -> None:
             stateful_step_count=STEPS,
             deadline=None,
             derandomize="MSILOD_ATTACKS" not in os.environ,
-            # Shrinking takes minutes and is done by whoever looks into a failure.
+            # Shrinking takes minutes and is for the search after a failure.
             phases=tuple(Phase) if "MSILOD_SHRINK" in os.environ else (Phase.explicit, Phase.generate),
             suppress_health_check=list(HealthCheck),
         ),

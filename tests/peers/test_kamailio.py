@@ -22,7 +22,7 @@ BOB = "sip:bob@example.test"
 
 
 class Kamailio:
-    """A Kamailio that sends what has no Route of its own to the port `next_hop`. `options` are those of the file."""
+    """A Kamailio that sends requests without a Route to the port `next_hop`. `options` are those of the file."""
 
     def __init__(self, folder: Path, next_hop: int, options: Sequence[str] = (), port: int = 0) -> None:
         self.port = port or free_port()

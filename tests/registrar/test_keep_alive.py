@@ -1,4 +1,4 @@
-"""registrar/keep_alive.py: who is pinged when, and who is away."""
+"""registrar/keep_alive.py: when contacts are pinged, and which of them are away."""
 
 from collections import Counter
 from itertools import count
@@ -38,7 +38,7 @@ class Wheel:
         return WALL + self.now - 1000
 
     def step(self) -> list[Binding]:
-        """What is due next; it is pinged."""
+        """The bindings that are due next; they are pinged."""
         self.now += self.keep_alives.until_next(self.now) or 1.0
         due, gone = self.keep_alives.due(self.now, self.wall)
         self.gone += [binding.contact for binding in gone]

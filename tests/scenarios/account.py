@@ -1,30 +1,15 @@
-"""A phone with a password: answers challenges as real clients do, and remembers the nonce for its next requests.
+"""A phone with a password: answers challenges as real clients do, and remembers the nonce for its next requests."""
 
-Rule: the sums are made here with hashlib alone, so that a fault of ours is not on both sides.
-"""
-
-import hashlib
-import re
 from dataclasses import dataclass, field
 
 from msilod.control import ControlClient
 from msilod.sip.message import Response
 from msilod.store.users import UserRow, UserTable
+from tests.credentials import HASHES, challenges, credentials, hashed, secret_of
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import Phone
 
-HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
-FIELDS = {401: ("www-authenticate", "Authorization"), 407: ("proxy-authenticate", "Proxy-Authorization")}
-
-
-def challenges(response: Response) -> list[dict[str, str]]:
-    """The challenges of a 401 or 407, in order."""
-    name = FIELDS[response.status][0].encode()
-    found = []
-    for value in response.headers.get_all(name):
-        pairs = re.findall(r'(\w+)=("[^"]*"|[^\s,]+)', value.decode().removeprefix("Digest "))
-        found.append({key: text.strip('"') for key, text in pairs})
-    return found
+__all__ = ["Account", "add_user", "challenges"]
 
 
 @dataclass
@@ -54,23 +39,16 @@ class Account:
     def field(self, method: str, uri: str, header: str = "Authorization", count: int | None = None) -> str:
         """The line with credentials for the challenge that was heard last."""
         self.count = self.count + 1 if count is None else count
-        nonce, realm, nc = self.challenge["nonce"], self.challenge["realm"], f"{self.count:08x}"
         name = self.name or self.phone.user
-
-        def hashed(text: str) -> str:
-            return HASHES[self.algorithm](text.encode()).hexdigest()
-
-        secret = hashed(f"{self.hashed_name or name}:{realm}:{self.password}")
-        if not self.has_qop:
-            response = hashed(f"{secret}:{nonce}:{hashed(f'{method}:{uri}')}")
-            return (
-                f'{header}: Digest username="{name}",realm="{realm}",nonce="{nonce}",uri="{uri}",{self.stray}'
-                f'response="{response}",algorithm={self.algorithm}\r\n'
-            )
-        response = hashed(f"{secret}:{nonce}:{nc}:c0ffee:auth:{hashed(f'{method}:{uri}')}")
+        secret = secret_of(self.challenge, self.hashed_name or name, self.password, self.algorithm)
+        if self.has_qop:
+            value = credentials(self.challenge, method, uri, name, secret, self.algorithm, self.count)
+            return f"{header}: {value}\r\n"
+        nonce, realm = self.challenge["nonce"], self.challenge["realm"]
+        response = hashed(self.algorithm, f"{secret}:{nonce}:{hashed(self.algorithm, f'{method}:{uri}')}")
         return (
-            f'{header}: Digest username="{name}", realm="{realm}", nonce="{nonce}", uri="{uri}", '
-            f'response="{response}", algorithm={self.algorithm}, cnonce="c0ffee", qop=auth, nc={nc}\r\n'
+            f'{header}: Digest username="{name}",realm="{realm}",nonce="{nonce}",uri="{uri}",{self.stray}'
+            f'response="{response}",algorithm={self.algorithm}\r\n'
         )
 
     def register(self, expires: int = 600, extra: str = "") -> Response:

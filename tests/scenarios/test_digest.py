@@ -292,7 +292,7 @@ def test_hup_switches_the_gate_off_and_on(users: Daemon, phone: MakePhone) -> No
     users.config.write_text('[auth]\nmode = "off"\n')
     reload(users)
     assert alice.register().status == 200
-    users.config.write_text("")
+    users.config.write_text('[auth]\nmode = "auto"\n')
     assert users.process is not None
     users.process.send_signal(signal.SIGHUP)
     for _ in range(50):

@@ -1,4 +1,4 @@
-"""The cache of what was read from the wire: bounded in bytes, exact while it has room, and nothing wrong is kept."""
+"""The cache of parsed values: bounded in bytes, exact while it has room, and without failed ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The filter in the kernel: it drops what it should, and nothing else."""
+"""The filter in the kernel: it drops the datagrams of the named sources only."""
 
 import socket
 from collections.abc import Iterator
