@@ -31,6 +31,7 @@ CACHED_SOURCES: Final = 4096
 MAX_CLIENT: Final = 64
 BY_EDGE: Final = " by edge"
 LOOPBACK: Final = "loopback"
+_LOOPBACKS: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 # `_read` returns these for an edge proxy, and for loopback without limits: more than the address counts there.
 _EDGE: Final = "edge"
 _EXEMPT: Final = "exempt"
@@ -66,6 +67,10 @@ class Sources:
         """The source of bytes from `host` that are no request; "" where nothing counts: loopback, and edges."""
         name = self._name(host)
         return "" if name in (_EDGE, _EXEMPT) else name
+
+    def exempt_networks(self) -> list[Network]:
+        """Where `of_address` says ""."""
+        return [*self._edges, *([] if self._limits_loopback else _LOOPBACKS)]
 
     def is_exempt(self, flow: Flow) -> bool:
         """True for loopback while its limits are off."""

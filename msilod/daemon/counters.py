@@ -28,6 +28,7 @@ class Counters:
     shed_challenges: int = 0
     refused_strangers: int = 0
     shed_sources: int = 0
+    shed_datagrams: int = 0
     malformed: int = 0
     dropped: int = 0
     internal_errors: int = 0

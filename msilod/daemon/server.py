@@ -154,6 +154,7 @@ class Server:
         self.deliverer.overdue.ended = self.online.delivered_late
         self.pings = Pings(self.keep_alives, self.transports, self.deliverer, self.clock, self.after_batch)
         self.layer.hear_strays(self._heard_stray)
+        self.shedding.is_awaited = self.layer.awaits
         self.deliverer.ends.tell_sender = self._tell_sender
         self.registrar.expect, self.registrar.expected = self.deliverer.expect, self.deliverer.expected
 
@@ -261,6 +262,7 @@ class Server:
         """
         self.user_watch.start()
         self.orphans.load()
+        self.shedding.remember([binding.flow for binding in self.location.all()], self.clock.now())
         if self.gate.is_closed and self.gate.knows_names:
             self.forget_users({b.aor for b in self.location.all() if not self.gate.is_known(b.aor)})
         self.pings.load(self.config.registrar.ping)

@@ -27,6 +27,11 @@ class Trust:
         self._networks: tuple[Network, ...] = tuple(ip_network(text, strict=False) for text in networks)
         self._knows: Callable[[str], bool] = lru_cache(CACHED_SOURCES)(self._matches)
 
+    @property
+    def networks(self) -> Sequence[Network]:
+        """The trusted networks."""
+        return self._networks
+
     def trusts(self, flow: Flow) -> bool:
         """True when what comes by `flow` comes from a trusted network, and what leaves by it stays in one."""
         return bool(self._networks) and self._knows(flow.host)

@@ -64,6 +64,11 @@ class StreamFramer:
         return bool(self._buffer) and not PING.startswith(self._buffer)
 
     @property
+    def held(self) -> int:
+        """Bytes of what is not complete."""
+        return len(self._buffer)
+
+    @property
     def is_in_body(self) -> bool:
         """True when the head of that message is complete."""
         return self._need > 0

@@ -73,6 +73,10 @@ class ClientTransactions:
         self._begin(transaction, now)
         return transaction
 
+    def awaits(self, branch: bytes) -> bool:
+        """See TransactionLayer.awaits."""
+        return branch in self._live
+
     def _begin(self, transaction: ClientTransaction, now: float) -> None:
         """CALLING or TRYING, with the first interval of Timer A or E."""
         branch = transaction.branch

@@ -69,6 +69,10 @@ class TransactionLayer:
         """`heard` gets the responses that match nothing, with our Via on top: nobody else does."""
         self._clients.on_stray = heard
 
+    def awaits(self, branch: bytes) -> bool:
+        """True while a request of ours with this branch waits for responses."""
+        return self._clients.awaits(branch)
+
     def transport_failed(self, branch: bytes, now: float) -> None:
         """ICMP told that what went out on this branch did not arrive (§18.4)."""
         self._clients.fail(branch, now)

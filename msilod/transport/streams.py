@@ -20,10 +20,15 @@ import trio
 
 from msilod.errors import TransportError
 from msilod.sip.flow import Flow
+from msilod.transport.hoard import Hoard
 from msilod.transport.receiver import Receiver
 
 # Beside connections: listeners, the silo and its journal, the control socket and who uses it.
 RESERVED_FILES: Final = 256
+# Bytes that an idle connection takes (tests/bench/idle.py).
+COSTS: Final = {"tcp": 4_500, "tls": 22_000, "ws": 24_000, "wss": 60_000}
+# Sources whose new connections are refused for a while.
+MAX_SHUNNED: Final = 1_000
 # Transport, address, port, and the domain that a TLS peer has proved to be (RFC 5923 §9.1).
 Peer = tuple[str, str, int, str]
 
@@ -49,14 +54,22 @@ class Limits:
     look: float = 1.0
     unsent: int = 512 * 1024
     unsent_in_all: int = 64 * 1024 * 1024
+    # Unfinished messages of connections that have shown no password: in all, and of one source.
+    unfinished: int = 16_000_000
+    unfinished_per_source: int = 4_000_000
+    # Unfinished messages of all others.
+    unfinished_of_users: int = 64_000_000
+    # Connections that have shown no password themselves, where passwords are asked for: in all, and of one source.
+    strangers: int = 64_000_000
+    strangers_per_source: int = 24_000_000
 
 
 class Connection(ABC):
     """One connection; `flow.connection` is its serial number, `deadline` when the watch shall look at it."""
 
     __slots__ = (
-        "_has_written", "_is_ending", "_is_writing", "_scope", "_socket", "_unsent", "deadline", "flow",
-        "peer", "streams", "unsent_bytes", "write_deadline",
+        "_has_written", "_is_ending", "_is_writing", "_scope", "_socket", "_unsent", "deadline", "flow", "held",
+        "is_proven", "peer", "streams", "unsent_bytes", "write_deadline",
     )  # fmt: skip
 
     def __init__(self, streams: "Streams", sock: socket.socket, flow: Flow, domain: str = "") -> None:
@@ -65,6 +78,10 @@ class Connection(ABC):
         self.peer: Peer = (flow.transport, flow.host, flow.port, domain)
         self.deadline = trio.current_time() + streams.limits.idle
         self.write_deadline = inf
+        # True when a right password came by it, or when we dialled it.
+        self.is_proven = False
+        # Bytes of a message that is not complete.
+        self.held = 0
         self._socket = sock
         self._scope = trio.CancelScope()
         self._unsent: list[bytes] = []
@@ -198,8 +215,17 @@ class Streams:
         self.unflushed: list[Connection] = []
         self.writing: set[Connection] = set()
         self.refused = 0
+        self.closed_for_room = 0
         self._by_peer: dict[Peer, Connection] = {}
         self._by_address: Counter[str] = Counter()
+        # For whom bytes are counted, "" for a host without a limit of its own; the daemon has its own rules.
+        self.source_of: Callable[[str], str] = lambda host: "" if is_loopback(host) else _counted(host)
+        # True while connections have to show a password.
+        self.are_strangers_limited = False
+        self._unfinished = Hoard(self.limits.unfinished, self.limits.unfinished_per_source)
+        self._unfinished_of_users = Hoard(self.limits.unfinished_of_users, self.limits.unfinished_of_users)
+        self._strangers = Hoard(self.limits.strangers, self.limits.strangers_per_source)
+        self._shunned: dict[str, float] = {}
         self._open = 0
         self.next_serial: Callable[[], int] = count(1).__next__
         self._nursery: trio.Nursery | None = None
@@ -217,6 +243,8 @@ class Streams:
             for connection in list(self.connections.values()):
                 if connection.deadline <= now:
                     connection.on_deadline(now)
+            for source in [one for one, until in self._shunned.items() if until <= now]:
+                del self._shunned[source]
             self._end_slow_readers(now)
 
     def _end_slow_readers(self, now: float) -> None:
@@ -250,7 +278,7 @@ class Streams:
         Who is on this machine is only counted with all the others.
         """
         limits = self.limits
-        if self._open >= limits.connections:
+        if self._open >= limits.connections or (self._shunned and self._is_shunned(host)):
             return False
         return is_loopback(host) or self._by_address[_counted(host)] < limits.per_address
 
@@ -260,7 +288,46 @@ class Streams:
         self._by_peer[connection.peer] = connection
         self._by_address[_counted(connection.flow.host)] += 1
         self._open += 1
+        if self.are_strangers_limited and not connection.is_proven:
+            source = self.source_of(connection.flow.host)
+            if source:
+                cost = COSTS[connection.flow.transport]
+                self._close(self._strangers.put(connection, source, cost))
         self.start(connection.serve)
+
+    def hold(self, connection: Connection, size: int) -> None:
+        """`connection` has `size` bytes of a message that is not complete; one may be closed for it."""
+        connection.held = size
+        if connection.is_proven:
+            self._close(self._unfinished_of_users.put(connection, "", size))
+        else:
+            self._close(self._unfinished.put(connection, self.source_of(connection.flow.host), size))
+
+    def prove(self, connection: Connection) -> None:
+        """A right password came by it."""
+        connection.is_proven = True
+        self._strangers.drop(connection)
+        self._unfinished.drop(connection)
+        if connection.held:
+            self.hold(connection, connection.held)
+
+    def shun(self, host: str, until: float) -> None:
+        """Refuse connections from the source of `host` until then, in seconds of the loop's clock."""
+        if len(self._shunned) < MAX_SHUNNED:
+            self._shunned[self.source_of(host)] = until
+
+    def _is_shunned(self, host: str) -> bool:
+        source = self.source_of(host)
+        until = self._shunned.get(source, 0.0)
+        if until > trio.current_time():
+            return True
+        self._shunned.pop(source, None)
+        return False
+
+    def _close(self, surplus: list[Connection]) -> None:
+        for connection in surplus:
+            self.closed_for_room += 1
+            connection.close()
 
     def forget(self, connection: Connection) -> None:
         """Nothing can be sent on it any more; told once."""
@@ -268,6 +335,9 @@ class Streams:
             return
         if self._by_peer.get(connection.peer) is connection:
             del self._by_peer[connection.peer]
+        self._strangers.drop(connection)
+        self._unfinished.drop(connection)
+        self._unfinished_of_users.drop(connection)
         try:
             self.receiver.closed(connection.flow)
         except MemoryError:

@@ -104,6 +104,9 @@ class TcpConnection(Connection):
         except FramingLost as error:
             lost, messages = error, error.messages
         for message in messages:
+            if self._is_ending:
+                # Closed for what came before.
+                break
             if isinstance(message, bytes):
                 receiver.receive(message, self.flow)
             elif message is KEEP_ALIVE:
@@ -116,6 +119,9 @@ class TcpConnection(Connection):
 
     def _time(self, has_ended_one: bool) -> None:
         now, limits = trio.current_time(), self.streams.limits
+        held = self._framer.held
+        if held != self.held:
+            self.streams.hold(self, held)
         if not self._framer.pending:
             self._began, self.deadline = None, now + limits.idle
             return

@@ -18,7 +18,7 @@ from msilod.transport.receiver import Receiver
 from msilod.transport.streams import Connection, Limits, Streams, is_loopback
 from msilod.transport.tcp import TcpConnection, connect
 from msilod.transport.tls import Certificates, TlsConnection, Turnstile
-from msilod.transport.udp import UdpEndpoint
+from msilod.transport.udp import Guard, UdpEndpoint
 
 Listener = TypeVar("Listener", UdpEndpoint, StreamListener)
 # What we dial by; nobody dials a browser.
@@ -148,13 +148,41 @@ class Transports:
                 return
         raise TransportError(f"{flow} is not ours")
 
-    def shed(self, sources: Mapping[str, Set[int]]) -> None:
+    def shed(self, sources: Mapping[str, Set[int]], strangers: udp_filter.Strangers | None = None) -> bool:
         """Drop unread the datagrams of these sources, but for the ports that are named.
 
-        A source is an IPv4 address or an IPv6 network of 64 bits. Those of the call before are heard again.
+        A source is an IPv4 address or an IPv6 network of 64 bits. Those of the call before are heard again. With
+        `strangers`, drop also most of what others send. False where the kernel takes no filter.
         """
+        taken = [
+            udp_filter.attach(udp.socket, udp_filter.program(sources, udp.is_v6, strangers))
+            for udp in self.udp
+        ]
+        return all(taken)
+
+    def guard(self, guard: Guard | None) -> None:
+        """Ask `guard` about each datagram before it is handed over; None to ask nothing."""
         for udp in self.udp:
-            udp_filter.attach(udp.socket, udp_filter.program(sources, udp.is_v6))
+            udp.guard = guard
+
+    def is_proven(self, flow: Flow) -> bool:
+        """True for a connection that a right password came by, or that is closed."""
+        connection = self.streams.connections.get(flow.connection)
+        return connection is None or connection.is_proven
+
+    def prove(self, flow: Flow) -> None:
+        """A right password came by this connection."""
+        connection = self.streams.connections.get(flow.connection)
+        if connection is not None and not connection.is_proven:
+            self.streams.prove(connection)
+
+    def end(self, flow: Flow, shun_until: float = 0.0) -> None:
+        """Close this connection, and refuse new ones of its source until `shun_until` (the loop's clock)."""
+        connection = self.streams.connections.get(flow.connection)
+        if connection is not None:
+            connection.close()
+        if shun_until:
+            self.streams.shun(flow.host, shun_until)
 
     def flush(self) -> None:
         """Let go of what was sent since the last time; once per batch."""
@@ -210,7 +238,9 @@ class Transports:
             raise TransportError(f"{transport} to {host}:{port}: {error}") from error
         flow = Flow(endpoint, host, port, self.streams.next_serial())
         try:
-            self.streams.admit(await self._made(sock, flow, domain))
+            connection = await self._made(sock, flow, domain)
+            connection.is_proven = True
+            self.streams.admit(connection)
         except BaseException:
             sock.close()
             raise

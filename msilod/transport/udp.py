@@ -12,6 +12,7 @@ import errno
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -35,11 +36,14 @@ SPACE: Final = 0x20
 # What may wait for `flush`, or for the kernel's buffer when it is full; beyond it the sender's retransmission is
 # the better queue.
 MAX_WAITING: Final = 4096
+MAX_WAITING_BYTES: Final = 4_000_000
 _IP_RECVERR: Final = 11
 _IPV6_RECVERR: Final = 25
 _ICMP_ORIGIN: Final = (2, 3)
 _UNREACHABLE: Final = frozenset((errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EMSGSIZE))
 _EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")
+# Address, port and bytes of a datagram: False when it is not to be handed over. The bytes are valid during the call.
+Guard = Callable[[str, int, memoryview], bool]
 _WOULD_BLOCK: Final = (errno.EAGAIN, errno.ENOBUFS)
 
 
@@ -60,6 +64,9 @@ class UdpEndpoint:
         self._buffer = bytearray(LARGEST)
         self._view = memoryview(self._buffer)
         self._waiting: deque[tuple[bytes, Flow]] = deque()
+        # Of all that has been sent since there was nothing to wait for, or that waits since the last `flush`.
+        self._waiting_bytes = 0
+        self.guard: Guard | None = None
         self._receiver: Receiver | None = None
 
     async def serve(self, receiver: Receiver) -> None:
@@ -76,7 +83,7 @@ class UdpEndpoint:
     def drain(self, receiver: Receiver) -> bool:
         """Read what has arrived, at most BATCH datagrams; False when nothing had."""
         receive, endpoint, buffer, view = receiver.receive, self.endpoint, self._buffer, self._view
-        recvfrom_into = self.socket.recvfrom_into
+        recvfrom_into, guard = self.socket.recvfrom_into, self.guard
         for count in range(BATCH):
             try:
                 length, address = recvfrom_into(buffer)
@@ -84,6 +91,8 @@ class UdpEndpoint:
                 return count > 0
             except OSError:
                 self.read_errors(receiver)
+                continue
+            if guard is not None and not guard(address[0], address[1], view[:length]):
                 continue
             data = bytes(view[:length])
             # A message begins with a letter; what does not is a keep-alive, STUN, or padded.
@@ -110,11 +119,13 @@ class UdpEndpoint:
     def send(self, data: bytes, flow: Flow) -> None:
         """Send at the next `flush`. Raises TransportError when too much waits for the kernel."""
         waiting = self._waiting
-        if len(waiting) >= MAX_WAITING:
+        self._waiting_bytes += len(data)
+        if len(waiting) >= MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES:
             self.flush()
-            if len(waiting) >= MAX_WAITING:
+            if len(waiting) >= MAX_WAITING or self._waiting_bytes + len(data) > MAX_WAITING_BYTES:
                 self.dropped += 1
                 raise TransportError("the socket's buffer is full")
+            self._waiting_bytes += len(data)
         waiting.append((data, flow))
 
     def flush(self) -> None:
@@ -126,9 +137,11 @@ class UdpEndpoint:
                 sendto(data, (flow.host, flow.port))
             except OSError as error:
                 if error.errno in _WOULD_BLOCK:
+                    self._waiting_bytes = sum([len(one) for one, _ in waiting])
                     return
                 self._send_again(data, flow, error.errno)
             waiting.popleft()
+        self._waiting_bytes = 0
 
     def _send_again(self, data: bytes, flow: Flow, number: int | None) -> None:
         """The first try may only report an older datagram's ICMP error; it then was not sent."""

@@ -6,10 +6,12 @@ a program of classic BPF (Linux' Documentation/networking/filter.rst), of a few 
 """
 
 import ctypes
+import errno
 import socket
 import struct
-from collections.abc import Mapping, Set
-from ipaddress import IPv4Address, IPv6Network
+from collections.abc import Collection, Mapping, Set
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Final
 
 SO_ATTACH_FILTER: Final = 26
@@ -17,13 +19,28 @@ SO_DETACH_FILTER: Final = 27
 # The kernel takes 4,096, and net.core.optmem_max of older ones has room for 2,500.
 MAX_INSTRUCTIONS: Final = 2_000
 
+# Of what strangers send while few of their datagrams are looked at, the kernel lets pass one in so many.
+SAMPLE: Final = 8
+# Known sources that a filter names one by one; of more, it names the networks that they are in.
+MAX_KNOWN: Final = 1_200
+
 # code, jump if true, jump if false, operand
 Instruction = tuple[int, int, int, int]
 _LOAD_WORD: Final = 0x20
 _LOAD_HALF: Final = 0x28
 _JUMP: Final = 0x05
 _JUMP_IF_EQUAL: Final = 0x15
+_LOAD_LENGTH: Final = 0x80
+_JUMP_IF_GREATER: Final = 0x25
 _RETURN: Final = 0x06
+# The length that the filter sees counts it, too.
+UDP_HEADER: Final = 8
+_AND: Final = 0x54
+# A random word (SKF_AD_OFF + SKF_AD_RANDOM).
+_RANDOM: Final = 0xFFFFF000 + 56
+# The first word behind the UDP header; responses begin with these bytes.
+_PAYLOAD: Final = 8
+_SIP: Final = int.from_bytes(b"SIP/", "big")
 # Offsets from here on count from the IP header, others from the UDP header, whose first field is the source port.
 _NETWORK: Final = 0xFFF00000
 _SOURCE_OF_IPV4: Final = _NETWORK + 12
@@ -33,13 +50,34 @@ _ACCEPT: Final = (_RETURN, 0, 0, 0xFFFFFFFF)
 _DROP: Final = (_RETURN, 0, 0, 0)
 
 
-def program(sources: Mapping[str, Set[int]], is_v6: bool) -> list[Instruction]:
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """What is dropped of all that comes from elsewhere than `known` sources and `networks` (text as in the module).
+
+    `longest`: what has more bytes is dropped wherever it comes from, unless 0. Of the rest one datagram of SAMPLE
+    passes, and all responses unless `samples_responses`.
+    """
+
+    known: Collection[str]
+    networks: Collection[IPv4Network | IPv6Network]
+    longest: int = 0
+    samples_responses: bool = False
+
+
+def program(
+    sources: Mapping[str, Set[int]], is_v6: bool, strangers: Strangers | None = None
+) -> list[Instruction]:
     """Drop datagrams of `sources`, but for the ports that are named; empty when there is nothing to drop.
+
+    With `strangers`, drop also most of what comes from others than those that it names.
 
     A source is an IPv4 address or an IPv6 network of 64 bits; those of the other family are left out. Sources beyond
     MAX_INSTRUCTIONS are left out, too.
     """
     found: list[Instruction] = []
+    rest = _sampled(strangers, is_v6) if strangers is not None else [_ACCEPT]
+    if strangers is not None and strangers.longest:
+        found += [(_LOAD_LENGTH, 0, 0, 0), (_JUMP_IF_GREATER, 0, 1, UDP_HEADER + strangers.longest), _DROP]
     for source, ports in sources.items():
         if (":" in source) is not is_v6:
             continue
@@ -53,9 +91,45 @@ def program(sources: Mapping[str, Set[int]], is_v6: bool) -> list[Instruction]:
                 (_JUMP, 0, 0, len(block)),
                 *block,
             ]
-        if len(found) + len(block) < MAX_INSTRUCTIONS:
+        if len(found) + len(block) + len(rest) <= MAX_INSTRUCTIONS:
             found += block
-    return [*found, _ACCEPT] if found else []
+    return [*found, *rest] if found or strangers is not None else []
+
+
+def _sampled(strangers: Strangers, is_v6: bool) -> list[Instruction]:
+    """Accept what is known and one of SAMPLE of the rest. Of an IPv6 source the first 32 bits are looked at."""
+    load = (_LOAD_WORD, 0, 0, _SOURCE_OF_IPV6 if is_v6 else _SOURCE_OF_IPV4)
+    found: list[Instruction] = []
+    if not strangers.samples_responses:
+        found += [(_LOAD_WORD, 0, 0, _PAYLOAD), (_JUMP_IF_EQUAL, 0, 1, _SIP), _ACCEPT]
+    for network in strangers.networks:
+        if (network.version == 6) is is_v6:
+            mask = int(network.netmask) >> (96 if is_v6 else 0)
+            word = int(network.network_address) >> (96 if is_v6 else 0)
+            found += [load, (_AND, 0, 0, mask), (_JUMP_IF_EQUAL, 0, 1, word), _ACCEPT]
+    words, mask = _narrowed({_words(source)[0] for source in strangers.known if (":" in source) is is_v6})
+    found += [load, (_AND, 0, 0, mask)]
+    # Groups, since a conditional jump reaches 255 instructions only. Behind each the accept that its words jump to.
+    for start in range(0, len(words), 200):
+        group = words[start : start + 200]
+        found += [(_JUMP_IF_EQUAL, len(group) - place, 0, word) for place, word in enumerate(group)]
+        found += [(_JUMP, 0, 0, 1), _ACCEPT]
+    return [
+        *found,
+        (_LOAD_WORD, 0, 0, _RANDOM),
+        (_JUMP_IF_GREATER, 0, 1, 0xFFFFFFFF // SAMPLE),
+        _DROP,
+        _ACCEPT,
+    ]
+
+
+def _narrowed(words: set[int]) -> tuple[list[int], int]:
+    """At most MAX_KNOWN words under the longest mask for which there are no more."""
+    mask = 0xFFFFFFFF
+    while len(words) > MAX_KNOWN:
+        mask = mask << 1 & 0xFFFFFFFF
+        words = {word & mask for word in words}
+    return sorted(words), mask
 
 
 def _words(source: str) -> list[int]:
@@ -86,5 +160,6 @@ def attach(sock: socket.socket, instructions: list[Instruction]) -> bool:
         head = struct.pack("@HP", len(instructions), ctypes.addressof(buffer))
         sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, head)
         return True
-    except OSError:
-        return False
+    except OSError as error:
+        # ENOENT: there was none to take away.
+        return error.errno == errno.ENOENT

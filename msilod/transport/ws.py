@@ -21,6 +21,9 @@ from msilod.transport.tls import Turnstile
 
 SUBPROTOCOL: Final = "sip"
 _CHUNK: Final = 16384
+# Pieces of one message, as it is fragmented or as reads cut it. The library keeps each, an empty one as well.
+MAX_PIECES: Final = 1_000
+PIECE: Final = 64
 _NOT_SIP: Final = b"This is a SIP server: ask for the WebSocket subprotocol sip (RFC 7118).\n"
 _NOT_ALLOWED: Final = b"This origin is not allowed here.\n"
 
@@ -95,7 +98,7 @@ class WsConnection(Connection):
         """The opening handshake (RFC 7118 §4.1); None when we refused it, or the peer spoke no WebSocket."""
         request = None
         with trio.CancelScope() as scope:
-            told = _Told(stream, scope.cancel)
+            told = _Told(stream, scope.cancel, self._count_pieces)
             request = await trio_websocket.wrap_server_stream(nursery, told, 1, LONGEST, _CHUNK)
         if request is None:
             return None
@@ -123,6 +126,17 @@ class WsConnection(Connection):
             elif data.strip(b"\r\n"):
                 receiver.receive(data, self.flow)
             receiver.after_batch()
+
+    def _count_pieces(self) -> None:
+        """Before each read: a message may have begun. The library bounds its bytes, not its pieces."""
+        if self._ws is None:
+            return
+        pieces = len(self._ws._message_parts)
+        held = self._ws._message_size + pieces * PIECE
+        if pieces > MAX_PIECES:
+            self.close()
+        elif held != self.held:
+            self.streams.hold(self, held)
 
     # --- what goes out -------------------------------------------------------------------------------
 
@@ -162,11 +176,15 @@ class WsConnection(Connection):
 class _Told(trio.abc.Stream):
     """A stream whose end is told: the library waits for a request that a broken handshake never brings."""
 
-    def __init__(self, stream: trio.abc.Stream, ended: Callable[[], object]) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, ended: Callable[[], object], before_read: Callable[[], object]
+    ) -> None:
         self._stream = stream
         self._ended = ended
+        self._before_read = before_read
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        self._before_read()
         try:
             data = await self._stream.receive_some(max_bytes)
         except (trio.BrokenResourceError, trio.ClosedResourceError):

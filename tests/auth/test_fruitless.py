@@ -4,6 +4,7 @@ from msilod.auth.fruitless import (
     MAX_PER_SECOND,
     MAX_PORTS,
     MAX_PROVEN,
+    MAX_REMEMBERED,
     MAX_SHED,
     MAX_SOURCES,
     PROVEN_FOR,
@@ -51,13 +52,14 @@ def test_counts_and_shed_sources_are_bounded() -> None:
 
 def test_ports_that_have_proved_themselves_are_bounded() -> None:
     proven = Proven()
-    for port in range(MAX_PORTS + 10):
+    for port in range(MAX_REMEMBERED + 10):
+        assert proven.has_many("a") is (port >= MAX_PORTS)
         proven.add("a", port, 10.0)
-    assert len(proven.ports("a")) == MAX_PORTS
+    assert len(proven.ports("a")) == MAX_REMEMBERED
     assert proven.has_many("a")
     proven.add("a", 5, 10.0 + PROVEN_FOR + 1)
-    proven.add("a", 6_000, 10.0 + PROVEN_FOR + 1)
-    assert set(proven.ports("a")) == {5, 6_000}, "the others have been quiet for an hour"
+    proven.add("a", 60_000, 10.0 + PROVEN_FOR + 1)
+    assert set(proven.ports("a")) == {5, 60_000}, "the others have been quiet for an hour"
     for number in range(MAX_PROVEN):
         proven.add(f"source {number}", 1, 10.0)
     assert not proven.ports("a")

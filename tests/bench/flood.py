@@ -34,7 +34,7 @@ from tests.bench.load.report import headline, this_machine
 from tests.bench.load.servers import DOMAIN, Msilod
 from tests.bench.load.tally import percentile
 
-SOURCES: Final = tuple(f"127.0.0.{number}" for number in range(2, 7))
+SOURCES: Final = 5
 # So often a second a source sends a batch.
 BATCHES: Final = 200
 WANTED_SHARE: Final = 0.5
@@ -131,7 +131,7 @@ class _Header(ctypes.Structure):
 class Flooder:
     """Datagrams of one kind, sent again and again from all SOURCES."""
 
-    def __init__(self, kind: str, server: tuple[str, int]) -> None:
+    def __init__(self, kind: str, server: tuple[str, int], sources: int) -> None:
         make, many = KINDS[kind]
         # Kept: the kernel reads them from here.
         self._buffers = [ctypes.create_string_buffer(data, len(data)) for data in map(make, range(many))]
@@ -147,7 +147,7 @@ class Flooder:
         self._many = many
         self._next = 0
         self._sockets = []
-        for host in SOURCES:
+        for host in source_addresses(sources):
             sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             sock.bind((host, 0))
             sock.connect(server)
@@ -179,6 +179,11 @@ class Flooder:
         return max(done, 0)
 
 
+def source_addresses(many: int) -> list[str]:
+    """127.0.0.2 and those behind it. With many of them none sends enough to be shed: as if all were forged."""
+    return [f"127.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in range(2, 2 + many)]
+
+
 def _unread(sock: socket.socket) -> int:
     sock.setblocking(False)
     for number in count():
@@ -189,9 +194,9 @@ def _unread(sock: socket.socket) -> int:
     return 0
 
 
-def flood(kind: str, server: tuple[str, int], rate: int, seconds: float, pipe: Any) -> None:
+def flood(kind: str, server: tuple[str, int], sources: int, rate: int, seconds: float, pipe: Any) -> None:
     """A process's work: say when the datagrams are made, and send when told to."""
-    flooder = Flooder(kind, server)
+    flooder = Flooder(kind, server, sources)
     pipe.send("ready")
     pipe.recv()
     pipe.send(flooder.run(rate, seconds))
@@ -405,7 +410,7 @@ class Crowd:
         self._process.join()
 
 
-def measure(kind: str, server: Msilod, crowd: Crowd, rate: int, seconds: float) -> Row:
+def measure(kind: str, server: Msilod, crowd: Crowd, sources: int, rate: int, seconds: float) -> Row:
     """One span; "" is the phones alone."""
     before = server.sample()
     if not kind:
@@ -416,7 +421,9 @@ def measure(kind: str, server: Msilod, crowd: Crowd, rate: int, seconds: float) 
             "alone", after_done, 0, 0, (after.rss - before.rss) / 1024, (after.cpu - before.cpu) / seconds
         )
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=flood, args=(kind, server.address, rate, seconds + 1, theirs))
+    process = multiprocessing.Process(
+        target=flood, args=(kind, server.address, sources, rate, seconds + 1, theirs)
+    )
     process.start()
     ours.recv()
     ours.send("go")
@@ -473,7 +480,8 @@ def main() -> int:
     """Run all kinds, or those that are named."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.flood", description=__doc__)
     parser.add_argument("kinds", nargs="*", choices=[*KINDS, []], help="all of them by default")
-    parser.add_argument("--rate", type=int, default=20_000, help="datagrams a second of all five sources")
+    parser.add_argument("--rate", type=int, default=20_000, help="datagrams a second of all sources")
+    parser.add_argument("--sources", type=int, default=SOURCES, help="addresses that they come from")
     parser.add_argument("--users", type=int, default=200, help="phones")
     parser.add_argument("--offered", type=float, default=200.0, help="transactions a second of all phones")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each kind")
@@ -503,7 +511,7 @@ def main() -> int:
             crowd = Crowd(server.address, options.users, options.offered)
             try:
                 for kind in ["", *(options.kinds or KINDS)]:
-                    rows.append(measure(kind, server, crowd, options.rate, options.seconds))
+                    rows.append(measure(kind, server, crowd, options.sources, options.rate, options.seconds))
                     sys.stderr.write(f"{rows[-1].kind} ")
                     sys.stderr.flush()
             finally:

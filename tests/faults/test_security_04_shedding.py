@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from msilod.auth.fruitless import MAX_PER_SECOND
+from msilod.transport.udp_filter import Strangers
 from tests.faults.doorway import HOME, Doorway, with_auth
 from tests.network.world import World, play
 
@@ -22,8 +23,9 @@ def watched(world: World) -> Shed:
     """The sources that the transports are told to drop, each time."""
     told: Shed = []
 
-    def shed(sources: Mapping[str, Set[int]]) -> None:
+    def shed(sources: Mapping[str, Set[int]], strangers: Strangers | None = None) -> bool:
         told.append({source: set(ports) for source, ports in sources.items()})
+        return True
 
     world.transports.shed = shed  # type: ignore[method-assign]
     return told

@@ -1,0 +1,67 @@
+"""What connections hold of our memory, bounded in sum and for each source; the oldest are closed first.
+
+A connection holds the bytes of a message that is not complete, and itself takes some kilobytes. Each of the two is
+bounded per connection, and the number of connections per address; in sum one address could still hold 160 MB of
+unfinished messages, and ten addresses 400 MB of idle TLS connections.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from msilod.transport.streams import Connection
+
+
+class Hoard:
+    """Bytes by connection. `limit` bounds the sum and `per_source` the sum of one source, both in bytes.
+
+    A source is a text; "" has no limit of its own.
+    """
+
+    __slots__ = ("_by_source", "_limit", "_per_source", "_sums", "_where", "bytes")
+
+    def __init__(self, limit: int, per_source: int) -> None:
+        self._limit = limit
+        self._per_source = per_source
+        # The first of each dict is the connection that holds something for the longest time.
+        self._where: dict[Connection, str] = {}
+        self._by_source: dict[str, dict[Connection, int]] = {}
+        self._sums: dict[str, int] = {}
+        self.bytes = 0
+
+    def put(self, connection: "Connection", source: str, size: int) -> "list[Connection]":
+        """`connection` holds `size` bytes now, 0 for none. Returns the connections that must be closed for that.
+
+        They are counted no more.
+        """
+        if not size:
+            self.drop(connection)
+            return []
+        source = self._where.setdefault(connection, source)
+        held = self._by_source.setdefault(source, {})
+        more = size - held.get(connection, 0)
+        held[connection] = size
+        self.bytes += more
+        self._sums[source] = self._sums.get(source, 0) + more
+        surplus: list[Connection] = []
+        while source and self._sums.get(source, 0) > self._per_source:
+            surplus.append(next(iter(held)))
+            self.drop(surplus[-1])
+        while self.bytes > self._limit:
+            surplus.append(next(iter(self._where)))
+            self.drop(surplus[-1])
+        return surplus
+
+    def drop(self, connection: "Connection") -> None:
+        """It holds nothing any more."""
+        source = self._where.pop(connection, None)
+        if source is None:
+            return
+        held = self._by_source[source]
+        size = held.pop(connection)
+        self.bytes -= size
+        self._sums[source] -= size
+        if not held:
+            del self._by_source[source], self._sums[source]
+
+    def __len__(self) -> int:
+        return len(self._where)
