@@ -16,6 +16,7 @@ from msilod.sip.framing import KEEP_ALIVE, PONG, FramingLost, KeepAlive, StreamF
 from msilod.transport.streams import Connection, Streams
 
 CHUNK: Final = 65536
+CHUNK_OF_STRANGER: Final = 4096
 # A peer that vanished without a word is noticed within two minutes, or 30 s after we have sent something.
 _KEEP_ALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -78,13 +79,23 @@ class TcpConnection(Connection):
         else:
             super().on_deadline(now)
 
+    def _at_once(self) -> int:
+        """How much is read in one go. What is read is framed as a whole: 160 requests of a stranger take 2 ms."""
+        return CHUNK if self.is_proven or not self.streams.are_strangers_limited else CHUNK_OF_STRANGER
+
+    def discard(self) -> None:
+        """The unfinished message."""
+        self._framer = StreamFramer()
+
     async def _run(self) -> None:
         sock = self._socket
         while True:
             # One message a wake-up is the rule: a second read would only hear that there is no more.
             await trio.lowlevel.wait_readable(sock)
+            if self._is_ending:
+                return
             try:
-                length = sock.recv_into(_buffer)
+                length = sock.recv_into(_buffer, self._at_once())
             except WOULD_BLOCK:
                 continue
             except OSError:
@@ -111,11 +122,14 @@ class TcpConnection(Connection):
                 receiver.receive(message, self.flow)
             elif message is KEEP_ALIVE:
                 self._say(PONG)
+        is_lost = lost is not None
         if lost is not None:
             receiver.malformed(lost, self.flow)
+            # Its traceback has this frame, which has what was read: a ring of 64 kB that only the collector would free.
+            lost = None
         self._time(bool(messages))
         receiver.after_batch()
-        return lost is None and not self._is_ending
+        return not is_lost and not self._is_ending
 
     def _time(self, has_ended_one: bool) -> None:
         now, limits = trio.current_time(), self.streams.limits

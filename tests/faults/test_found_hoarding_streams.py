@@ -1,5 +1,6 @@
 """Found by attack: one address held 160 MB of unfinished messages, one WebSocket any number of empty fragments."""
 
+import gc
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -9,15 +10,18 @@ import trio.testing
 
 from msilod.errors import TransportError
 from msilod.sip.flow import Flow
+from msilod.sip.framing import FramingLost
+from msilod.transport import streams as streams_module
 from msilod.transport import udp as udp_module
 from msilod.transport.listen import parse_spec
 from msilod.transport.streams import Limits
+from msilod.transport.tcp import TcpConnection
 from msilod.transport.udp import UdpEndpoint
 from msilod.transport.ws import MAX_PIECES
 from tests.faults.doorway import Doorway, with_auth
 from tests.network.world import World, play
 from tests.transport.authority import Authority
-from tests.transport.ear import MESSAGE, dialled, serving
+from tests.transport.ear import MESSAGE, all_of, dialled, serving
 from tests.transport.test_ws import LISTEN, OPENING, frame
 
 BEGUN = MESSAGE[:-2].replace(b"Content-Length: 2", b"Content-Length: 60000") + b"x" * 50_000
@@ -56,6 +60,51 @@ async def test_unfinished_messages_are_bounded_in_sum(transport: str, tmp_path: 
         await ear.until(2)
         await streams[-1].send_all(b"x" * 10_000)
         await ear.until(3)
+
+
+async def test_what_is_closed_for_room_is_freed_at_once() -> None:
+    limits = Limits(unfinished=90_000)
+    async with (
+        serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear),
+        dialled(transports) as first,
+        dialled(transports) as second,
+    ):
+        await first.send_all(BEGUN)
+        await trio.testing.wait_all_tasks_blocked()
+        (victim,) = [one for one in transports.streams.connections.values() if one.held]
+        assert isinstance(victim, TcpConnection)
+        await second.send_all(BEGUN)
+        await ear.until(1, "gone")
+        assert victim._framer.held == 0
+
+
+async def test_what_cannot_be_framed_leaves_no_ring() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving("tcp:127.0.0.1:0") as (transports, ear):
+            async with dialled(transports) as stream:
+                await stream.send_all(b"INVITE x\r\nContent-Length: x\r\n\r\n")
+                await all_of(stream)
+            assert len(ear.errors) == 1
+            ear.errors.clear()
+            await trio.testing.wait_all_tasks_blocked()
+            assert not [one for one in gc.get_objects() if isinstance(one, FramingLost)]
+    finally:
+        gc.enable()
+
+
+async def test_a_peer_that_sends_on_behind_its_fault_does_not_keep_the_loop() -> None:
+    class Endless:
+        """A socket that always has more."""
+
+        def recv(self, size: int) -> bytes:
+            return b"x" * size
+
+    with trio.move_on_after(0.05) as scope:
+        while await streams_module._received(Endless()):  # type: ignore[arg-type]
+            pass
+    assert scope.cancelled_caught
 
 
 async def test_a_connection_with_a_password_does_not_pay_for_strangers() -> None:
