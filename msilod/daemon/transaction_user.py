@@ -127,8 +127,9 @@ class TransactionUserService:
             headers += (warning(phrase),)
         try:
             if incoming is None or not self._is_proved(incoming):
-                self.server.shedding.fruitless(transaction.flow, now)
+                # Refused first: a connection that is closed for this has no answer to be dialled for.
                 transaction.refuse(status, headers, phrase)
+                self.server.shedding.fruitless(transaction.flow, now)
             elif phrase:
                 self._respond_in_words(transaction, status, phrase, headers, now)
             else:
@@ -219,8 +220,8 @@ class TransactionUserService:
         is_usual = not phrase or phrase == reason(action.status)
         # A 2xx to an INVITE is sent again until its ACK comes, also to a stranger (§13.3.1.4).
         if action.status >= (300 if incoming.method == b"INVITE" else 200) and not self._is_proved(incoming):
-            self.server.shedding.fruitless(transaction.flow, now)
             transaction.refuse(action.status, headers, b"" if is_usual else phrase)
+            self.server.shedding.fruitless(transaction.flow, now)
             return
         if is_usual:
             transaction.respond(action.status, now, headers=headers)

@@ -78,7 +78,8 @@ class Connection(ABC):
         self.peer: Peer = (flow.transport, flow.host, flow.port, domain)
         self.deadline = trio.current_time() + streams.limits.idle
         self.write_deadline = inf
-        # True when a right password came by it, or when we dialled it.
+        # True when a right password came by it. Not for one that we dialled: a stranger who closes his connection is
+        # dialled with his answer.
         self.is_proven = False
         # Bytes of a message that is not complete.
         self.held = 0

@@ -238,9 +238,7 @@ class Transports:
             raise TransportError(f"{transport} to {host}:{port}: {error}") from error
         flow = Flow(endpoint, host, port, self.streams.next_serial())
         try:
-            connection = await self._made(sock, flow, domain)
-            connection.is_proven = True
-            self.streams.admit(connection)
+            self.streams.admit(await self._made(sock, flow, domain))
         except BaseException:
             sock.close()
             raise

@@ -214,9 +214,20 @@ def test_refused_requests_on_a_connection_close_it_and_a_user_s_connection_stays
         server, ended = world.server, list[tuple[int, bool]]()
         proven = {1}
         world.transports.is_proven = lambda flow: flow.connection in proven  # type: ignore[method-assign]
-        world.transports.end = (  # type: ignore[method-assign]
-            lambda flow, shun_until=0.0: ended.append((flow.connection, bool(shun_until)))
-        )
+        unsent = list[Flow]()
+        server.replies.unsent = lambda data, flow: unsent.append(flow)  # type: ignore[method-assign]
+        closed = set[int]()
+
+        def end(flow: Flow, shun_until: float = 0.0) -> None:
+            ended.append((flow.connection, bool(shun_until)))
+            closed.add(flow.connection)
+
+        def sent(data: bytes, flow: Flow) -> None:
+            if flow.connection in closed:
+                raise TransportError("closed")
+
+        world.transports.end = end  # type: ignore[method-assign]
+        server.layer._servers._send = sent
         await trio.sleep(0.1)
 
         def refused(connection: int, number: int, host: str = "203.0.113.7") -> None:
@@ -229,6 +240,7 @@ def test_refused_requests_on_a_connection_close_it_and_a_user_s_connection_stays
         assert ended == []
         refused(2, 1)
         assert ended == [(2, False)]
+        assert unsent == [], "no connection is dialled for the answer"
         ended.clear()
         for connection in range(3, 12):
             refused(connection, 40)
