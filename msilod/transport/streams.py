@@ -25,8 +25,8 @@ from msilod.transport.receiver import Receiver
 
 # Beside connections: listeners, the silo and its journal, the control socket and who uses it.
 RESERVED_FILES: Final = 256
-# Bytes that an idle connection takes (tests/bench/idle.py).
-COSTS: Final = {"tcp": 4_500, "tls": 22_000, "ws": 24_000, "wss": 60_000}
+# Bytes that an idle connection takes (tests/bench/idle.py), and 16 kB of a request for a WebSocket that does not end.
+COSTS: Final = {"tcp": 4_500, "tls": 22_000, "ws": 40_000, "wss": 76_000}
 # Sources whose new connections are refused for a while.
 MAX_SHUNNED: Final = 1_000
 # Transport, address, port, and the domain that a TLS peer has proved to be (RFC 5923 §9.1).
