@@ -132,13 +132,15 @@ def without_brackets(uri: bytes) -> bytes:
 
 
 def escape_hash(uri: bytes) -> bytes:
-    """`uri` with each raw `#` of its user part (or password) as `%23`.
+    """`uri` with each raw `#` of its user part as `%23`.
 
     RFC 3261 §25.1 has no `#` in a user part, but door stations send users like `9901#1`. They are read, and written
     as the RFC wants. A `#` elsewhere stays, and SipUri.parse refuses it.
     """
-    userinfo, at, tail = uri.rpartition(b"@")
-    return userinfo.replace(b"#", b"%23") + at + tail if at else uri
+    userinfo, at, host = uri.rpartition(b"@")
+    scheme, colon, user = userinfo.partition(b":")
+    user, rest, password = user.partition(b":")
+    return scheme + colon + user.replace(b"#", b"%23") + rest + password + at + host if at else uri
 
 
 def canonical_user(user: str) -> str:
@@ -201,9 +203,9 @@ def _scheme(data: bytes) -> tuple[str, bytes]:
 
 
 def _userinfo(userinfo: bytes) -> tuple[str, str | None]:
-    if HASH in userinfo:
-        userinfo = userinfo.replace(b"#", b"%23")
     user, colon, password = userinfo.partition(b":")
+    if HASH in user:
+        user = user.replace(b"#", b"%23")
     if not user or user.translate(_USER_ONLY) != user or password.translate(_PASSWORD) != password:
         raise MalformedMessage("Bad User In URI")
     return user.decode("ascii"), password.decode("ascii") if colon else None

@@ -18,7 +18,7 @@ START_LINES: Final = (
     vector("trailing_space", "nothing behind the version (§7.1)", 400,
            start=b"MESSAGE sip:bob@example.test SIP/2.0 "),
     vector("no_uri", "a Request-URI is needed (§7.1)", 400, start=b"MESSAGE  SIP/2.0"),
-    vector("uri_brackets", "no <> in a start line (§7.1)", 400,
+    vector("uri_brackets", "brackets around a Request-URI are removed (RFC 4475 §3.1.2.7)",
            start=b"MESSAGE <sip:bob@example.test> SIP/2.0"),
     vector("method_case", "methods are case-sensitive: not MESSAGE (§7.1), unknown, bob is away", 404,
            start=b"message sip:bob@example.test SIP/2.0", cseq=b"CSeq: 1 message"),
