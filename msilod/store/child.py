@@ -24,6 +24,7 @@ import msgspec
 
 from msilod.errors import MsilodError, SiloLost, StoreError, UnavailableError, UnknownOutcome
 from msilod.store.database import open_sqlite, raw, translated
+from msilod.store.foreign import Seen
 from msilod.store.jobs import Batch
 from msilod.store.pipe import Frames, pack_answer, pack_end, pack_refusal, unpack_batch
 from msilod.store.space import Space
@@ -161,13 +162,15 @@ class Child:
             self._pipe.sendall(answer)
 
 
-def main(descriptor: str, silo: str, table: str, owner: str) -> None:
-    """The daemon's `python -m`: the socket's descriptor, the file, its table, the name for leases."""
+def main(descriptor: str, silo: str, table: str, owner: str, row: str = "", entry: str = "") -> None:
+    """The daemon's `python -m`: the socket's descriptor, the file, its table, the name for leases; what is `Seen`."""
     gc.set_threshold(*GC_THRESHOLD)
     pipe, path = socket.socket(fileno=int(descriptor)), Path(silo)
     try:
         with translated(path):
             transactions = transactions_on(raw(open_sqlite(path)), path, table, owner)
+            if row:
+                transactions.foreign.notice_since(transactions.db, Seen(int(row), int(entry)))
             watch = transactions.watch = FileWatch(path)
             space = Space(transactions.db, path, transactions.quota, watch)
             transactions.make_room = space.make_room

@@ -14,6 +14,19 @@ _WOKEN: Final = "event IN ('released', 'requeued')"
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a daemon that starts has in view: the highest id of a row, and of an entry of the history."""
+
+    row: int
+    entry: int
+
+    @classmethod
+    def now(cls, db: sqlite3.Connection, statements: Statements) -> "Seen":
+        """As the silo stands. Raises sqlite3.Error."""
+        return cls(statements.last_id(db), _last_entry(db, statements.table))
+
+
+@dataclass(frozen=True, slots=True)
 class Foreign:
     """`aors` have rows that an operator has let go, `stored` have rows that are new.
 
@@ -31,9 +44,8 @@ class ForeignChanges:
     def __init__(self, db: sqlite3.Connection, statements: Statements) -> None:
         self.statements = statements
         table = statements.table
-        self._last_entry = f"SELECT coalesce(max(id), 0) FROM {table}_history"  # noqa: S608
         self._woken = f"SELECT DISTINCT aor FROM {table}_history WHERE id > ? AND {_WOKEN}"  # noqa: S608
-        self._entry: int = db.execute(self._last_entry).fetchone()[0]
+        self._entry = _last_entry(db, table)
         self._aors: set[str] = set()
         self._stored: set[str] = set()
         self._paused: frozenset[str] | None = None
@@ -42,8 +54,13 @@ class ForeignChanges:
         """Somebody has committed: rows above `last_id` are new, and others may have been let go."""
         self._stored.update(self.statements.new_since(db, last_id))
         self._aors.update(row[0] for row in db.execute(self._woken, (self._entry,)))
-        self._entry = db.execute(self._last_entry).fetchone()[0]
+        self._entry = _last_entry(db, self.statements.table)
         self._paused = paused(db, self.statements.table)
+
+    def notice_since(self, db: sqlite3.Connection, seen: Seen) -> None:
+        """Others may have committed between `seen` and the start of this process."""
+        self._entry = seen.entry
+        self.notice(db, seen.row)
 
     def take(self) -> Foreign:
         """All since the last time."""
@@ -52,6 +69,10 @@ class ForeignChanges:
         self._stored.clear()
         self._paused = None
         return found
+
+
+def _last_entry(db: sqlite3.Connection, table: str) -> int:
+    return int(db.execute(f"SELECT coalesce(max(id), 0) FROM {table}_history").fetchone()[0])  # noqa: S608
 
 
 def paused(db: sqlite3.Connection, table: str) -> frozenset[str]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from msilod.errors import MsilodError, SiloLost, StoreError, UnavailableError
+from msilod.store.foreign import Seen
 from msilod.store.jobs import Batch, Failed, Job, Keeping, Result
 from msilod.store.parcel import Parcel
 from msilod.store.pipe import Answer, Frames, pack_batch, unpack_answer
@@ -38,9 +39,14 @@ NOT_THEIRS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ProcessWriter(StoreWriter):
-    """`lock` is the descriptor of the daemon's lock, which lives as long as the last of the two processes."""
+    """`lock` is the descriptor of the daemon's lock, which lives as long as the last of the two processes.
 
-    def __init__(self, path: Path, table: str, owner: str, lock: int, deliver: Deliver) -> None:
+    The process needs a moment to start. What others commit after `seen` is told as foreign all the same.
+    """
+
+    def __init__(
+        self, path: Path, table: str, owner: str, lock: int, deliver: Deliver, seen: Seen | None = None
+    ) -> None:
         super().__init__()
         self._path = path
         self._deliver = deliver
@@ -55,6 +61,7 @@ class ProcessWriter(StoreWriter):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         self.socket.setblocking(False)
         arguments = [str(theirs.fileno()), str(path), table, owner]
+        arguments += [str(seen.row), str(seen.entry)] if seen is not None else []
         with theirs:
             self.process = _start(arguments, (theirs.fileno(), lock))
 

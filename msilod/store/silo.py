@@ -15,6 +15,7 @@ from msilod.registrar.binding import Binding
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.damage import damage
 from msilod.store.database import is_damage, open_reader, open_sqlite, raw, translated
+from msilod.store.foreign import Seen
 from msilod.store.jobs import Keeping, clock_of
 from msilod.store.lock import DaemonLock
 from msilod.store.migrate import prepare
@@ -77,10 +78,13 @@ class Silo:
         connection = raw(self._database)
         with translated(self.path):
             self._statements.free_all(connection)
+            seen = Seen.now(connection, self._statements)
             if deliver is None:
-                self.writer = InlineWriter(transactions_on(connection, self.path, self.table, owner))
+                transactions = transactions_on(connection, self.path, self.table, owner)
+                transactions.foreign.notice_since(connection, seen)
+                self.writer = InlineWriter(transactions)
             else:
-                self.writer = self._started(owner, deliver)
+                self.writer = self._started(owner, deliver, seen)
         self._is_started = True
         self.writer.configure(self._keeping)
 
@@ -108,8 +112,8 @@ class Silo:
             db.execute("COMMIT")
         return seconds
 
-    def _started(self, owner: str, deliver: Deliver) -> ProcessWriter:
-        writer = ProcessWriter(self.path, self.table, owner, self._lock.descriptor, deliver)
+    def _started(self, owner: str, deliver: Deliver, seen: Seen) -> ProcessWriter:
+        writer = ProcessWriter(self.path, self.table, owner, self._lock.descriptor, deliver, seen)
         self._lock.name_writer(writer.process.pid)
         # From here on this process only reads.
         self._database.close()

@@ -18,12 +18,13 @@ from msilod.registrar.binding import Binding
 from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
 from msilod.store import lock
+from msilod.store.foreign import Foreign, Seen
 from msilod.store.jobs import Added, AddResult, BindingChanges, Duplicate, Failed, OverQuota
 from msilod.store.process import MAX_TAKEN, ProcessWriter
 from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from msilod.store.sweep import Cleaned
-from tests.store.rows import WALL, query, row
+from tests.store.rows import WALL, add, open_silo, query, row
 
 ROOT = Path(__file__).parents[2]
 
@@ -362,3 +363,24 @@ def test_no_other_daemon_while_the_writer_of_a_dead_one_lives(
     silo.start("test", None)
     silo.close()
     assert query(tmp_path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_what_was_committed_while_the_process_started_is_foreign(tmp_path: Path) -> None:
+    """Law 7: mail that was imported in that moment was not seen, and waited for the next REGISTER but one."""
+    silo = open_silo(tmp_path)
+    add(silo, row(1, "alice@example.test"), row(2, "bob@example.test"))
+    silo.close()
+    heard: list[Foreign] = []
+
+    def deliver(results: Sequence[tuple[Any, Any]]) -> None:
+        for done, result in results:
+            done(result)
+
+    writer = ProcessWriter(tmp_path / "silo.db", "silo", "test", 2, deliver, Seen(1, 0))
+    writer.poll_foreign(heard.append)
+    writer.flush()
+    while not heard:
+        assert select.select([writer.socket], [], [], 20)[0], "the writer is silent"
+        writer.receive()
+    assert heard[0].stored == ["bob@example.test"]
+    writer.close()

@@ -82,17 +82,20 @@ class Outcome:
 
 
 def select(names: Sequence[str]) -> list[Scenario]:
-    """Scenarios whose name is given, or begins with a name given and a dash. ValueError: no such one.
+    """Scenarios of that name, or whose name begins with it and a dash where there is none. ValueError: no such one.
 
     Nothing given: all but the long one; `all`: that one too.
     """
     if not names:
         return [scenario for scenario in SCENARIOS if not scenario.is_long]
-    chosen = [s for s in SCENARIOS if any(n in ("all", s.name) or s.name.startswith(n + "-") for n in names)]
+    known = {scenario.name for scenario in SCENARIOS}
+    chosen: set[str] = set()
     for name in names:
-        if name != "all" and not any(s.name == name or s.name.startswith(name + "-") for s in SCENARIOS):
+        found = known if name == "all" else {name} & known or {n for n in known if n.startswith(name + "-")}
+        if not found:
             raise ValueError(f"no scenario {name}; there are: {', '.join(s.name for s in SCENARIOS)}")
-    return chosen
+        chosen |= found
+    return [scenario for scenario in SCENARIOS if scenario.name in chosen]
 
 
 def split(job: Job, workers: int) -> list[Job]:
