@@ -1,5 +1,6 @@
 """Says which msilod is tested, compiled or not, and refuses compiled rooms that are older than their source."""
 
+import signal
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -11,7 +12,13 @@ ROOT = Path(msilod.__file__).parent
 
 
 def pytest_configure() -> None:
-    """Fail before the first test, not in a strange way in the middle. Raises UsageError."""
+    """Fail before the first test, not in a strange way in the middle. Raises UsageError.
+
+    A shell ignores SIGINT for its background jobs, and nohup(1) ignores SIGHUP. Programs inherit that. Tests of signals
+    want what a terminal gives.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     for compiled in ROOT.rglob(f"*{EXTENSION_SUFFIXES[0]}"):
         source = compiled.with_name(compiled.name.removesuffix(EXTENSION_SUFFIXES[0]) + ".py")
         if not source.exists() or source.stat().st_mtime > compiled.stat().st_mtime:

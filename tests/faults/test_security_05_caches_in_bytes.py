@@ -104,6 +104,7 @@ def test_every_cache_is_bounded_in_bytes() -> None:
     assert found == {
         # Addresses of sources and of hops: 50 bytes.
         ("auth/nonce.py", "CACHED_HOMES"),
+        ("auth/source.py", "CACHED_SOURCES"),
         ("daemon/trust.py", "CACHED_SOURCES"),
         ("sip/hop.py", "CACHED"),
         # 80 bytes by MAX_REMEMBERED of sip/via.py, and 160 by MAX_USUAL of sip/address.py.
