@@ -17,10 +17,13 @@ from msilod.sip.grammar import CONTROLS, is_token, number
 from msilod.sip.hop import bare, is_group
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
+from msilod.sip.via import DEFAULT_PORT
 
 IsMyself = Callable[[SipUri], bool]
 
 MAX_CONTACT: Final = 2048
+# RFC 3261 §19.1.2.
+DEFAULT_TLS_PORT: Final = 5061
 # There are a few dozen methods in all; more names are somebody's game with our memory.
 MAX_METHODS: Final = 64
 # RFC 3261 §20.19: seconds of Expires and of expires.
@@ -128,6 +131,11 @@ def _names_the_registrar(uri: SipUri, aor: str, is_myself: IsMyself | None) -> b
     if uri.headers and not uri.is_ip_literal:
         # Another URI than the one without (§19.1.4), and a name is reached by its flow alone (RFC 4475 §3.3.14).
         return False
+    if uri.is_ip_literal and uri.port is None and is_myself is not None:
+        # An address is reached at the port that it says, or at the default one (RFC 3263 §4.2). A phone on our own host
+        # has the default port where we listen on another.
+        port = DEFAULT_TLS_PORT if uri.scheme == "sips" or uri.transport == "tls" else DEFAULT_PORT
+        return is_myself(SipUri(uri.scheme, uri.user, uri.host, port))
     if is_myself is not None and is_myself(uri):
         return True
     return uri.user is not None and uri.port is None and uri.aor() == aor

@@ -220,3 +220,29 @@ def test_f13_whatever_comes_is_refused_or_can_be_told_again(
     assert len(answer.headers.split(b"contact")) == len(registration.bindings)
     again = apply(register(contact, extra=extra, cseq=2), registration.bindings)
     assert again.added == []
+
+
+@pytest.mark.parametrize(
+    ("contact", "port", "is_refused"),
+    [
+        ("<sip:bob@192.0.2.1>", 5060, True),
+        ("<sip:bob@192.0.2.1;transport=udp>", 25070, False),
+        ("<sip:bob@192.0.2.1:25070>", 25070, True),
+        ("<sip:bob@192.0.2.1;transport=tls>", 5061, True),
+        ("<sip:bob@192.0.2.1;transport=tls>", 5060, False),
+    ],
+)
+def test_r9_an_address_without_a_port_has_the_default_port(contact: str, port: int, is_refused: bool) -> None:
+    """linphone beside a daemon on another port: its Contact is the address of both, without a port."""
+
+    def owns(uri: SipUri) -> bool:
+        return uri.host == "192.0.2.1" and uri.port in (None, port)
+
+    def register_it() -> Contact:
+        return read_contact(register(contact), AOR, contact.encode(), POLICY, owns)
+
+    if is_refused:
+        with pytest.raises(RequestRefused):
+            register_it()
+    else:
+        assert register_it().uri.user == "bob"
