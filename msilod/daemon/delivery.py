@@ -5,13 +5,20 @@ Rule: without its writer the daemon is of no use, and a MESSAGE that nobody can 
 the end of that process is the end of this one, at once with the line and the code of an error.
 """
 
+import time
 from collections.abc import Callable, Sequence
+from math import inf
+from typing import Final
 
 import trio
 
 from msilod.daemon.log import get_log
+from msilod.errors import StoreError
 from msilod.store.jobs import Result
 from msilod.store.process import ProcessWriter
+
+# Seconds between two log lines about jobs that have failed.
+LOGGED_EVERY: Final = 10.0
 
 
 class Delivery:
@@ -19,6 +26,9 @@ class Delivery:
 
     def __init__(self) -> None:
         self._is_over = False
+        self._failures = 0
+        # When a failure was logged last, by time.monotonic().
+        self._logged_at = -inf
 
     def end(self) -> None:
         """From here on nobody waits for an answer; what was committed is committed."""
@@ -33,8 +43,20 @@ class Delivery:
                 done(result)
             except MemoryError:
                 raise
+            except StoreError as error:
+                self._failed(error)
             except Exception as error:
                 get_log().error("a commit's result could not be used", exc_info=error)
+
+    def _failed(self, error: StoreError) -> None:
+        """Log a job that has failed and that has no waiter. A full disk fails many of them a second."""
+        self._failures += 1
+        now = time.monotonic()
+        if now - self._logged_at >= LOGGED_EVERY:
+            get_log().error(
+                "the silo did not take what it was told", reason=str(error), failures=self._failures
+            )
+            self._failures, self._logged_at = 0, now
 
 
 async def receive_results(writer: ProcessWriter, after: Callable[[], None]) -> None:
