@@ -43,6 +43,8 @@ MOST_HOPS: Final = 4
 CACHED_LITERAL_BYTES: Final = 2_000_000
 # Requests that wait for a look-up or a connection; beyond it a way counts as closed, and is told so at once.
 MAX_DIALS: Final = 2000
+# Of these for the contacts of one AOR: a user whose contacts never answer leaves the others to the other users.
+MAX_DIALS_OF_AOR: Final = 50
 
 Dialled = Callable[[Flow | None, float], None]
 
@@ -66,6 +68,7 @@ class Paths:
         self.reachable = reachable
         self.places = places
         self.dials = 0
+        self._dials_of: dict[str, int] = {}
         # The remote targets of dialogs recur: 40 us become 1.
         self._literal: Callable[[str], list[Hop] | None] = Cache(
             self._read_literal, _size, CACHED_LITERAL_BYTES
@@ -208,13 +211,16 @@ class Paths:
     def dial(self, target: Target, then: Dialled, size: int = 0) -> None:
         """Look up and connect; then call `then(flow, now)`, the flow None when there is no way.
 
-        When MAX_DIALS wait already it is called from in here.
+        When MAX_DIALS wait already, or MAX_DIALS_OF_AOR for contacts of the same AOR, it is called from in here.
         """
-        if self.dials >= MAX_DIALS:
+        aor = target.binding.aor if target.binding is not None else ""
+        of_aor = self._dials_of.get(aor, 0)
+        if self.dials >= MAX_DIALS or (aor and of_aor >= MAX_DIALS_OF_AOR):
             then(None, trio.current_time())
             return
         self.dials += 1
-        self.nursery.start_soon(self._dial, target, then, size)
+        self._dials_of[aor] = of_aor + 1
+        self.nursery.start_soon(self._dial, target, aor, then, size)
 
     def fails_over(
         self, target: Target, then: Dialled, size: int, now: float, answer: Response | None = None
@@ -233,7 +239,7 @@ class Paths:
         self.dial(target, then, size)
         return True
 
-    async def _dial(self, target: Target, then: Dialled, size: int) -> None:
+    async def _dial(self, target: Target, aor: str, then: Dialled, size: int) -> None:
         flow = None
         try:
             flow = await self._reach(target, size)
@@ -242,9 +248,15 @@ class Paths:
         except MsilodError:
             flow = None
         finally:
-            self.dials -= 1
+            self._dialled(aor)
         then(flow, trio.current_time())
         self.after()
+
+    def _dialled(self, aor: str) -> None:
+        self.dials -= 1
+        left = self._dials_of.pop(aor) - 1
+        if left:
+            self._dials_of[aor] = left
 
     async def _reach(self, target: Target, size: int) -> Flow:
         flow = None if target.hops else self.flow_to(target)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import trio
@@ -14,6 +15,7 @@ from msilod.daemon.places import Places
 from msilod.daemon.trust import Trust
 from msilod.dns.resolver import Resolver
 from msilod.proxy.target_set import Target
+from msilod.registrar.binding import Binding
 from msilod.sip.flow import Flow
 from msilod.transport.listen import ListenSpec
 from msilod.transport.transports import Transports
@@ -55,6 +57,35 @@ async def test_p15_too_many_that_wait_are_told_at_once(
         zone.gate.set()
         await trio.sleep(1)
         assert [flow is None for flow in told] == [True, False, False]
+        assert paths.dials == 0
+
+
+@pytest.mark.interpreted
+async def test_the_contacts_of_one_aor_take_a_share_of_the_dials(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A user with contacts that never answer would have taken all dials from the other users."""
+    monkeypatch.setattr(room, "MAX_DIALS_OF_AOR", 2)
+    zone = Zone("a.test A 127.0.0.1")
+    zone.gate = trio.Event()
+    told: list[str] = []
+
+    def contact(user: str) -> Target:
+        uri = f"sip:{user}@a.test:5062"
+        return Target(uri, binding=Binding(f"{user}@example.test", uri, "c", 1, 9e9, 0.0))
+
+    def tell(user: str, flow: Flow | None, now: float) -> None:
+        told.append(f"{user} {flow is not None}")
+
+    async with opened(zone) as paths:
+        for user in ("mallory", "mallory", "mallory", "bob"):
+            paths.dial(contact(user), partial(tell, user))
+        assert (told, paths.dials) == (["mallory False"], 3)
+        zone.gate.set()
+        await trio.sleep(1)
+        paths.dial(contact("mallory"), lambda flow, now: told.append("again"))
+        await trio.sleep(1)
+        assert sorted(told[1:]) == ["again", "bob True", "mallory True", "mallory True"]
         assert paths.dials == 0
 
 
