@@ -79,7 +79,8 @@ def test_a_read_that_fails_ends_the_daemon_with_one_line(on_disk: FaultyDaemon, 
     disk.set("fail_read", 0)
     daemon.stop()
     daemon.start()
-    assert [row["size"] for row in daemon.rows()] == [5]
+    # The second had no answer, so it may have been committed before the read that failed, or not.
+    assert [row["size"] for row in daemon.rows()] in ([5], [5, 6])
 
 
 def test_a_sync_of_ends_that_fails_ends_the_daemon(on_disk: FaultyDaemon, disk: FaultyDisk) -> None:
