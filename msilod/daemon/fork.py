@@ -258,6 +258,9 @@ class Fork:
 
     def begin(self, now: float) -> None:
         """Send all branches. The way to a contact is mostly known: 0.9 us less than to ask for one."""
+        apart = self.forwarder.apart
+        if apart.noted and self._waits(apart, now):
+            return
         paths, size = self.forwarder.paths, self.server.request.size
         for target in self.targets:
             flow = paths.known(target, size)
@@ -265,6 +268,18 @@ class Fork:
                 self._start(target, flow, now)
             else:
                 self._begin_branch(target, now)
+
+    def _waits(self, apart: Apart, now: float) -> bool:
+        """One contact's REGISTER has just been answered: all branches wait, so that all devices get the MESSAGE.
+
+        A branch that waited alone would never begin after the 2xx of another.
+        """
+        if self.server.request.method != b"MESSAGE":
+            return False
+        for target in self.targets:
+            if target.binding is not None and apart.holds(contact_key(target.binding), now, self.begin):
+                return True
+        return False
 
     def _begin_branch(self, target: Target, now: float) -> None:
         self.forwarder.paths.way_to(target, partial(self._start, target), now, self.server.request.size)

@@ -160,3 +160,21 @@ def test_a_message_that_is_relayed_leaves_behind_the_200_and_in_order(tmp_path: 
         assert len(left) == 60
 
     assert play(tmp_path, story).ledger.faults == []
+
+
+def test_a_message_waits_for_the_newest_contact_and_reaches_all(tmp_path: Path) -> None:
+    """A branch that waited alone was never begun after the 2xx of another contact."""
+
+    async def story(world: World) -> None:
+        alice, old, new = world.phone("alice"), world.phone("bob"), world.phone("bob", stream=True)
+        alice.switch_on()
+        old.boot()
+        await trio.sleep(1)
+        new.boot()
+        await trio.sleep(0.05)
+        alice.text("bob")
+        await trio.sleep(2)
+        assert [len(phone.got) for phone in (old, new)] == [1, 1]
+        assert world.rows() == {}
+
+    assert play(tmp_path, story).ledger.faults == []
