@@ -49,12 +49,13 @@ def test_a_messenger_gets_what_waited_and_texts_a_phone(
     assert alice.text("bob", "for later").status == 202
     bob = messenger("bob", server.port, transport).on()
     assert bob.next() == "im sip:alice@example.test for later"
+    assert alice.text("bob", "at once").status in (200, 202), (
+        "202 if the end of the first is not committed yet"
+    )
+    assert bob.next() == "im sip:alice@example.test at once"
+    # The last: libpurple overlooks a MESSAGE that comes in one read with the answer to its own.
     bob.text("alice", "thanks")
     assert alice.phone.take().body == b"thanks"
-    assert alice.text("bob", "and back").status in (200, 202), (
-        "202 when the end of the first is not committed yet"
-    )
-    assert bob.next() == "im sip:alice@example.test and back"
     until(lambda: server.rows() == [])
 
 
