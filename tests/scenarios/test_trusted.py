@@ -30,7 +30,7 @@ def test_a_trusted_proxy_may_relay_to_foreign_domains_and_a_stranger_may_not(
         alice.send(alice.message("far", uri=far.contact))
         far.take()
         assert alice.response().status == 200
-        daemon.config.write_text("")
+        daemon.config.write_text("trusted = []\n")
         with ControlClient(daemon.folder / "control.sock") as client:
             client.call("reload")
         alice.send(alice.message("far", uri=far.contact))
