@@ -274,10 +274,8 @@ class Fork:
 
         A branch that waited alone would never begin after the 2xx of another.
         """
-        if self.server.request.method != b"MESSAGE":
-            return False
-        for target in self.targets:
-            if target.binding is not None and apart.holds(contact_key(target.binding), now, self.begin):
+        for target in self.targets:  # noqa: SIM110
+            if self._is_held(apart, target, now, self.begin):
                 return True
         return False
 
@@ -289,7 +287,7 @@ class Fork:
             # A 2xx came while we dialled: this branch is never begun.
             return
         apart = self.forwarder.apart
-        if apart.noted and self._is_held(apart, target, now):
+        if apart.noted and self._is_held(apart, target, now, partial(self._begin_branch, target)):
             return
         if flow is None:
             self._silent(target, NO_TRANSPORT, now)
@@ -297,12 +295,12 @@ class Fork:
             branch = self.forwarder.send(self, self.server, target, flow, now, self.breadth)
             self.branches[branch] = target
 
-    def _is_held(self, apart: Apart, target: Target, now: float) -> bool:
-        """A MESSAGE to a contact whose REGISTER has just been answered waits, and then looks for its way again."""
+    def _is_held(self, apart: Apart, target: Target, now: float, then: Callable[[float], None]) -> bool:
+        """A MESSAGE to a contact whose REGISTER has just been answered waits; `then(now)` goes on with it."""
         binding = target.binding
         if binding is None or self.server.request.method != b"MESSAGE":
             return False
-        return apart.holds(contact_key(binding), now, partial(self._begin_branch, target))
+        return apart.holds(contact_key(binding), now, then)
 
 
 def _binding(target: Target | None) -> Binding | None:

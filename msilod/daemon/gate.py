@@ -304,7 +304,7 @@ class _Visitor:
         self._incoming = incoming
 
     def is_bound(self, aor: str) -> bool:
-        """True when `aor` is registered from there: then it is he, whoever else guesses from his address.
+        """True when `aor` is registered from this place: a guesser at the same address does not delay the user.
 
         A place that several users share, as that of a proxy between, proves nobody: anybody behind it could guess.
         """

@@ -204,7 +204,7 @@ class Holdings:
     def _learn_senders(
         self, db: sqlite3.Connection, aor: str, holding: _Holding
     ) -> dict[str, tuple[int, int]]:
-        """What each sender has in the mailbox. Reads each of its rows, once."""
+        """Messages and bytes of each sender in the mailbox. Reads each row of the mailbox once."""
         if holding.senders is not None:
             return holding.senders
         found = db.execute(

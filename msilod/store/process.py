@@ -41,7 +41,7 @@ NOT_THEIRS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class ProcessWriter(StoreWriter):
     """`lock` is the descriptor of the daemon's lock, which lives as long as the last of the two processes.
 
-    The process needs a moment to start. What others commit after `seen` is told as foreign all the same.
+    The process needs a moment to start. Commits of other processes after `seen` are reported as foreign.
     """
 
     def __init__(

@@ -95,7 +95,7 @@ class Phone:
 
 @dataclass
 class Round:
-    """What one round took: seconds until each phone was in, and what was heard and sent besides."""
+    """The result of one round: seconds until each phone was in, and counts of answers and retransmissions."""
 
     name: str
     phones: int

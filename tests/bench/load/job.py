@@ -82,7 +82,9 @@ class Outcome:
 
 
 def select(names: Sequence[str]) -> list[Scenario]:
-    """Scenarios of that name, or whose name begins with it and a dash where there is none. ValueError: no such one.
+    """The scenario of each name. A name without a scenario stands for all that begin with the name and a dash.
+
+    Raises ValueError for a name that stands for none.
 
     Nothing given: all but the long one; `all`: that one too.
     """
