@@ -26,7 +26,7 @@ from msilod.daemon.pauses import Pauses
 from msilod.daemon.row_ends import RowEnds
 from msilod.daemon.usable import Usable
 from msilod.daemon.watchers import Watchers
-from msilod.errors import StoreError
+from msilod.errors import SipError, StoreError
 from msilod.proxy.forwarding import DELIVERY, branch_for
 from msilod.proxy.target_set import Target
 from msilod.registrar.binding import Binding
@@ -342,7 +342,12 @@ class Deliverer:
         if self.is_stopping or not run.wants(step.row.id):
             self.carry_out(run, run.unsent(step.row.id, step.contact.key, self.clock.wall()), now)
             return
-        request, how = request_for(step.row, step.contact.binding, self.policy, self.clock.wall())
+        try:
+            request, how = request_for(step.row, step.contact.binding, self.policy, self.clock.wall())
+        except SipError:
+            # The stored Path or the row is nothing that a request can have. The row waits for another contact.
+            self._unreachable(run, step, now)
+            return
         attempt = Attempt(self, run, step.row, step.contact, how)
         owner = self.paths.watched(attempt, target, flow, now)
         self.layer.request(request, flow, owner, now, branch_for(self.random(), DELIVERY))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from msilod.daemon.apart import Apart
 from msilod.daemon.invite_fork import Reach
+from msilod.errors import SipError
 from msilod.proxy.redirection import redirection
 from msilod.proxy.response_context import MAX_TARGETS, best_response
 from msilod.proxy.target_set import DEAD_FLOW, Target
@@ -291,9 +292,14 @@ class Fork:
             return
         if flow is None:
             self._silent(target, NO_TRANSPORT, now)
-        else:
+            return
+        try:
             branch = self.forwarder.send(self, self.server, target, flow, now, self.breadth)
-            self.branches[branch] = target
+        except SipError:
+            # No request can be made for this target.
+            self._silent(target, NO_TRANSPORT, now)
+            return
+        self.branches[branch] = target
 
     def _is_held(self, apart: Apart, target: Target, now: float, then: Callable[[float], None]) -> bool:
         """A MESSAGE to a contact whose REGISTER has just been answered waits; `then(now)` goes on with it."""

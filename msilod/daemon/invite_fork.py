@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msilod.errors import SipError
 from msilod.proxy.response_context import ResponseContext, Step
 from msilod.proxy.target_set import DEAD_FLOW, Target
 from msilod.sip.flow import Flow
@@ -80,13 +81,21 @@ class InviteFork:
             # A CANCEL, a 2xx or a 6xx came while we dialled: this branch is never begun.
             self._do(self.context.timed_out(target), now)
         elif flow is None:
-            if not self._turns(target, now):
-                self._do(self.context.transport_failed(target), now)
+            self._unsent(target, now)
         else:
-            branch = self.forwarder.send(self, self.server, target, flow, now, self.breadth)
+            try:
+                branch = self.forwarder.send(self, self.server, target, flow, now, self.breadth)
+            except SipError:
+                # No request can be made for this target.
+                self._unsent(target, now)
+                return
             self._branches[branch] = target
             self._transactions[target] = branch
             self._rings_until[target] = now + self.forwarder.fr_inv_timer
+
+    def _unsent(self, target: Target, now: float) -> None:
+        if not self._turns(target, now):
+            self._do(self.context.transport_failed(target), now)
 
     # --- what happens to them --------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import Final
 import trio
 
 from msilod.daemon.locating import Reachable
+from msilod.daemon.log import get_log
 from msilod.daemon.places import Places
 from msilod.dns.location import default_port
 from msilod.dns.resolver import Resolver
@@ -249,7 +250,13 @@ class Paths:
             flow = None
         finally:
             self._dialled(aor)
-        then(flow, trio.current_time())
+        try:
+            then(flow, trio.current_time())
+        except MemoryError:
+            raise
+        except Exception as error:
+            # One request's trouble must not end the daemon, whose task this is.
+            get_log().error("a request could not be sent on", exc_info=error, target=target.uri)
         self.after()
 
     def _dialled(self, aor: str) -> None:

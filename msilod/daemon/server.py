@@ -154,6 +154,7 @@ class Server:
         self.deliverer.overdue.ended = self.online.delivered_late
         self.pings = Pings(self.keep_alives, self.transports, self.deliverer, self.clock, self.after_batch)
         self.layer.hear_strays(self._heard_stray)
+        self.layer.report(self._owner_failed)
         self.shedding.is_awaited = self.layer.awaits
         self.deliverer.ends.tell_sender = self._tell_sender
         self.registrar.expect, self.registrar.expected = self.deliverer.expect, self.deliverer.expected
@@ -201,6 +202,10 @@ class Server:
         if not self.pings.heard(response, now):
             self.deliverer.overdue.heard(response, now)
         self.shedding.fruitless(flow, now, LITTLE)
+
+    def _owner_failed(self, error: Exception) -> None:
+        self.counters.internal_errors += 1
+        get_log().error("the end of a transaction could not be handled", exc_info=error)
 
     # --- bytes in ------------------------------------------------------------------------------------
 

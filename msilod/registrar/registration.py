@@ -202,14 +202,17 @@ def _path(request: Request) -> tuple[str, ...]:
     values = request.headers.split(b"path")
     if len(values) > MAX_PATHS:
         raise RequestRefused(400, "Too Many Path Values")
-    for value in values:
-        refuse_controls(value)
+    path = tuple(map(text, values))
+    for value in path:
+        sent = value.encode("utf-8", "replace")
+        refuse_controls(sent)
         try:
-            SipUri.parse(NameAddr.parse(value).uri)
+            # As requests will have it: what is no UTF-8 is longer then, and has backslashes.
+            SipUri.parse(NameAddr.parse(sent).uri)
         except MalformedMessage as error:
             # A 416 is about the Request-URI (RFC 3261 §21.4.14).
             raise RequestRefused(400, f"Bad Path: {error.phrase}") from error
-    return tuple(text(value) for value in values)
+    return path
 
 
 def _refuse_mixed_schemes(request: Request, contacts: list[Contact], path: tuple[str, ...]) -> None:

@@ -149,7 +149,7 @@ def outbound_route(next_hop: str) -> bytes:
 
 def _route_value(hop: str) -> bytes:
     """A Path value with its brackets. Raises MalformedMessage for what is no address."""
-    value = hop.encode("ascii", "backslashreplace")
+    value = hop.encode("utf-8", "replace")
     return NameAddr.parse(value if value[:1] == b"<" or b"<" in value else b"<%b>" % value).to_bytes()
 
 

@@ -28,6 +28,8 @@ _PASSWORD: Final = only(UNRESERVED + b"&=+$,%")
 _PARAMS: Final = only(UNRESERVED + b"[]/:&+$%;=")
 _HEADERS: Final = only(UNRESERVED + b"[]/?:+$%&=")
 _SCHEME: Final = only(ALPHANUM + b"+-.")
+# A URI of so many octets is within MAX_URI also when it is written: a `#` becomes `%23`.
+_NEVER_LONG: Final = MAX_URI // 3
 # RFC 3261 §19.1.4: these never match when only one of two URIs has them.
 _DECISIVE: Final = ("user", "ttl", "method", "maddr", "transport")
 
@@ -65,8 +67,6 @@ class SipUri:
     def parse(cls, raw: bytes | str) -> "SipUri":
         """Raises MalformedMessage: 416 for another scheme, 400 for what is no URI (RFC 3261 §8.2.2.1)."""
         data = raw if isinstance(raw, bytes) else _encoded(raw)
-        if len(data) > MAX_URI:
-            raise MalformedMessage("URI Too Long")
         scheme, rest = _scheme(data)
         userinfo, at, tail = rest.rpartition(b"@")
         user, password = _userinfo(userinfo) if at else (None, None)
@@ -78,7 +78,11 @@ class SipUri:
             raise MalformedMessage("Bad URI Escape")
         host, port = _hostport(hostport)
         found = _params(params) if semicolon else {}
-        return cls(scheme, user, host, port, found, headers.decode("ascii"), password)
+        uri = cls(scheme, user, host, port, found, headers.decode("ascii"), password)
+        if len(data) > _NEVER_LONG and max(len(data), len(str(uri))) > MAX_URI:
+            # Some are longer when they are written, and what is written here is parsed again.
+            raise MalformedMessage("URI Too Long")
+        return uri
 
     def aor(self) -> str:
         """`user@host` as the key of a mailbox: sip:%61lice@H;x=1 and sips:alice@h are alice@h.

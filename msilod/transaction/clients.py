@@ -45,6 +45,10 @@ class _Nobody:
 NOBODY: Final = _Nobody()
 
 
+def _raise(error: Exception) -> None:
+    raise error
+
+
 class ClientTransactions:
     """Live client transactions by branch; a CANCEL of ours by `cancel_key`."""
 
@@ -57,6 +61,8 @@ class ClientTransactions:
         self._first_keys = first.keys.append
         self._unsent: list[tuple[float, bytes]] = []
         self.on_stray: Callable[[Response, Flow, float], None] = lambda response, flow, now: None
+        # Told of an exception that an owner raised when a timer of its transaction fired.
+        self.on_error: Callable[[Exception], None] = _raise
         self.stray_responses = 0
         self.retransmissions_out = 0
 
@@ -202,7 +208,16 @@ class ClientTransactions:
     def fail_flow(self, flow: Flow, now: float) -> None:
         """A transport error for all on this flow. A scan, because connections rarely close with much open."""
         for key in [key for key, transaction in self._live.items() if transaction.flow == flow]:
+            self._fail_alone(key, now)
+
+    def _fail_alone(self, key: bytes, now: float) -> None:
+        """As `fail`, for one of several: the trouble of one owner is told, and the others hear of their failures."""
+        try:
             self.fail(key, now)
+        except MemoryError:
+            raise
+        except Exception as error:
+            self.on_error(error)
 
     # --- timers --------------------------------------------------------------------------------------
 
@@ -214,11 +229,17 @@ class ClientTransactions:
         """Let everything happen that is due."""
         unsent, self._unsent = self._unsent, []
         for _, key in unsent:
-            self.fail(key, now)
+            self._fail_alone(key, now)
         for deadline, _, key in self._timers.due(now, self._live):
             transaction = self._live.get(key)
             if transaction is not None and deadline == transaction.alarm:
-                self._fire(transaction, now)
+                try:
+                    self._fire(transaction, now)
+                except MemoryError:
+                    raise
+                except Exception as error:
+                    # The trouble of one owner must not take their timers from the others.
+                    self.on_error(error)
 
     def _fire(self, transaction: ClientTransaction, now: float) -> None:
         if transaction.state > _PROCEEDING:

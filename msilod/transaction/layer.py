@@ -69,6 +69,10 @@ class TransactionLayer:
         """`heard` gets the responses that match nothing, with our Via on top: nobody else does."""
         self._clients.on_stray = heard
 
+    def report(self, told: Callable[[Exception], None]) -> None:
+        """`told` gets what owners raise when timers fire; without it the exceptions leave `handle_timeout`."""
+        self._clients.on_error = told
+
     def awaits(self, branch: bytes) -> bool:
         """True while a request of ours with this branch waits for responses."""
         return self._clients.awaits(branch)

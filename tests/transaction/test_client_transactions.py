@@ -1,7 +1,10 @@
 """Client transactions: retransmission, timeouts, limits, stray responses (RFC 3261 §17.1)."""
 
+import pytest
+
 from msilod.sip.message import Request
 from msilod.sip.parser import parse
+from msilod.transaction.client import ClientTransaction
 from tests.transaction.link import TCP_FLOW, UDP_FLOW, Side, answer_to, outgoing
 
 
@@ -147,3 +150,34 @@ def test_9_1_a_cancel_waits_for_a_provisional_answer() -> None:
     side.receive(answer_to(side.sent[0], 487), 1.2)
     assert _sent_methods(side) == [b"INVITE", b"CANCEL", b"ACK"]
     assert side.heard == [("response", 180), ("response", 487)]
+
+
+class _Broken(Side):
+    """An owner that raises at the end of its transaction."""
+
+    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
+        raise ValueError("timeout")
+
+    def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
+        raise ValueError("transport")
+
+
+@pytest.mark.parametrize("end", ["timeout", "transport"])
+def test_an_owner_that_raises_leaves_the_others_their_ends(end: str) -> None:
+    side, told = Side(), []
+    side.layer.report(lambda error: told.append(str(error)))
+    for branch, owner in ((b"z9hG4bKa", _Broken()), (b"z9hG4bKb", side), (b"z9hG4bKc", _Broken())):
+        side.layer.request(outgoing(), TCP_FLOW, owner, 0.0, branch)
+    if end == "transport":
+        side.layer.flow_closed(TCP_FLOW, 1.0)
+    side.run_until(100.0)
+    assert [word for word, _ in side.heard] == [end]
+    assert told == [end, end]
+    assert side.layer.open_transactions == 0
+
+
+def test_without_a_report_the_exception_is_the_callers() -> None:
+    side = Side()
+    side.layer.request(outgoing(), TCP_FLOW, _Broken(), 0.0, b"z9hG4bKa")
+    with pytest.raises(ValueError, match="timeout"):
+        side.run_until(100.0)
