@@ -32,7 +32,7 @@ from msilod.proxy.target_set import Target
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.silo.contact import ContactKey, contact_key
-from msilod.silo.device import by_run, is_for_device, parts, recipients, run_name
+from msilod.silo.device import by_run, parts, recipients, run_name
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.run import Claim, DeliveryRun, Finished, Postpone, Reject, Release, Send, Settle, Step, Why
 from msilod.silo.schedule import DeliverySchedule
@@ -299,28 +299,33 @@ class Deliverer:
         if self.schedule.must_yield(run.aor):
             self.carry_out(run, run.claimed([], self.clock.wall()), now)
             return
-        done = partial(self._claimed, run, step)
+        self.ends.giving_back.when_written(parts(run.aor)[0], partial(self._claim_behind, run, step))
+
+    def _claim_behind(self, run: DeliveryRun, step: Claim, is_written: bool) -> None:
+        """Rows that earlier runs of the recipient had in hand go first (law 4): they have to be free for this claim."""
+        if not is_written:
+            self._not_claimed(run)
+            return
         ids = self.only.get(run.aor, frozenset())
-        if is_for_device(run.aor):
-            self.each.claim(run.aor, step, ids, done)
-        else:
-            wall = self.clock.wall()
-            self.writer.claim(run.aor, step.limit, step.after, ids, wall, done, step.with_sips)
+        self.each.claim(run.aor, step, ids, partial(self._claimed, run, step))
+
+    def _not_claimed(self, run: DeliveryRun) -> None:
+        """The run goes on with what is in hand; the rows are asked for again after a back-off."""
+        self.carry_out(run, run.claimed([], self.clock.wall()), self.clock.now())
+        self.schedule.back_off(run.aor, self.clock.wall() + self.policy.backoff(0))
 
     def _claimed(self, run: DeliveryRun, step: Claim, rows: "list[StoredMessage] | StoreError") -> None:
-        now, failed = self.clock.now(), False
         if isinstance(rows, StoreError):
             get_log().error("rows could not be claimed", aor=run.aor, reason=str(rows))
-            rows, failed = [], True
-        elif not (rows or step.after or run.in_hand or run.aor in self.live or run.aor in self.only):
+            self._not_claimed(run)
+            return
+        if not (rows or step.after or run.in_hand or run.aor in self.live or run.aor in self.only):
             # Of a device's run it says nothing: no AOR has that name.
             if step.with_sips:
                 self.mail.discard(run.aor)
             else:
                 self.writer.has_waiting(run.aor, partial(self._has_waiting, run.aor))
-        self.carry_out(run, run.claimed(rows, self.clock.wall()), now)
-        if failed:
-            self.schedule.back_off(run.aor, self.clock.wall() + self.policy.backoff(0))
+        self.carry_out(run, run.claimed(rows, self.clock.wall()), self.clock.now())
 
     def _has_waiting(self, aor: str, found: "bool | StoreError") -> None:
         if found is False:

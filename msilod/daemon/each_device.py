@@ -6,28 +6,30 @@ from msilod.daemon.clock import Clock
 from msilod.silo.device import parts
 from msilod.silo.hand import phrase
 from msilod.silo.steps import Claim
-from msilod.silo.stored_message import StoredMessage
 from msilod.store.jobs import Done
 from msilod.store.writer import StoreWriter
 
 
 class EachDevice:
-    """`run` is the name of a device's run."""
+    """`run` is the name of a run: of one device, or of the recipient where all devices share one run."""
 
     def __init__(self, writer: StoreWriter, clock: Clock) -> None:
         self.writer = writer
         self.clock = clock
 
     def claim(self, run: str, step: Claim, ids: Collection[int], done: Done) -> None:
-        """What this device has not answered yet."""
+        """Rows of the recipient; in the run of one device only what this device has not answered yet."""
         aor, device = parts(run)
         wall = self.clock.wall()
-        self.writer.claim_for(device, aor, step.limit, step.after, ids, wall, done, step.with_sips)
+        if device:
+            self.writer.claim_for(device, aor, step.limit, step.after, ids, wall, done, step.with_sips)
+        else:
+            self.writer.claim(aor, step.limit, step.after, ids, wall, done, step.with_sips)
 
-    def serve(self, run: str, row: StoredMessage, status: int, contact: str, done: Done | None) -> None:
+    def serve(self, run: str, id: int, attempts: int, status: int, contact: str, done: Done | None) -> None:
         """The device has answered for good: the row ends with the last of them."""
         wall = self.clock.wall()
-        self.writer.serve(row, parts(run)[1], status, phrase(status), contact, wall, done)
+        self.writer.serve(id, attempts, parts(run)[1], status, phrase(status), contact, wall, done)
 
     @staticmethod
     def is_last(run: str, runs: Mapping[str, object]) -> bool:

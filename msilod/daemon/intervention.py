@@ -23,7 +23,11 @@ class Intervention:
         return in_runs + self.deliverer.live.row_ids()
 
     def give_up(self, aor: str, id: int, now: float) -> bool:
-        """Let go of a row that is not on the wire; False: it is."""
+        """Let go of a row that is not on the wire; False: it is.
+
+        Rows that could not be given back earlier are given back now, so that the operator finds them free.
+        """
+        self.deliverer.ends.giving_back.hand_over(aor)
         runs = [run for run in self._runs_of(aor) if id in {row.id for row in run.in_hand}]
         for run in runs:
             self.deliverer.carry_out(run, run.give_up(id, self.deliverer.clock.wall()), now)

@@ -75,7 +75,7 @@ class RowEnds:
             self.historian.handed(row, status, step.contact)
             return
         if is_for_device(run.aor) and step.how == Ending.DELIVERED:
-            self.each.serve(run.aor, row, step.status or 0, step.contact, done)
+            self.each.serve(run.aor, row.id, row.attempts, step.status or 0, step.contact, done)
             return
         wall = self.clock.wall()
         self.writer.end(row.id, row.hash, row.aor, step.how, step.status, wall, done, step.contact)
@@ -95,9 +95,8 @@ class RowEnds:
         """The row stays as rejected; of one device of several it is that device's answer."""
         self.watchers.tell(step.row.aor, step.row, "rejected", step.status, None)
         if is_for_device(run.aor):
-            row = step.row
-            serve = partial(self._serve, run.aor, row, step.status)
-            self.giving_back.begin(row.aor, (row.id,), serve, is_final=True)
+            serve = partial(self._serve, run.aor, step.row.attempts, step.status)
+            self.giving_back.begin(step.row.aor, (step.row.id,), serve, is_final=True)
             return
         self.rejected(step.row, step.status, step.reason, now)
 
@@ -115,7 +114,8 @@ class RowEnds:
         for row in step.rows:
             self.watchers.tell(row.aor, row, "retry", step.status, step.until)
         rows = step.rows
-        issue = partial(self._postpone, {row.id: row.attempts for row in rows}, step)
+        attempts = {row.id: row.attempts for row in rows}
+        issue = partial(self._postpone, attempts, step.until, step.status, step.reason)
         self.giving_back.begin(rows[0].aor, [row.id for row in rows], issue)
 
     def release(self, run: DeliveryRun, step: Release, now: float) -> None:
@@ -127,21 +127,21 @@ class RowEnds:
 
     def delivered_elsewhere(self, row: StoredMessage, status: int) -> None:
         """A 2xx came outside of any run: the row ends."""
-        self.giving_back.begin(
-            row.aor, (row.id,), partial(self._end, row, status, self.clock.wall()), is_final=True
-        )
+        end = partial(self._end, row.hash, row.aor, status, self.clock.wall())
+        self.giving_back.begin(row.aor, (row.id,), end, is_final=True)
 
-    # --- for the writer, as often as it takes ----------------------------------------------------------
+    # --- for the writer, as often as it takes; without the message itself ------------------------------
 
-    def _serve(self, run: str, row: StoredMessage, status: int, ids: Sequence[int], done: Done) -> None:
-        self.each.serve(run, row, status, "", done)
+    def _serve(self, run: str, attempts: int, status: int, ids: Sequence[int], done: Done) -> None:
+        self.each.serve(run, ids[0], attempts, status, "", done)
 
     def _reject(self, status: int, reason: str, attempts: int, ids: Sequence[int], done: Done) -> None:
         self.writer.reject(ids[0], status, reason, attempts, done)
 
-    def _postpone(self, attempts: dict[int, int], step: Postpone, ids: Sequence[int], done: Done) -> None:
-        tries = [(id, attempts[id]) for id in ids]
-        self.writer.postpone(tries, step.until, step.status, step.reason, done)
+    def _postpone(
+        self, attempts: dict[int, int], until: float, status: int | None, reason: str, ids: Sequence[int], done: Done
+    ) -> None:  # fmt: skip
+        self.writer.postpone([(id, attempts[id]) for id in ids], until, status, reason, done)
 
-    def _end(self, row: StoredMessage, status: int, wall: float, ids: Sequence[int], done: Done) -> None:
-        self.writer.end(row.id, row.hash, row.aor, Ending.DELIVERED, status, wall, done)
+    def _end(self, hash: bytes, aor: str, status: int, wall: float, ids: Sequence[int], done: Done) -> None:
+        self.writer.end(ids[0], hash, aor, Ending.DELIVERED, status, wall, done)

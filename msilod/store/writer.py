@@ -117,11 +117,11 @@ class StoreWriter:
         self._ask("claim_for", done, aor, device, limit, after, list(ids), wall, with_sips)
 
     def serve(
-        self, row: StoredMessage, device: str, status: int, reason: str, contact: str, wall: float,
+        self, id: int, attempts: int, device: str, status: int, reason: str, contact: str, wall: float,
         done: Done | None,
     ) -> None:  # fmt: skip
         """One device of several has answered for good; no sync needed, as in `end`."""
-        self._ask("serve", done, row.id, row.attempts, device, status, reason, contact, wall)
+        self._ask("serve", done, id, attempts, device, status, reason, contact, wall)
 
     def note(self, entry: HistoryEntry) -> None:
         """One more entry of the history."""

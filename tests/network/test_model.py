@@ -1,4 +1,4 @@
-"""The model: random stores, registrations, refusals, kills, clock jumps and operators, against simple rules.
+"""The model: random stores, registrations, refusals, kills, write errors, clock jumps and operators; simple rules.
 
 Hypothesis writes a plan, one step a rule, and shrinks it when it ends badly; the plan is played on the virtual
 daemon in a small town (town.py). Each verb of the operator has to do just what the model says that it means
@@ -28,6 +28,7 @@ from tests.network.world import DOMAIN, World, configured, play
 
 PLANS = int(os.environ.get("MSILOD_MODEL", "60"))
 STEPS = 30
+REFUSED = ("rows could not be given back",)
 Step = Callable[[Town], Awaitable[None]]
 LIVES = st.sampled_from([LIFE, LIFE, LIFE, 60.0])
 CHOSEN = st.sampled_from(["all"] * 6 + ["two"] * 2 + sorted(CHOICES))
@@ -131,6 +132,24 @@ class Plan(RuleBasedStateMachine):
     def kill(self, how: str) -> None:
         self._step(Town.kill, how)
 
+    @rule(
+        user=WHO, mood=st.sampled_from(["busy", "declines", "type", "silent"]),
+        seconds=st.sampled_from([1.0, 12.0, 70.0]), how=st.sampled_from(["comes", "stays", "moves", "leaves", "dies"]),
+        next_mood=st.sampled_from(["takes", "takes", "slow", "busy"]),
+    )  # fmt: skip
+    def refuse(self, user: str, mood: str, seconds: float, how: str, next_mood: str) -> None:
+        """What a delivery came to cannot be written for a while; then the user comes back to older and newer rows."""
+        for sender, kind in (("alice", "text"), ("dave", "large")):
+            self._step(Town.send, user, LIFE, sender, kind)
+        self._step(Town.mood, user, mood)
+        self._step(Town.change, user, "comes")
+        self._step(Town.refuse, seconds)
+        self._step(Town.mood, user, next_mood)
+        self._step(Town.change, user, how)
+        self._step(Town.send, user, LIFE, "alice", "text")
+        self._step(Town.wait, 1.0)
+        self._step(Town.change, user, "comes")
+
     @rule(seconds=st.sampled_from([-86_400.0, -10.0, 10.0, 86_400.0]))
     def set_clock(self, seconds: float) -> None:
         self._step(Town.set_clock, seconds)
@@ -145,7 +164,7 @@ class Plan(RuleBasedStateMachine):
             await town.evening()
 
         with TemporaryDirectory() as folder:
-            world = play(Path(folder), story, config=configured(silo=SILO))
+            world = play(Path(folder), story, config=configured(silo=SILO), may_log=REFUSED)
         faults = "\n".join(world.ledger.faults)
         assert not faults, f"{faults}\n{world.ladder.draw()}"
 

@@ -10,9 +10,11 @@ from typing import Final
 import trio
 
 from msilod.daemon.housekeeping import TICK
+from msilod.silo.hand import SETTLE_AGAIN
 from tests.network.desk import Desk
 from tests.network.endings import FAILED, NOTICE_PERIOD, OFFLINE, Endings
 from tests.network.phone import LATE, SILENT, TAKES, Phone, Script
+from tests.network.refusing import refusing
 from tests.network.world import DOMAIN, World
 
 USERS: Final = ("bob", "carol")
@@ -52,6 +54,7 @@ class Town:
             world, self.desk, {phone.address[0]: user for user, phone in self.senders.items()}
         )
         self._names = 0
+        self._writes_again_at = -1e9
 
     async def wake_up(self) -> None:
         """The senders register, once and for all: in the evening all has to be quiet."""
@@ -92,7 +95,11 @@ class Town:
         self.phones[user].answers = MOODS[mood]
 
     async def operate(self, verb: str, user: str, choice: str) -> None:
-        """hold, release, requeue or purge, with a look at what each filter would mean."""
+        """hold, release, requeue or purge, with a look at what each filter would mean.
+
+        The desk does not know of refusals by a device that could not be written yet, so all of them are written first.
+        """
+        await self.wait(self._writes_again_at + SETTLE_AGAIN[-1] + 1 - self.world.wires.now)
         self.desk.look(verb, f"{user}@{DOMAIN}")
         self.desk.do(verb, f"{user}@{DOMAIN}", choice)
 
@@ -119,6 +126,12 @@ class Town:
             await self.world.restart()
         else:
             self.world.crash_in = how
+
+    async def refuse(self, seconds: float) -> None:
+        """The writer cannot write how rows leave a delivery run, for so long."""
+        with refusing(self.world):
+            await self.wait(seconds)
+        self._writes_again_at = self.world.wires.now
 
     async def set_clock(self, seconds: float) -> None:
         """By so much; the senders notice it at once, the daemon within a second."""

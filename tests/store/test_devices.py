@@ -40,9 +40,7 @@ def claimed(silo: Silo, device: str, wall: float = WALL) -> list[int]:
 
 
 def serve(silo: Silo, id: int, device: str, status: int = 200, wall: float = WALL) -> None:
-    message = row(id)
-    message.id = id
-    ask(silo, lambda done: silo.writer.serve(message, device, status, "said so", "sip:x", wall, done))
+    ask(silo, lambda done: silo.writer.serve(id, 0, device, status, "said so", "sip:x", wall, done))
 
 
 def test_each_device_claims_what_it_has_not_answered(silo: Silo) -> None:
@@ -123,7 +121,7 @@ def test_t17_what_was_sent_to_sips_is_for_devices_that_are_bound_as_sips(silo: S
     bind(silo, removed=(DESK, replace(CELL, contact="SIPS:bob@cell")))
     secret = row(1, request_uri=b"SIPS:bob@example.test")
     add(silo, secret, row(2))
-    serve_secret = partial(silo.writer.serve, secret)
+    serve_secret = partial(silo.writer.serve, secret.id, 0)
     ask(silo, lambda done: serve_secret("sips:bob@plain", 200, "OK", "sips:bob@plain", WALL, done))
     assert query(tmp_path, "SELECT id FROM silo") == [(1,), (2,)], "the cell is waited for"
     ask(silo, lambda done: serve_secret(CELL.instance, 200, "OK", "sips:bob@cell", WALL, done))

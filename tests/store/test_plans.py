@@ -137,7 +137,7 @@ def test_each_device_walks_over_nothing(tmp_path: Path, said: list[str]) -> None
     silo.writer.bindings(BindingChanges(BOB, (binding(),), ()), None)
     (first, _) = ask(silo, lambda done: silo.writer.claim_for("<urn:1>", BOB, 64, 0, (), WALL, done))
     ask(silo, lambda done: silo.writer.claim_for("<urn:1>", BOB, 64, 0, (), WALL, done, False))
-    silo.writer.serve(first, "<urn:1>", 200, "OK", "sip:bob@192.0.2.1", WALL, None)
+    silo.writer.serve(first.id, first.attempts, "<urn:1>", 200, "OK", "sip:bob@192.0.2.1", WALL, None)
     silo.writer.flush()
     silo.close()
     assert walks(tmp_path / "silo.db", said) == ""

@@ -166,7 +166,7 @@ def _all_that_is_asked(silo: Silo, heard: Callable[[Any], None]) -> None:
     ask.claim(BOB, 10, 0, (3, 4), WALL, heard, with_sips=False)
     ask.claim_for("<urn:x>", BOB, 10, 0, (5,), WALL, heard)
     ask.has_waiting(BOB, heard)
-    ask.serve(row(5, id=5), "<urn:x>", 200, "OK", "sip:bob@192.0.2.1", WALL, heard)
+    ask.serve(5, 0, "<urn:x>", 200, "OK", "sip:bob@192.0.2.1", WALL, heard)
     ask.postpone([(1, 2)], WALL + 9, 486, "Busy Here")
     ask.release([2])
     ask.reject(3, 603, "Decline", 1)
