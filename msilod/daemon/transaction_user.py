@@ -199,13 +199,15 @@ class TransactionUserService:
         """
         server, aor = self.server, named.aor
         bindings = server.location.bindings(aor, wall)
+        if named.gruu is not None:
+            bindings = named.gruu.of(bindings)
         if bindings and method == b"MESSAGE":
             bindings = server.deliverer.usable.not_out(aor, bindings)
         elif bindings and named.gruu is None:
             # A GRUU may be the Contact of a dialog. Requests of a dialog are tried also when the phone seems to be
             # away.
             bindings = server.deliverer.usable.present(aor, bindings)
-        return bindings if named.gruu is None else named.gruu.of(bindings)
+        return bindings
 
     # --- the actions ---------------------------------------------------------------------------------
 

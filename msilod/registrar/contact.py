@@ -143,14 +143,27 @@ def _names_the_registrar(uri: SipUri, aor: str, is_myself: IsMyself | None) -> b
 
 def _expires(request: Request, address: NameAddr, policy: RegistrarPolicy) -> int:
     """The contact's own, else the header's, else the default; garbage is as the default (F9)."""
-    own = address.get(b"expires")
-    value = own if own is not None else request.headers.get(b"expires")
-    seconds = number(value, MAX_EXPIRES) if value is not None else None
+    seconds = wished_expires(address, request.headers.get(b"expires"))
     if seconds is None:
         seconds = policy.default_expires
     elif 0 < seconds < min(policy.min_expires, _HOUR):
         raise RequestRefused(423, "Interval Too Brief", [(b"Min-Expires", b"%d" % policy.min_expires)])
     return min(seconds, policy.max_expires)
+
+
+def wished_expires(address: NameAddr, general: bytes | None) -> int | None:
+    """Seconds that a contact asks for: its own parameter, else `general`, the Expires header field. None: not readable.
+
+    The value of the parameter is delta-seconds without quotes (RFC 3261 §25.1, c-p-expires), and a malformed value
+    SHOULD count as 3600 (§20.10). Digits in quotes are read as digits all the same: their meaning is clear, and
+    registrars in use (Kamailio, OpenSIPS) read them. A phone that signs off with `expires="0"` would else get the calls
+    and messages of its user for an hour more, at an address that may be another's by then. Anything else in quotes, as
+    the date of RFC 2543 (§6.13), is malformed.
+    """
+    own = address.get(b"expires")
+    if own is None:
+        return None if general is None else number(general, MAX_EXPIRES)
+    return number(own[1:-1] if own[:1] == b'"' else own, MAX_EXPIRES)
 
 
 def _q(address: NameAddr) -> float:

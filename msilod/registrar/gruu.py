@@ -61,8 +61,16 @@ class Gruu:
         self.call = call
 
     def of(self, bindings: Sequence[Binding]) -> list[Binding]:
-        """Those of its device, all flows of it, out of the bindings of its AOR."""
+        """The contact of its device that was registered or refreshed last, out of the bindings of its AOR.
+
+        More than one contact of an instance must not get a request at a time, and the last one is to be used (RFC 5627
+        §6.1): the others are left from before the phone was started again. Flows are the exception: if the last contact
+        is a flow, all flows of the device are returned, to be tried one after the other (RFC 5626 §7).
+        """
         found = [binding for binding in bindings if _comparable(binding.instance) == self.instance]
+        if len(found) > 1:
+            last = max(found, key=_registered_at)
+            found = [binding for binding in found if binding.reg_id] if last.reg_id else [last]
         if self.call and not any(_call(binding) == self.call for binding in found):
             return []
         return found
@@ -161,6 +169,10 @@ def _escaped(instance: str) -> str:
     if not data.translate(None, _PLAIN):
         return instance
     return "".join([chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in data])
+
+
+def _registered_at(binding: Binding) -> float:
+    return binding.registered_at
 
 
 def _call(binding: Binding) -> bytes:

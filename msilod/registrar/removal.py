@@ -3,7 +3,7 @@
 from typing import Final
 
 from msilod.errors import MalformedMessage
-from msilod.registrar.contact import MAX_EXPIRES
+from msilod.registrar.contact import MAX_EXPIRES, wished_expires
 from msilod.sip.address import NameAddr
 from msilod.sip.grammar import number
 from msilod.sip.message import Request
@@ -23,15 +23,10 @@ def is_removal(request: Request) -> bool:
             return False
         general = request.headers.get(b"expires")
         if b"*" in values:
-            return len(values) == 1 and _is_zero(general)
+            return len(values) == 1 and general is not None and number(general, MAX_EXPIRES) == 0
         for value in values:
-            own = NameAddr.parse(value).get(b"expires")
-            if not _is_zero(general if own is None else own):
+            if wished_expires(NameAddr.parse(value), general) != 0:
                 return False
     except MalformedMessage:
         return False
     return True
-
-
-def _is_zero(value: bytes | None) -> bool:
-    return value is not None and number(value, MAX_EXPIRES) == 0

@@ -22,6 +22,12 @@ def binding(instance: str = f'"<{URN}>"', call_id: str = "r1", cseq: int = 1, ao
     return Binding(aor, "sip:bob@192.0.2.9:5062", call_id, cseq, WALL + 60, WALL, instance=instance)
 
 
+def flow(reg_id: int, call_id: str = "r1") -> Binding:
+    made = binding(call_id=call_id)
+    made.reg_id = reg_id
+    return made
+
+
 def given(of: Binding, name: str, gruus: Gruus = GRUUS) -> str:
     found = re.search(f';{name}="([^"]*)"', gruus.parameters(of))
     assert found is not None
@@ -85,9 +91,36 @@ def test_r14_each_register_has_another_temporary_one_and_the_same_public_one(is_
 
 def test_r14_a_public_one_leads_to_all_flows_of_its_instance() -> None:
     gruu = read(f"sip:{AOR};gr={URN.upper()}")
-    flows = [binding(), binding(call_id="r2"), binding(f'"<{OTHER_URN}>"')]
+    flows = [flow(1), flow(2, "r2"), binding(f'"<{OTHER_URN}>"')]
     assert gruu.aor == AOR
     assert gruu.of(flows) == flows[:2]
+
+
+def test_r14_a_public_one_leads_to_the_contact_that_was_refreshed_last() -> None:
+    """RFC 5627 section 6.1: a phone was started again on another port, and did not remove its old contact."""
+    gruu, old, new = read(f"sip:{AOR};gr={URN}"), binding(), binding(call_id="r2")
+    new.contact, new.registered_at = "sip:bob@192.0.2.9:5064", WALL + 10
+    assert gruu.of([old, new]) == [new]
+    old.registered_at = WALL + 20
+    assert gruu.of([old, new]) == [old]
+
+
+def test_r14_a_contact_without_outbound_and_flows_are_not_mixed() -> None:
+    gruu, plain, first, second = read(f"sip:{AOR};gr={URN}"), binding(), flow(1), flow(2)
+    first.registered_at = WALL + 10
+    assert gruu.of([plain, first, second]) == [first, second]
+    plain.registered_at = WALL + 20
+    assert gruu.of([plain, first, second]) == [plain]
+
+
+def test_r14_a_temporary_one_ends_with_the_call_id_though_the_old_contact_is_bound() -> None:
+    """RFC 5627 section 5.4: the last registration of the device has another Call-ID."""
+    old, new = binding(), binding(call_id="r2")
+    new.registered_at = WALL + 10
+    gruu = read(given(old, "temp-gruu"))
+    assert gruu.of([old, new]) == []
+    assert refused(gruu, [old, new]) == 404
+    assert read(given(new, "temp-gruu")).of([old, new]) == [new]
 
 
 def test_r14_an_instance_is_escaped_as_a_uri_parameter() -> None:
@@ -141,7 +174,7 @@ def test_r14_a_new_call_id_ends_a_temporary_one_for_everybody() -> None:
 
 
 def test_r14_another_flow_with_the_call_id_keeps_a_temporary_one() -> None:
-    flows = [binding(call_id="r2"), binding()]
+    flows = [flow(1, "r2"), flow(2)]
     assert read(given(binding(), "temp-gruu")).of(flows) == flows
 
 
