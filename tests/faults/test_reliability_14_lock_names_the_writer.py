@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -40,10 +38,7 @@ def test_a_start_beside_a_hanging_writer_is_one_line(daemon: Daemon) -> None:
     writer = only_child(daemon.process.pid)
     os.kill(writer, signal.SIGSTOP)
     daemon.kill()
-    done = subprocess.run(
-        [sys.executable, "-m", "msilod", "start", "--listen", "udp:127.0.0.1:0"],
-        env=daemon.environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = daemon.msilod("start", "--listen", "udp:127.0.0.1:0")
     os.kill(writer, signal.SIGCONT)
     assert done.returncode == 69
     assert len(done.stderr.splitlines()) == 1

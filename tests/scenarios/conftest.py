@@ -4,13 +4,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import processes
 from tests.scenarios.phone import PATIENCE, Phone
 from tests.transport.authority import Authority
 
@@ -31,7 +31,7 @@ class Daemon:
         # Listeners beside UDP and TCP, "tls:[::1]", and the ports that they got.
         self.listen: tuple[str, ...] = ()
         self.ports: dict[str, int] = {}
-        self.process: subprocess.Popen[str] | None = None
+        self.process: processes.Process | subprocess.Popen[str] | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -42,19 +42,16 @@ class Daemon:
         return self.folder / "silo.db"
 
     def start(self) -> "Daemon":
-        command = [sys.executable, "-m", "msilod", "start"]
+        words = ["start"]
         for domain in self.domains:
-            command += ["--domain", domain]
+            words += ["--domain", domain]
         # Somebody may have had TCP's twin of the free UDP port: a restart asks for what the start got.
         tcp = self.ports.get("tcp:127.0.0.1", self.port)
-        command += ["--listen", f"udp:127.0.0.1:{self.port}", "--listen", f"tcp:127.0.0.1:{tcp}"]
+        words += ["--listen", f"udp:127.0.0.1:{self.port}", "--listen", f"tcp:127.0.0.1:{tcp}"]
         for spec in self.listen:
-            command += ["--listen", f"{spec}:{self.ports.get(spec, 0)}"]
-        log = (self.folder / "log").open("a")
-        self.process = subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, stderr=log, text=True
-        )
-        log.close()
+            words += ["--listen", f"{spec}:{self.ports.get(spec, 0)}"]
+        with (self.folder / "log").open("a") as log:
+            self.process = processes.start("msilod", *words, environment=self.environment, stderr=log)
         assert self.process.stdout is not None
         ready = self.process.stdout.readline()
         assert "udp:127.0.0.1:" in ready, (self.folder / "log").read_text()
@@ -81,16 +78,11 @@ class Daemon:
         self.stop(signal.SIGKILL)
 
     def msilo(self, *arguments: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "msilo_cli", *arguments]
-        return subprocess.run(
-            command,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            input=stdin,
-            timeout=60,
-            check=False,
-        )
+        return processes.run("msilo", *arguments, environment=self.environment, stdin=stdin)
+
+    def msilod(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run `msilod` to its end: `check`, or a `start` that fails."""
+        return processes.run("msilod", *words, environment=self.environment)
 
     def rows(self, *arguments: str) -> list[dict[str, Any]]:
         """What `msilo list --json` says."""

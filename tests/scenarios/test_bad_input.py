@@ -5,7 +5,6 @@ import os
 import socket
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,11 +122,8 @@ def test_a_malformed_request_is_answered_400(daemon: Daemon, phone: MakePhone) -
 
 def start(folder: Path, *options: str, config: str = "") -> "subprocess.CompletedProcess[str]":
     """`msilod start` that must fail: its exit code and its one line."""
-    (folder / "msilod.toml").write_text(config)
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MSILO_", "XDG_"))}
-    environment |= {"STATE_DIRECTORY": str(folder), "RUNTIME_DIRECTORY": str(folder)}
-    command = [sys.executable, "-m", "msilod", "start", "--config", str(folder / "msilod.toml"), *options]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    one = Daemon(folder, config)
+    return one.msilod("start", "--config", str(one.config), *options)
 
 
 def one_line(done: "subprocess.CompletedProcess[str]") -> str:

@@ -1,7 +1,6 @@
 """`msilod check` and `start` on certificates that cannot serve: one line with the key and what to do, 78."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,7 @@ TLS = '[listen]\ntls = ["127.0.0.1:0"]\n[tls]\n'
 
 
 def check(folder: Path, config: str, verb: str = "check") -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "msilod", verb]
-    environment = Daemon(folder, config).environment
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return Daemon(folder, config).msilod(verb)
 
 
 @pytest.fixture

@@ -13,24 +13,17 @@ from tests.scenarios.phone import PATIENCE
 WIDE = "domains = ['example.test']\n[listen]\nudp = ['0.0.0.0:0']\ntcp = []\n"
 
 
-def msilod(daemon: Daemon, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "msilod", *arguments],
-        env=daemon.environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-
-
 def test_beyond_loopback_users_make_the_difference(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path, WIDE)
-    refused = msilod(daemon, "start")
+    refused = daemon.msilod("start")
     assert refused.returncode == 78
     assert "msilo user add alice@example.test" in refused.stderr
-    assert msilod(daemon, "check").returncode == 78
+    assert daemon.msilod("check").returncode == 78
     assert daemon.msilo("db", "upgrade").returncode == 0
-    assert msilod(daemon, "check").returncode == 78, "a silo without users changes nothing"
+    assert daemon.msilod("check").returncode == 78, "a silo without users changes nothing"
     done = daemon.msilo("user", "add", "alice@example.test", stdin="secret\n")
     assert done.returncode == 0, done.stderr
-    assert msilod(daemon, "check").returncode == 0
+    assert daemon.msilod("check").returncode == 0
     process = subprocess.Popen(
         [sys.executable, "-m", "msilod", "start"], env=daemon.environment, stdout=subprocess.PIPE, text=True
     )

@@ -1,8 +1,6 @@
 """Routing in the operator's hands: every action does what it says, and a broken policy changes nothing."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -222,9 +220,6 @@ def test_a_broken_policy_ends_a_start_with_78_and_one_line(daemon: Daemon, verb:
     broken.write_text(POLICY.replace('Drop()\n"""', 'Store()\n"""'))
     config = daemon.folder / "broken.toml"
     config.write_text('routing = "broken.py"\n')
-    command = [sys.executable, "-m", "msilod", verb, "--config", str(config)]
-    done = subprocess.run(
-        command, env=daemon.environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = daemon.msilod(verb, "--config", str(config))
     assert done.returncode == 78
     assert done.stderr == f"msilod: routing: {broken}: line 4: the example wants Store(), and got Drop()\n"
