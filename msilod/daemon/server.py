@@ -155,6 +155,7 @@ class Server:
         self.pings = Pings(self.keep_alives, self.transports, self.deliverer, self.clock, self.after_batch)
         self.layer.hear_strays(self._heard_stray)
         self.layer.report(self._owner_failed)
+        self.layer.share_by(self._sender_of)
         self.shedding.is_awaited = self.layer.awaits
         self.deliverer.ends.tell_sender = self._tell_sender
         self.registrar.expect, self.registrar.expected = self.deliverer.expect, self.deliverer.expected
@@ -202,6 +203,22 @@ class Server:
         if not self.pings.heard(response, now):
             self.deliverer.overdue.heard(response, now)
         self.shedding.fruitless(flow, now, LITTLE)
+
+    def _sender_of(self, request: Request, flow: Flow | None) -> str:
+        """The user who has sent a request; else its source, "" for a trusted one, an edge, and loopback.
+
+        A request in the name of a user does not become live without the password of that user.
+        """
+        if self.gate.is_closed:
+            try:
+                aor = self.myself.identify(request.from_.uri).aor
+            except MalformedMessage:
+                aor = ""
+            if aor:
+                return aor
+        if flow is None or self.trust.trusts(flow):
+            return ""
+        return self.gate.sources.of_address(flow.host)
 
     def _owner_failed(self, error: Exception) -> None:
         self.counters.internal_errors += 1

@@ -7,7 +7,7 @@ fewer alive at 30,000 a second. Timers A and B, or E and F, and the branch limit
 which of them is due and waits for the next.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from msilod.errors import TransportError
@@ -78,6 +78,11 @@ class ClientTransactions:
             transaction.limit_at = now + limit
         self._begin(transaction, now)
         return transaction
+
+    @property
+    def live(self) -> Mapping[bytes, ClientTransaction]:
+        """All that have not ended, by key."""
+        return self._live
 
     def awaits(self, branch: bytes) -> bool:
         """See TransactionLayer.awaits."""

@@ -14,6 +14,7 @@ from msilod.transaction.client import ClientOwner, ClientTransaction
 from msilod.transaction.clients import ClientTransactions
 from msilod.transaction.server import Send, TransactionUser
 from msilod.transaction.servers import ServerTransactions
+from msilod.transaction.shares import SenderOf
 
 __all__ = ["MAX_TRANSACTIONS", "Send", "TransactionLayer", "TransactionUser"]
 
@@ -22,7 +23,8 @@ MAX_TRANSACTIONS: Final = 200_000
 
 
 class TransactionLayer:
-    """Both halves. Beyond `max_transactions` new requests get a stateless 503 with Retry-After.
+    """Both halves. Beyond `max_transactions`, or the bounds of shares.py, new requests get a stateless 503 with
+    Retry-After.
 
     `secret`: 1 to 64 bytes, keys the stateless To tags.
     """
@@ -32,6 +34,7 @@ class TransactionLayer:
     ) -> None:
         self._servers = ServerTransactions(user, send, secret, max_transactions)
         self._clients = ClientTransactions(send)
+        self._servers.shares.clients = self._clients.live
 
     def receive_request(self, request: Request, flow: Flow, now: float) -> None:
         """A request from the wire, its top Via stamped already. Copies never reach the user (§17.2.3)."""
@@ -72,6 +75,10 @@ class TransactionLayer:
     def report(self, told: Callable[[Exception], None]) -> None:
         """`told` gets what owners raise when timers fire; without it the exceptions leave `handle_timeout`."""
         self._clients.on_error = told
+
+    def share_by(self, sender_of: SenderOf) -> None:
+        """The senders that the bounds of shares.py are for; without it a sender is a host."""
+        self._servers.shares.sender_of = sender_of
 
     def awaits(self, branch: bytes) -> bool:
         """True while a request of ours with this branch waits for responses."""

@@ -25,6 +25,7 @@ from msilod.transaction.server import (
     input_of,
     may_answer,
 )
+from msilod.transaction.shares import LARGE, MANY, Shares
 from msilod.transaction.strangers import Strangers
 from msilod.transaction.tables import NIST, Action, Input, State
 from msilod.transaction.timers import PATIENCE, T2, TRYING_AT, TimerQueues, interval
@@ -51,7 +52,9 @@ class ServerTransactions:
         self._send = send
         self._secret = secret
         self._max = max_transactions
+        self._many = min(max_transactions, MANY)
         self._live: dict[bytes, ServerTransaction] = {}
+        self.shares = Shares(self._live)
         # Live INVITEs with the branch of another request, by `thread_key`.
         self._threads: dict[bytes, InviteServerTransaction] = {}
         self._timers = TimerQueues()
@@ -78,7 +81,7 @@ class ServerTransactions:
             key = self._own_key(request, flow, key, now)
             if not key:
                 return
-        if len(self._live) >= self._max:
+        if (len(self._live) >= self._many or request.size > LARGE) and not self._has_room(request, flow, now):
             self._refuse_busy(request, flow, now)
             return
         transaction = self._live[key] = ServerTransaction(self, request, flow, key)
@@ -98,10 +101,17 @@ class ServerTransactions:
             return
         if request.method == b"CANCEL":
             self._receive_cancel(request, flow, key, now)
-        elif len(self._live) >= self._max:
+        elif not self._has_room(request, flow, now):
             self._refuse_busy(request, flow, now)
         else:
             self._begin_invite(InviteServerTransaction(self, request, flow, key), now)
+
+    def _has_room(self, request: Request, flow: Flow, now: float) -> bool:
+        if len(self._live) >= self._max:
+            return False
+        if len(self._live) < self._many and request.size <= LARGE:
+            return True
+        return self.shares.has_room(request, flow, now)
 
     def _refuse_busy(self, request: Request, flow: Flow, now: float) -> None:
         """503: there is no room for one more transaction."""
