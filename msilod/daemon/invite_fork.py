@@ -175,6 +175,10 @@ class InviteFork:
         for target, until in list(self._rings_until.items()):
             if until <= now:
                 self._rings_until[target] = now + self.forwarder.fr_inv_timer
+                transaction = self._transactions.get(target)
+                if transaction is not None:
+                    # Also one that has said 100 and no more, which counts as silent. It would live for ever.
+                    self.forwarder.layer.cancel(transaction, now)
                 self._do(self.context.timer_c(target), now)
 
     def _ended(self, target: Target) -> None:

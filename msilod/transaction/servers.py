@@ -3,8 +3,7 @@
 One short cut beside the tables, for the path that every MESSAGE takes: a non-INVITE server transaction that
 gets its final answer leaves the live ones for the compact memory, which is its Completed state and Timer J.
 That takes 3.3 us less than a step through the table with a queue for Timer J, and 125 bytes in place of 2600
-(tests/bench/transactions.py; tests/transaction/test_walks.py shows that both do the same).
-Two requests with one key: see key.py.
+(tests/bench/transactions.py; tests/transaction/test_walks.py shows that both do the same). Two with one key: key.py.
 """
 
 from collections.abc import Iterable, Sequence
@@ -51,16 +50,14 @@ class ServerTransactions:
         self._user = user
         self._send = send
         self._secret = secret
-        self._max = max_transactions
         self._many = min(max_transactions, MANY)
         self._live: dict[bytes, ServerTransaction] = {}
-        self.shares = Shares(self._live)
+        self.shares = Shares(self._live, max_transactions)
         # Live INVITEs with the branch of another request, by `thread_key`.
         self._threads: dict[bytes, InviteServerTransaction] = {}
         self._timers = TimerQueues()
         trying = self._timers.queue(TRYING_AT)
-        self._trying_times = trying.times.append
-        self._trying_keys = trying.keys.append
+        self._trying_times, self._trying_keys = trying.times.append, trying.keys.append
         self.memory = Remembered()
         self.strangers = Strangers(self._live, self.memory)
         self.retransmissions_in = 0
@@ -81,7 +78,9 @@ class ServerTransactions:
             key = self._own_key(request, flow, key, now)
             if not key:
                 return
-        if (len(self._live) >= self._many or request.size > LARGE) and not self._has_room(request, flow, now):
+        if (len(self._live) >= self._many or request.size > LARGE) and not self.shares.has_room(
+            request, flow, now
+        ):
             self._refuse_busy(request, flow, now)
             return
         transaction = self._live[key] = ServerTransaction(self, request, flow, key)
@@ -101,17 +100,10 @@ class ServerTransactions:
             return
         if request.method == b"CANCEL":
             self._receive_cancel(request, flow, key, now)
-        elif not self._has_room(request, flow, now):
+        elif not self.shares.has_room(request, flow, now):
             self._refuse_busy(request, flow, now)
         else:
             self._begin_invite(InviteServerTransaction(self, request, flow, key), now)
-
-    def _has_room(self, request: Request, flow: Flow, now: float) -> bool:
-        if len(self._live) >= self._max:
-            return False
-        if len(self._live) < self._many and request.size <= LARGE:
-            return True
-        return self.shares.has_room(request, flow, now)
 
     def _refuse_busy(self, request: Request, flow: Flow, now: float) -> None:
         """503: there is no room for one more transaction."""

@@ -41,10 +41,11 @@ def _host(request: Request, flow: Flow | None) -> str:
 
 
 class Shares:
-    """`servers` and `clients` are the live transactions of both kinds, by key."""
+    """`servers` and `clients` are the live transactions of both kinds, by key; `max_servers` bounds the former."""
 
-    def __init__(self, servers: Mapping[bytes, ServerTransaction]) -> None:
+    def __init__(self, servers: Mapping[bytes, ServerTransaction], max_servers: int) -> None:
         self._servers = servers
+        self._max = max_servers
         self.clients: Mapping[bytes, ClientTransaction] = {}
         self.sender_of: SenderOf = _host
         self._full: frozenset[str] = frozenset()
@@ -54,6 +55,8 @@ class Shares:
 
     def has_room(self, request: Request, flow: Flow, now: float) -> bool:
         """False when the sender of `request`, or all senders together, hold too much. `now` never decreases."""
+        if len(self._servers) >= self._max:
+            return False
         self._since += request.size
         if now >= self._next_count or self._since >= self._after:
             self._count(now)
