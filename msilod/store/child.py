@@ -35,6 +35,8 @@ from msilod.store.work import transactions_on
 # After so long without a pause the command line gets its turn.
 UNBROKEN: Final = 0.1
 PAUSE: Final = 0.002
+# Seconds without frames after which the files are checked before a transaction, too. A check takes 4 us.
+UNCHECKED: Final = 0.001
 READ: Final = 1 << 18
 GC_THRESHOLD: Final = (50_000, 50, 50)
 FAILED: Final = 1
@@ -91,9 +93,10 @@ class Child:
                 self._wait()
                 frames = self._read(0)
                 busy_since = time.monotonic()
-                # Files are checked after each transaction only. The new frames are not committed yet: their senders get
-                # 503.
-                self._check_before(frames)
+                # The files are checked after each transaction, before the answers. A loss between transactions is seen
+                # here while the new frames are not committed: their senders get 503 instead of no answer.
+                if busy_since - now > UNCHECKED:
+                    self._check_before(frames)
             elif now - busy_since > UNBROKEN:
                 time.sleep(PAUSE)
                 busy_since = time.monotonic()

@@ -7,10 +7,13 @@ import shutil
 import signal
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from msilod.store.child import UNCHECKED
 
 SOURCE = Path(__file__).with_name("disk.c")
 NUMBERS = ("fail_sync", "fail_write", "fail_read", "size", "syncs", "refused")
@@ -104,10 +107,13 @@ def only_child(pid: int) -> int:
 
 
 def stop_idle(pid: int) -> None:
-    """SIGSTOP for a process that waits; so it has nothing in hand."""
+    """SIGSTOP for a writer that waits; so it has nothing in hand. It has then waited for longer than UNCHECKED."""
     while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
         os.sched_yield()
     os.kill(pid, signal.SIGSTOP)
+    until = time.monotonic() + 2 * UNCHECKED
+    while time.monotonic() < until:
+        os.sched_yield()
 
 
 def wait_until_dead(pid: int, seconds: float = 20.0) -> bool:

@@ -18,7 +18,7 @@ from msilod.errors import SiloLost
 from msilod.sip.message import Response
 from msilod.store.database import open_sqlite, raw
 from msilod.store.maintenance import Maintenance
-from msilod.store.watch import FileWatch
+from msilod.store.watch import FINE, SECOND, FileWatch
 from tests.faults.disk import only_child, stop_idle, wait_until_dead
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import PATIENCE, Phone
@@ -218,6 +218,57 @@ def test_the_log_of_a_deleted_file_that_is_whole_is_rescued_once(silo: Watched, 
     assert rescued.stat().st_mode & 0o777 == 0o660
     with closing(sqlite3.connect(rescued)) as db_rescued:
         assert db_rescued.execute("SELECT count(*) FROM silo_secret").fetchone() == (20,)
+
+
+def _settle(watch: FileWatch) -> None:
+    """Until the last change of the directory is old enough that its time stamp is trusted."""
+    while watch._unchanged == (0, 0, 0):
+        watch.check()
+
+
+@pytest.mark.parametrize("lose", [_delete, _move, _replace, _move_directory, _delete_log, _delete_all])
+def test_a_loss_is_seen_when_the_directory_was_unchanged_for_long(
+    silo: Watched, lose: Callable[[Path], Path]
+) -> None:
+    path, db, watch = silo
+    _write(db)
+    _settle(watch)
+    lose(path)
+    with pytest.raises(SiloLost, match=r"silo\.db"):
+        watch.check()
+
+
+def test_the_names_are_looked_up_after_a_change_of_the_directory_only(
+    silo: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, db, watch = silo
+    _settle(watch)
+    looks: list[object] = []
+    monkeypatch.setattr(watch, "_look_at_names", looks.append)
+    _write(db, 20)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    watch.check()
+    assert not looks
+    path.with_name("beside").touch()
+    # A program that gives the directory its old time stamps back changes st_ctime all the same.
+    os.utime(path.parent, (1, 1))
+    watch.check()
+    assert looks
+
+
+def test_a_young_time_stamp_is_not_trusted(silo: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change in the same step of the clock has the same time stamp."""
+    _, _, watch = silo
+    monkeypatch.setattr("msilod.store.watch.time.time_ns", lambda: 100 * SECOND)
+    for change, is_trusted in (
+        (100 * SECOND - FINE + 1, False),
+        (100 * SECOND - FINE - 1, True),
+        (98 * SECOND, False),
+        (97 * SECOND, True),
+    ):
+        watch._unchanged = (0, 0, 0)
+        watch._look_at_names((1, 2, change))
+        assert (watch._unchanged == (1, 2, change)) is is_trusted
 
 
 def test_rows_that_wait_are_failed_and_rows_under_way_are_not_answered(desk: Callable[..., Desk]) -> None:  # noqa: F811
