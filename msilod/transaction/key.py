@@ -63,7 +63,7 @@ def fingerprint(request: Request) -> int:
     """A keyed hash of the parts that make a request: two requests with one transaction key and one fingerprint are
     copies.
 
-    Hashed are Request-URI, From, To, Call-ID, CSeq, Contact and body, all as they came. RFC 3261 section 17.2.3
+    Hashed are Request-URI, From, To, Call-ID, CSeq, Contact and body as they came. RFC 3261 section 17.2.3
     compares the branch only, but clients exist that never change their branch. Python's hash of bytes is keyed anew
     in each process, so a sender cannot construct two requests with one fingerprint. 50 bits, and STATUS_BITS zeros
     below them.
@@ -72,7 +72,10 @@ def fingerprint(request: Request) -> int:
     contact: object = received.get(b"contact")
     if contact is not None and len(received) != len(request.headers.fields):
         contact = _contacts(request)
-    return hash((request.uri_received, _PARTS(received), contact, request.body)) & _FINGERPRINT_MASK
+    parts = (
+        request.uri_received, received[b"from"], received[b"to"], request.call_id, request.cseq, contact, request.body
+    )  # fmt: skip
+    return hash(parts) & _FINGERPRINT_MASK
 
 
 def is_copy(request: Request, first: Request) -> bool:
