@@ -5,7 +5,8 @@ loopback port, loads it over UDP (store-tcp and relay-tcp: over TCP) from proces
 rates, latencies, memory and every message that was lost, doubled, out of order or damaged. With
 `--beside kamailio` Kamailio runs the same scenarios but those and the ones of users, turn and turn about. Each
 run has a fresh silo and a fresh process. In store-32-users and store-256-users the recipients are users, so that
-msilod limits senders ([silo] max_per_hour and sender_share): compare them with store-32 and store-256. Beside it
+msilod limits senders ([silo] max_per_hour and sender_share): compare them with store-32 and store-256. With
+`--before PROGRAM` the msilod of another source tree takes turns with this one: what a change has cost. Beside it
 are `tests.bench.scale`, a silo of ten million rows, `tests.bench.idle` and `tests.bench.handshakes`.
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench.load.crew import LoadFailed, run_crew, usual_workers
-from tests.bench.load.job import SCENARIOS, Job, Scenario, select
+from tests.bench.load.job import DIGEST, SCENARIOS, Job, Scenario, select
 from tests.bench.load.report import as_json, headline, run_line, text, this_machine
 from tests.bench.load.result import Run, summarize
 from tests.bench.load.servers import DOMAIN, Kamailio, Msilod, Server, ServerFailed, has_kamailio
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
         help="processes that make the load (default: processors less one, at most 4)",
     )
     add("--command", default="", help="the daemon's program (default: this Python's -m msilod)")
+    add("--before", metavar="PROGRAM", default="", help="another msilod, such as ../before/.venv/bin/msilod")
     add("--beside", choices=["kamailio"], help="the same against Kamailio, in the same run")
     add("--children", default="1,4", help="Kamailio's children, one server each (default %(default)s)")
     add("--without", action="store_true", help="leave msilod out, only the peer")
@@ -62,6 +64,8 @@ def parser() -> argparse.ArgumentParser:
 def servers(options: argparse.Namespace) -> list[Server]:
     """The servers in the order they take turns."""
     chosen: list[Server] = [] if options.without else [Msilod(options.command)]
+    if options.before:
+        chosen.append(Msilod(options.before, name="before"))
     if options.beside:
         if not has_kamailio():
             raise ValueError(
@@ -94,6 +98,7 @@ def measure(scenario: Scenario, server: Server, options: argparse.Namespace, num
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.directory) as directory:
         try:
             server.users = scenario.users if scenario.has_users else 0
+            server.trusts = scenario.kind != DIGEST
             server.start(Path(directory))
             job = job_for(scenario, server, options, number)
             return summarize(job, server.name, run_crew(job, options.workers, server.sample))

@@ -4,14 +4,18 @@ The server here is a thread that misbehaves as told. Nothing is timed.
 """
 
 from collections.abc import Sequence
+from hashlib import md5
 
 import pytest
 from sipmessage import Message, Request, Response
 
+from msilod.sip.digest import parse_credentials
 from tests.bench.load import agent, loads
-from tests.bench.load.job import NEW, SCENARIOS, Job, Outcome, Scenario, select, split
+from tests.bench.load.digest import DigestLoad
+from tests.bench.load.job import DIGEST, NEW, SCENARIOS, Job, Outcome, Scenario, select, split
 from tests.bench.load.ledger import Ledger
 from tests.bench.load.loads import DeliverLoad, StoreLoad
+from tests.bench.load.result import Run, ratios, rows
 from tests.bench.load.tally import Tally, median, percentile
 from tests.bench.load.wire import (
     LEAST_BODY,
@@ -109,6 +113,39 @@ def test_u3_the_answer_of_a_phone_is_valid_and_carries_every_via() -> None:
     ]
     assert message.to_address.parameters["tag"] == "phone"
     assert via == top
+
+
+def test_a_challenged_user_proves_the_password_with_a_new_nonce_count_each_time() -> None:
+    load = DigestLoad(job(("127.0.0.1", 9), Scenario("register-digest", DIGEST, users=1, outstanding=1)))
+    user, agent = load.users[0], load.caller
+    via = b"Via: x;branch=z9hG4bKmb%br%b.000001\r\n" % (RUN, user)
+    agent._answered(b'SIP/2.0 401 Unauthorized\r\n%bWWW-Authenticate: Digest nonce="abc"\r\n' % via)
+    assert agent.nonces == {user: b"abc"}
+    feed = load.proved(register_template(b"bench.test", agent.port, RUN), load.users)
+    for number in (1, 2):
+        tail, datagram = next(feed)
+        message = parsed(datagram)
+        assert message.cseq.sequence == number + 1
+        assert b"branch=z9hG4bKmb" + RUN + tail in datagram
+        shown = parse_credentials(datagram.partition(b"Authorization: ")[2].partition(b"\r\n")[0])
+        assert shown is not None
+        assert (shown.username, shown.nonce, shown.count) == (b"u" + user, b"abc", number)
+        a1 = md5(b"u%b:bench.test:secret" % user).hexdigest()
+        a2 = md5(b"REGISTER:sip:bench.test").hexdigest()
+        assert shown.response == md5(f"{a1}:abc:{number:08x}:c0ffee:auth:{a2}".encode()).hexdigest().encode()
+    agent.close()
+
+
+def test_the_processor_time_of_two_servers_is_compared_beside_their_rates() -> None:
+    runs = [_run("msilod", 200.0, 20.0), _run("before", 100.0, 25.0), _run("kamailio-1", 50.0, None)]
+    assert ratios(rows(runs), "msilod") == [
+        ("store-32", "before", 2.0, 0.8),
+        ("store-32", "kamailio-1", 4.0, None),
+    ]
+
+
+def _run(server: str, rate: float, server_us: float | None) -> Run:
+    return Run("store-32", server, rate, None, None, None, server_us, None, 1.0, 1.0, 0, {}, {})
 
 
 def test_a_faultless_server_has_no_faults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,12 +16,14 @@ from time import monotonic
 from typing import Any
 
 from tests.bench.load.calls import CallLoad
-from tests.bench.load.job import CALLS, Job, Outcome, split
-from tests.bench.load.loads import LOADS
+from tests.bench.load.digest import DigestLoad
+from tests.bench.load.job import CALLS, DIGEST, Job, Outcome, split
+from tests.bench.load.loads import LOADS, Load
 from tests.bench.load.process import Sample
 
 Pipe = Connection
 SAMPLE_EVERY = 1.0
+_ALL: dict[str, type[Load]] = {**LOADS, CALLS: CallLoad, DIGEST: DigestLoad}
 
 
 class LoadFailed(Exception):
@@ -45,7 +47,7 @@ def work(job: Job, pipe: "Pipe[Any, Any]") -> None:
     """A worker's life. Nothing here makes cycles, so the collector would only cost time."""
     gc.disable()
     try:
-        load = (CallLoad if job.scenario.kind == CALLS else LOADS[job.scenario.kind])(job)
+        load = _ALL[job.scenario.kind](job)
         load.prepare()
         _report(pipe, "ready")
         before = _own_cpu()

@@ -7,6 +7,7 @@ from tests.bench.load.ledger import Books
 from tests.bench.load.tally import Tally
 
 STORE, DELIVER, RELAY, REFRESH, NEW, CALLS = "store", "deliver", "relay", "refresh", "new", "calls"
+DIGEST = "digest"
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Scenario:
     """`each`: messages per user (deliver). `outstanding`: open transactions in all workers together.
 
     `has_users`: msilod has users, and so its limits of senders; the load comes from a trusted network and is not
-    challenged. Each message of a round has another sender, as many as there are recipients.
+    challenged, but for the digest scenario. Each message of a round has another sender, as many as there are
+    recipients.
     """
 
     name: str
@@ -42,6 +44,7 @@ SCENARIOS = (
     Scenario("calls-32", CALLS, 200, 32),
     Scenario("register-refresh", REFRESH, 1000, 32),
     Scenario("register-new", NEW, 1, 32),
+    Scenario("register-digest", DIGEST, 1000, 32, has_users=True),
     Scenario("steady", STORE, 20_000, 256, is_long=True),
 )
 

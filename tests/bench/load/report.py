@@ -58,8 +58,11 @@ def text(runs: Sequence[Run], ours: str) -> str:
     lines = ["", *table_lines(table)]
     compared = ratios(table, ours)
     if compared:
-        lines += ["", f"{ours}'s rate over the peer's"]
-        lines += [f"{scenario:<17} {peer:<12} {ratio:>10.2f}" for scenario, peer, ratio in compared]
+        lines += ["", f"{ours} over the peer: rate, processor time of a transaction"]
+        lines += [
+            f"{scenario:<17} {peer:<12} {rate:>10.3f} {_figure(cpu, 10, 3)}"
+            for scenario, peer, rate, cpu in compared
+        ]
     lines += [line for run in runs if run.scenario == "steady" for line in _steady_lines(run)]
     lines += ["", "deliver: p50 and p99 are from a user's REGISTER to his last message."]
     lines += ["server us, load us: processor time of the server and of this program per transaction."]
@@ -106,7 +109,10 @@ def _remarks(of: Row | Run) -> str:
 def as_json(machine: Machine, runs: Sequence[Run], ours: str) -> str:
     """Everything, each run on its own as well."""
     table = rows(runs)
-    compared = [{"scenario": s, "peer": p, "ratio": r} for s, p, r in ratios(table, ours)]
+    compared = [
+        {"scenario": scenario, "peer": peer, "ratio": rate, "processor_time": cpu}
+        for scenario, peer, rate, cpu in ratios(table, ours)
+    ]
     whole = {
         "machine": asdict(machine),
         "medians": [asdict(row) for row in table],

@@ -157,11 +157,15 @@ def _total(parts: Iterable[dict[str, int]]) -> dict[str, int]:
     return total
 
 
-def ratios(table: Sequence[Row], ours: str) -> list[tuple[str, str, float]]:
-    """(scenario, peer, our rate over the peer's); only where both have a rate."""
-    own = {row.scenario: row.rate for row in table if row.server == ours}
+def ratios(table: Sequence[Row], ours: str) -> list[tuple[str, str, float, float | None]]:
+    """(scenario, peer, our rate over the peer's, our processor time over the peer's); only where both have a rate."""
+    own = {row.scenario: row for row in table if row.server == ours}
     return [
-        (row.scenario, row.server, round(own[row.scenario] / row.rate, 2))
+        (row.scenario, row.server, round(own[row.scenario].rate / row.rate, 3), _over(own[row.scenario], row))
         for row in table
         if row.server != ours and row.rate > 0 and row.scenario in own
     ]
+
+
+def _over(ours: Row, theirs: Row) -> float | None:
+    return round(ours.server_us / theirs.server_us, 3) if ours.server_us and theirs.server_us else None

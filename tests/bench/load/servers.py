@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
 
-from msilod.store.maintenance import Maintenance
+from tests.bench.load.digest import ALGORITHM, secret_of
 from tests.bench.load.process import Sample, sample
 from tests.bench.load.wire import options_request, user_name
 
@@ -45,8 +45,9 @@ class Server:
     can_have_users = False
 
     def __init__(self) -> None:
-        # Set before the start: so many users exist, and the load comes from a trusted network. 0: no users at all.
+        # Set before the start: so many users exist; 0: no users at all. `trusts`: their requests are not challenged.
         self.users = 0
+        self.trusts = True
         self.address = ("127.0.0.1", 0)
         self.tcp_address = ("127.0.0.1", 0)
         self.process: subprocess.Popen[bytes] | None = None
@@ -105,8 +106,11 @@ class Msilod(Server):
     has_tcp = True
     can_have_users = True
 
-    def __init__(self, command: str = "", certificate: tuple[Path, Path] | None = None) -> None:
+    def __init__(
+        self, command: str = "", certificate: tuple[Path, Path] | None = None, name: str = "msilod"
+    ) -> None:
         super().__init__()
+        self.name = name
         self.command = shlex.split(command) or [sys.executable, "-m", "msilod"]
         self.transports = ["udp", "tcp"]
         self.config = ""
@@ -122,16 +126,23 @@ class Msilod(Server):
     def start(self, directory: Path) -> None:
         """Learns the ports from the line that says it is ready."""
         config = directory / "msilod.toml"
-        if self.users:
-            add_users(directory / "silo.db", self.users)
-            config.write_text('trusted = ["127.0.0.0/8"]\n' + self.config)
-        else:
-            config.write_text(self.config)
+        config.write_text(self.config)
         options = ["--config", str(config), "--domain", DOMAIN]
         options += [word for name in self.transports for word in ("--listen", f"{name}:127.0.0.1:0")]
         options += ["--db-url", f"sqlite:///{directory}/silo.db"]
         state = {"STATE_DIRECTORY": str(directory), "RUNTIME_DIRECTORY": str(directory)}
-        self.spawn([*self.command, "start", *options], directory, state)
+        command = [*self.command, "start", *options]
+        if self.users:
+            # The daemon makes its own silo: another version of msilod has another schema.
+            self._run(command, directory, state)
+            self.stop()
+            add_users(directory / "silo.db", self.users)
+            if self.trusts:
+                config.write_text('trusted = ["127.0.0.0/8"]\n' + self.config)
+        self._run(command, directory, state)
+
+    def _run(self, command: list[str], directory: Path, environment: dict[str, str]) -> None:
+        self.spawn(command, directory, environment)
         self.wait_until(self._has_listeners())
 
     def _has_listeners(self) -> Iterator[bool]:
@@ -189,9 +200,12 @@ def answers(address: tuple[str, int]) -> Iterator[bool]:
 
 
 def add_users(silo: Path, count: int) -> None:
-    """A silo with so many users u00000000 ...: they turn the limits of senders on, and only users have a mailbox."""
-    Maintenance(silo, "silo").upgrade()
-    rows = [(f"u{user_name(number).decode()}@{DOMAIN}", "MD5", DOMAIN, "00" * 16) for number in range(count)]
+    """So many users u00000000 ...: they turn the limits of senders on, and only users have a mailbox."""
+    names = [b"u" + user_name(number) for number in range(count)]
+    rows = [
+        (f"{name.decode()}@{DOMAIN}", ALGORITHM.decode(), DOMAIN, secret_of(name, DOMAIN.encode()).hex())
+        for name in names
+    ]
     with sqlite3.connect(silo) as database:
         database.executemany("INSERT INTO silo_user (aor, algorithm, realm, ha1) VALUES (?, ?, ?, ?)", rows)
         database.execute("INSERT INTO silo_user_change (aor, at) VALUES (?, 0)", rows[0][:1])
