@@ -60,15 +60,29 @@ class Users:
         """True for a user, even for one whose values are of another realm."""
         return aor in self._values
 
-    def put(self, aor: str, values: Values) -> None:
-        """Add or replace a user."""
+    def put(self, aor: str, values: Values) -> bool:
+        """Add or replace a user. True when the password is the same as before: one HA1 value at least is the same."""
         packed, end = bytearray(_SIZE), 0
         for algorithm, value in values:
             place = _PLACES.get(algorithm)
             if place is not None and len(value) == place[1] - place[0]:
                 packed[place[0] : place[1]] = value
                 end = max(end, place[1])
-        self._values[aor] = bytes(packed[:end])
+        former, made = self._values.get(aor, b""), bytes(packed[:end])
+        self._values[aor] = made
+        return _have_same(former, made)
+
+    def ended_in(self, other: "Users") -> list[str]:
+        """The users of these who are not among `other`, or who have another password there.
+
+        A user without values, as in another realm, is not taken for one with another password.
+        """
+        values, others = self._values, other._values
+        return [
+            aor
+            for aor, former in values.items()
+            if (made := others.get(aor)) is None or (former and made and not _have_same(former, made))
+        ]
 
     def remove(self, aor: str) -> None:
         """Forget a user."""
@@ -83,3 +97,14 @@ class Users:
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+def _have_same(former: bytes, made: bytes) -> bool:
+    """True when the packed values share an HA1 value: algorithm, form of the name, realm and password are the same."""
+    if former == made:
+        return bool(former)
+    for start, end in _PLACES.values():
+        value = former[start:end]
+        if value == made[start:end] and value.strip(b"\0"):
+            return True
+    return False

@@ -76,6 +76,9 @@ class RegistrarService:
         # What could not be removed from the database, oldest first.
         self._unremoved: deque[Binding] = deque()
         self._is_removing = False
+        # Removals that the writer has, and whether one was lost that could not be written.
+        self._removals = 0
+        self._has_lost_removal = False
         self._date = (0, b"")
         self._logged: dict[str, float] = {}
 
@@ -154,18 +157,27 @@ class RegistrarService:
 
     # --- removals that no REGISTER waits for -----------------------------------------------------------
 
+    @property
+    def has_removals(self) -> bool:
+        """True while bindings that have ended may still be in the database."""
+        return bool(self._removals or self._unremoved or self._is_removing or self._has_lost_removal)
+
     def _remove(self, bindings: Sequence[Binding]) -> None:
         """Take bindings of one AOR out of the database; that is tried once a second again when it fails."""
+        self._removals += 1
         changes = BindingChanges(bindings[0].aor, (), bindings)
         self.writer.bindings(changes, partial(self._removed, bindings))
 
     def _removed(self, bindings: Sequence[Binding], error: StoreError | None) -> None:
+        self._removals -= 1
         if error is None:
             return
         if not self._unremoved:
             # One line for all of them: there may be thousands.
             get_log().error("bindings could not be removed", aor=bindings[0].aor, reason=str(error))
-        self._unremoved.extend(bindings[: MAX_UNREMOVED - len(self._unremoved)])
+        room = MAX_UNREMOVED - len(self._unremoved)
+        self._unremoved.extend(bindings[:room])
+        self._has_lost_removal |= len(bindings) > room
 
     def _remove_again(self) -> None:
         """One removal of the oldest that failed. What is registered again waits: the row is that of the REGISTER."""
@@ -195,6 +207,7 @@ class RegistrarService:
         now = self.clock.now()
         try:
             if error is None:
+                self._drop_ended(registration)
                 self._take_over(transaction, action, registration, now)
             else:
                 self.location.undo(registration, before)
@@ -202,6 +215,14 @@ class RegistrarService:
         finally:
             if action.dump:
                 self.expected(registration.aor)
+
+    def _drop_ended(self, registration: Registration) -> None:
+        """Take out what has ended while it was committed, by a later REGISTER or by another password of the user."""
+        if all(map(self.location.is_current, registration.touched)):
+            return
+        registration.added = list(filter(self.location.is_current, registration.added))
+        registration.refreshed = list(filter(self.location.is_current, registration.refreshed))
+        registration.bindings = self.location.bindings(registration.aor, registration.wall)
 
     def _take_over(
         self, transaction: ServerTransaction, action: Save, registration: Registration, now: float

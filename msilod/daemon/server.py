@@ -40,6 +40,7 @@ from msilod.daemon.receipts import Receipts
 from msilod.daemon.recollection import Recollection
 from msilod.daemon.registrar_service import RegistrarService
 from msilod.daemon.replies import Replies, answering
+from msilod.daemon.revocation import Revocation
 from msilod.daemon.shedding import Shedding
 from msilod.daemon.silo_service import SiloService
 from msilod.daemon.targets import Targets
@@ -140,6 +141,10 @@ class Server:
             registrar_policy(config), self.location, writer, self.myself, clock, self.counters, self.user.registered,
             self.keep_alives,
         )  # fmt: skip
+        self.revocation = Revocation(
+            self.gate, self.location, self.registrar, self.store.users, writer, clock, self.deliverer.gone,
+            self.after_batch,
+        )  # fmt: skip
         self.orphans = Orphans(self)
         self.probes = Probes(self.deliverer)
         self.housekeeping = Housekeeping(
@@ -165,7 +170,12 @@ class Server:
         self.shedding = Shedding(Sources(), self.trust, self.transports, self._nursery, self.counters)
         self.gate = Gate(self, auth_policy(self.config), users, self.store.secret("digest"), run)
         self.user_watch = UserWatch(
-            users, self.store.users, self.gate.realm_of, self._users_changed, self.forget_users
+            users,
+            self.store.users,
+            self.gate.realm_of,
+            self._users_changed,
+            self._users_ended,
+            self._users_looked_at,
         )
 
     def _paths(self) -> Paths:
@@ -285,8 +295,7 @@ class Server:
         self.user_watch.start()
         self.orphans.load()
         self.shedding.remember([binding.flow for binding in self.location.all()], self.clock.now())
-        if self.gate.is_closed and self.gate.knows_names:
-            self.forget_users({b.aor for b in self.location.all() if not self.gate.is_known(b.aor)})
+        self.revocation.begin()
         self.pings.load(self.config.registrar.ping)
         nursery = self._nursery
         nursery.start_soon(self.pings.run)
@@ -304,11 +313,13 @@ class Server:
 
     def reload(self, config: Config, routing: Policy) -> None:
         """Take over everything that needs no other socket or database."""
-        former, self.config = self.config, config
+        former, self.config, was_closed = self.config, config, self.gate.is_closed
         self.user.policy = routing
         self.myself.configure(config.domains, Aliases(config.aliases))
         self.trust.configure(config.trusted)
         self.gate.configure(auth_policy(config))
+        if not was_closed:
+            self.revocation.end(None)
         if config.auth.realm != former.auth.realm:
             self._nursery.start_soon(self.user_watch.read_again)
         self._configure_silo(silo_policy(config, self.myself))
@@ -329,13 +340,11 @@ class Server:
         self.silo.observe(self.notices.stored, bool(policy.registrar))
         self.silo.on_wrapped = self.receipts.stored if policy.imdn else None
 
-    def forget_users(self, aors: Iterable[str] | None) -> None:
-        """Who is no user any more is not registered either; None: who is registered has shown no password."""
-        if self.gate.is_closed:
-            gone = {binding.aor for binding in self.location.all()} if aors is None else aors
-            for binding in self.registrar.forget(gone):
-                self.deliverer.gone(binding, self.clock.now())
-            self.after_batch()
+    def _users_ended(self, aors: Iterable[str] | None) -> None:
+        self.revocation.end(aors)
+
+    def _users_looked_at(self, change: int) -> None:
+        self.revocation.looked(change)
 
     def _users_changed(self) -> None:
         """The first user closes the gate, and the quotas of senders begin."""

@@ -19,24 +19,33 @@ from msilod.store.users import UserReads, UserRow
 LOOK_EVERY: Final = 1.0
 
 RealmOf = Callable[[str], str]
-# Told of the users who are none any more; None: the first user has just come.
+# Told of the users who have been removed or have another password; None: the first user has just come.
 Gone = Callable[[Iterable[str] | None], None]
+# Told after each look of the newest change that has been taken over.
+Looked = Callable[[int], None]
 
 
 class UserWatch:
     """Keeps `users` as the table is. `realm_of` gives the realm of an AOR.
 
-    `changed` hears when all have been read or cannot be, `gone` of removals.
+    `changed` hears when all have been read or cannot be, `gone` of removals and of other passwords.
     """
 
     def __init__(
-        self, users: Users, reads: UserReads, realm_of: RealmOf, changed: Callable[[], None], gone: Gone
+        self,
+        users: Users,
+        reads: UserReads,
+        realm_of: RealmOf,
+        changed: Callable[[], None],
+        gone: Gone,
+        looked: Looked,
     ) -> None:
         self.users = users
         self._reads = reads
         self._realm_of = realm_of
         self._changed = changed
         self._gone = gone
+        self._looked = looked
         self._seen = 0
         self._looking = trio.Lock()
         self._is_told = False
@@ -59,6 +68,7 @@ class UserWatch:
         async with self._looking:
             try:
                 await self._look()
+                self._looked(self._seen)
             except MsilodError as error:
                 self._failed(error)
 
@@ -79,11 +89,12 @@ class UserWatch:
             self._seen = change
 
     def _take(self, aor: str, rows: list[UserRow]) -> None:
-        if rows:
-            self.users.put(aor, self._values(aor, rows))
-        else:
+        """One user was added, changed or removed. The password may be the same, with values for one algorithm more."""
+        if rows and self.users.put(aor, self._values(aor, rows)):
+            return
+        if not rows:
             self.users.remove(aor)
-            self._gone((aor,))
+        self._gone((aor,))
 
     def _read_all(self) -> tuple[int, Users]:
         """On any thread: the newest change, and everybody as of then or later."""
@@ -96,7 +107,7 @@ class UserWatch:
 
     def _take_all(self, seen: int, found: Users) -> None:
         is_first = found.existed and self.users.is_readable and not self.users.existed
-        gone = [aor for aor in self.users if not found.knows(aor)]
+        gone = self.users.ended_in(found)
         self.users.replace(found)
         self._seen, self._is_told = seen, False
         self._changed()

@@ -285,6 +285,13 @@ class Statements(Tail):
             (clock.encode(),),
         )
 
+    def keep_user_change(self, db: sqlite3.Connection, change: int) -> None:
+        """As `StoreWriter.keep_user_change` has it."""
+        db.execute(
+            f"INSERT OR REPLACE INTO {self.table}_secret (name, value) VALUES ('user-change', ?)",  # noqa: S608
+            (b"%d" % change,),
+        )
+
     def clock(self, db: sqlite3.Connection) -> tuple[str, float] | None:
         """The clock that was kept; None for a new silo."""
         row = db.execute(f"SELECT value FROM {self.table}_secret WHERE name = 'clock'").fetchone()  # noqa: S608

@@ -7,7 +7,7 @@ The daemon reads through `UserReads`, all users at its start and then what is ne
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,6 +52,11 @@ class UserReads:
         found = self._execute(f"SELECT coalesce(max(id), 0) FROM {self._table}_user_change", ())  # noqa: S608
         return int(found[0][0])
 
+    def applied(self) -> int | None:
+        """What `StoreWriter.keep_user_change` has kept; None when it has kept nothing yet."""
+        found = self._execute(f"SELECT value FROM {self._table}_secret WHERE name = 'user-change'", ())  # noqa: S608
+        return int(bytes(found[0][0])) if found else None
+
     def changed_since(self, change: int) -> list[tuple[int, str]] | None:
         """(number, AOR) of each change after `change`; None when they are no longer known."""
         if change <= 0:
@@ -92,7 +97,12 @@ class UserTable:
         self.reads = UserReads(self._select, table)
 
     def set(self, aor: str, rows: Sequence[UserRow]) -> None:
-        """Add the user, or put these values in the place of all that he has. Raises BusyError."""
+        """Add the user, or put these values in the place of those that the user has. Raises BusyError.
+
+        Values that are the same as before are no change: the daemon would end the bindings of the user.
+        """
+        if sorted(map(astuple, self.reads.of(aor))) == sorted(map(astuple, rows)):
+            return
         values = [
             (
                 row.aor,

@@ -46,6 +46,7 @@ def _operations(transactions: Transactions, owner: str) -> dict[str, Operation]:
         "renew": statements.renew,
         "free_lapsed": statements.free_lapsed,
         "shift": statements.shift,
+        "keep_user_change": statements.keep_user_change,
         "bindings": partial(_bind, transactions),
         "refresh": statements.refresh,
         "clean": sweep.clean,

@@ -139,6 +139,13 @@ class StoreWriter:
         """The wall clock was set: times that count from now move with it. `clock` is `clock_of` the new one."""
         self._ask("shift", None, seconds, clock)
 
+    def keep_user_change(self, change: int) -> None:
+        """The bindings of the database are those of the users as of this change (daemon/revocation.py).
+
+        No sync: when it is lost, the next start ends the same bindings once more.
+        """
+        self._ask("keep_user_change", None, change)
+
     def bindings(self, changes: BindingChanges, done: Done | None) -> None:
         """Save and remove bindings; `done` hears None, or the StoreError."""
         saved, removed = map(binding_values, changes.saved), map(binding_values, changes.removed)

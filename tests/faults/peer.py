@@ -57,6 +57,7 @@ class Peer:
         # Called with each new request, if there is one.
         self.on_request: Callable[[Request], None] | None = None
         self.has_password = True
+        self.password = PASSWORD
         self.instance = ""
         self._cseq = count(1)
         self._reg_id = f"reg{next(_serial)}@{user}"
@@ -138,7 +139,7 @@ class Peer:
         if answer.status in (401, 407) and self.has_password:
             sent = parse(data)
             assert isinstance(sent, Request)
-            line = answer_of(answer, sent.method.decode(), sent.uri.decode(), self.user, PASSWORD)
+            line = answer_of(answer, sent.method.decode(), sent.uri.decode(), self.user, self.password)
             proof = f"{line}\r\n".encode()
             branch = b"branch=z9hG4bKp%d" % next(_serial)
             data = re.sub(rb"branch=\S+", branch, data, count=1).replace(

@@ -41,7 +41,7 @@ def test_contacts_without_a_password_do_not_come_back_when_their_removal_failed(
         disk = BrokenDisk(world)
         disk.is_broken = True
         lock(world, "bob")
-        world.server.forget_users(None)
+        world.server.revocation.end(None)
         await trio.sleep(3)
         assert world.server.location.bindings("bob@example.test", world.clock.wall()) == []
         disk.is_broken = False

@@ -256,7 +256,7 @@ def removal(who: str) -> Story:
         caller, callee = await call(cast.alice, cast.bob)
         if who != "nobody":
             world.server.gate.users.remove(f"{who}@example.test")
-            world.server.forget_users([f"{who}@example.test"])
+            world.server.revocation.end([f"{who}@example.test"])
         for side, sender, other in ((callee, cast.bob, cast.alice), (caller, cast.alice, cast.bob)):
             if who == "nobody":
                 await side.reach("INFO", other)
