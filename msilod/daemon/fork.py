@@ -90,8 +90,7 @@ class Fork:
         status = response.status
         if status < 200:
             return
-        if self.server.request.method != b"MESSAGE":
-            # No phone shows who has taken a MESSAGE.
+        if response.claims_identity:
             self.forwarder.clean(response, transaction.flow, self.server.flow)
         # An ended branch is let go of at once: it knows us as its owner, and a ring would be the collector's.
         if status < 300 and not self.decided:
@@ -135,9 +134,12 @@ class Fork:
     def _taken(self, response: Response, now: float) -> None:
         """A 2xx goes back at once, if it is the first answer to do so."""
         self.decided = True
-        if not self.server.is_answered:
+        if not self.ends:
+            # A transaction that has its answer takes no other one.
             self.server.forward(response, now)
-            failure = self._failure_route() if self.ends else None
+        elif not self.server.is_answered:
+            self.server.forward(response, now)
+            failure = self._failure_route()
             if failure is not None:
                 failure.taken(self)
 

@@ -20,7 +20,7 @@ from msilod.proxy.record_route import DIALOG_FORMING
 from msilod.proxy.target_set import Target, q_groups
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response
-from msilod.sip.privacy import ASSERTED, REMOTE_PARTY, guard_identity
+from msilod.sip.privacy import guard_identity
 from msilod.transaction.client import ClientOwner, ClientTransaction
 from msilod.transaction.layer import TransactionLayer
 from msilod.transaction.server import ServerTransaction
@@ -104,10 +104,10 @@ class Forwarder:
     def clean(self, response: Response, came: Flow, leaves: Flow) -> None:
         """Remove what a callee says of the callee's own identity, unless a trusted network says it (RFC 3325 §5).
 
-        Phones show the asserted identity of a 180 or a 200 as the party that was reached (RFC 5876 §4.5).
+        For a response with `claims_identity`, whatever its method. Phones show the asserted identity of a 180 or a 200
+        as the party that was reached (RFC 5876 §4.5).
         """
-        if ASSERTED in response.headers or REMOTE_PARTY in response.headers:
-            guard_identity(response.headers, self.trust.trusts(came), self.trust.trusts(leaves))
+        guard_identity(response.headers, self.trust.trusts(came), self.trust.trusts(leaves))
 
     def has_time(self, transaction: ClientTransaction, now: float) -> bool:
         """True when it was the limit of a hop that passed, and fr_timer has not."""
@@ -139,6 +139,8 @@ class Forwarder:
             if flow is None:
                 raise TransportError("no way")
             copy = forward_request(request, target, self.max_forwards)
+            if b"privacy" in request.received:
+                guard_identity(copy.headers, True, self.trust.trusts(flow))
             line = b"Via: %b;branch=%b" % (flow.endpoint.via, branch_for(self.random(), b""))
             copy.headers.fields.insert(0, (b"via", line))
             self.paths.transports.send(copy.to_bytes(), flow)

@@ -101,7 +101,8 @@ class InviteFork:
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """§16.7."""
-        self.forwarder.clean(response, transaction.flow, self.server.flow)
+        if response.claims_identity:
+            self.forwarder.clean(response, transaction.flow, self.server.flow)
         target = self._branches.get(transaction)
         if target is None:
             # All is over but the 2xx that a device goes on sending until it has its ACK (RFC 6026 §7.2).

@@ -112,9 +112,12 @@ class Request:
 
 
 class Response:
-    """One response. `via` is the top Via, None when none is left; `cseq_method` the method it answers."""
+    """One response. `via` is the top Via, None when none is left; `cseq_method` the method it answers.
 
-    __slots__ = ("body", "cseq", "cseq_method", "headers", "reason", "status", "via")
+    `claims_identity`: it came with a field of sip/privacy.py that says who has answered.
+    """
+
+    __slots__ = ("body", "claims_identity", "cseq", "cseq_method", "headers", "reason", "status", "via")
 
     def __init__(
         self,
@@ -125,6 +128,7 @@ class Response:
         via: Via | None = None,
         cseq: int = 0,
         cseq_method: bytes = b"",
+        claims_identity: bool = False,
     ) -> None:
         self.status = status
         self.reason = reason
@@ -133,6 +137,7 @@ class Response:
         self.via = via
         self.cseq = cseq
         self.cseq_method = cseq_method
+        self.claims_identity = claims_identity
 
     @property
     def to_tag(self) -> bytes:
@@ -146,8 +151,9 @@ class Response:
     def copy(self) -> "Response":
         """A response with header fields of its own; the body is shared."""
         return Response(
-            self.status, self.reason, self.headers.copy(), self.body, self.via, self.cseq, self.cseq_method
-        )
+            self.status, self.reason, self.headers.copy(), self.body, self.via, self.cseq, self.cseq_method,
+            self.claims_identity,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {self.reason!r} {self.cseq_method!r} {self.cseq}>"

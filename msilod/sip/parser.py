@@ -24,6 +24,7 @@ from msilod.sip.limits import (
     MAX_VIAS,
 )  # fmt: skip
 from msilod.sip.message import Request, Response
+from msilod.sip.privacy import ASSERTED, PREFERRED, REMOTE_PARTY
 from msilod.sip.salvage import salvage
 from msilod.sip.uri import escape_hash, without_brackets
 from msilod.sip.via import Via, parse_via, top_value
@@ -82,7 +83,8 @@ def _response(lines: list[bytes], body: bytes, framing: int) -> Response:
     status, reason = _status_line(lines[0])
     fields, first = _fields(lines)
     via, _, cseq, method = _identity(first)
-    return Response(status, reason, Headers(fields), _body(first, body, framing), via, cseq, method)
+    claims = ASSERTED in first or REMOTE_PARTY in first or PREFERRED in first
+    return Response(status, reason, Headers(fields), _body(first, body, framing), via, cseq, method, claims)
 
 
 def _unusual(data: bytes, stream: bool) -> tuple[list[bytes], bytes]:

@@ -6,51 +6,133 @@ import pytest
 import trio
 
 from msilod.sip.message import Request, Response
-from tests.faults.peer import Peer, lock
+from msilod.sip.parser import parse
+from tests.faults.peer import Peer, call, lock
+from tests.network.ladder import Address
 from tests.network.world import DOMAIN, World, configured, play
 
 ALICE, MALLORY = ("198.51.100.1", 5060), ("198.51.100.2", 5060)
 BOB = f'"Bob" <sip:bob@{DOMAIN}>'.encode()
-# The names of both fields hold "-id".
 CLAIMS = ((b"p-ASSERTED-identity", BOB), (b"Remote-PARTY-Id", BOB))
+# A hint for the first proxy alone, whoever sends it.
+HINT = (b"P-preferred-IDENTITY", BOB)
+METHODS = [
+    "INVITE",
+    "MESSAGE",
+    "OPTIONS",
+    "SUBSCRIBE",
+    "INFO",
+    "NOTIFY",
+    "PUBLISH",
+    "REFER",
+    "UPDATE",
+    "BYE",
+    "PRACK",
+]
 
 
 def has_claim(message: Request | Response) -> bool:
     """True for both fields."""
     names = {b"p-asserted-identity", b"remote-party-id"}
-    found = names & {name for name, text in message.headers.fields if b"bob" in text}
+    found = {name for name, text in message.headers.fields if b"bob" in text} - {b"to"}
     assert found in (set(), names)
     return bool(found)
 
 
+def answers_to_alice(world: World) -> list[Response]:
+    """All answers that leave for alice from now on, provisional ones too."""
+    found: list[Response] = []
+
+    def sent(data: bytes, to: Address) -> None:
+        message = parse(data)
+        if to == ALICE and isinstance(message, Response):
+            found.append(message)
+
+    world.on_sent.append(sent)
+    return found
+
+
 @pytest.mark.parametrize("trusted", [(), ("198.51.100.2",), ("198.51.100.0/24",)])
 @pytest.mark.parametrize("privacy", [b"none", b"id"])
-@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "SUBSCRIBE"])
 def test_only_a_trusted_network_asserts_in_a_response(
-    tmp_path: Path, method: str, privacy: bytes, trusted: tuple[str, ...]
+    tmp_path: Path, privacy: bytes, trusted: tuple[str, ...]
 ) -> None:
+    is_to_trusted = trusted == ("198.51.100.0/24",)
+    is_kept = is_to_trusted or (bool(trusted) and privacy == b"none")
+
     async def story(world: World) -> None:
         lock(world, "alice", "bob", "mallory")
         alice, mallory = Peer(world, "alice", ALICE), Peer(world, "mallory", MALLORY)
         for peer in (alice, mallory):
             assert (await peer.register()).status == 200
-        headers = (*CLAIMS, (b"Privacy", privacy), (b"Contact", f"<{mallory.contact}>".encode()))
-        statuses = (180, 200) if method == "INVITE" else (200,)
-
-        def answer(request: Request) -> None:
-            for status in statuses if request.method != b"ACK" else ():
-                mallory.answer(request, status, headers)
-
-        mallory.on_request = answer
-        final = await alice.ask(alice.request(method, mallory.aor, extra="Event: x\r\n"))
-        assert final.status == 200
-        said = [message for message in [*alice.heard, final] if has_claim(message)]
-        is_to_trusted = trusted == ("198.51.100.0/24",)
-        is_kept = is_to_trusted or (bool(trusted) and privacy == b"none")
-        assert bool(said) == is_kept
+        headers = (HINT, *CLAIMS, (b"Privacy", privacy), (b"Contact", f"<{mallory.contact}>".encode()))
+        answers_all(mallory, (180, 200), headers)
+        answers = answers_to_alice(world)
+        for method in METHODS:
+            answers.clear()
+            assert (await alice.ask(alice.request(method, mallory.aor, extra="Event: x\r\n"))).status == 200
+            found = [answer for answer in answers if answer.status in (180, 200)]
+            assert len(found) == (2 if method == "INVITE" else 1)
+            assert all(has_claim(answer) == is_kept for answer in found)
         await trio.sleep(40)
 
     play(tmp_path, story, config=configured(trusted=list(trusted)))
+
+
+@pytest.mark.parametrize("claim", [HINT, *CLAIMS])
+def test_one_claim_is_enough(tmp_path: Path, claim: tuple[bytes, bytes]) -> None:
+    async def story(world: World) -> None:
+        lock(world, "alice", "mallory")
+        alice, mallory = Peer(world, "alice", ALICE), Peer(world, "mallory", MALLORY)
+        for peer in (alice, mallory):
+            assert (await peer.register()).status == 200
+        answers_all(mallory, (183, 200), (claim,))
+        answers = answers_to_alice(world)
+        for method in METHODS:
+            assert (await alice.ask(alice.request(method, mallory.aor, extra="Event: x\r\n"))).status == 200
+        assert {answer.status for answer in answers} == {100, 183, 200, 407}
+        assert not [answer for answer in answers if b"bob" in answer.to_bytes()]
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("statuses", [(180, 486), (302, 200), (486, 603), (503, 486), (486, 302)])
+def test_no_branch_of_a_fork_asserts(tmp_path: Path, statuses: tuple[int, int]) -> None:
+    """Two phones of one user; the first one rings and then refuses, or redirects, or fails."""
+
+    async def story(world: World) -> None:
+        lock(world, "alice", "mallory")
+        alice = Peer(world, "alice", ALICE)
+        phones = [Peer(world, "mallory", (f"198.51.100.{host}", 5060)) for host in (2, 3)]
+        assert (await alice.register()).status == 200
+        for phone, status in zip(phones, statuses, strict=True):
+            assert (await phone.register()).status == 200
+            to = f"<sip:other@{DOMAIN}:5099>" if status == 302 else f"<{phone.contact}>"
+            said = (180, 487) if status == 180 else (status,)
+            answers_all(phone, said, (HINT, *CLAIMS, (b"Contact", to.encode())))
+        answers = answers_to_alice(world)
+        for method in METHODS:
+            await alice.ask(alice.request(method, phones[0].aor, extra="Event: x\r\n"))
+            await trio.sleep(40)
+        assert {answer.cseq_method.decode() for answer in answers if answer.status != 407} == set(METHODS)
+        assert not any(map(has_claim, answers))
+
+    play(tmp_path, story)
+
+
+def answers_all(phone: Peer, statuses: tuple[int, ...], headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    """The phone answers everything but an ACK with one status after the other; a CANCEL is taken."""
+
+    async def answer(request: Request) -> None:
+        for status in (200,) if request.method == b"CANCEL" else statuses:
+            phone.answer(request, status, headers)
+            await trio.sleep(0.5)
+
+    def asked(request: Request) -> None:
+        if request.method != b"ACK":
+            phone.world._nursery.start_soon(answer, request)
+
+    phone.on_request = asked
 
 
 @pytest.mark.parametrize("method", ["INVITE", "MESSAGE", "OPTIONS"])
@@ -83,3 +165,19 @@ def test_a_display_name_is_no_second_uri(tmp_path: Path) -> None:
         assert alice.untaken() == []
 
     play(tmp_path, story)
+
+
+@pytest.mark.parametrize("privacy", ["none", "id"])
+def test_a_hidden_assertion_in_an_ack_stays_in_the_trusted_network(tmp_path: Path, privacy: str) -> None:
+    async def story(world: World) -> None:
+        lock(world, "alice", "bob", "mallory")
+        alice, mallory = Peer(world, "alice", ALICE), Peer(world, "mallory", MALLORY)
+        for peer in (alice, mallory):
+            assert (await peer.register()).status == 200
+        caller, _ = await call(mallory, alice)
+        claims = "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in CLAIMS)
+        mallory.send(caller.data("ACK", f"{claims}Privacy: {privacy}\r\n"))
+        ack = await alice.take(b"ACK")
+        assert has_claim(ack) == (privacy == "none")
+
+    play(tmp_path, story, config=configured(trusted=["198.51.100.2"]))
