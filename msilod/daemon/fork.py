@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from msilod.daemon.apart import Apart
-from msilod.daemon.invite_fork import Reach
 from msilod.errors import SipError
 from msilod.proxy.redirection import redirection
 from msilod.proxy.response_context import MAX_TARGETS, best_response
@@ -58,7 +57,7 @@ class Fork:
 
     __slots__ = (
         "_failure", "aor", "branches", "breadth", "decided", "ends", "failure_route", "finals", "forwarder", "live",
-        "open", "reach", "server", "targets",
+        "open", "server", "targets", "user",
     )  # fmt: skip
 
     def __init__(
@@ -68,10 +67,10 @@ class Fork:
         targets: Sequence[Target],
         aor: str,
         breadth: int,
-        reach: Reach,
+        user: str | None,
     ) -> None:
         self.breadth = breadth
-        self.reach = reach
+        self.user = user
         self.forwarder = forwarder
         self.server = server
         self.targets = targets
@@ -148,12 +147,14 @@ class Fork:
         if self.decided:
             return False
         tried, room = [target.uri for target in self.targets], MAX_TARGETS - len(self.targets)
-        reach, aor = self.reach, self.aor
+        reach, aor = self.forwarder.reach, self.aor
         uris, _ = redirection(self.server.request, response, tried, lambda uri: bool(reach(uri, aor)), room)
         found = [target for uri in uris for target in reach(SipUri.parse(uri), aor)]
         if not found:
             return False
         for target in found:
+            # The user of the contact has named it, not the sender.
+            target.booked_on = aor
             if target.binding is not None and target.binding.aor != self.aor:
                 # What somebody else's contact answers says nothing of the recipient's.
                 if target.binding.flow is not None:
@@ -283,7 +284,9 @@ class Fork:
         return False
 
     def _begin_branch(self, target: Target, now: float) -> None:
-        self.forwarder.paths.way_to(target, partial(self._start, target), now, self.server.request.size)
+        server, forwarder = self.server, self.forwarder
+        forwarder.book(target, self.user, server.request, server.flow)
+        forwarder.paths.way_to(target, partial(self._start, target), now, server.request.size)
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
         if self.decided:

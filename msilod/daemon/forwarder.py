@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from msilod.auth.source import Sources
 from msilod.daemon.apart import Apart
 from msilod.daemon.counters import Counters
 from msilod.daemon.dialogs import Dialogs
@@ -33,7 +34,10 @@ HOP_LIMIT: Final = 4.0
 
 
 class Forwarder:
-    """Forks requests. `fr_timer` seconds cut MESSAGE branches."""
+    """Forks requests. `fr_timer` seconds cut MESSAGE branches.
+
+    `reach` gives the targets of a URI from a redirection, none for what may not be reached from here.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,8 @@ class Forwarder:
         random: Callable[[], bytes],
         dialogs: Dialogs,
         trust: Trust,
+        sources: Sources,
+        reach: Reach,
         apart: Apart,
         fr_timer: float,
         fr_inv_timer: float,
@@ -54,6 +60,8 @@ class Forwarder:
         self.random = random
         self.dialogs = dialogs
         self.trust = trust
+        self.sources = sources
+        self.reach = reach
         self.apart = apart
         self.fr_timer = fr_timer
         self.fr_inv_timer = fr_inv_timer
@@ -61,18 +69,18 @@ class Forwarder:
         self.max_forwards = max_forwards
 
     def relay(
-        self, server: ServerTransaction, targets: Sequence[Target], aor: str, reach: Reach
+        self, server: ServerTransaction, targets: Sequence[Target], aor: str, user: str | None
     ) -> "Fork | InviteFork":
         """t_relay(): a fork to all of `targets`; the caller sets its routes and calls `begin`.
 
-        Raises RequestRefused 440, MalformedMessage.
+        `user` has shown a password. Raises RequestRefused 440, MalformedMessage.
         """
         self.counters.relayed_requests += 1
         if server.request.method != b"INVITE":
-            return Fork(self, server, targets, aor, share_of_breadth(server.request, len(targets)), reach)
+            return Fork(self, server, targets, aor, share_of_breadth(server.request, len(targets)), user)
         groups = q_groups(targets)
         breadth = share_of_breadth(server.request, max(map(len, groups)))
-        fork = self.invites[server] = InviteFork(self, server, groups, aor, breadth, reach)
+        fork = self.invites[server] = InviteFork(self, server, groups, aor, breadth, user)
         return fork
 
     def send(
@@ -100,6 +108,16 @@ class Forwarder:
         if target.binding is not None and target.binding.way is None:
             owner = self.paths.watched(owner, target, flow, now)
         return self.layer.request(copy, flow, owner, now, branch, limit)
+
+    def book(self, target: Target, user: str | None, request: Request, came: Flow) -> None:
+        """A way to `target` has to be found: book that on the sender of `request`, if on no other party yet.
+
+        The sender is `user`, else the source. Trusted networks, and this host while its limits are off, are the
+        operator's, and have no share.
+        """
+        if not target.booked_on:
+            is_operators = self.trust.trusts(came) or self.sources.is_exempt(came)
+            target.booked_on = user or ("" if is_operators else self.sources.of(request, came))
 
     def clean(self, response: Response, came: Flow, leaves: Flow) -> None:
         """Remove what a callee says of the callee's own identity, unless a trusted network says it (RFC 3325 §5).
@@ -130,8 +148,9 @@ class Forwarder:
         for fork in list(self.invites.values()):
             fork.check_timer_c(now)
 
-    def forward_ack(self, request: Request, target: Target, now: float) -> None:
+    def forward_ack(self, request: Request, target: Target, came: Flow, now: float) -> None:
         """§16.11: statelessly, never answered; what cannot be sent is lost, as UDP would have it."""
+        self.book(target, None, request, came)
         self.paths.way_to(target, partial(self._send_ack, request, target), now)
 
     def _send_ack(self, request: Request, target: Target, flow: Flow | None, now: float) -> None:

@@ -30,12 +30,12 @@ OnCallFailure = Callable[[int, Callable[[float], None], float], None]
 class InviteFork:
     """One INVITE on its way to the targets of `groups`; `rings_until` is Timer C by branch.
 
-    `reach` gives the targets of a URI from a redirection, none for what may not be reached from here.
+    `user` is the caller who has shown a password, None for none.
     `on_failure(status, give_best, now)` is called once when no branch took it and the caller still waits.
     """
 
     __slots__ = (
-        "_aor", "_branches", "_groups", "_reach", "_rings_until", "_transactions", "breadth", "context", "forwarder",
+        "_aor", "_branches", "_groups", "_rings_until", "_transactions", "_user", "breadth", "context", "forwarder",
         "on_failure", "server",
     )  # fmt: skip
 
@@ -46,17 +46,17 @@ class InviteFork:
         groups: Sequence[Sequence[Target]],
         aor: str,
         breadth: int,
-        reach: Reach,
+        user: str | None,
     ) -> None:
         self.breadth = breadth
         self.forwarder = forwarder
         self.server = server
         self.context: ResponseContext[Target] = ResponseContext(
-            server.request, lambda uri: bool(reach(uri, aor)), later=len(groups) - 1
+            server.request, lambda uri: bool(forwarder.reach(uri, aor)), later=len(groups) - 1
         )
         self._aor = aor
         self._groups = iter(groups)
-        self._reach = reach
+        self._user = user
         self._branches: dict[ClientTransaction, Target] = {}
         self._transactions: dict[Target, ClientTransaction] = {}
         self._rings_until: dict[Target, float] = {}
@@ -74,7 +74,9 @@ class InviteFork:
             self._begin_branch(target, now)
 
     def _begin_branch(self, target: Target, now: float) -> None:
-        self.forwarder.paths.way_to(target, partial(self._start, target), now, self.server.request.size)
+        server, forwarder = self.server, self.forwarder
+        forwarder.book(target, self._user, server.request, server.flow)
+        forwarder.paths.way_to(target, partial(self._start, target), now, server.request.size)
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
         if self.context.is_closed:
@@ -193,7 +195,11 @@ class InviteFork:
             if target in self._transactions:
                 self.forwarder.layer.cancel(self._transactions[target], now)
         for uri in step.recurse:
-            self._begin_all(self._reach(SipUri.parse(uri), self._aor), now)
+            targets = self.forwarder.reach(SipUri.parse(uri), self._aor)
+            for target in targets:
+                # The user of the contact has named it, not the caller.
+                target.booked_on = self._aor
+            self._begin_all(targets, now)
         if step.begins_next:
             self._begin_all(next(self._groups), now)
         if step.is_over:

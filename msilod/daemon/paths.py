@@ -22,6 +22,7 @@ from msilod.errors import MsilodError, TransportError
 from msilod.proxy.target_set import ANYWHERE, BY_FLOW, Target
 from msilod.registrar.reach import means_what_it_says
 from msilod.sip.address import NameAddr
+from msilod.sip.bounded import Shares
 from msilod.sip.cache import Cache
 from msilod.sip.flow import TCP, TLS, UDP, WSS, Flow
 from msilod.sip.hop import Hop, bare
@@ -44,8 +45,9 @@ MOST_HOPS: Final = 4
 CACHED_LITERAL_BYTES: Final = 2_000_000
 # Requests that wait for a look-up or a connection; beyond it a way counts as closed, and is told so at once.
 MAX_DIALS: Final = 2000
-# Of these for the contacts of one AOR: a user whose contacts never answer leaves the others to the other users.
-MAX_DIALS_OF_AOR: Final = 50
+# Of these for one party (Target.booked_on): a user with contacts that never answer, or a sender to names without an
+# answer, leaves the others to the other users.
+MAX_DIALS_OF_PARTY: Final = 50
 
 Dialled = Callable[[Flow | None, float], None]
 
@@ -69,7 +71,7 @@ class Paths:
         self.reachable = reachable
         self.places = places
         self.dials = 0
-        self._dials_of: dict[str, int] = {}
+        self._shares = Shares(MAX_DIALS_OF_PARTY)
         # The remote targets of dialogs recur: 40 us become 1.
         self._literal: Callable[[str], list[Hop] | None] = Cache(
             self._read_literal, _size, CACHED_LITERAL_BYTES
@@ -212,16 +214,18 @@ class Paths:
     def dial(self, target: Target, then: Dialled, size: int = 0) -> None:
         """Look up and connect; then call `then(flow, now)`, the flow None when there is no way.
 
-        When MAX_DIALS wait already, or MAX_DIALS_OF_AOR for contacts of the same AOR, it is called from in here.
+        When MAX_DIALS wait already, or MAX_DIALS_OF_PARTY for the same party, it is called from in here.
         """
-        aor = target.binding.aor if target.binding is not None else ""
-        of_aor = self._dials_of.get(aor, 0)
-        if self.dials >= MAX_DIALS or (aor and of_aor >= MAX_DIALS_OF_AOR):
+        party = _party(target)
+        if not self._has_room(party):
             then(None, trio.current_time())
             return
         self.dials += 1
-        self._dials_of[aor] = of_aor + 1
-        self.nursery.start_soon(self._dial, target, aor, then, size)
+        self._shares.take(party)
+        self.nursery.start_soon(self._dial, target, party, then, size)
+
+    def _has_room(self, party: str) -> bool:
+        return self.dials < MAX_DIALS and self._shares.has_room(party)
 
     def fails_over(
         self, target: Target, then: Dialled, size: int, now: float, answer: Response | None = None
@@ -235,21 +239,22 @@ class Paths:
         wait = parse_retry_after(answer.headers.get(b"retry-after")) if answer is not None else None
         self.resolver.failed(target.hops[0], now, wait or 0)
         target.hops = target.hops[1:]
-        if not target.hops or self.dials >= MAX_DIALS:
+        if not target.hops or not self._has_room(_party(target)):
             return False
         self.dial(target, then, size)
         return True
 
-    async def _dial(self, target: Target, aor: str, then: Dialled, size: int) -> None:
+    async def _dial(self, target: Target, party: str, then: Dialled, size: int) -> None:
         flow = None
         try:
-            flow = await self._reach(target, size)
+            flow = await self._reach(target, size, party)
             if target.binding is not None and not target.route:
                 self.places.require(target.binding, flow, trio.current_time())
         except MsilodError:
             flow = None
         finally:
-            self._dialled(aor)
+            self.dials -= 1
+            self._shares.give_back(party)
         try:
             then(flow, trio.current_time())
         except MemoryError:
@@ -259,24 +264,18 @@ class Paths:
             get_log().error("a request could not be sent on", exc_info=error, target=target.uri)
         self.after()
 
-    def _dialled(self, aor: str) -> None:
-        self.dials -= 1
-        left = self._dials_of.pop(aor) - 1
-        if left:
-            self._dials_of[aor] = left
-
-    async def _reach(self, target: Target, size: int) -> Flow:
+    async def _reach(self, target: Target, size: int, party: str) -> Flow:
         flow = None if target.hops else self.flow_to(target)
         if flow is None:
-            flow = await self._open_first(target)
+            flow = await self._open_first(target, party)
         if size > LARGEST_DATAGRAM and not flow.connection:
             return await self._open_for_large(target, flow)
         return flow
 
-    async def _open_first(self, target: Target) -> Flow:
+    async def _open_first(self, target: Target, party: str) -> Flow:
         """The first of the hops that can be had, which is `target.hops[0]` then."""
         if not target.hops:
-            hops = await self.resolver.locate(_first_hop(target), trio.current_time())
+            hops = await self.resolver.locate(_first_hop(target), trio.current_time(), party)
             target.hops = self._allowed(target, hops)
         while target.hops:
             hop = target.hops[0]
@@ -301,6 +300,13 @@ class Paths:
                 target.binding.is_without_tcp = True
             self.resolver.failed(Hop(TCP, flow.host, flow.port), trio.current_time())
             return flow
+
+
+def _party(target: Target) -> str:
+    """Who has caused a look-up or a connection: the user of the contact, or who has named another place."""
+    if target.binding is not None and not target.route:
+        return target.binding.aor
+    return target.booked_on
 
 
 def _first_hop(target: Target) -> SipUri:

@@ -13,7 +13,7 @@ from typing import Final
 from msilod.daemon.trust import Trust
 from msilod.errors import TransportError
 from msilod.registrar.binding import Binding
-from msilod.sip.bounded import put_last
+from msilod.sip.bounded import Shares, put_last
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
 from msilod.transaction.client import ClientOwner, ClientTransaction
@@ -25,6 +25,9 @@ Place = tuple[str, int]
 MAX_PROVEN: Final = 50_000
 # Requests to places without a proof, at one time. Beyond it a place without a proof cannot be reached.
 MAX_OPEN: Final = 10_000
+# Of these for the contacts of one AOR: a user who registers one contact after the other leaves the others to the other
+# users.
+MAX_OPEN_OF_AOR: Final = 100
 
 
 class Places:
@@ -33,8 +36,10 @@ class Places:
     def __init__(self, trust: Trust) -> None:
         self.trust = trust
         self._proven: dict[Place, None] = {}
-        # Monotonic seconds when the request has ended for certain, if its owner was never told.
-        self._open: dict[Place, float] = {}
+        # Monotonic seconds when the request has ended for certain, if its owner was never told; the AOR.
+        self._open: dict[Place, tuple[float, str]] = {}
+        self._shares = Shares(MAX_OPEN_OF_AOR)
+        self._sweeps_at = 0.0
 
     def is_proven(self, binding: Binding, flow: Flow) -> bool:
         """True when requests for the binding may leave by `flow` without a limit."""
@@ -50,7 +55,7 @@ class Places:
         """Raises TransportError while a first request to the place of `flow` has no answer. `now`: monotonic."""
         if self.is_proven(binding, flow):
             return
-        if self._open.get((flow.host, flow.port), 0.0) > now or not self._has_room(now):
+        if self._is_open((flow.host, flow.port), now) or not self._has_room(binding.aor, now):
             raise TransportError(f"{flow.host}:{flow.port} has not answered its first request yet")
 
     def watched(self, owner: ClientOwner, binding: Binding, flow: Flow, now: float) -> ClientOwner:
@@ -58,22 +63,37 @@ class Places:
         if self.is_proven(binding, flow):
             return owner
         place = (flow.host, flow.port)
-        self._open[place] = now + PATIENCE
+        self._close(place)
+        self._open[place] = now + PATIENCE, binding.aor
+        self._shares.take(binding.aor)
         return _Proof(self, place, owner)
 
     def answered(self, place: Place) -> None:
         """`place` has answered one of our requests."""
-        self._open.pop(place, None)
+        self._close(place)
         put_last(self._proven, place, None, MAX_PROVEN)
 
     def unanswered(self, place: Place) -> None:
         """The request has ended without an answer: the place may get another one."""
-        self._open.pop(place, None)
+        self._close(place)
 
-    def _has_room(self, now: float) -> bool:
-        if len(self._open) >= MAX_OPEN:
-            self._open = {place: until for place, until in self._open.items() if until > now}
-        return len(self._open) < MAX_OPEN
+    def _is_open(self, place: Place, now: float) -> bool:
+        found = self._open.get(place)
+        return found is not None and found[0] > now
+
+    def _close(self, place: Place) -> None:
+        found = self._open.pop(place, None)
+        if found is not None:
+            self._shares.give_back(found[1])
+
+    def _has_room(self, aor: str, now: float) -> bool:
+        is_full = len(self._open) >= MAX_OPEN or not self._shares.has_room(aor)
+        if is_full and now >= self._sweeps_at:
+            # It walks over all of them: once a second is enough.
+            self._sweeps_at = now + 1.0
+            for place in [place for place in self._open if not self._is_open(place, now)]:
+                self._close(place)
+        return len(self._open) < MAX_OPEN and self._shares.has_room(aor)
 
 
 class _Proof:

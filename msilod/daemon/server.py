@@ -141,10 +141,6 @@ class Server:
             registrar_policy(config), self.location, writer, self.myself, clock, self.counters, self.user.registered,
             self.keep_alives,
         )  # fmt: skip
-        self.revocation = Revocation(
-            self.gate, self.location, self.registrar, self.store.users, writer, clock, self.deliverer.gone,
-            self.after_batch,
-        )  # fmt: skip
         self.orphans = Orphans(self)
         self.probes = Probes(self.deliverer)
         self.housekeeping = Housekeeping(
@@ -156,6 +152,10 @@ class Server:
 
     def _tie(self) -> None:
         """The pings, and upward calls: each attribute is told of what happens in a lower room."""
+        self.revocation = Revocation(
+            self.gate, self.location, self.registrar, self.store.users, self.writer, self.clock, self.deliverer.gone,
+            self.after_batch,
+        )  # fmt: skip
         self.deliverer.overdue.ended = self.online.delivered_late
         self.pings = Pings(self.keep_alives, self.transports, self.deliverer, self.clock, self.after_batch)
         self.layer.hear_strays(self._heard_stray)
@@ -198,6 +198,8 @@ class Server:
             random_token,
             self.dialogs,
             self.trust,
+            self.gate.sources,
+            self.targets.reach,
             self.deliverer.apart,
             config.proxy.fr_timer,
             config.proxy.fr_inv_timer,

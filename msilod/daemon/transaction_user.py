@@ -166,7 +166,7 @@ class TransactionUserService:
             may_relay = self._lets_out(None, dialog, flow)
             bindings = self.bindings(named, request.method, self.server.clock.wall())
             for target in self.server.targets.of(request, named.uri, bindings, dialog, may_relay)[:1]:
-                self.server.forwarder.forward_ack(request, target, now)
+                self.server.forwarder.forward_ack(request, target, flow, now)
         except SipError:
             self.server.counters.dropped += 1
             self.server.shedding.fruitless(flow, now)
@@ -300,7 +300,7 @@ class TransactionUserService:
             if not targets:
                 self._nobody_there(incoming, action, now)
                 return
-        fork = server.forwarder.relay(transaction, targets, incoming.aor, server.targets.reach)
+        fork = server.forwarder.relay(transaction, targets, incoming.aor, incoming.user)
         if not isinstance(fork, Fork):
             fork.on_failure = partial(call_failed, self, incoming) if action.on_failure else None
         elif action.on_failure:

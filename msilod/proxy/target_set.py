@@ -23,10 +23,11 @@ class Target:
     URI was found to be, the one in use first and those that are left behind it (RFC 3263 §4.3). `others` are the
     other flows of its device, which are tried when this one is dead. `reach` bounds where its URI or its Route may
     lead: ANYWHERE for a URI of the operator, BY_FLOW for its `flow` alone, "" for places that every sender may reach;
-    any other text is an address that its peer was heard from.
+    any other text is an address that its peer was heard from. `booked_on` is the party that has named the place: a
+    user, or a source (auth/source.py); "" for the operator. Look-ups and connections count against that party.
     """
 
-    __slots__ = ("binding", "flow", "hops", "others", "path", "q", "reach", "route", "uri")
+    __slots__ = ("binding", "booked_on", "flow", "hops", "others", "path", "q", "reach", "route", "uri")
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class Target:
         self.path = path
         self.q = q
         self.binding = binding
-        self.route = self.reach = ""
+        self.route = self.reach = self.booked_on = ""
         self.hops: Sequence[Hop] = ()
         self.others: Sequence[Binding] = ()
 

@@ -65,7 +65,7 @@ async def test_the_contacts_of_one_aor_take_a_share_of_the_dials(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:
     """A user with contacts that never answer would have taken all dials from the other users."""
-    monkeypatch.setattr(room, "MAX_DIALS_OF_AOR", 2)
+    monkeypatch.setattr(room, "MAX_DIALS_OF_PARTY", 2)
     zone = Zone("a.test A 127.0.0.1")
     zone.gate = trio.Event()
     told: list[str] = []
