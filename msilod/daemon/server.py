@@ -5,7 +5,7 @@ writer is handed over once, in `after_batch` (design, speed 1 to 3).
 """
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -156,6 +156,7 @@ class Server:
             self.gate, self.location, self.registrar, self.store.users, self.writer, self.clock, self.deliverer.gone,
             self.after_batch,
         )  # fmt: skip
+        self.user_watch.gone, self.user_watch.looked = self.revocation.end, self.revocation.looked
         self.deliverer.overdue.ended = self.online.delivered_late
         self.pings = Pings(self.keep_alives, self.transports, self.deliverer, self.clock, self.after_batch)
         self.layer.hear_strays(self._heard_stray)
@@ -169,14 +170,7 @@ class Server:
         users, run = Users(), secrets.token_bytes(RUN_BYTES)
         self.shedding = Shedding(Sources(), self.trust, self.transports, self._nursery, self.counters)
         self.gate = Gate(self, auth_policy(self.config), users, self.store.secret("digest"), run)
-        self.user_watch = UserWatch(
-            users,
-            self.store.users,
-            self.gate.realm_of,
-            self._users_changed,
-            self._users_ended,
-            self._users_looked_at,
-        )
+        self.user_watch = UserWatch(users, self.store.users, self.gate.realm_of, self._users_changed)
 
     def _paths(self) -> Paths:
         listening = self.transports.listening()
@@ -341,12 +335,6 @@ class Server:
         self.receipts.policy = policy
         self.silo.observe(self.notices.stored, bool(policy.registrar))
         self.silo.on_wrapped = self.receipts.stored if policy.imdn else None
-
-    def _users_ended(self, aors: Iterable[str] | None) -> None:
-        self.revocation.end(aors)
-
-    def _users_looked_at(self, change: int) -> None:
-        self.revocation.looked(change)
 
     def _users_changed(self) -> None:
         """The first user closes the gate, and the quotas of senders begin."""

@@ -28,24 +28,19 @@ Looked = Callable[[int], None]
 class UserWatch:
     """Keeps `users` as the table is. `realm_of` gives the realm of an AOR.
 
-    `changed` hears when all have been read or cannot be, `gone` of removals and of other passwords.
+    `changed` hears when all have been read or cannot be, `gone` of removals and of other passwords, `looked` of each
+    look; the two are set later.
     """
 
     def __init__(
-        self,
-        users: Users,
-        reads: UserReads,
-        realm_of: RealmOf,
-        changed: Callable[[], None],
-        gone: Gone,
-        looked: Looked,
+        self, users: Users, reads: UserReads, realm_of: RealmOf, changed: Callable[[], None]
     ) -> None:
         self.users = users
         self._reads = reads
         self._realm_of = realm_of
         self._changed = changed
-        self._gone = gone
-        self._looked = looked
+        self.gone: Gone = lambda aors: None
+        self.looked: Looked = lambda change: None
         self._seen = 0
         self._looking = trio.Lock()
         self._is_told = False
@@ -68,7 +63,7 @@ class UserWatch:
         async with self._looking:
             try:
                 await self._look()
-                self._looked(self._seen)
+                self.looked(self._seen)
             except MsilodError as error:
                 self._failed(error)
 
@@ -94,7 +89,7 @@ class UserWatch:
             return
         if not rows:
             self.users.remove(aor)
-        self._gone((aor,))
+        self.gone((aor,))
 
     def _read_all(self) -> tuple[int, Users]:
         """On any thread: the newest change, and everybody as of then or later."""
@@ -112,9 +107,9 @@ class UserWatch:
         self._seen, self._is_told = seen, False
         self._changed()
         if is_first:
-            self._gone(None)
+            self.gone(None)
         elif gone:
-            self._gone(gone)
+            self.gone(gone)
 
     def _values(self, aor: str, rows: Iterable[UserRow]) -> list[tuple[bytes, bytes]]:
         """Those of another realm prove nothing here; the user is known all the same."""
