@@ -33,9 +33,9 @@ class BadLine(ValueError):
     """What is wrong with a line of an import."""
 
 
-def exported(message: StoredMessage) -> dict[str, Any]:
-    """The JSON object of a message, whole."""
-    shown = record(message)
+def exported(message: StoredMessage, ahead: float = 0.0) -> dict[str, Any]:
+    """The JSON object of a message, whole; system time is `ahead` of silo time by so many seconds."""
+    shown = record(message, ahead)
     for column in _BYTES:
         value: bytes = getattr(message, column)
         try:
@@ -50,11 +50,11 @@ def exported(message: StoredMessage) -> dict[str, Any]:
 
 def imported(
     line: bytes, canonical_aor: Callable[[str], str], sender_of: Callable[[str], str], now: float,
-    expire_time: float, max_body: int,
+    expire_time: float, max_body: int, ahead: float = 0.0,
 ) -> StoredMessage:  # fmt: skip
-    """The row that a line stands for; times that it does not say are those of a message that comes now.
+    """The row that a line stands for; times that it does not say are those of a message that comes now. Raises BadLine.
 
-    Raises BadLine.
+    `now` and the times of the line are system time, which is `ahead` of silo time by so many seconds.
     """
     try:
         shown = msgspec.json.decode(line, type=dict[str, Any])
@@ -82,11 +82,11 @@ def imported(
         content_type=content_type,
         headers=_headers(shown),
         body=body,
-        received_at=received_at,
+        received_at=received_at - ahead,
         expires_at=_time(shown, "expires_at") or (due_at or received_at) + expire_time,
         size=len(body),
     )
-    _take_state(message, shown, due_at, now)
+    _take_state(message, shown, due_at, now, ahead)
     return message
 
 
@@ -140,13 +140,15 @@ def _headers(shown: dict[str, Any]) -> bytes:
     return joined
 
 
-def _take_state(message: StoredMessage, shown: dict[str, Any], due_at: float | None, now: float) -> None:
+def _take_state(
+    message: StoredMessage, shown: dict[str, Any], due_at: float | None, now: float, ahead: float
+) -> None:
     state = shown.get("state") or State.WAITING
     if not isinstance(state, str) or state not in _STATES:
         raise BadLine(f"{state!r} is no state of a message in the silo")
-    message.due_at = due_at
     message.attempts = _number(shown, "attempts", 0)
-    message.next_attempt_at = _time(shown, "next_attempt_at")
+    next_at = _time(shown, "next_attempt_at")
+    message.next_attempt_at = None if next_at is None else next_at - ahead
     message.last_status = _number(shown, "last_status", 0) or None
     message.last_reason = str(shown.get("last_reason") or "")
     message.next_hop = str(shown.get("next_hop") or "")
@@ -155,6 +157,11 @@ def _take_state(message: StoredMessage, shown: dict[str, Any], due_at: float | N
     message.state = State.WAITING if state == State.SENDING else State(state)
     if message.state is State.SCHEDULED and (due_at is None or due_at <= now):
         message.state = State.WAITING
+    if message.state in (State.SCHEDULED, State.HELD):
+        message.due_at = due_at
+    if message.due_at is None:
+        # The life of the others has begun.
+        message.expires_at -= ahead
 
 
 def _text(shown: dict[str, Any], name: str) -> str:

@@ -103,7 +103,8 @@ def select(
     """What the words of a command select. Raises UsageError."""
     if state and state not in [str(known) for known in State]:
         raise UsageError(f"{state!r} is no state; choose one of {', '.join(State)}")
-    now = session.now()
+    # Without these the silo need not be opened.
+    now = session.now() if older_than or newer_than or expired else 0.0
     return Selection(
         aors=tuple(recipient(session, word) for word in words if not _is_id(word) and word != "-"),
         ids=_ids(words),

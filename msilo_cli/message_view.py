@@ -17,8 +17,12 @@ EMPTY: Final = (
 )  # fmt: skip
 
 
-def record(message: StoredMessage) -> dict[str, Any]:
-    """The JSON object; `body_b64` stands in for `body` where that is not UTF-8."""
+def record(message: StoredMessage, ahead: float = 0.0) -> dict[str, Any]:
+    """The JSON object; `body_b64` stands in for `body` where that is not UTF-8.
+
+    Its times are system time, which is `ahead` of silo time by so many seconds.
+    """
+    next_at = message.next_attempt_at
     shown: dict[str, Any] = {
         "id": message.id,
         "aor": f"sip:{message.aor}",
@@ -27,11 +31,11 @@ def record(message: StoredMessage) -> dict[str, Any]:
         "to": _text(message.to_header),
         "call_id": _text(message.call_id),
         "state": str(message.state),
-        "received_at": rfc3339(message.received_at),
+        "received_at": rfc3339(message.received_at + ahead),
         "due_at": rfc3339(message.due_at),
-        "expires_at": rfc3339(message.expires_at),
+        "expires_at": rfc3339(end_of_life(message, ahead)),
         "attempts": message.attempts,
-        "next_attempt_at": rfc3339(message.next_attempt_at),
+        "next_attempt_at": rfc3339(None if next_at is None else next_at + ahead),
         "last_status": message.last_status,
         "last_reason": message.last_reason,
         "content_type": _text(message.content_type),
@@ -45,6 +49,11 @@ def record(message: StoredMessage) -> dict[str, Any]:
     return shown
 
 
+def end_of_life(message: StoredMessage, ahead: float) -> float:
+    """When it expires, in system time: of what is not yet due the row has that time itself (Sweep.due)."""
+    return message.expires_at + (ahead if message.due_at is None else 0.0)
+
+
 def _text(value: bytes) -> str:
     return value.decode("utf-8", "backslashreplace")
 
@@ -56,7 +65,7 @@ def sender_uri(header: str) -> str:
 
 
 def columns(now: float) -> list[Column]:
-    """The columns of `list`.
+    """The columns of `list`; `now` is system time.
 
     In TSV id, aor, from, received_at, attempts, state, size, content_type, next_attempt_at or due_at, last_status,
     last_reason.
@@ -83,18 +92,18 @@ def columns(now: float) -> list[Column]:
     ]
 
 
-def history_record(entry: HistoryEntry) -> dict[str, Any]:
-    """An entry of the history, for programs; what is empty is left out."""
-    shown = asdict(entry) | {"at": rfc3339(entry.at)}
+def history_record(entry: HistoryEntry, ahead: float) -> dict[str, Any]:
+    """An entry of the history, for programs; what is empty is left out. Its time is system time."""
+    shown = asdict(entry) | {"at": rfc3339(entry.at + ahead)}
     del shown["message"], shown["aor"]
     return {name: value for name, value in shown.items() if value not in ("", None)}
 
 
-def history_line(entry: HistoryEntry) -> str:
-    """An entry of the history, for a person."""
+def history_line(entry: HistoryEntry, ahead: float) -> str:
+    """An entry of the history, for a person. Its time is system time."""
     said = f"{entry.status or ''} {entry.reason}".strip()
     parts = [
-        rfc3339(entry.at) or "",
+        rfc3339(entry.at + ahead) or "",
         f"{entry.event:<9}",
         said,
         entry.contact,

@@ -8,7 +8,7 @@ import os
 import pwd
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO
@@ -20,6 +20,7 @@ from msilod.settings import Options, Settings, load
 from msilod.silo.policy import EACH_DEVICE
 from msilod.store.queue import Queue
 from msilod.store.quota import Limits
+from msilod.store.times import CLOCK, silo_clock
 from msilod.store.users import UserTable
 from msilod.streams import discard
 
@@ -94,6 +95,7 @@ class Session:
     _queue: Queue | None = None
     _users: UserTable | None = None
     _names: Names | None = None
+    _clock: Callable[[], float] | None = None
 
     @property
     def names(self) -> Names:
@@ -133,8 +135,20 @@ class Session:
         return self._users
 
     def now(self) -> float:
-        """Seconds since 1970."""
+        """Silo time (msilod/store/times.py): what the times of rows are compared with. It opens the silo."""
+        if self._clock is None:
+            self._clock = silo_clock(self.queue.secret(CLOCK))
+        return self._clock()
+
+    def system(self) -> float:
+        """Seconds since 1970, UTC, by the system's clock: what is shown and read."""
         return time.time()
+
+    @property
+    def ahead(self) -> float:
+        """Seconds from silo time to system time."""
+        # Two clocks are read one after the other.
+        return round(self.system() - self.now(), 3)
 
     def ask(self, method: str, params: dict[str, Any], timeout: float = 5.0) -> Any:
         """Call the daemon. Raises UnavailableError when there is none."""

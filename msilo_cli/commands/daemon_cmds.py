@@ -81,7 +81,7 @@ def bindings(
     session: Session = context.obj
     aors = list(filters.select(session, recipients or []).aors)
     found = session.ask("bindings", {"aors": aors or None})["bindings"]
-    now = session.now()
+    now = session.system()
     for binding in found:
         binding["left"] = span(binding["expires_at"] - now)
         binding["ago"] = f"{span(now - binding['heard_at'])} ago{', away' if binding['away'] else ''}"

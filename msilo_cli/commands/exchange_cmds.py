@@ -52,8 +52,8 @@ def export(
 
 
 def _write(session: Session, selection: Selection, format: str) -> int:
-    now = session.now()
-    return show(session, map(exported, session.queue.messages(selection, now)), columns(now), format)
+    records = map(partial(exported, ahead=session.ahead), session.queue.messages(selection, session.now()))
+    return show(session, records, columns(session.system()), format)
 
 
 def _write_file(session: Session, selection: Selection, format: str, output: Path) -> int:
@@ -166,15 +166,17 @@ class Import:
             if not line.strip():
                 continue
             try:
-                now = session.now()
                 message = imported(
-                    line, partial(filters.recipient, session), session.names.sender, now, section.expire_time,
-                    section.max_body,
+                    line, partial(filters.recipient, session), session.names.sender, session.system(),
+                    section.expire_time, section.max_body, session.ahead,
                 )  # fmt: skip
             except (BadLine, UsageError) as error:
                 self._fail(number, "bad", str(error))
                 continue
-            if message.expires_at <= now and message.state != "held":
+            if (
+                message.expires_at <= (session.now() if message.due_at is None else session.system())
+                and message.state != "held"
+            ):
                 self._expired += 1
             else:
                 yield number, message

@@ -64,7 +64,7 @@ def inject(
 
 def _due(session: Session, text: str) -> float:
     """The time that --at means. Raises UsageError."""
-    now = session.now()
+    now = session.system()
     ahead = text.startswith("+")
     due = now + filters.duration(text[1:]) if ahead else parse_rfc3339(text.encode("ascii", "replace"))
     if due is None:
@@ -105,7 +105,7 @@ def _request(
         fields.add(b"To", b"<%b>" % uri)
         fields.add(b"Call-ID", call_id)
         fields.add(b"CSeq", b"1 MESSAGE")
-        fields.add(b"Date", format_date(session.now()))
+        fields.add(b"Date", format_date(session.system()))
         fields.add(b"Content-Type", content_type.encode())
         if expires:
             fields.add(b"Expires", b"%d" % filters.duration(expires))
@@ -139,7 +139,7 @@ def run(session: Session, aor: str, request: Request, due_at: float | None = Non
         sender = session.names.sender(request.from_.uri.decode("ascii", "replace"))
         if config.registrar:
             guard_registrar(session.names.sender(config.registrar), aor, sender, aor)
-        message = accept(request, aor, sender, policy, session.now(), due_at=due_at)
+        message = accept(request, aor, sender, policy, session.now(), due_at=due_at, ahead=session.ahead)
     except SipError as error:
         raise Refused(f"not taken: {error.status} {error.phrase} (as a sender would be told)") from error
     session.out.write(f"{_insert(session, message)}\n")

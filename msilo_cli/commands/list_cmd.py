@@ -30,15 +30,15 @@ def list_messages(
 
 def run(session: Session, selection: Selection, format: str) -> None:
     """Print the selected messages."""
-    now, total = session.now(), 0
+    now, ahead, total = session.now(), session.ahead, 0
 
     def records() -> Iterator[dict[str, Any]]:
         nonlocal total
         for message in session.queue.messages(selection, now):
             total += message.size
-            yield record(message)
+            yield record(message, ahead)
 
-    count = show(session, records(), columns(now), format)
+    count = show(session, records(), columns(session.system()), format)
     if format == "table":
         session.say(
             f"{count} message{'' if count == 1 else 's'}, {amount(total)}" if count else "no messages"

@@ -50,9 +50,9 @@ def _dry_run(session: Session, selection: Selection, format: str) -> None:
     messages: Iterable[StoredMessage] = session.queue.messages(selection, now)
     if selection.expired_at is not None and not session.has_daemon:
         messages = (message for message in messages if not _is_told(session, message))
-    show(
-        session, (record(message) for message in messages if message.state != "sending"), columns(now), format
-    )
+    ahead = session.ahead
+    records = (record(message, ahead) for message in messages if message.state != "sending")
+    show(session, records, columns(session.system()), format)
 
 
 def run(session: Session, selection: Selection, is_sure: bool) -> None:

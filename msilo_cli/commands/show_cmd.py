@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from msilo_cli import filters
-from msilo_cli.message_view import EMPTY, columns, history_line, history_record, last, record
+from msilo_cli.message_view import EMPTY, columns, end_of_life, history_line, history_record, last, record
 from msilo_cli.printer import amount, chosen_format, show, span
 from msilo_cli.session import Session, UsageError
 from msilod.errors import NoSuchMessage
@@ -38,40 +38,49 @@ def run(session: Session, ids: tuple[int, ...], format: str, json: bool) -> None
     """Print each, with its history; an id that nothing is known of ends with 66."""
     if not ids:
         raise UsageError("show needs an id (see msilo list)")
-    now = session.now()
-    found = [_Found(session, id, now) for id in ids]
+    found = [_Found(session, id) for id in ids]
     chosen = chosen_format(session, format, json, False)
     if chosen == "table" or (chosen == "tsv" and not format and "MSILO_FORMAT" not in session.environment):
         for one in found:
-            session.out.write(one.text(now))
+            session.out.write(one.text())
     else:
-        show(session, (one.record() for one in found), columns(now), chosen)
+        show(session, (one.record() for one in found), columns(session.system()), chosen)
 
 
 class _Found:
     """What is known of an id: the message, its devices, its history. Raises NoSuchMessage for nothing at all."""
 
-    def __init__(self, session: Session, id: int, now: float) -> None:
+    def __init__(self, session: Session, id: int) -> None:
+        now = session.now()
         self.id = id
+        self.now, self.ahead = session.system(), session.ahead
         self.message = _message(session, id, now)
         self.history = session.queue.history(id, is_gone=self.message is None)
         self.devices = session.queue.devices(self.message, now) if self.message is not None else {}
         if self.message is None and not self.history:
             raise NoSuchMessage(f"there is no message {id} (see msilo list)")
 
-    def text(self, now: float) -> str:
+    def text(self) -> str:
         """For a person."""
-        head = _text(self.message, now) if self.message is not None else _ended(self.id, self.history)
+        head = (
+            _text(self.message, self.ahead, self.now)
+            if self.message is not None
+            else _ended(self.id, self.history)
+        )
         lines = [f"{answer or 'waiting':<9}  {device}" for device, answer in self.devices.items()]
-        parts = (lines, [history_line(entry) for entry in self.history])
+        parts = (lines, [history_line(entry, self.ahead) for entry in self.history])
         return head + "".join("\n".join(map(printable, part)) + "\n\n" for part in parts if part)
 
     def record(self) -> dict[str, Any]:
         """For programs."""
-        shown = record(self.message) if self.message is not None else _ended_record(self.id, self.history)
+        shown = (
+            record(self.message, self.ahead)
+            if self.message is not None
+            else _ended_record(self.id, self.history)
+        )
         if self.devices:
             shown["devices"] = [{"device": device, "status": its} for device, its in self.devices.items()]
-        return shown | {"history": [history_record(entry) for entry in self.history]}
+        return shown | {"history": [history_record(entry, self.ahead) for entry in self.history]}
 
 
 def _message(session: Session, id: int, now: float) -> StoredMessage | None:
@@ -93,10 +102,10 @@ def _ended_record(id: int, history: Sequence[HistoryEntry]) -> dict[str, Any]:
     return shown | {"id": id, "aor": f"sip:{end.aor}", "state": end.event, "last_status": end.status}
 
 
-def _text(message: StoredMessage, now: float) -> str:
-    """For a person: the head, the header fields, the body; all of it made safe."""
-    shown = record(message)
-    left = message.expires_at - now
+def _text(message: StoredMessage, ahead: float, now: float) -> str:
+    """For a person: the head, the header fields, the body; all of it made safe. `now` is system time."""
+    shown = record(message, ahead)
+    left = end_of_life(message, ahead) - now
     life = f"expires in {span(left)}" if left > 0 else "expired"
     lines = [f"Message {message.id} · {message.state} · {message.attempts} tries · {life}"]
     lines += [f"{title:<13}{printable(str(value))}" for title, value in _fields(shown, message) if value]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Annotated
 
@@ -140,7 +141,8 @@ def _is_for_show(
         # As many as the verb would change, which counts them by state.
         everything = session.queue.messages(replace(selection, limit=None), now)
         found = islice((m for m in everything if m.state in (*states, _SENT_NOW[verb])), selection.limit)
-        show(session, map(record, found), columns(now), chosen_format(session, format, json, ids))
+        records = map(partial(record, ahead=session.ahead), found)
+        show(session, records, columns(session.system()), chosen_format(session, format, json, ids))
     return dry_run
 
 
@@ -149,7 +151,7 @@ _SENT_NOW = {"hold": "sending", "release": "", "requeue": ""}
 
 
 def _change(session: Session, selection: Selection, change: Change) -> Changed:
-    operator, total = session.queue.operator(session.actor), Changed()
+    operator, total = session.queue.operator(session.actor, session.ahead), Changed()
     for batch in change(operator, selection, session.now()):
         total.add(batch)
     return total

@@ -94,7 +94,7 @@ class ControlVerbs:
             found = [b for aor in aors for b in server.location.bindings(self._aor(aor), wall)]
         else:
             found = [b for b in server.location.all() if b.expires_at > wall]
-        return {"bindings": [_binding(b) for b in found]}
+        return {"bindings": [_binding(b, server.clock.ahead) for b in found]}
 
     def reload(self, params: Params) -> Params:
         """As HUP: read the configuration again, and say what only a restart would change."""
@@ -170,7 +170,8 @@ class ControlVerbs:
             if row is None:
                 ended.set()
             else:
-                results.append(_outcome(row, outcome, status, contacts[0].contact, until))
+                at = None if until is None else until + server.clock.ahead
+                results.append(_outcome(row, outcome, status, contacts[0].contact, at))
 
         if wait:
             server.deliverer.watchers.watch(aor, watch)
@@ -227,7 +228,7 @@ class ControlVerbs:
 
 def _text(verbs: ControlVerbs, row: StoredMessage, contact: Binding) -> str:
     server = verbs.server
-    request, _ = request_for(row, contact, server.silo.policy, server.clock.wall())
+    request, _ = request_for(row, contact, server.silo.policy, server.clock.ahead)
     return request.to_bytes().decode("utf-8", "backslashreplace")
 
 
@@ -248,17 +249,18 @@ def _not_for(row: StoredMessage, contact: Binding) -> Params:
     return {**_outcome(row, "skipped", None, contact.contact, None), "reason": _SIPS_ONLY}
 
 
-def _binding(binding: Binding) -> Params:
+def _binding(binding: Binding, ahead: float) -> Params:
+    """Its times are system time, which is `ahead` of silo time by so many seconds."""
     return {
         "aor": f"sip:{binding.aor}",
         "contact": binding.contact,
-        "expires_at": binding.expires_at,
+        "expires_at": binding.expires_at + ahead,
         "q": binding.q,
         "flow": repr(binding.flow) if binding.flow is not None else "",
         "user_agent": binding.user_agent,
         "path": list(binding.path),
         "methods": sorted(binding.methods) if binding.methods is not None else None,
-        "registered_at": binding.registered_at,
-        "heard_at": binding.heard_at,
+        "registered_at": binding.registered_at + ahead,
+        "heard_at": binding.heard_at + ahead,
         "away": binding.is_away,
     }

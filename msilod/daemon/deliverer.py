@@ -348,7 +348,7 @@ class Deliverer:
             self.carry_out(run, run.unsent(step.row.id, step.contact.key, self.clock.wall()), now)
             return
         try:
-            request, how = request_for(step.row, step.contact.binding, self.policy, self.clock.wall())
+            request, how = request_for(step.row, step.contact.binding, self.policy, self.clock.ahead)
         except SipError:
             # The stored Path or the row is nothing that a request can have. The row waits for another contact.
             self._unreachable(run, step, now)

@@ -23,14 +23,16 @@ from msilod.errors import StoreError
 from msilod.registrar.location import LocationService
 from msilod.silo.stored_message import State
 from msilod.store.foreign import Foreign
-from msilod.store.jobs import clock_of
-from msilod.store.silo import IS_SET
 from msilod.store.sweep import Cleaned
 from msilod.store.writer import StoreWriter
 
 TICK: Final = 1.0
 # Leases last 60 s.
 RENEWAL: Final = 20
+# Seconds. A clock that is slewed gains or loses less than a millisecond in a second (adjtime(3)).
+IS_SET: Final = 1.0
+# Ticks. After another boot silo time is not earlier than it was kept last.
+KEPT_EVERY: Final = 60
 # Bindings taken out per sweep and rows per cleaning transaction: a few milliseconds each.
 BINDINGS_A_SWEEP: Final = 1000
 ROWS_A_BATCH: Final = 500
@@ -70,7 +72,8 @@ class Housekeeping:
         self.clean_period = clean_period
         self.after = after
         self._ticks = 0
-        self._offset = clock.wall() - clock.now()
+        # `Clock.ahead` before a step of the system's clock, until all rows that the step made due are waiting.
+        self._due_ahead = clock.ahead
 
     async def run(self) -> None:
         """Forever; one task."""
@@ -88,7 +91,7 @@ class Housekeeping:
         self.silo.forget_former(now)
         self.registrar.write_refreshes()
         self.writer.poll_foreign(self.foreign)
-        self.writer.due(self.clock.wall(), ROWS_A_BATCH, self.stored)
+        self._take_due()
         self.deliverer.wake_due(now)
         self.probes.tick(now)
         self.forwarder.check_timer_c(now)
@@ -99,19 +102,31 @@ class Housekeeping:
         if self._ticks % (self.check_time * self.clean_period) == 0:
             self._clean()
 
-    def _watch_clock(self) -> None:
-        """A clock that is set moves back-offs and leases, in memory and in the rows.
+    def resume(self, former_ahead: float) -> None:
+        """The system's clock was `former_ahead` of silo time when a daemon looked last."""
+        self._due_ahead = min(former_ahead, self.clock.ahead)
 
-        A clock that is set back would delay retries by as much. With a clock that is set on, leases would seem to have
-        ended, and rows on the wire would be claimed again.
-        """
-        offset = self.clock.wall() - self.clock.now()
-        moved = offset - self._offset
-        self._offset = offset
-        if abs(moved) > IS_SET:
-            get_log().warning("the clock was set", seconds=round(moved))
-            self.deliverer.schedule.shift(moved)
-            self.writer.shift(moved, clock_of(self.clock.boot(), self.clock.offset()))
+    def _watch_clock(self) -> None:
+        """Look whether somebody has set the system's clock. Silo time does not follow, and nothing has to be moved."""
+        moved = self.clock.look()
+        is_set = abs(moved) > IS_SET
+        if is_set:
+            get_log().warning("the clock was set; all that waits keeps its time", seconds=round(moved))
+        if is_set or self._ticks % KEPT_EVERY == 0:
+            self.writer.keep_clock(self.clock.kept())
+        self._due_ahead = min(self._due_ahead, self.clock.ahead)
+
+    def _take_due(self) -> None:
+        clock = self.clock
+        self.writer.due(clock.system(), clock.wall(), self._due_ahead, ROWS_A_BATCH, self._due)
+
+    def _due(self, aors: "Sequence[str] | StoreError") -> None:
+        """One AOR for each row that has fallen due."""
+        if isinstance(aors, StoreError):
+            return
+        if len(aors) < ROWS_A_BATCH:
+            self._due_ahead = self.clock.ahead
+        self.stored(sorted(set(aors)))
 
     def _renew(self) -> None:
         """Leases of rows that a run has in hand last longer; rows that no run has become due when theirs ends."""
@@ -129,7 +144,7 @@ class Housekeeping:
         self.noticed(found.aors)
 
     def stored(self, aors: "Sequence[str] | StoreError") -> None:
-        """These AORs have new rows, or rows that have fallen due: as a MESSAGE that has just been stored."""
+        """These AORs have new rows: as a MESSAGE that has just been stored."""
         if isinstance(aors, StoreError):
             return
         now = self.clock.now()

@@ -80,7 +80,7 @@ class Incoming(RoutingRequest):
         if deliverer.asks_more and deliverer.is_running(aor):
             return True
         if (silo.is_for_each or silo.due_field) and self.method == b"MESSAGE":
-            return silo.is_for_each or is_scheduled(self.message, silo.due_field, server.clock.wall())
+            return silo.is_for_each or is_scheduled(self.message, silo.due_field, server.clock.system())
         return False
 
     @property

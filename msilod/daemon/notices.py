@@ -62,7 +62,7 @@ class Notices:
             uri = NameAddr.parse(row.from_header).uri
             for target_uri, flow, owner in ways:
                 call_id, tag = self.random() + b"@msilod", self.random()
-                notice = build_notice(uri, text, self.policy, self.server.clock.wall(), call_id, tag)
+                notice = build_notice(uri, text, self.policy, self.server.clock.system(), call_id, tag)
                 notice.uri = target_uri or notice.uri
                 self.server.counters.notices += 1
                 branch = branch_for(self.random(), DELIVERY)

@@ -29,9 +29,12 @@ def size_of(row: StoredMessage) -> int:
 
 
 def request_for(
-    row: StoredMessage, binding: Binding, policy: SiloPolicy, wall: float
+    row: StoredMessage, binding: Binding, policy: SiloPolicy, ahead: float
 ) -> tuple[Request, Ending]:
-    """The request, and how the row ends when it is answered with a 2xx. Raises MalformedMessage."""
+    """The request, and how the row ends when it is answered with a 2xx. Raises MalformedMessage.
+
+    System time is `ahead` of silo time by so many seconds.
+    """
     hop = next_hop_of(row, binding, policy)
     how = Ending.HANDED if hop and policy.next_hop_kind == B2BUA else Ending.DELIVERED
-    return build_delivery(row, binding.contact, binding.path, policy, wall, next_hop=hop), how
+    return build_delivery(row, binding.contact, binding.path, policy, ahead, next_hop=hop), how

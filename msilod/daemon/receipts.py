@@ -56,7 +56,14 @@ class Receipts:
         message = f"{row.sender} {wish.message_id.decode('ascii')}"
         if self.memory.may_tell(message, row.aor, wall, disposition):
             receipt = build_imdn(
-                row, wish, disposition, self._parties(row, wish), self.policy, wall, self.random()
+                row,
+                wish,
+                disposition,
+                self._parties(row, wish),
+                self.policy,
+                wall,
+                self.random(),
+                server.clock.ahead,
             )
             server.writer.add(receipt, partial(self._added, receipt))
 

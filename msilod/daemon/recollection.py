@@ -10,9 +10,9 @@ from math import inf
 import trio
 
 from msilod.daemon.deliverer import Deliverer
+from msilod.daemon.housekeeping import IS_SET
 from msilod.daemon.intervention import Intervention
 from msilod.daemon.log import get_log
-from msilod.errors import MsilodError
 from msilod.store.silo import PAGE, Silo
 
 Due = tuple[float, str]
@@ -27,18 +27,24 @@ class Recollection:
         self.intervention = intervention
         self._after = ""
         self._knows_clock = False
+        # `Clock.ahead` when a daemon looked last.
+        self.former_ahead = 0.0
 
     def begin(self) -> None:
-        """Follow the clock, and read the first page of recipients with mail."""
-        clock = self.deliverer.clock
-        try:
-            moved = self.silo.follow_clock(clock.boot(), clock.offset())
-        except MsilodError as error:
-            get_log().error("times could not follow the clock", reason=str(error))
-        else:
-            self._knows_clock = moved is not None
-            if moved:
-                get_log().warning("the clock was set while no daemon ran", seconds=round(moved))
+        """Go on with the silo's time, and read the first page of recipients with mail. Raises UnavailableError.
+
+        It comes before everything that reads a time of rows or bindings.
+        """
+        clock, kept = self.deliverer.clock, self.silo.kept_clock()
+        clock.resume(kept)
+        self._knows_clock = kept is not None
+        self.former_ahead = clock.ahead if kept is None else kept.ahead
+        moved = clock.ahead - self.former_ahead
+        if abs(moved) > IS_SET:
+            get_log().warning(
+                "the clock was set while no daemon ran; all that waits keeps its time", seconds=round(moved)
+            )
+        self.silo.writer.keep_clock(clock.kept())
         self._after = self._fill_mail("")
 
     async def go_on(self) -> None:
@@ -65,7 +71,7 @@ class Recollection:
     def _fill_schedule(self, after: Due) -> Due | None:
         """Remember a page of who backs off, to be tried when he is due as before the restart; where the next begins."""
         deliverer, page = self.deliverer, self.silo.backing_off(after)
-        # After a boot with another clock nothing says how long a back-off still was: not longer than the longest.
+        # Of a silo of a former version nothing says how long a back-off still was: not longer than the longest.
         latest = inf if self._knows_clock else deliverer.clock.wall() + deliverer.policy.retry[-1]
         for at, aor in page:
             if deliverer.location.bindings(aor, deliverer.clock.wall()):

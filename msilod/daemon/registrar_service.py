@@ -261,7 +261,7 @@ class RegistrarService:
         gruus = self.myself.gruus if b"supported" in request.received and asks_for_gruu(request) else None
         said = [(b"Contact", contact_line(binding, wall, gruus)) for binding in bindings]
         said += headers
-        said.append((b"Date", self._now_as_date(int(wall))))
+        said.append((b"Date", self._now_as_date(int(wall + self.clock.ahead))))
         transaction.respond(200, now, headers=said)
 
     def _now_as_date(self, second: int) -> bytes:

@@ -288,6 +288,8 @@ class Server:
 
         The writer, the listeners and the control socket are others' to close.
         """
+        self.recollection.begin()
+        self.housekeeping.resume(self.recollection.former_ahead)
         self.user_watch.start()
         self.orphans.load()
         self.shedding.remember([binding.flow for binding in self.location.all()], self.clock.now())
@@ -300,7 +302,6 @@ class Server:
         nursery.start_soon(self.housekeeping.run)
         self.deliverer.pause(self.store.paused())
         self.silo.remember_former(self.store.lately(self.clock.wall() - PATIENCE), self.started)
-        self.recollection.begin()
         nursery.start_soon(self.recollection.go_on)
         nursery.start_soon(self.transports.serve, self)
         ready()
@@ -361,6 +362,7 @@ class Server:
             while self.layer.open_transactions or self.silo.waiting_rows or self.deliverer.runs:
                 await trio.sleep(DRAIN_POLL)
         self.registrar.write_refreshes()
+        self.writer.keep_clock(self.clock.kept())
         self.after_batch()
 
     # --- what transports report ----------------------------------------------------------------------

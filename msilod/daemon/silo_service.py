@@ -193,7 +193,7 @@ class SiloService:
             guard_registrar(policy.registrar_aor, aor, sender, incoming.named_to.name)
         wall = self.clock.wall() if origin is None else origin.arrived
         # What the gate has let stand of an asserted identity is believed.
-        message = accept(request, aor, sender, policy, wall, True)
+        message = accept(request, aor, sender, policy, wall, True, None, self.clock.ahead)
         message.next_hop = next_hop
         if origin is not None:
             origin.storing(message)

@@ -63,13 +63,14 @@ def names_a_mailbox(uri: SipUri) -> bool:
 
 def accept(
     request: Request, aor: str, sender: str, policy: SiloPolicy, wall: float, is_trusted: bool = False,
-    due_at: float | None = None,
+    due_at: float | None = None, ahead: float = 0.0,
 ) -> StoredMessage:  # fmt: skip
     """The row to keep for `aor`; `sender` is the name of its From (routing/domains.py, `Named.name`).
 
     `is_trusted` keeps P-Asserted-Identity (RFC 3325 §5).
 
-    With `due_at`, or by the policy's due_header, it is scheduled, and its life begins then.
+    With `due_at`, or by the policy's due_header, it is scheduled, and its life begins then: its end is system time, as
+    `due_at` is. `wall` is silo time, and system time is `ahead` of it by so many seconds.
 
     Raises RequestRefused: 413 body, 513 kept headers too long; 420 Require (a silo ends the transaction and knows
     no extension); 480 Expires over or 0; and as `content.lifetime` does; MalformedMessage for an unreadable From.
@@ -81,10 +82,10 @@ def accept(
     to_header = received.get(b"to", b"").strip(WSP)
     content_type = received.get(b"content-type", b"").strip(WSP)
     if due_at is None and policy.due_field:
-        due_at = due_time(request, policy.due_field, wall)
+        due_at = due_time(request, policy.due_field, wall + ahead)
     end = wall + policy.expire_time
     if policy.is_choosy or due_at is not None or b"expires" in received or not is_usual(content_type):
-        end = _end_of_life(request, content_type, policy, wall, due_at)
+        end = _end_of_life(request, content_type, policy, wall, due_at, ahead)
     return StoredMessage(
         aor=aor, sender=sender,
         hash=duplicate_hash(request.call_id, request.cseq, author.tag, sender, aor, content_type, body),
@@ -126,7 +127,7 @@ def guard_registrar(registrar: str, aor: str, sender: str, to: str) -> None:
 
 
 def _end_of_life(
-    request: Request, content_type: bytes, policy: SiloPolicy, wall: float, due_at: float | None
+    request: Request, content_type: bytes, policy: SiloPolicy, wall: float, due_at: float | None, ahead: float
 ) -> float:
     """By the policy, or sooner by Expires. Raises RequestRefused for what would be over at once."""
     received = request.received
@@ -134,13 +135,13 @@ def _end_of_life(
     is_special = policy.is_choosy or not is_usual(content_type)
     end = born + (lifetime(content_type, request.body, policy) if is_special else policy.expire_time)
     if b"expires" in received:
-        end = min(end, _expires(received, born, due_at is None))
+        end = min(end, _expires(received, born, due_at is None, ahead))
     if end <= born:
         raise RequestRefused(480, "Temporarily Unavailable")
     return end
 
 
-def _expires(received: dict[bytes, bytes], born: float, by_date: bool) -> float:
+def _expires(received: dict[bytes, bytes], born: float, by_date: bool, ahead: float) -> float:
     """Date, if it is sane and counts, else `born`, plus Expires; an unreadable Expires is none (RFC 3261 §20.19)."""
     seconds = number(received[b"expires"].strip(WSP), _MAX_EXPIRES)
     if seconds is None:
@@ -148,9 +149,9 @@ def _expires(received: dict[bytes, bytes], born: float, by_date: bool) -> float:
     if seconds == 0:
         return born
     date = parse_date(received[b"date"].strip(WSP)) if by_date and b"date" in received else None
-    if date is None or not born - OLDEST_DATE <= date <= born + NEWEST_DATE:
-        date = born
-    return date + seconds
+    if date is None or not born - OLDEST_DATE <= date - ahead <= born + NEWEST_DATE:
+        return born + seconds
+    return date - ahead + seconds
 
 
 def copy_hash(request: Request, aor: str, sender: str) -> bytes:

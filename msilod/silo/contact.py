@@ -190,12 +190,6 @@ class Contacts:
                 flow.retry_at = retry_at
                 flow.not_before = not_before
 
-    def shift(self, seconds: float) -> None:
-        """The wall clock was set by so many seconds."""
-        for contact in self.known.values():
-            contact.retry_at += seconds
-            contact.not_before += seconds if contact.not_before else 0.0
-
     def rule_out(self, flows: Sequence[Contact]) -> None:
         """No MESSAGE to these until their registration changes."""
         for flow in flows:

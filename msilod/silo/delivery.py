@@ -40,14 +40,15 @@ def build_delivery(
     target_uri: str,
     path: Sequence[str],
     policy: SiloPolicy,
-    wall: float,
+    ahead: float,
     call_id: bytes = b"",
     next_hop: str = "",
 ) -> Request:
     """The MESSAGE for the contact `target_uri`, by way of `path`, else of `next_hop` (see `next_hop_of`).
 
-    `call_id` is a fresh one and is used where the policy says "new". `wall` is not sent: a message without
-    a Date gets that of its receipt. Raises MalformedMessage for a contact or a next hop that is no SIP URI.
+    `call_id` is a fresh one and is used where the policy says "new". A message without a Date gets that of its receipt,
+    in system time, which is `ahead` of silo time by so many seconds. Raises MalformedMessage for a contact or a next
+    hop that is no SIP URI.
     """
     uri, route = _way((target_uri, tuple(path), next_hop))
     uri = under_scheme_of(message.request_uri, uri)
@@ -61,10 +62,10 @@ def build_delivery(
         (b"call-id", b"Call-ID: " + sent_id),
         (b"cseq", b"CSeq: %d MESSAGE" % message.cseq),
     ]
-    _add_kept(fields, message)
+    _add_kept(fields, message, ahead)
     if message.content_type:
         fields.append((b"content-type", b"Content-Type: " + message.content_type))
-    body = dress(fields, message, policy) if policy.serves_old_phones else message.body
+    body = dress(fields, message, policy, ahead) if policy.serves_old_phones else message.body
     # It was never received, and nobody asks what of it was.
     return Request(b"MESSAGE", uri, Headers(fields), body, cseq=message.cseq, call_id=sent_id, received={})
 
@@ -77,7 +78,7 @@ def next_hop_of(message: StoredMessage, binding: Binding, policy: SiloPolicy) ->
     return "" if binding.path else message.next_hop or binding.next_hop or policy.next_hop
 
 
-def _add_kept(fields: list[Field], message: StoredMessage) -> None:
+def _add_kept(fields: list[Field], message: StoredMessage, ahead: float) -> None:
     has_date = False
     is_hidden = b"p-asserted-identity" in message.headers.lower() and _hides(message.headers)
     for text in _lines(message.headers):
@@ -89,7 +90,7 @@ def _add_kept(fields: list[Field], message: StoredMessage) -> None:
             fields.append((name, text))
             has_date = has_date or name == b"date"
     if not has_date:
-        fields.append((b"date", b"Date: " + format_date(message.received_at)))
+        fields.append((b"date", b"Date: " + format_date(message.received_at + ahead)))
 
 
 def _hides(headers: bytes) -> bool:

@@ -16,8 +16,8 @@ from msilod.sip.warning import warning
 FURTHEST: Final = 366 * 86_400.0
 
 
-def due_time(request: Request, field: bytes, wall: float) -> float | None:
-    """The due time that the header field `field` (lower case) says, wall seconds; None: at once.
+def due_time(request: Request, field: bytes, system: float) -> float | None:
+    """The due time that the header field `field` (lower case) says; None: at once. All times are system time.
 
     Raises RequestRefused 400 for what is no RFC 3339 time with an offset, or too far ahead.
     """
@@ -25,16 +25,16 @@ def due_time(request: Request, field: bytes, wall: float) -> float | None:
     if value is None:
         return None
     due = parse_rfc3339(value.strip(WSP))
-    if due is None or due > wall + FURTHEST:
+    if due is None or due > system + FURTHEST:
         raise RequestRefused(400, "Bad Request", [warning(b"no time with an offset within a year")])
-    return due if due > wall else None
+    return due if due > system else None
 
 
-def is_scheduled(request: Request, field: bytes, wall: float) -> bool:
+def is_scheduled(request: Request, field: bytes, system: float) -> bool:
     """True when it is not for now; also when its time cannot be read, so that it comes to be refused."""
     if field not in request.received:
         return False
     try:
-        return due_time(request, field, wall) is not None
+        return due_time(request, field, system) is not None
     except RequestRefused:
         return True

@@ -127,14 +127,16 @@ def build_imdn(
     policy: SiloPolicy,
     wall: float,
     fresh: bytes,
+    ahead: float = 0.0,
 ) -> StoredMessage:
     """The receipt for the sender of `row`, as a row of that sender's mailbox; `fresh` is an id of its own.
 
-    It is from the mailbox of `row`, and its hour is booked on the sender who asked for it.
+    It is from the mailbox of `row`, and its hour is booked on the sender who asked for it. System time is `ahead` of
+    silo time by so many seconds.
     """
     call_id, content_type = fresh + b"@msilod", CPIM
     aor = row.sender
-    body = _wrapper(parties, fresh) + _part(_xml(wish, parties, disposition, row))
+    body = _wrapper(parties, fresh) + _part(_xml(wish, parties, disposition, row, ahead))
     return StoredMessage(
         aor=aor,
         sender=row.aor,
@@ -169,9 +171,9 @@ def _part(xml: bytes) -> bytes:
     )  # fmt: skip
 
 
-def _xml(wish: Wish, parties: Parties, disposition: Disposition, row: StoredMessage) -> bytes:
+def _xml(wish: Wish, parties: Parties, disposition: Disposition, row: StoredMessage, ahead: float) -> bytes:
     """§11.1: the id and the time of the message, for whom it was, and what became of it."""
-    received = datetime.fromtimestamp(int(row.received_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    received = datetime.fromtimestamp(int(row.received_at + ahead), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     element = f"{_ELEMENT[disposition]}-notification"
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<imdn xmlns="urn:ietf:params:xml:ns:imdn">\n'

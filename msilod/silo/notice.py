@@ -91,12 +91,12 @@ def notice_text(template: str, row: StoredMessage, reason: str = "") -> bytes:
 
 
 def build_notice(
-    to_uri: bytes, text: bytes, policy: SiloPolicy, wall: float, call_id: bytes, from_tag: bytes
+    to_uri: bytes, text: bytes, policy: SiloPolicy, system: float, call_id: bytes, from_tag: bytes
 ) -> Request:
     """The notice `text` to a sender, `to_uri` being the URI of his From.
 
-    `call_id` and `from_tag` are fresh ids. No Via, no Contact (RFC 3428 §4). Raises MalformedMessage for a
-    sender's URI that is no SIP URI, ValueError when no registrar is configured.
+    `system` is system time now, `call_id` and `from_tag` are fresh ids. No Via, no Contact (RFC 3428 §4). Raises
+    MalformedMessage for a sender's URI that is no SIP URI, ValueError when no registrar is configured.
     """
     if not policy.registrar_aor:
         raise ValueError("a notice needs a registrar address")
@@ -112,7 +112,7 @@ def build_notice(
     headers.add(b"To", b"<%b>" % target)
     headers.add(b"Call-ID", call_id)
     headers.add(b"CSeq", b"1 MESSAGE")
-    headers.add(b"Date", format_date(wall))
+    headers.add(b"Date", format_date(system))
     headers.add(b"Auto-Submitted", b"auto-replied")
     headers.add(b"Content-Type", b"text/plain")
     return Request(b"MESSAGE", target, headers, text, cseq=1, call_id=call_id)

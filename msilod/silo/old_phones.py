@@ -18,14 +18,19 @@ from msilod.sip.grammar import WSP
 _ASCII_LIKE: Final = (b"utf-8", b"us-ascii", b"iso-8859-", b"windows-125")
 
 
-def dress(fields: list[tuple[bytes, bytes]], message: StoredMessage, policy: SiloPolicy) -> bytes:
-    """Append the operator's lines and SER's Contact, the sender's URI marked `msilo=yes`; return the body."""
+def dress(
+    fields: list[tuple[bytes, bytes]], message: StoredMessage, policy: SiloPolicy, ahead: float
+) -> bytes:
+    """Append the operator's lines and SER's Contact, the sender's URI marked `msilo=yes`; return the body.
+
+    System time is `ahead` of silo time by so many seconds.
+    """
     fields += policy.extra_fields
     if policy.add_contact:
         uri = NameAddr.parse(message.from_header).uri
         fields.append((b"contact", b"Contact: <%b>;msilo=yes" % uri))
     if policy.add_date and _may_have_prefix(fields, message):
-        return b"[Offline message - %b] %b" % (format_date(message.received_at), message.body)
+        return b"[Offline message - %b] %b" % (format_date(message.received_at + ahead), message.body)
     return message.body
 
 

@@ -114,15 +114,6 @@ class DeliverySchedule:
         if aor not in self._running:
             self._memories.pop(aor, None)
 
-    def shift(self, seconds: float) -> None:
-        """The wall clock was set by so many seconds: the pauses last as long as they would have."""
-        self._retry_at = {aor: at + seconds for aor, at in self._retry_at.items()}
-        self._interrupted = {aor: at + seconds for aor, at in self._interrupted.items()}
-        self._deadlines = [(at, aor) for aor, at in self._retry_at.items()]
-        heapify(self._deadlines)
-        for memory in self._memories.values():
-            memory.contacts.shift(seconds)
-
     def next_deadline(self) -> float | None:
         """When `due` has something to say next; None: when a run ends."""
         if self._waiting and len(self._running) < self.limit:

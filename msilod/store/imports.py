@@ -11,7 +11,7 @@ from typing import Final
 from msilod.silo.stored_message import State, StoredMessage
 from msilod.store.statements import Statements, chunks, marks
 
-# A held row has no end of its own: a mark of a year.
+# A held row has no end of its own, and the end of a scheduled row is system time: a mark of a year.
 HELD: Final = 31_536_000.0
 
 
@@ -42,7 +42,7 @@ class Imports:
 def mark_of(message: StoredMessage) -> tuple[str, bytes, float]:
     """The mark that an imported row leaves."""
     until = message.expires_at
-    if message.state == State.HELD:
+    if message.state in (State.HELD, State.SCHEDULED):
         until = max(until, message.received_at) + HELD
     return message.aor, message.hash, until
 

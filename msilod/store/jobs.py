@@ -149,11 +149,6 @@ class Outcome(msgspec.Struct):
         return self.adds
 
 
-def clock_of(boot: str, offset: float) -> str:
-    """Boot and offset of the wall clock, as the silo keeps them."""
-    return f"{boot} {offset!r}"
-
-
 class AddJob:
     """Insert a row."""
 

@@ -67,38 +67,48 @@ class _Change:
     condition: str
     event: Event
     sql: str
-    values: Callable[[float], Sequence[float]]
+    values: Callable[[float, float], Sequence[float]]
     leaves_claimed: bool = False
 
 
 _HOLD: Final = _Change(
     "state IN ('waiting', 'scheduled')",
     Event.HELD,
-    "state = 'held', held_at = ?",
-    lambda wall: (wall,),
+    "held_at = CASE WHEN state = 'waiting' THEN ? END, state = 'held'",
+    lambda wall, system: (wall,),
 )
-# The life of a scheduled row begins when it is due, so that only what it was held beyond that is added. What was
-# imported as held has been so for ever.
+# The life of a scheduled row begins when it is due, at the release if that is later; its `due_at` and `expires_at` are
+# system time until then. Of other rows the time is added for which they were held; what was imported as held has been
+# so for ever.
 _RELEASE: Final = _Change(
     "state = 'held'",
     Event.RELEASED,
     "state = CASE WHEN due_at > ? THEN 'scheduled' ELSE 'waiting' END, next_attempt_at = NULL, "
-    "expires_at = expires_at + max(0, ? - max(coalesce(held_at, received_at), coalesce(due_at, 0))), held_at = NULL",
-    lambda wall: (wall, wall),
+    "expires_at = CASE WHEN due_at > ? THEN expires_at "
+    "WHEN due_at IS NOT NULL AND held_at IS NULL THEN ? + (expires_at - due_at) "
+    "ELSE expires_at + max(0, ? - max(coalesce(held_at, received_at), coalesce(due_at, 0))) END, "
+    "due_at = CASE WHEN due_at > ? THEN due_at END, held_at = NULL",
+    lambda wall, system: (system, system, wall, wall, system),
 )
 _REQUEUE: Final = _Change(
     "state IN ('rejected', 'handed')",
     Event.REQUEUED,
     "state = 'waiting', attempts = 0, next_attempt_at = NULL",
-    lambda wall: (),
+    lambda wall, system: (),
 )
-_PURGE: Final = _Change("1", Event.PURGED, "", lambda wall: (), leaves_claimed=True)
+_PURGE: Final = _Change("1", Event.PURGED, "", lambda wall, system: (), leaves_claimed=True)
 
 
 class Operator:
-    """Changes by `actor`, on the connection of a Queue. Raises BusyError when it does not get its turn."""
+    """Changes by `actor`, on the connection of a Queue. Raises BusyError when it does not get its turn.
 
-    def __init__(self, db: sqlite3.Connection, path: Path, table: str, actor: str) -> None:
+    `wall` is silo time in all of them, and system time is `ahead` of it by so many seconds (times.py).
+    """
+
+    def __init__(
+        self, db: sqlite3.Connection, path: Path, table: str, actor: str, ahead: float = 0.0
+    ) -> None:
+        self.ahead = ahead
         self.db = db
         self.path = path
         self.table = table
@@ -195,7 +205,7 @@ class Operator:
             self._statements.end(self.db, ends)
         else:
             sql = f"UPDATE {self.table} SET {change.sql} WHERE id IN {marks(1, len(rows))}"  # noqa: S608
-            values: list[Any] = [*change.values(wall), *(row.id for row in rows)]
+            values: list[Any] = [*change.values(wall, wall + self.ahead), *(row.id for row in rows)]
             self.db.execute(sql, values)
             if change.event is Event.REQUEUED:
                 # Also for the devices that have answered, each for itself.

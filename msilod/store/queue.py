@@ -245,9 +245,9 @@ class Queue:
             reads = UserReads(lambda sql, values: self._db.execute(sql, values).fetchall(), self.table)
             return reads.last_change() > 0
 
-    def operator(self, actor: str) -> Operator:
-        """Changes in the name of `actor`."""
-        return Operator(self._db, self.path, self.table, actor)
+    def operator(self, actor: str, ahead: float = 0.0) -> Operator:
+        """Changes in the name of `actor`; system time is `ahead` of silo time by so many seconds."""
+        return Operator(self._db, self.path, self.table, actor, ahead)
 
     def close(self) -> None:
         """Let go of the file."""

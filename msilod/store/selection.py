@@ -1,7 +1,7 @@
 """Selection: which rows a command means; and the WHERE it becomes.
 
-Rules: parameters only, LIKE patterns escaped, an empty selection selects everything. Times are seconds since
-1970.
+Rules: parameters only, LIKE patterns escaped, an empty selection selects everything. Times are seconds of silo
+time (times.py). A scheduled row cannot have expired: its life has not begun.
 """
 
 from dataclasses import dataclass, field, replace
@@ -89,7 +89,7 @@ class Selection:
         if self.has_error:
             add("last_status IS NOT NULL")
         if self.expired_at is not None:
-            add("expires_at <= ? AND state <> 'held'", self.expired_at)
+            add("expires_at <= ? AND state <> 'held' AND state <> 'scheduled'", self.expired_at)
 
 
 def _aor_term(aor: str) -> str:

@@ -16,13 +16,14 @@ from msilod.silo.stored_message import StoredMessage
 from msilod.store.damage import damage
 from msilod.store.database import is_damage, open_reader, open_sqlite, raw, translated
 from msilod.store.foreign import Seen
-from msilod.store.jobs import Keeping, clock_of
+from msilod.store.jobs import Keeping
 from msilod.store.lock import DaemonLock
 from msilod.store.migrate import prepare
 from msilod.store.models import LOADED, message_of
 from msilod.store.process import ProcessWriter
 from msilod.store.quota import Limits
 from msilod.store.statements import FOR_SIPS, Statements, skip_scan, total
+from msilod.store.times import CLOCK, KeptClock
 from msilod.store.users import UserReads
 from msilod.store.work import transactions_on
 from msilod.store.writer import Deliver, InlineWriter, StoreWriter
@@ -30,8 +31,6 @@ from msilod.store.writer import Deliver, InlineWriter, StoreWriter
 PAGE: Final = 5000
 # A week: as long as somebody may ask what became of a message.
 HISTORY: Final = 604_800.0
-# A clock that is slewed gains or loses less than a millisecond in a second (adjtime(3)).
-IS_SET: Final = 1.0
 
 
 class Silo:
@@ -88,29 +87,9 @@ class Silo:
         self._is_started = True
         self.writer.configure(self._keeping)
 
-    def follow_clock(self, boot: str, offset: float) -> float | None:
-        """Move the times of the rows by the seconds that the clock was set since a daemon looked last; returns them.
-
-        `boot` names the boot of the system, `offset` is that of the wall clock in it (daemon/clock.py). After
-        another boot, and for a new silo, it cannot be told: None.
-        """
-        statements = self._statements
-        with translated(self.path), self._changing() as db:
-            former = statements.clock(db)
-            seconds = offset - former[1] if former is not None and former[0] == boot != "" else None
-            if seconds is not None and abs(seconds) <= IS_SET:
-                return 0.0
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                if seconds:
-                    statements.shift(db, seconds, clock_of(boot, offset))
-                else:
-                    statements.keep_clock(db, clock_of(boot, offset))
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
-        return seconds
+    def kept_clock(self) -> KeptClock | None:
+        """Where silo time stood when a daemon looked last; None for a new silo."""
+        return KeptClock.parse(self.kept_secret(CLOCK))
 
     def _started(self, owner: str, deliver: Deliver, seen: Seen) -> ProcessWriter:
         writer = ProcessWriter(self.path, self.table, owner, self._lock.descriptor, deliver, seen)
@@ -121,13 +100,18 @@ class Silo:
 
     def secret(self, name: str) -> bytes:
         """A key of 32 random bytes, the same after every restart."""
-        kept = f"SELECT value FROM {self.table}_secret WHERE name = ?"  # noqa: S608
-        with translated(self.path):
-            found = self._read(kept, (name,))
-            if not found:
+        found = self.kept_secret(name)
+        if not found:
+            with translated(self.path):
                 self._make_secret(name)
-                found = self._read(kept, (name,))
-        return bytes(found[0][0])
+            found = self.kept_secret(name)
+        return found
+
+    def kept_secret(self, name: str) -> bytes:
+        """What is kept under that name; b"" for nothing."""
+        with translated(self.path):
+            found = self._read(f"SELECT value FROM {self.table}_secret WHERE name = ?", (name,))  # noqa: S608
+        return bytes(found[0][0]) if found else b""
 
     def _make_secret(self, name: str) -> None:
         made = f"INSERT INTO {self.table}_secret VALUES (?, randomblob(32)) ON CONFLICT DO NOTHING"  # noqa: S608

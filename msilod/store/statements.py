@@ -266,39 +266,12 @@ class Statements(Tail):
         ).fetchall()
         return sorted({row[0] for row in rows})
 
-    def shift(self, db: sqlite3.Connection, seconds: float, clock: str) -> None:
-        """The wall clock was set by so many seconds: back-offs and leases last as long as they would have.
-
-        `clock` is kept in the same transaction, for the next start.
-        """
-        for sql in (
-            f"UPDATE {self.table} SET next_attempt_at = next_attempt_at + ? WHERE next_attempt_at IS NOT NULL",  # noqa: S608
-            f"UPDATE {self.table} SET lease_until = lease_until + ? WHERE owner <> ''",  # noqa: S608
-        ):
-            db.execute(sql, (seconds,))
-        self.keep_clock(db, clock)
-
-    def keep_clock(self, db: sqlite3.Connection, clock: str) -> None:
-        """Boot and offset of the wall clock, as `Silo.follow_clock` has them."""
-        db.execute(
-            f"INSERT OR REPLACE INTO {self.table}_secret (name, value) VALUES ('clock', ?)",  # noqa: S608
-            (clock.encode(),),
-        )
-
     def keep_user_change(self, db: sqlite3.Connection, change: int) -> None:
         """As `StoreWriter.keep_user_change` has it."""
         db.execute(
             f"INSERT OR REPLACE INTO {self.table}_secret (name, value) VALUES ('user-change', ?)",  # noqa: S608
             (b"%d" % change,),
         )
-
-    def clock(self, db: sqlite3.Connection) -> tuple[str, float] | None:
-        """The clock that was kept; None for a new silo."""
-        row = db.execute(f"SELECT value FROM {self.table}_secret WHERE name = 'clock'").fetchone()  # noqa: S608
-        if row is None:
-            return None
-        boot, _, offset = bytes(row[0]).decode().partition(" ")
-        return boot, float(offset)
 
     def free_all(self, db: sqlite3.Connection) -> None:
         """Whatever a dead daemon had claimed comes back (one daemon per file)."""
@@ -308,8 +281,8 @@ class Statements(Tail):
         """Take out rows whose life is over and that nobody is sending; without their bodies but for message/*."""
         rows = db.execute(
             f"DELETE FROM {self.table} WHERE id IN (SELECT id FROM {self.table} WHERE expires_at <= ? "  # noqa: S608
-            "AND state <> 'held' AND (owner = '' OR lease_until <= ?) ORDER BY expires_at LIMIT ?) "
-            f"RETURNING {CLEANED}",
+            "AND state <> 'held' AND state <> 'scheduled' AND (owner = '' OR lease_until <= ?) "
+            f"ORDER BY expires_at LIMIT ?) RETURNING {CLEANED}",
             (wall, wall, limit),
         ).fetchall()
         return [message_of(row) for row in rows]

@@ -43,7 +43,8 @@ class Sweep:
         self.devices = devices
         table = statements.table
         self._due = (
-            f"UPDATE {table} SET state = 'waiting' WHERE id IN (SELECT id FROM {table} "  # noqa: S608
+            f"UPDATE {table} SET state = 'waiting', expires_at = min(?, due_at - ?) + (expires_at - due_at), "  # noqa: S608
+            f"due_at = NULL WHERE id IN (SELECT id FROM {table} "
             "WHERE state = 'scheduled' AND due_at <= ? ORDER BY due_at LIMIT ?) RETURNING aor"
         )
         self._forget_imported = (
@@ -52,9 +53,13 @@ class Sweep:
         )
         self._forget_hours = f"DELETE FROM {table}_sender_hour WHERE hour < ?"  # noqa: S608
 
-    def due(self, db: sqlite3.Connection, wall: float, limit: int) -> list[str]:
-        """Scheduled rows whose time has come are waiting from now on; whose they are."""
-        return sorted({row[0] for row in db.execute(self._due, (wall, limit))})
+    def due(self, db: sqlite3.Connection, system: float, wall: float, ahead: float, limit: int) -> list[str]:
+        """Scheduled rows whose time has come are waiting from now on; the AOR of each.
+
+        `due_at` and, of a row that is scheduled, `expires_at` are system time, since the sender means a time of day.
+        The life of the row begins now, in silo time, or earlier, when it was due by an `ahead` (times.py) of before.
+        """
+        return [row[0] for row in db.execute(self._due, (wall, ahead, system, limit))]
 
     def clean(self, db: sqlite3.Connection, wall: float, limit: int) -> Cleaned:
         """Remove up to `limit` expired rows, and as many of the hashes and entries that are old enough."""
@@ -79,7 +84,7 @@ class Sweep:
         for chunk in chunks(ids):
             rows = db.execute(
                 f"DELETE FROM {self.statements.table} WHERE id IN {marks(1, len(chunk))} AND expires_at <= ? "  # noqa: S608
-                f"AND state <> 'held' AND (owner = '' OR lease_until <= ?) RETURNING {CLEANED}",
+                f"AND state NOT IN ('held', 'scheduled') AND (owner = '' OR lease_until <= ?) RETURNING {CLEANED}",
                 [*chunk, wall, wall],
             ).fetchall()
             gone += map(message_of, rows)

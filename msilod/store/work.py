@@ -17,6 +17,7 @@ from msilod.store.holdings import Holdings
 from msilod.store.quota import Limits, Quota
 from msilod.store.statements import Statements
 from msilod.store.sweep import Sweep
+from msilod.store.times import ClockRow
 from msilod.store.transaction import Operation, Transactions
 
 
@@ -45,8 +46,8 @@ def _operations(transactions: Transactions, owner: str) -> dict[str, Operation]:
         "note": partial(_note, transactions.history),
         "renew": statements.renew,
         "free_lapsed": statements.free_lapsed,
-        "shift": statements.shift,
         "keep_user_change": statements.keep_user_change,
+        "keep_clock": ClockRow(statements.table).write,
         "bindings": partial(_bind, transactions),
         "refresh": statements.refresh,
         "clean": sweep.clean,

@@ -35,6 +35,7 @@ from msilod.store.jobs import (
 )  # fmt: skip
 from msilod.store.models import binding_values
 from msilod.store.parcel import Parcel
+from msilod.store.times import KeptClock
 from msilod.store.transaction import Transactions
 
 __all__ = [
@@ -135,9 +136,9 @@ class StoreWriter:
         """Leases that have ended are given back; `done` hears the AORs of the rows."""
         self._ask("free_lapsed", done, wall)
 
-    def shift(self, seconds: float, clock: str) -> None:
-        """The wall clock was set: times that count from now move with it. `clock` is `clock_of` the new one."""
-        self._ask("shift", None, seconds, clock)
+    def keep_clock(self, kept: KeptClock) -> None:
+        """Where silo time stands, for a restart and for `msilo`."""
+        self._ask("keep_clock", None, kept.to_bytes())
 
     def keep_user_change(self, change: int) -> None:
         """The bindings of the database are those of the users as of this change (daemon/revocation.py).
@@ -166,9 +167,12 @@ class StoreWriter:
         """Remove those of `ids` that have expired; `done` hears Cleaned."""
         self._change("expire", done, wall, ids)
 
-    def due(self, wall: float, limit: int, done: Done) -> None:
-        """Scheduled rows that are due become waiting; `done` hears whose. No sync: they fall due again."""
-        self._ask("due", done, wall, limit)
+    def due(self, system: float, wall: float, ahead: float, limit: int, done: Done) -> None:
+        """Scheduled rows that are due become waiting; `done` hears the AOR of each. No sync: they fall due again.
+
+        `system` is system time, `wall` silo time, `ahead` as in Sweep.due.
+        """
+        self._ask("due", done, system, wall, ahead, limit)
 
     def unseen(self, after: str, limit: int, has_hop: bool, done: Done) -> None:
         """A page of recipients to probe: `done` hears (AOR, ids of rows with a next hop) or the StoreError."""

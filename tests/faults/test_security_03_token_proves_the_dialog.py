@@ -280,11 +280,11 @@ def test_a_token_has_a_life_time_and_a_refresh_has_a_new_one(tmp_path: Path, met
         cast = Cast(world)
         await cast.begin()
         caller, callee = await call(cast.alice, cast.bob, method=method)
-        world.clock.jump(life - MINUTE)
+        world.clock.suspend(life - MINUTE)
         for peer in (cast.alice, cast.bob):
             assert (await peer.register()).status == 200
         refreshed = await caller.reach(method, cast.bob)
-        world.clock.jump(MINUTE)
+        world.clock.suspend(MINUTE)
         assert (await callee.ask("INFO")).status == 481
         assert (await caller.ask("BYE")).status == 481
         cast.alice.send(caller.data("ACK"))

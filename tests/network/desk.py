@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any, Final, NamedTuple, cast
 from unittest.mock import patch
 
+import msgspec
 import trio
 import typer
 
@@ -100,7 +101,7 @@ async def _has_come(event: trio.Event) -> None:
     assert event.is_set(), "a commit is made in line"
 
 
-class _Terminal(Session):
+class Terminal(Session):
     """`msilo` of one command, whose daemon answers without a socket."""
 
     def __init__(self, world: World) -> None:
@@ -112,6 +113,13 @@ class _Terminal(Session):
 
     def now(self) -> float:
         return self.world.clock.wall()
+
+    def system(self) -> float:
+        return self.world.clock.system()
+
+    def told(self) -> list[dict[str, Any]]:
+        """The lines of JSON that it has written."""
+        return [msgspec.json.decode(line) for line in self.data.getvalue().splitlines()]
 
     def ask(self, method: str, params: dict[str, Any], timeout: float = 5.0) -> Any:
         if not self.world.is_up:
@@ -142,12 +150,18 @@ class Desk:
         self.ledger = world.ledger
         self.done: Counter[tuple[int, str]] = Counter()
         self.paused: set[str] = set()
-        self._left: dict[int, tuple[float, float]] = {}
+        self._left: dict[int, float] = {}
 
     def rows(self) -> dict[int, Row]:
-        """The silo, by id."""
-        found = self.world.read(f"SELECT {_COLUMNS} FROM silo ORDER BY id")
-        return {row[0]: Row(*row) for row in found}
+        """The silo, by id. All times are silo time; the row has the time of day of what is not yet due."""
+        found = (Row(*row) for row in self.world.read(f"SELECT {_COLUMNS} FROM silo ORDER BY id"))
+        ahead = self.world.clock.system() - self.world.clock.wall()
+        return {
+            row.id: row
+            if row.due_at is None
+            else row._replace(due_at=row.due_at - ahead, expires_at=row.expires_at - ahead)
+            for row in found
+        }
 
     def entries(self) -> list[tuple[int, str, str]]:
         """The history: (id, event, actor)."""
@@ -231,9 +245,9 @@ class Desk:
             or (verb != "purge" and "expired" in filters.words)
         )
 
-    def _run(self, verb: str, recipient: str, filters: Choice, **more: object) -> _Terminal:
+    def _run(self, verb: str, recipient: str, filters: Choice, **more: object) -> Terminal:
         """What the command says, line by line, begins with how many it was."""
-        terminal = _Terminal(self.world)
+        terminal = Terminal(self.world)
         options = {name: value for name, value in NO_FILTER.items() if verb != "release" or name != "state"}
         sure = {"expired": False, "yes": True} if verb == "purge" else {}
         context = cast(typer.Context, SimpleNamespace(obj=terminal))
@@ -246,17 +260,16 @@ class Desk:
     def _after_hold(self, meant: list[Row], now: dict[int, Row], wall: float) -> None:
         on_wire = self.ledger.on_wire(self.world.wires.now)
         for row in meant:
-            self._left[row.id] = row.left(wall), wall
+            # The life of what is not yet due begins when it is due, or at the release if that is later.
+            self._left[row.id] = row.expires_at - (wall if row.due_at is None else row.due_at)
             self.ledger.barred.add(row.id)
             if now[row.id].state != "held" or (now[row.id].is_claimed and row.id not in on_wire):
                 self._fault(f"held, but {now[row.id]}")
 
     def _after_release(self, meant: list[Row], now: dict[int, Row], wall: float) -> None:
-        """It has as much of its life as when it was held; a clock that was set back takes nothing from it."""
+        """It has as much of its life as when it was held."""
         for row in meant:
-            left, since = self._left[row.id]
-            if wall < since:
-                left = row.left(wall)
+            left = self._left[row.id]
             self.ledger.messages[row.name].expires_at = max(wall, row.due_at or 0.0) + left
             released = now.get(row.id)
             if released is None:
@@ -310,7 +323,7 @@ class Desk:
         self._switch(state_cmds.resume, domain)
 
     def _switch(self, command: Callable[..., None], domain: str) -> None:
-        terminal = _Terminal(self.world)
+        terminal = Terminal(self.world)
         command(cast(typer.Context, SimpleNamespace(obj=terminal)), [domain] if domain else [])
         terminal.close()
 
@@ -321,7 +334,7 @@ class Desk:
             for row in self.rows().values()
             if row.aor == recipient and row.state not in ("rejected", "handed")
         ]
-        terminal, due = _Terminal(self.world), self.world.clock.wall() + delay
+        terminal, due = Terminal(self.world), self.world.clock.wall() + delay
         self.ledger.sent(name, recipient.partition("@")[0], life, "dave")
         self.ledger.messages[name].expires_at = due + life
         self.ledger.messages[name].due_at = due if delay else 0.0

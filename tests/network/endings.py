@@ -13,7 +13,7 @@ from typing import Final
 from msilod.silo.stored_message import StoredMessage
 from tests.network.desk import ACTOR, Desk, Row
 from tests.network.ladder import Address
-from tests.network.ledger import OPEN_FOR, REFUSALS, Message
+from tests.network.ledger import REFUSALS, Message
 from tests.network.world import World
 
 ENDS: Final = ("delivered", "expired", "purged")
@@ -48,17 +48,13 @@ class Notice:
 
 
 class Endings:
-    """Watches from the beginning; `faults` judges at the end. Times are by the system's clock.
-
-    `set_at` are the times at which the clock was set: senders may be registered no more until the daemon hears them.
-    """
+    """Watches from the beginning; `faults` judges at the end. Times are silo time (store/times.py)."""
 
     def __init__(self, world: World, desk: Desk, hosts: dict[str, str]) -> None:
         self.world = world
         self.desk = desk
         self.hosts = hosts
         self.notices: list[Notice] = []
-        self.set_at: list[float] = []
         self._stored: list[tuple[float, Message]] = []
         self._ended: dict[int, set[str]] = defaultdict(set)
         self._faults: list[str] = []
@@ -240,9 +236,8 @@ class Endings:
         return found
 
     def _is_excused(self, at: float) -> bool:
-        """The daemon died then, or the sender was not registered any more."""
-        died = any(time - 0.01 <= at <= time + 1 for time in self.world.deaths)
-        return died or any(time - 0.01 <= at <= time + OPEN_FOR for time in self.set_at)
+        """The daemon died then."""
+        return any(time - 0.01 <= at <= time + 1 for time in self.world.deaths)
 
     def _sender(self, message: Message) -> str:
         """Only of text; pictures have no words."""

@@ -27,7 +27,7 @@ LOOPS = frozenset((429, 440, 482, 483))
 class Message:
     """One text. `statuses` are the final answers its sender got, `taken` where and when a device said 2xx.
 
-    `due_at` and `expires_at` are by the system's clock; `stored_life` is the daemon's life that made it a row.
+    `due_at` and `expires_at` are silo time (store/times.py); `stored_life` is the daemon's life that made it a row.
     """
 
     name: bytes
@@ -63,7 +63,7 @@ class Attempt:
 
 
 class Ledger:
-    """`life` counts the daemon's starts, `died` tells when each was killed; `offset` is the system's clock less ours.
+    """`life` counts the daemon's starts, `died` tells when each was killed; `offset` is silo time less ours.
 
     `barred` are rows that an operator holds or has purged, `set_aside` those that later ones may go before. While
     `is_paused` nothing is to be sent; `hosts` are where each user may be, if that is known.
@@ -89,11 +89,19 @@ class Ledger:
         self.faults.append(f"{at:.3f} {text}")
 
     def jump(self, seconds: float, at: float) -> None:
-        """Somebody sets the system's clock; what has been due stays so."""
+        """Somebody sets the system's clock: lives are as long as they were.
+
+        A message that is to be sent at a time of day is due earlier or later, its life begins then, and what has been
+        due stays so.
+        """
+        wall = at + self.offset
         for message in self.messages.values():
-            if message.due_at <= at + self.offset:
+            if message.due_at <= wall:
                 message.due_at = 0.0
-        self.offset += seconds
+                continue
+            due_at = max(message.due_at - seconds, wall)
+            message.expires_at += due_at - message.due_at
+            message.due_at = due_at
 
     # --- what senders and devices see ----------------------------------------------------------------
 

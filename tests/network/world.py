@@ -36,26 +36,42 @@ DOMAIN = "example.test"
 
 
 class VirtualClock(Clock):
-    """`jump` is somebody setting the system's clock."""
+    """`jump` is somebody setting the system's clock, `suspend` a system that sleeps, `reboot` another boot."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.set_to = EPOCH
+        self._booted = 0.0
+        self._boots = 1
+        super().__init__()
 
     def wall(self) -> float:
-        """Seconds since 1970."""
+        """Silo time."""
+        return self.since_boot() + self.base
+
+    def system(self) -> float:
+        """Seconds since 1970, by the system's clock."""
         return self.now() + self.set_to
 
-    def offset(self) -> float:
-        """The same for all daemons of one world."""
-        return self.set_to
+    def since_boot(self) -> float:
+        """With the time that the system slept."""
+        return self.now() - self._booted
 
     def boot(self) -> str:
-        """The world's."""
-        return "world"
+        """The same for all daemons between two calls of `reboot`."""
+        return f"boot-{self._boots}"
 
     def jump(self, seconds: float) -> None:
         self.set_to += seconds
+
+    def suspend(self, seconds: float) -> None:
+        """No timer has seen these seconds, and the other clocks have."""
+        self.set_to += seconds
+        self._booted -= seconds
+
+    def reboot(self) -> None:
+        """While no daemon runs."""
+        self._booted = self.now()
+        self._boots += 1
 
 
 class World:
@@ -71,7 +87,7 @@ class World:
         self.ladder = self.wires.ladder
         self.ledger = Ledger()
         self.clock = VirtualClock()
-        self.ledger.offset = self.clock.set_to
+        self.ledger.offset = EPOCH
         self.phones: list[Phone] = []
         self.server: Server
         self.silo: Silo

@@ -25,7 +25,7 @@ def stored(*lines: bytes, **parts: bytes) -> StoredMessage:
 
 
 def delivered(row: StoredMessage, uri: str = CONTACT, policy: SiloPolicy = POLICY) -> Request:
-    return build_delivery(row, uri, (), policy, WALL + 500, next_hop=next_hop_of(row, contact_of(), policy))
+    return build_delivery(row, uri, (), policy, 0.0, next_hop=next_hop_of(row, contact_of(), policy))
 
 
 def contact_of(path: tuple[str, ...] = (), next_hop: str = "") -> Binding:
@@ -89,7 +89,7 @@ def test_an_empty_content_type_adds_none() -> None:
 
 
 def test_the_call_id_is_kept() -> None:
-    request = build_delivery(stored(), CONTACT, (), POLICY, WALL, call_id=b"fresh")
+    request = build_delivery(stored(), CONTACT, (), POLICY, 0.0, call_id=b"fresh")
     assert (request.call_id, request.headers.get(b"call-id")) == (b"c1@pc", b"c1@pc")
     assert request.cseq == 7
 
@@ -102,7 +102,7 @@ def test_law9_a_different_message_under_a_used_call_id_has_its_own() -> None:
 
 def test_a_new_call_id_by_policy_is_the_one_that_is_given() -> None:
     policy = SiloPolicy(call_id="new")
-    assert build_delivery(stored(), CONTACT, (), policy, WALL, call_id=b"fresh").call_id == b"fresh"
+    assert build_delivery(stored(), CONTACT, (), policy, 0.0, call_id=b"fresh").call_id == b"fresh"
     assert delivered(stored(), policy=policy).call_id == b"c1@pc"
 
 
@@ -169,7 +169,7 @@ def test_a_contact_that_is_no_sip_uri_is_refused(contact: str) -> None:
 @pytest.mark.parametrize("hop", ["sip:p\r\nEvil: 1", "<sip:p>\r\nEvil: 1", "nonsense"])
 def test_a_path_that_is_no_address_is_refused(hop: str) -> None:
     with pytest.raises(MalformedMessage):
-        build_delivery(stored(), CONTACT, (hop,), POLICY, WALL)
+        build_delivery(stored(), CONTACT, (hop,), POLICY, 0.0)
 
 
 def test_an_outbound_route_is_loose_once() -> None:

@@ -108,7 +108,7 @@ def test_the_receipt_is_a_row_of_the_sender_with_a_shorter_life() -> None:
     receipt = build_imdn(stored(wrapped()), wish(wrapped()), Disposition.STORED, NAMES, POLICY, START, b"f")
     assert (receipt.aor, receipt.sender) == (ALICE, "bob@example.test")
     assert receipt.expires_at == START + 600
-    request = build_delivery(receipt, "sip:alice@192.0.2.7", (), POLICY, START)
+    request = build_delivery(receipt, "sip:alice@192.0.2.7", (), POLICY, 0.0)
     assert request.headers.get(b"from") == b"<sip:bob@example.test>;tag=f"
     assert request.headers.get(b"to") == b"<sip:alice@example.test>"
     assert request.headers.get(b"auto-submitted") == b"auto-generated"

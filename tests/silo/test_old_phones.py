@@ -5,7 +5,7 @@ import pytest
 from msilod.silo.delivery import build_delivery
 from msilod.silo.policy import SiloPolicy
 from msilod.sip.message import Request
-from tests.silo.fake_daemon import START, row
+from tests.silo.fake_daemon import row
 
 DATED = SiloPolicy(add_date=True)
 PREFIX = b"[Offline message - Tue, 14 Nov 2023 22:13:20 GMT] "
@@ -14,7 +14,7 @@ PREFIX = b"[Offline message - Tue, 14 Nov 2023 22:13:20 GMT] "
 def delivered(policy: SiloPolicy, content_type: bytes = b"text/plain", headers: bytes = b"") -> Request:
     message = row(1)
     message.content_type, message.headers = content_type, headers
-    return build_delivery(message, "sip:bob@192.0.2.7", (), policy, START)
+    return build_delivery(message, "sip:bob@192.0.2.7", (), policy, 0.0)
 
 
 def test_by_default_nothing_is_added() -> None:

@@ -153,16 +153,6 @@ def test_a_memory_is_worth_keeping_for_what_a_new_one_would_get_wrong() -> None:
     assert memory.is_worth_keeping(START)
 
 
-def test_a_clock_that_was_set_back_leaves_the_pauses_as_long_as_they_were() -> None:
-    schedule = DeliverySchedule()
-    for aor, at in (("a", 100.0), ("b", 160.0)):
-        schedule.back_off(aor, at)
-    schedule.shift(-90.0)
-    assert schedule.due(10.0) == ["a"]
-    assert schedule.next_deadline() == 70.0
-    assert schedule.retry_at("b") == 70.0
-
-
 def test_law3_a_back_off_that_comes_during_a_run_outlives_it() -> None:
     schedule = DeliverySchedule()
     assert schedule.begin("a")

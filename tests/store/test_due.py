@@ -13,8 +13,10 @@ def test_due_rows_become_waiting_the_earliest_first(tmp_path: Path) -> None:
         row(6, "carol@example.test"),
     )
     assert claim(silo) == []
-    assert ask(silo, lambda done: silo.writer.due(WALL, 10, done)) == []
-    assert ask(silo, lambda done: silo.writer.due(WALL + 9, 2, done)) == ["bob@example.test"]
+    assert ask(silo, lambda done: silo.writer.due(WALL, WALL, 0.0, 10, done)) == []
+    assert (
+        ask(silo, lambda done: silo.writer.due(WALL + 9, WALL + 9, 0.0, 2, done)) == ["bob@example.test"] * 2
+    )
     assert [message.id for message in claim(silo)] == [4, 5]
     assert query(tmp_path, "SELECT id FROM silo WHERE state = 'scheduled' ORDER BY id") == [(1,), (2,), (3,)]
     plan = query(

@@ -149,8 +149,7 @@ def test_what_comes_by_the_clock_walks_over_nothing(tmp_path: Path, said: list[s
     writer = silo.writer
     writer.renew([1, 2], WALL)
     writer.free_lapsed(WALL, lambda aors: None)
-    writer.shift(-5.0, "boot 1.0")
-    ask(silo, lambda done: writer.due(WALL, 500, done))
+    ask(silo, lambda done: writer.due(WALL, WALL, 0.0, 500, done))
     ask(silo, lambda done: writer.unseen("", 100, True, done))
     ask(silo, lambda done: writer.unseen("", 100, False, done))
     ask(silo, lambda done: writer.by_next_hop(BOB, done))

@@ -24,6 +24,7 @@ from msilod.store.process import MAX_TAKEN, ProcessWriter
 from msilod.store.quota import Limits
 from msilod.store.silo import Silo
 from msilod.store.sweep import Cleaned
+from msilod.store.times import KeptClock
 from tests.store.rows import WALL, add, open_silo, query, row
 
 ROOT = Path(__file__).parents[2]
@@ -175,8 +176,8 @@ def _all_that_is_asked(silo: Silo, heard: Callable[[Any], None]) -> None:
     ask.renew([1], WALL)
     ask.free_lapsed(WALL, heard)
     ask.forget_back_off(BOB, (482,))
-    ask.shift(1.0, "boot 2.0")
-    ask.due(WALL + 6, 10, heard)
+    ask.keep_clock(KeptClock("boot", 2.0, WALL, 1.0))
+    ask.due(WALL + 6, WALL + 6, 0.0, 10, heard)
     ask.unseen("", 10, True, heard)
     ask.unseen("", 10, False, heard)
     ask.by_next_hop("carol@example.test", heard)

@@ -120,7 +120,7 @@ async def test_w17_an_identity_that_the_sender_asserts_gains_no_trust(world: Wor
 @virtual()
 async def test_w23_times_are_utc_and_have_room(world: World) -> None:
     """32-bit seconds, local time in the prefix, an hour off in summer."""
-    world.clock.jump(YEAR_2045 - world.clock.wall())
+    world.clock.suspend(YEAR_2045 - world.clock.wall())
     alice, bob = world.phone("alice"), world.phone("bob")
     alice.switch_on()
     alice.message("bob")
