@@ -195,8 +195,8 @@ class Desk:
             # A message whose life ends meanwhile may be among them.
             new &= Counter((row.id, event, actor) for row in meant)
         elif verb in ("release", "requeue"):
-            # The daemon is told, and ends a message whose life is over at once.
-            new -= Counter((row.id, "expired", "") for row in meant if row.left(wall) <= 0)
+            # The daemon is told, and ends messages of these recipients at once whose life is over.
+            new -= Counter((row.id, "expired", "") for row in before.values() if row.left(wall) <= 0)
         if new != Counter((row.id, event, actor) for row in meant):
             self._fault(f"{verb} {choice} left {new} in the history, meant {[row.id for row in meant]}")
         getattr(self, f"_after_{verb}")(meant, self.rows(), wall)
