@@ -31,6 +31,8 @@ CACHED_SOURCES: Final = 4096
 MAX_CLIENT: Final = 64
 BY_EDGE: Final = " by edge"
 LOOPBACK: Final = "loopback"
+# A client behind an edge that cannot be told from other clients there.
+NOT_TOLD: Final = "-"
 _LOOPBACKS: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 # `_read` returns these for an edge proxy, and for loopback without limits: more than the address counts there.
 _EDGE: Final = "edge"
@@ -71,6 +73,17 @@ class Sources:
     def exempt_networks(self) -> list[Network]:
         """Where `of_address` says ""."""
         return [*self._edges, *([] if self._limits_loopback else _LOOPBACKS)]
+
+    def is_edge(self, host: str) -> bool:
+        """True for the address of an edge proxy: all clients behind it come from there."""
+        return self._name(host) == _EDGE
+
+    def client_at(self, request: Request, flow: Flow) -> str:
+        """Address and port of the client that sent `request` through an edge, in any unambiguous text.
+
+        "" when it came from no edge, NOT_TOLD when the edge does not tell one client from another.
+        """
+        return place_behind(request) if self._name(flow.host) == _EDGE else ""
 
     def is_exempt(self, flow: Flow) -> bool:
         """True for loopback while its limits are off."""
@@ -123,6 +136,23 @@ def client_behind(request: Request) -> str:
         return network_of(host) + BY_EDGE
     except ValueError:
         return host + BY_EDGE
+
+
+def place_behind(request: Request) -> str:
+    """Address and port of the client by the Via below the top one, or NOT_TOLD.
+
+    An edge adds `received` when the client is not where its sent-by says (RFC 3261 §18.2.1), and fills in `rport` (RFC
+    3581 §4). Clients behind one NAT may have the same sent-by, so that `received` without a port tells no client.
+    """
+    via = second_via(request)
+    if via is None:
+        return NOT_TOLD
+    received, rport = via.params.get(b"received"), via.params.get(b"rport")
+    if received and not rport:
+        return NOT_TOLD
+    host = (received or via.host).decode("latin-1").lower()
+    port = rport.decode("latin-1") if rport else str(via.port or "")
+    return f"{via.transport.decode('latin-1').lower()} {host} {port}" if len(host) <= MAX_CLIENT else NOT_TOLD
 
 
 def second_via(request: Request) -> Via | None:

@@ -11,6 +11,9 @@ and tells where each peer is. A request belongs to the dialog when it has a To t
                                                  caller wrote that name into To
     where it goes                                to the other peer only (targets.py)
 
+Behind an edge proxy ([auth] edges) all clients come from one address. A place there is that of the client that the edge
+names in the Via below its own; a client that cannot be told from others shows a password.
+
 Nothing is kept: a token outlives restarts of the daemon. A re-INVITE and a SUBSCRIBE that refreshes get a new one.
 """
 
@@ -31,6 +34,7 @@ from msilod.proxy.dialog_token import (
     CALLER_IS_PROVEN,
     CALLER_IS_USER,
     MAX_AOR,
+    NOT_TOLD,
     NOWHERE,
     DialogToken,
     Place,
@@ -160,9 +164,16 @@ class Dialogs:
             flags |= CALLEE_IS_USER
         life = LIFE_OF_SUBSCRIPTION if request.method == b"SUBSCRIBE" else LIFE_OF_CALL
         token = DialogToken(
-            flags, int(self._clock.wall()) + life, _side(request), place_of(came), place_of(leaves), instance, aor
+            flags, int(self._clock.wall()) + life, _side(request),
+            place_of(came, self._gate.sources.client_at(request, came)), self._place_of(binding, leaves), instance, aor,
         )  # fmt: skip
         return self._record_route.values(request, token, came, leaves, caller, callee)
+
+    def _place_of(self, binding: Binding | None, leaves: Flow) -> Place:
+        """The callee's place; of an edge with the client that has registered the binding."""
+        if not self._gate.sources.is_edge(leaves.host):
+            return place_of(leaves)
+        return place_of(leaves, (binding.client if binding is not None else "") or NOT_TOLD)
 
     def _is_proven(self, request: Request, caller: str, came: Flow) -> bool:
         """True when a caller who is a user has shown a password (gate.py asserts that identity) or is registered there.
@@ -175,7 +186,7 @@ class Dialogs:
                 return self._aor(NameAddr.parse(asserted).uri) == caller
             except MalformedMessage:
                 return False
-        return self.is_bound_at(came, caller)
+        return self.is_bound_at(came, caller, self._gate.sources.client_at(request, came))
 
     # --- in ------------------------------------------------------------------------------------------
 
@@ -205,12 +216,13 @@ class Dialogs:
         receiver_aor = callee if from_caller else caller
         if named.is_ours and named.aor != receiver_aor:
             return None
+        client = self._gate.sources.client_at(request, came)
         if from_caller:
-            return self._from_caller(first, last, caller, receiver_aor, came)
-        return self._from_callee(first, last, callee, called, receiver_aor, came)
+            return self._from_caller(first, last, caller, receiver_aor, came, client)
+        return self._from_callee(first, last, callee, called, receiver_aor, came, client)
 
     def _from_caller(
-        self, first: DialogToken, last: DialogToken, caller: str, receiver_aor: str, came: Flow
+        self, first: DialogToken, last: DialogToken, caller: str, receiver_aor: str, came: Flow, client: str
     ) -> Dialog:
         place = first.caller
         if not first.flags & CALLER_IS_USER and self._is_user(caller):
@@ -218,13 +230,14 @@ class Dialogs:
             place = NOWHERE
         was_user = first.flags & CALLER_IS_USER and first.flags & CALLER_IS_PROVEN
         return self._dialog(
-            "", caller, place, was_user, came,
+            "", caller, place, was_user, came, client,
             last.callee, receiver_aor, last.flags & CALLEE_IS_BOUND, b"", last.instance,
         )  # fmt: skip
 
     def _from_callee(
-        self, first: DialogToken, last: DialogToken, callee: str, called: str, receiver_aor: str, came: Flow
-    ) -> Dialog:
+        self, first: DialogToken, last: DialogToken, callee: str, called: str, receiver_aor: str, came: Flow,
+        client: str,
+    ) -> Dialog:  # fmt: skip
         """`callee` is the AOR whose contact the INVITE went to, `called` the AOR in its To, which From now has."""
         place = first.callee
         if not first.flags & CALLEE_IS_PROVEN and self._is_user(called):
@@ -236,15 +249,15 @@ class Dialogs:
         is_another = called != callee and self._is_user(called)
         was_user = not is_another and first.flags & CALLEE_IS_USER
         return self._dialog(
-            "" if is_another else callee, callee, place, was_user, came,
+            "" if is_another else callee, callee, place, was_user, came, client,
             last.caller, receiver_aor, last.flags & CALLER_IS_HIDDEN, last.side, b"",
         )  # fmt: skip
 
     def _dialog(
-        self, sender_aor: str, bound_aor: str, place: Place, was_user: int, came: Flow,
+        self, sender_aor: str, bound_aor: str, place: Place, was_user: int, came: Flow, client: str,
         receiver: Place, receiver_aor: str, is_by_flow: int, side: bytes, instance: bytes,
     ) -> Dialog:  # fmt: skip
-        is_there = place.is_source_of(came) or self.is_bound_at(came, bound_aor)
+        is_there = place.is_source_of(came, client) or self.is_bound_at(came, bound_aor, client)
         return Dialog(
             sender_aor,
             is_there,
@@ -256,11 +269,15 @@ class Dialogs:
             instance,
         )
 
-    def is_bound_at(self, came: Flow, aor: str) -> bool:
-        """True when `aor` is registered from there, which took a password where there are users."""
-        if not aor or not self._location.has(aor):
+    def is_bound_at(self, came: Flow, aor: str, client: str) -> bool:
+        """True when `aor` is registered from there, which took a password where there are users.
+
+        All clients behind an edge come from one place: `client` is the one there, "" where there is no edge.
+        """
+        if not aor or client == NOT_TOLD or not self._location.has(aor):
             return False
-        return any(binding.flow == came for binding in self._location.bindings(aor, self._clock.wall()))
+        bindings = self._location.bindings(aor, self._clock.wall())
+        return any(binding.flow == came and (not client or binding.client == client) for binding in bindings)
 
     def _has_ended(self, token: DialogToken, caller: str, callee: str) -> bool:
         """A peer was a user when the dialog began, and is none any more."""

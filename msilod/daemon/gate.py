@@ -150,14 +150,14 @@ class Gate:
         if not is_trusted:
             self._authenticate(incoming, 407, aor, now)
 
-    def passes_ack(self, author: Named, dialog: "Dialog | None", flow: Flow) -> bool:
+    def passes_ack(self, request: Request, author: Named, dialog: "Dialog | None", flow: Flow) -> bool:
         """True for an ACK that may go on: an ACK cannot be challenged (§22.1).
 
         It belongs to a dialog that we let through, or it comes from where `author`, which From names, is registered.
         """
         if dialog is not None or not self.is_closed or self.server.trust.trusts(flow):
             return True
-        return self.server.dialogs.is_bound_at(flow, author.aor)
+        return self.server.dialogs.is_bound_at(flow, author.aor, self.sources.client_at(request, flow))
 
     def _check_inbound(self, is_trusted: bool) -> None:
         """[auth] inbound: senders of foreign domains. Raises RequestRefused."""

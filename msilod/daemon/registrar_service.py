@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
+from msilod.auth.source import Sources
 from msilod.daemon.clock import Clock
 from msilod.daemon.counters import Counters
 from msilod.daemon.log import get_log
@@ -59,6 +60,7 @@ class RegistrarService:
         counters: Counters,
         registered: Registered,
         keep_alives: KeepAlives,
+        sources: Sources,
     ) -> None:
         self.configure(policy)
         self.location = location
@@ -68,6 +70,7 @@ class RegistrarService:
         self.counters = counters
         self.registered = registered
         self.keep_alives = keep_alives
+        self.sources = sources
         # Where a dump is asked for: told of an AOR when its REGISTER is about to be committed, and when that has ended.
         self.expect: Callable[[str], None] = lambda aor: None
         self.expected: Callable[[str], None] = lambda aor: None
@@ -128,6 +131,7 @@ class RegistrarService:
         if registration.is_query:
             self._answer(transaction, before, (), wall, now)
             return
+        self._note_client(registration, transaction)
         self.location.store(registration)
         if registration.must_commit_first:
             changes = BindingChanges(aor, registration.added + registration.refreshed, registration.removed)
@@ -138,6 +142,13 @@ class RegistrarService:
         for binding in registration.refreshed:
             self._refreshed[id(binding)] = binding
         self._take_over(transaction, action, registration, now)
+
+    def _note_client(self, registration: Registration, transaction: ServerTransaction) -> None:
+        """Behind an edge proxy all clients come from one place."""
+        client = self.sources.client_at(transaction.request, transaction.flow)
+        if client:
+            for binding in registration.touched:
+                binding.client = client
 
     def forget(self, aors: Iterable[str]) -> list[Binding]:
         """Take out the bindings of these users; what there was."""

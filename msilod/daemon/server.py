@@ -139,7 +139,7 @@ class Server:
         self._configure_silo(policy)
         self.registrar = RegistrarService(
             registrar_policy(config), self.location, writer, self.myself, clock, self.counters, self.user.registered,
-            self.keep_alives,
+            self.keep_alives, self.gate.sources,
         )  # fmt: skip
         self.orphans = Orphans(self)
         self.probes = Probes(self.deliverer)

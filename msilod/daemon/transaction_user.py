@@ -161,7 +161,8 @@ class TransactionUserService:
             self.server.gate.clean(request, self.server.trust.trusts(flow))
             named = self.server.myself.named(request.uri)
             dialog = self.server.dialogs.of(request, own_routes, flow, named)
-            if not self.server.gate.passes_ack(self.server.myself.identify(request.from_.uri), dialog, flow):
+            author = self.server.myself.identify(request.from_.uri)
+            if not self.server.gate.passes_ack(request, author, dialog, flow):
                 raise RequestRefused(403, "Forbidden")
             may_relay = self._lets_out(None, dialog, flow)
             bindings = self.bindings(named, request.method, self.server.clock.wall())

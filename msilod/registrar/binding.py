@@ -22,8 +22,8 @@ class Binding:
     daemon/paths.py found that requests to it leave, `is_without_tcp` that a large one found no TCP there (RFC
     3261 §18.1.1), `said` the lines of the REGISTER that made it, `told` how the 200s list it, up to the seconds
     that are left. `is_outbound`: the REGISTER had `Supported: outbound` and outbound was applied, so its 200 says so.
-    `pings` is there when the contact is to be pinged (keep_alive.py), and has the results. None of these
-    seven is stored.
+    `pings` is there when the contact is to be pinged (keep_alive.py), and has the results. `client` is the
+    client behind an edge proxy that registered it (auth/source.py), "" for none. None of these eight is stored.
     """
 
     aor: str
@@ -46,6 +46,7 @@ class Binding:
     said: tuple[bytes | None, ...] = field(default=(), compare=False, repr=False)
     told: bytes = field(default=b"", compare=False, repr=False)
     is_outbound: bool = field(default=False, compare=False, repr=False)
+    client: str = field(default="", compare=False, repr=False)
     pings: PingState | None = field(default=None, compare=False, repr=False)
 
     @property
