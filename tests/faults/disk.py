@@ -18,6 +18,7 @@ from msilod.store.child import UNCHECKED
 SOURCE = Path(__file__).with_name("disk.c")
 NUMBERS = ("fail_sync", "fail_write", "fail_read", "size", "syncs", "refused")
 _RECORD = struct.Struct("=cHqQ")
+Record = tuple[int, bytes, str, int, bytes]
 
 
 class FaultyDisk:
@@ -52,10 +53,10 @@ class FaultyDisk:
         """Write the files to `target` as they are when every write that was not synced is lost; a removal holds."""
         durable: dict[str, bytearray] = {}
         pending: dict[str, list[tuple[bytes, int, bytes]]] = {}
-        for what, name, at, data in self._records():
+        for _, what, name, at, data in self.records():
             if what == b"s":
                 for each in pending.pop(name, []):
-                    _apply(durable.setdefault(name, bytearray()), *each)
+                    apply(durable.setdefault(name, bytearray()), *each)
             elif what == b"u":
                 durable.pop(name, None)
                 pending.pop(name, None)
@@ -65,18 +66,24 @@ class FaultyDisk:
         for name, content in durable.items():
             (target / f"silo.db{name}").write_bytes(content)
 
-    def _records(self) -> Iterator[tuple[bytes, str, int, bytes]]:
+    @property
+    def journal_size(self) -> int:
+        """What has been recorded so far, in bytes: a moment, as `records` has it."""
+        return self.journal.stat().st_size
+
+    def records(self) -> Iterator[Record]:
+        """(moment, what, name, offset or size, data): w for a write, t for a cut, s for a sync, u for a removal."""
         content, start = self.journal.read_bytes(), 0
         while start < len(content):
             what, named, at, count = _RECORD.unpack_from(content, start)
             start += _RECORD.size
             name = content[start : start + named].decode()
             start += named
-            yield what, name, at, content[start : start + count]
             start += count
+            yield start, what, name, at, content[start - count : start]
 
 
-def _apply(content: bytearray, what: bytes, at: int, data: bytes) -> None:
+def apply(content: bytearray, what: bytes, at: int, data: bytes) -> None:
     if what == b"t":
         del content[at:]
         return
