@@ -68,6 +68,7 @@ class FailureRoute:
         "refused",
         "row",
         "server",
+        "silent_branches",
     )
 
     def __init__(self, server: "Server", policy: Policy, incoming: "Incoming", aor: str) -> None:
@@ -79,6 +80,7 @@ class FailureRoute:
         self.fork: Fork | None = None
         self.row: StoredMessage | None = None
         self.delivered = self.refused = 0
+        self.silent_branches: list[bytes] = []
         self.refusal: Callable[[float], None] | None = None
 
     def failed(self, fork: Fork, status: int, now: float) -> None:
@@ -120,6 +122,8 @@ class FailureRoute:
     def stored(self, row: StoredMessage, now: float) -> None:
         """The row is durable and the sender has his 202."""
         self.row = row
+        for branch in self.silent_branches:
+            self.server.deliverer.overdue.add(branch, row)
         online = self.server.online
         if self.delivered:
             online.delivered_late(row, self.delivered, now)
@@ -141,6 +145,13 @@ class FailureRoute:
             return False
         self.refusal = refuse
         return True
+
+    def silent(self, branch: bytes) -> None:
+        """A 2xx that still comes for that branch ends the row (overdue.py)."""
+        if self.row is not None:
+            self.server.deliverer.overdue.add(branch, self.row)
+        else:
+            self.silent_branches.append(branch)
 
     def taken(self, fork: Fork) -> None:
         """A contact took it; what the others said before holds for the messages to come."""

@@ -44,6 +44,9 @@ class Failure(Protocol):
     def late(self, fork: "Fork", target: Target, status: int, now: float) -> None:
         """A branch has ended after all was decided; status 0: without an answer."""
 
+    def silent(self, branch: bytes) -> None:
+        """The client transaction of that branch has ended without an answer; a 2xx may come all the same."""
+
     def taken(self, fork: "Fork") -> None:
         """A branch took it, and others had failed before. Told once."""
 
@@ -200,6 +203,9 @@ class Fork:
         )
 
     def _ended(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        failure = self._failure_route()
+        if failure is not None:
+            failure.silent(transaction.branch)
         target = self.branches.pop(transaction, None)
         if self.decided or transaction in self.live:
             self._late(transaction, target, 0, now)

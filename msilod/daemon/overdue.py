@@ -1,11 +1,13 @@
-"""Overdue: deliveries that ended without an answer, for the 2xx that comes after all (law 2: however late).
+"""Overdue: attempts that ended without an answer, for the 2xx that comes after all (law 2: however late).
 
 Timer F and ICMP end a client transaction, and what comes then matches none (RFC 3261 §17.1.2.2, RFC 6026 §8). But
 a device that says 2xx has the message, and would show it twice.
 
 Rules: what ends a row is remembered, not what is in it: some 15 MB when full, the oldest is forgotten first. A
 restart forgets them all; where every device gets its own (`devices = "each"`) and behind a b2bua none is remembered.
-Such a message is sent once more, with the same Call-ID.
+Such a message is sent once more, with the same Call-ID. An attempt is a delivery, or a branch of a MESSAGE that was
+relayed first and stored then (failure_route.py). A MESSAGE that was not stored has no row to end: when the sender was
+refused (29 s after the request), a later 2xx says nothing to anybody.
 """
 
 from collections import OrderedDict

@@ -68,7 +68,10 @@ class Endings:
         now = self.world.clock.wall()
         if data.startswith(b"SIP/2.0 480 ") and b" MESSAGE\r\n" in data:
             user = data.partition(b"\r\nTo: <sip:")[2].partition(b"@")[0].decode()
-            if self._kept(user) < self.world.config.silo.max_messages:
+            name = data.partition(b"\r\nCall-ID: ")[2].partition(b"@")[0]
+            # Of a MESSAGE that was relayed first the refusal may be seconds older than its answer.
+            was_relayed = any(attempt.name == name for attempt in self.world.ledger.attempts.values())
+            if not was_relayed and self._kept(user) < self.world.config.silo.max_messages:
                 self._faults.append(
                     f"{now:.1f} {user}'s mailbox is said to be full with {self._kept(user)} messages"
                 )

@@ -13,7 +13,8 @@ from msilod.sip.message import Request, Response
 from msilod.sip.parser import parse
 from tests.network.ladder import Address
 
-# Timer F: what comes later, or after ICMP, to a request that was relayed is heard by nobody (RFC 3261 §17.1.2.2).
+# Timer F: what comes later, or after ICMP, to a request that was relayed and not stored is heard by nobody (RFC 3261
+# §17.1.2.2).
 OPEN_FOR = 32.0
 # The daemon's `fr_timer`: a branch online that is silent for so long counts as failed.
 FR_TIMER = 10.0
@@ -240,7 +241,9 @@ class Ledger:
         message = self.messages[attempt.name]
         message.is_refused = message.is_refused or response.status in REFUSALS
         message.is_tried = message.is_tried or response.status in LOOPS
-        if response.status < 300 and message.heard_2xx is None and (attempt.is_delivery or not is_late):
+        # A late 2xx ends a row; without a row the sender has been refused.
+        counts = attempt.is_delivery or not is_late or bool(message.row)
+        if response.status < 300 and message.heard_2xx is None and counts:
             message.heard_2xx = at
             message.life_of_2xx = self.life
             self._newly_heard.append(message)
