@@ -1,5 +1,6 @@
-"""Says which msilod is tested, compiled or not, and refuses compiled rooms that are older than their source."""
+"""What holds for all tests: which msilod is tested, where temporary folders are, and what a signal does at first."""
 
+import os
 import signal
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -9,6 +10,18 @@ import pytest
 import msilod
 
 ROOT = Path(msilod.__file__).parent
+# A commit to a disk costs 4 ms, in memory 0.01 ms. All tests commit a few hundred thousand times. At most 200 MB lie in
+# temporary folders at a time.
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED = 1 << 30
+
+
+def has_room(folder: Path) -> bool:
+    """True where temporary folders may lie in `folder`."""
+    if not os.access(folder, os.W_OK):
+        return False
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize >= MEMORY_NEEDED
 
 
 def pytest_configure() -> None:
@@ -19,6 +32,9 @@ def pytest_configure() -> None:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if has_room(MEMORY):
+        # Read by pytest when the first test asks for `tmp_path`.
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     for compiled in ROOT.rglob(f"*{EXTENSION_SUFFIXES[0]}"):
         source = compiled.with_name(compiled.name.removesuffix(EXTENSION_SUFFIXES[0]) + ".py")
         if not source.exists() or source.stat().st_mtime > compiled.stat().st_mtime:

@@ -6,6 +6,7 @@ beside the section it comes from. A row without a test fails here, by name.
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -65,8 +66,9 @@ ROWS: Final = {
 }  # fmt: skip
 
 
-def _tested() -> set[str]:
-    """The ids in the names of all test functions."""
+@cache
+def ids_with_a_test() -> set[str]:
+    """The ids in the names of all test functions. Read once, by the first test, and not at each collection."""
     names = [
         node.name
         for path in TESTS.rglob("test_*.py")
@@ -78,12 +80,9 @@ def _tested() -> set[str]:
     return {row.upper() for name in names if (found := ids.match(name)) for row in found[1].split("_") if row}
 
 
-TESTED: Final = _tested()
-
-
 @pytest.mark.parametrize("row", ROWS)
 def test_a_row_has_its_test(row: str) -> None:
-    assert row in TESTED, f"{row}, {ROWS[row]}: no test bears its id"
+    assert row in ids_with_a_test(), f"{row}, {ROWS[row]}: no test bears its id"
 
 
 def test_a_test_bears_no_id_that_nobody_knows() -> None:
@@ -104,4 +103,4 @@ def test_a_test_bears_no_id_that_nobody_knows() -> None:
         "I3",
         "I5",
     }
-    assert not TESTED - set(ROWS) - optional
+    assert not ids_with_a_test() - set(ROWS) - optional

@@ -8,6 +8,7 @@ run has a fresh silo and a fresh process. In store-32-users and store-256-users 
 msilod limits senders ([silo] max_per_hour and sender_share): compare them with store-32 and store-256. With
 `--before PROGRAM` the msilod of another source tree takes turns with this one: what a change has cost. Beside it
 are `tests.bench.scale`, a silo of ten million rows, `tests.bench.idle` and `tests.bench.handshakes`.
+`python -m tests.bench walks` measures the hot path alone and fails where the path has become longer.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.bench import bytecodes
 from tests.bench.load.crew import LoadFailed, run_crew, usual_workers
 from tests.bench.load.job import DIGEST, SCENARIOS, Job, Scenario, select
 from tests.bench.load.report import as_json, headline, run_line, text, this_machine
@@ -123,8 +125,11 @@ def measure_all(scenarios: Sequence[Scenario], options: argparse.Namespace) -> l
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 done; 1 a server or a worker failed, or msilod lost, doubled, damaged or misordered; 2 usage."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["walks"]:
+        return bytecodes.main(words[1:])
     made = parser()
-    options = made.parse_args(arguments)
+    options = made.parse_args(words)
     options.workers = options.workers or usual_workers()
     try:
         scenarios = select(options.scenario)

@@ -1,6 +1,8 @@
 """Microseconds of the daemon's thread for a whole walk: store, relay, call, refresh; and the writer's for a row.
 
-    python tests/bench/walks.py [store] [relay] [call] [refresh] [digest] [writer] [ROUNDS]
+    python -m tests.bench walks [store] [relay] [call] [refresh] [digest] [writer] [ROUNDS]
+
+The command also counts bytecodes (tests/bench/bytecodes.py).
 
 Everything between the socket and the writer is the real one; the datagrams are those of the load generator.
 What is sent goes nowhere and the disk answers at once, except for `writer`, which commits to a silo under
@@ -88,6 +90,7 @@ class Bench:
         """Keep what would have left."""
         self._sent += [data for data, _ in self.endpoint._waiting]
         self.endpoint._waiting.clear()
+        self.endpoint._waiting_bytes = 0
 
     def sent(self) -> list[bytes]:
         """What has left since the last time."""
@@ -243,15 +246,15 @@ async def best(walk: Callable[[Bench], float], rounds: int) -> float:
     return found
 
 
-def main() -> None:
-    """A line per walk."""
+def main(words: list[str]) -> None:
+    """A line per walk in `words`, all by default; a number there is how many rounds. Raises KeyError."""
     gc.set_threshold(*GC_THRESHOLD)
-    rounds = [int(word) for word in sys.argv[1:] if word.isdigit()]
-    for name in [word for word in sys.argv[1:] if not word.isdigit()] or list(WALKS):
+    rounds = [int(word) for word in words if word.isdigit()]
+    for name in [word for word in words if not word.isdigit()] or list(WALKS):
         spent = trio.run(best, WALKS[name], rounds[0] if rounds else 40)
         sys.stdout.write(f"{spent * 1e6:8.2f} us  {name}: {WALKS[name].__doc__}\n")
         sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,70 +1,26 @@
-"""The hot path keeps its length: bytecodes that the daemon's thread runs for a store, a relay and a refresh.
-
-They are the same on a busy machine and on an idle one, where microseconds are not. A budget that is too small
-is a decision: measure with tests/bench/walks.py, and write down here what the path has become longer for.
-"""
-
-import sys
-from pathlib import Path
-from types import FrameType
-from typing import Any
+"""The hot path keeps its length: a store, a relay and a refresh stay within the budget of tests/bench/bytecodes.py."""
 
 import pytest
-import trio
 
-from tests.bench import walks
-from tests.bench.walks import WALKS, Bench
+from tests.bench import bytecodes
+from tests.bench.bytecodes import BUDGET, HAS_BUDGET
 
-# What is compiled runs no bytecodes.
+# Compiled code runs no bytecodes.
 pytestmark = pytest.mark.interpreted
-MANY = 64
-# As it was on 3.11, and a twentieth more.
-BUDGET = {"store": 2_900, "relay": 4_490, "refresh": 2_750}
 
 
-class Counted(Bench):
-    """Counts while it receives what begins with `word`, once it is told to."""
-
-    word = b""
-    bytecodes = 0
-    requests = 0
-
-    def receive(self, datagrams: list[bytes]) -> float:
-        if not self.word or (self.word == b"REGISTER") is not datagrams[0].startswith(b"REGISTER"):
-            return super().receive(datagrams)
-        self.requests += datagrams[0].startswith(self.word) and len(datagrams)
-        former = sys.gettrace()
-        sys.settrace(self._trace)
-        try:
-            return super().receive(datagrams)
-        finally:
-            sys.settrace(former)
-
-    def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        self.bytecodes += event == "opcode"
-        return self._trace
-
-
-async def bytecodes(name: str, folder: Path) -> float:
-    async with trio.open_nursery() as nursery:
-        bench = Counted(folder, nursery)
-        # The first time caches are cold.
-        WALKS[name](bench)
-        bench.word = b"REGISTER" if name == "refresh" else b"MESSAGE"
-        WALKS[name](bench)
-        bench.server.transports.close()
-        bench.silo.close()
-        nursery.cancel_scope.cancel()
-    assert bench.requests >= MANY
-    return bench.bytecodes / bench.requests
-
-
-@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="other versions of Python have other bytecodes")
+@pytest.mark.skipif(not HAS_BUDGET, reason="other versions of Python have other bytecodes")
 @pytest.mark.parametrize("name", BUDGET)
-def test_a_walk_is_no_longer_than_its_budget(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_walk_is_no_longer_than_its_budget(name: str) -> None:
+    assert BUDGET[name] / 2 < bytecodes.bytecodes(name) <= BUDGET[name]
+
+
+def test_the_guard_fails_where_a_walk_is_too_long(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(walks, "MANY", MANY)
-    monkeypatch.setattr(walks, "USERS", walks.USERS[:MANY])
-    assert BUDGET[name] / 2 < trio.run(bytecodes, name, tmp_path) <= BUDGET[name]
+    monkeypatch.setattr(bytecodes, "HAS_BUDGET", True)
+    monkeypatch.setattr(bytecodes, "bytecodes", lambda name: 101.0)
+    for budget, code in ((101, 0), (100, 1)):
+        monkeypatch.setattr(bytecodes, "BUDGET", {"store": budget})
+        assert bytecodes.main(["store", "1"]) == code
+        assert f"101 bytecodes of {budget}  store" in capsys.readouterr().out
