@@ -152,7 +152,8 @@ class Fork:
         tried, room = [target.uri for target in self.targets], MAX_TARGETS - len(self.targets)
         reach, aor = self.forwarder.reach, self.aor
         uris, _ = redirection(self.server.request, response, tried, lambda uri: bool(reach(uri, aor)), room)
-        found = [target for uri in uris for target in reach(SipUri.parse(uri), aor)]
+        # A URI may be an AOR of ours with several contacts.
+        found = [target for uri in uris for target in reach(SipUri.parse(uri), aor)][:room]
         if not found:
             return False
         for target in found:

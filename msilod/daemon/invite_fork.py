@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from msilod.errors import SipError
-from msilod.proxy.response_context import ResponseContext, Step
+from msilod.proxy.response_context import MAX_TARGETS, ResponseContext, Step
 from msilod.proxy.target_set import DEAD_FLOW, Target
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
@@ -35,8 +35,8 @@ class InviteFork:
     """
 
     __slots__ = (
-        "_aor", "_branches", "_groups", "_rings_until", "_transactions", "_user", "breadth", "context", "forwarder",
-        "on_failure", "server",
+        "_aor", "_begun", "_branches", "_groups", "_rings_until", "_transactions", "_user", "breadth", "context",
+        "forwarder", "on_failure", "server",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +55,8 @@ class InviteFork:
             server.request, lambda uri: bool(forwarder.reach(uri, aor)), later=len(groups) - 1
         )
         self._aor = aor
+        # Targets that have been begun, those of redirections among them.
+        self._begun = 0
         self._groups = iter(groups)
         self._user = user
         self._branches: dict[ClientTransaction, Target] = {}
@@ -70,6 +72,7 @@ class InviteFork:
 
     def _begin_all(self, targets: Sequence[Target], now: float) -> None:
         # All are known before the first can fail, or its failure would be the end.
+        self._begun += len(targets)
         for target in [target for target in targets if self.context.add_branch(target, target.uri)]:
             self._begin_branch(target, now)
 
@@ -195,7 +198,9 @@ class InviteFork:
             if target in self._transactions:
                 self.forwarder.layer.cancel(self._transactions[target], now)
         for uri in step.recurse:
-            targets = self.forwarder.reach(SipUri.parse(uri), self._aor)
+            # A URI may be an AOR of ours with several contacts; room is counted before the first of them.
+            room = max(MAX_TARGETS - self._begun, 0)
+            targets = self.forwarder.reach(SipUri.parse(uri), self._aor)[:room]
             for target in targets:
                 # The user of the contact has named it, not the caller.
                 target.booked_on = self._aor

@@ -3,12 +3,14 @@
 from typing import Final
 
 from msilod.errors import MalformedMessage
-from msilod.sip.grammar import TOKEN_ONLY, split_outside
-from msilod.sip.headers import Headers
+from msilod.sip.grammar import TOKEN_ONLY, WSP, split_outside
+from msilod.sip.headers import Headers, canonical
 from msilod.sip.message import Request, Response
 from msilod.sip.via import parse_via, top_value
 from msilod.transaction.remembered import Answer, pack
 
+# Octets of a response that is remembered as it is.
+MAX_WHOLE: Final = 4_096
 # What `response_bytes` makes again, and what a phone says of itself: a copy may go without.
 _DISPENSABLE: Final = frozenset(
     (
@@ -76,15 +78,25 @@ def final_tag(response: Response) -> bytes:
         return b""
 
 
-def answer_of(method: bytes, response: Response) -> Answer | None:
-    """What to remember of a relayed final response in place of its bytes; None when it takes the bytes.
+def answer_of(method: bytes, response: Response, data: bytes) -> Answer:
+    """What to remember of a relayed final response that left as `data`: its status and tag, or its bytes.
 
     To a MESSAGE a 2xx has no body and no Contact, so its status and tag say all (RFC 3428 §7). So do those of
-    a failure without a field like Retry-After, Warning or a challenge.
+    a failure without a field like Retry-After, Warning or a challenge. What is longer than MAX_WHOLE is remembered
+    without its body, or as its status and tag: one phone with long answers would take the memory from all others.
     """
     if method != b"MESSAGE" or response.body:
-        return None
+        return _shortened(response, data)
     if response.status >= 300 and any(name not in _DISPENSABLE for name, _ in response.headers.fields):
-        return None
+        return _shortened(response, data)
     tag = final_tag(response)
-    return pack(response.status, tag) if tag else None
+    return pack(response.status, tag) if tag else _shortened(response, data)
+
+
+def _shortened(response: Response, data: bytes) -> Answer:
+    if len(data) <= MAX_WHOLE:
+        return data
+    head = data.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    kept = [text for text in head if canonical(text.partition(b":")[0].rstrip(WSP)) != b"content-length"]
+    short = b"\r\n".join([*kept, b"Content-Length: 0", b"", b""])
+    return short if len(short) <= MAX_WHOLE else pack(response.status, final_tag(response))

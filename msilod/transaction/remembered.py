@@ -33,9 +33,9 @@ _STATUS_MASK: Final = (1 << STATUS_BITS) - 1
 TIMER_J: Final = PATIENCE
 GENERATIONS: Final = 16
 SPAN: Final = TIMER_J / GENERATIONS
-# 62,500 answers a second, and 16 MB a second of those that are kept as bytes.
+# 62,500 answers a second, and 6 MB a second of those that are kept as bytes.
 MAX_ENTRIES: Final = 2_000_000
-MAX_BYTES: Final = 512 * 1024 * 1024
+MAX_BYTES: Final = 192 * 1024 * 1024
 # 4 MiB; with a million entries a fifth of all new requests asks the generations in vain.
 _MARKS: Final = 1 << 22
 _MASK: Final = _MARKS - 1

@@ -258,7 +258,7 @@ class ServerTransactions:
             state = transaction.state
             if (state is _TRYING or state is _PROCEEDING) and status != 408:
                 data = as_addressed(response, request).to_bytes()
-                self._complete(transaction, data, answer_of(request.method, response) or data, now)
+                self._complete(transaction, data, answer_of(request.method, response, data), now)
         elif status != 100 and may_answer(transaction, status):
             # §16.7 step 5: a 100 says something about the next hop only.
             data = as_addressed(response, request).to_bytes()

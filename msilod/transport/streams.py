@@ -225,7 +225,7 @@ class Streams:
         self._by_peer: dict[Peer, Connection] = {}
         self._by_address: Counter[str] = Counter()
         # For whom bytes are counted, "" for a host without a limit of its own; the daemon has its own rules.
-        self.source_of: Callable[[str], str] = lambda host: "" if is_loopback(host) else _counted(host)
+        self.source_of: Callable[[str], str] = lambda host: "" if is_loopback(host) else counted(host)
         # True while connections have to show a password.
         self.are_strangers_limited = False
         self._unfinished = Hoard(self.limits.unfinished, self.limits.unfinished_per_source)
@@ -286,13 +286,13 @@ class Streams:
         limits = self.limits
         if self._open >= limits.connections or (self._shunned and self._is_shunned(host)):
             return False
-        return is_loopback(host) or self._by_address[_counted(host)] < limits.per_address
+        return is_loopback(host) or self._by_address[counted(host)] < limits.per_address
 
     def admit(self, connection: Connection) -> None:
         """Serve a connection, whoever made it."""
         self.connections[connection.flow.connection] = connection
         self._by_peer[connection.peer] = connection
-        self._by_address[_counted(connection.flow.host)] += 1
+        self._by_address[counted(connection.flow.host)] += 1
         self._open += 1
         if self.are_strangers_limited and not connection.is_proven:
             source = self.source_of(connection.flow.host)
@@ -354,7 +354,7 @@ class Streams:
 
     def release(self, connection: Connection) -> None:
         """It is gone, and counts no more."""
-        address = _counted(connection.flow.host)
+        address = counted(connection.flow.host)
         self._open -= 1
         self._by_address[address] -= 1
         if not self._by_address[address]:
@@ -380,7 +380,7 @@ def is_loopback(host: str) -> bool:
     return host == "::1" or host.startswith("127.")
 
 
-def _counted(host: str) -> str:
+def counted(host: str) -> str:
     """What one customer of a provider has: an IPv4 address, or the IPv6 network of 64 bits (RFC 6177 §1)."""
     if ":" not in host:
         return host

@@ -20,10 +20,10 @@ import trio
 from msilod.errors import TransportError
 from msilod.sip.flow import Flow
 from msilod.transport.identity import names_domain
-from msilod.transport.streams import Streams
+from msilod.transport.streams import Streams, counted
 from msilod.transport.tcp import TcpConnection
 
-# Each holds some 30 kB; who shares an address with others leaves them the most of it.
+# Each holds some 30 kB. One address, or one IPv6 network of 64 bits, has a tenth of them.
 MAX_HANDSHAKES: Final = 2000
 MAX_HANDSHAKES_PER_ADDRESS: Final = 200
 # Bytes. The trust store of Debian has a quarter of a million.
@@ -111,28 +111,53 @@ def _check_is_certificate(key: str, path: Path) -> None:
 
 
 class Turnstile:
-    """Lets one handshake begin per round of the event loop, and counts those that are under way."""
+    """Lets one handshake begin per round of the event loop, and bounds those that are under way.
+
+    At a bound the oldest one is ended for the new one, of the same address or of all: a peer that is honest needs less
+    than a second, and one that stops in the middle would keep the others out for ten.
+    """
 
     def __init__(self) -> None:
         self._lock = trio.Lock()
-        self._under_way: Counter[str] = Counter()
+        # The oldest comes first.
+        self._under_way: dict[trio.CancelScope, str] = {}
+        self._by_address: Counter[str] = Counter()
 
     async def shake(self, sock: socket.socket, host: str, handshake: Callable[[], Awaitable[T]]) -> T | None:
-        """The server's side of a handshake with `host`; None when it failed, or when too many are under way."""
-        under_way = self._under_way
-        if under_way.total() >= MAX_HANDSHAKES or under_way[host] >= MAX_HANDSHAKES_PER_ADDRESS:
-            return None
-        under_way[host] += 1
+        """The server's side of a handshake with `host`; None when it failed, or had to make room."""
+        address = counted(host)
         try:
             # Who connects and says nothing holds up nobody, and costs no more than on TCP.
             await trio.lowlevel.wait_readable(sock)
-            return await self.begin(handshake)
+            self._make_room(address)
+            with trio.CancelScope() as scope:
+                self._under_way[scope] = address
+                self._by_address[address] += 1
+                try:
+                    return await self.begin(handshake)
+                finally:
+                    self._leave(scope)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             return None
-        finally:
-            under_way[host] -= 1
-            if not under_way[host]:
-                del under_way[host]
+        return None
+
+    def _make_room(self, address: str) -> None:
+        if self._by_address[address] >= MAX_HANDSHAKES_PER_ADDRESS:
+            oldest = next(scope for scope, other in self._under_way.items() if other == address)
+        elif len(self._under_way) >= MAX_HANDSHAKES:
+            oldest = next(iter(self._under_way))
+        else:
+            return
+        self._leave(oldest)
+        oldest.cancel()
+
+    def _leave(self, scope: trio.CancelScope) -> None:
+        address = self._under_way.pop(scope, None)
+        if address is None:
+            return
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]
 
     async def begin(self, handshake: Callable[[], Awaitable[T]]) -> T:
         """Wait for a round of the loop in which no other begins."""

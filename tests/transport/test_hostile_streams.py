@@ -123,7 +123,7 @@ async def test_t10_a_connection_outlives_the_longest_transaction_after_its_last_
             assert connection.deadline >= trio.current_time() + 32
 
 
-async def test_connections_are_counted_per_address(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connections_arecounted_per_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "is_loopback", lambda host: False)
     limits = Limits(per_address=1, look=0.02)
     async with serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear), dialled(transports) as first:
@@ -139,7 +139,7 @@ async def test_connections_are_counted_per_address(monkeypatch: pytest.MonkeyPat
             await ear.until(2)
 
 
-async def test_connections_are_counted_in_all() -> None:
+async def test_connections_arecounted_in_all() -> None:
     async with (
         serving("tcp:127.0.0.1:0", limits=Limits(connections=1)) as (transports, ear),
         dialled(transports) as first,
@@ -154,7 +154,7 @@ async def test_connections_are_counted_in_all() -> None:
 async def test_addresses_of_one_ipv6_customer_count_as_one() -> None:
     counts = Streams(Limits(per_address=1))
     assert counts.has_room("2001:db8:1:2::1")
-    counts._by_address[streams._counted("2001:db8:1:2::1")] += 1
+    counts._by_address[streams.counted("2001:db8:1:2::1")] += 1
     assert not counts.has_room("2001:db8:1:2:ffff::9")
     assert counts.has_room("2001:db8:1:3::1")
     assert counts.has_room("fe80::1%eth0")

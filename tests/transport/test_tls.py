@@ -1,5 +1,6 @@
 """TLS on real sockets: T15, T16, reload, handshakes that fail or never end."""
 
+import socket
 import ssl
 from pathlib import Path
 
@@ -130,17 +131,28 @@ async def test_a_handshake_that_never_ends_is_closed(authority: Authority) -> No
         await ear.until(2, "gone")
 
 
-@pytest.mark.parametrize("bound", ["MAX_HANDSHAKES", "MAX_HANDSHAKES_PER_ADDRESS"])
-async def test_handshakes_are_counted(
-    authority: Authority, monkeypatch: pytest.MonkeyPatch, bound: str
-) -> None:
-    monkeypatch.setattr(tls, bound, 1)
-    async with serving(LISTEN, certificates=authority.certificates("127.0.0.1")) as (transports, ear):
-        async with dialled(transports), dialled(transports) as second:
-            assert await all_of(second) == b""
-        await ear.until(2, "gone")
-        async with await secured(transports, authority):
-            pass
+@pytest.mark.parametrize(("bound", "ended"), [("MAX_HANDSHAKES", 3), ("MAX_HANDSHAKES_PER_ADDRESS", 2)])
+async def test_handshakes_are_counted(monkeypatch: pytest.MonkeyPatch, bound: str, ended: int) -> None:
+    """The oldest one makes room for a new one. The addresses of one IPv6 network are one."""
+    monkeypatch.setattr(tls, bound, 3)
+    turnstile = tls.Turnstile()
+    gone: list[str] = []
+    near, far = socket.socketpair()
+    far.send(b"x")
+
+    async def shake(host: str) -> None:
+        await turnstile.shake(near, host, trio.sleep_forever)
+        gone.append(host)
+
+    hosts = [*(f"2001:db8::{number}" for number in range(1, 6)), "2001:db8:0:1::1"]
+    async with trio.open_nursery() as nursery:
+        for host in hosts:
+            nursery.start_soon(shake, host)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        assert gone == hosts[:ended]
+        nursery.cancel_scope.cancel()
+    near.close()
+    far.close()
 
 
 async def test_one_handshake_begins_per_round_of_the_loop() -> None:
