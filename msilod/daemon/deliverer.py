@@ -162,13 +162,17 @@ class Deliverer:
         return bool(usable)
 
     def wake_new(self, aor: str, now: float) -> None:
-        """Rows of `aor` are new: contacts that do not back off are tried.
+        """Rows of `aor` are new: contacts that do not back off are tried; a run under way looks for them (law 7).
 
         A try out of turn would count as a step of `retry`, and five messages would put off the whole queue by an hour.
         """
-        usable = [b for b in self.usable.of(aor) if self.schedule.retry_at(self._name(b)) is None]
+        bindings = self.usable.of(aor)
+        usable = [b for b in bindings if self.schedule.retry_at(self._name(b)) is None]
         if usable or (aor in self.unseen and self.schedule.retry_at(aor) is None):
             self.offer(aor, usable, now)
+        for name in {self._name(b) for b in bindings if b not in usable}:
+            if name in self.runs and name not in self.only:
+                self.carry_out(self.runs[name], self.runs[name].offer((), self.clock.wall()), now)
 
     def _name(self, binding: Binding) -> str:
         """Of the run that serves it."""
@@ -385,8 +389,7 @@ class Deliverer:
         if response.status >= 300:
             retry_after = parse_retry_after(response.headers.get(b"retry-after"))
             self.historian.refused(attempt.row, attempt.contact, response.status)
-        run = attempt.run
-        key, wall = attempt.contact.key, self.clock.wall()
+        run, key, wall = attempt.run, attempt.contact.key, self.clock.wall()
         steps = run.answered(attempt.row.id, key, response.status, retry_after, wall, attempt.how)
         self.carry_out(run, steps, now)
 

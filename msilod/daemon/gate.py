@@ -207,6 +207,8 @@ class Gate:
             _Visitor(self, incoming),
         )  # fmt: skip
         if judgement.verdict is not Verdict.RIGHT:
+            if judgement.verdict is Verdict.STALE and judgement.user == aor and server.silo.former:
+                self._accept_copy(incoming, request, aor)
             self._refuse(judgement, incoming, status, aor, source, values, now)
         if judgement.user != aor:
             self.refusals.refused("the password of another user", aor, source, now)
@@ -217,6 +219,18 @@ class Gate:
         if status == 407 and len(values) == 1:
             # Known to be ours: it need not be read again to be removed.
             request.headers.remove(field)
+
+    def _accept_copy(self, incoming: "Incoming", request: Request, aor: str) -> None:
+        """Raise the 202 for the copy of a MESSAGE that the process before this one has stored.
+
+        Its password is right, and only its nonce is that of the process before. After a challenge the client would
+        send it with a higher CSeq, which makes it another message (law 9), and the recipient would get it twice.
+        """
+        server = self.server
+        if server.silo.is_former(request, incoming.aor, incoming.author.name):
+            incoming.user = aor
+            server.counters.duplicate_messages += 1
+            raise RequestRefused(202, "Accepted")
 
     def _refuse(
         self,

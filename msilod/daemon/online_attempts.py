@@ -42,7 +42,8 @@ class OnlineAttempts:
         fresh = [binding for binding in deliverer.usable.of(row.aor) if contact_key(binding) not in tried]
         if fresh:
             deliverer.offer(row.aor, fresh, now)
-        if row.next_attempt_at is not None:
+        if row.next_attempt_at is not None and not (fresh and row.aor in deliverer.runs):
+            # A run to contacts that have registered meanwhile has the row, and begins a back-off itself.
             deliverer.schedule.back_off(row.aor, row.next_attempt_at)
 
     def heard(self, aor: str, ends: Sequence[OnlineEnd]) -> None:

@@ -15,6 +15,9 @@ from msilod.sip.sips import is_sips
 
 ContactKey = tuple[str, Flow | None]
 
+# A delivery with so many octets of body and kept headers makes a datagram of about 1300 octets (RFC 3261 §18.1.1).
+LARGE: Final = 800
+
 # Bindings of one AOR are bounded by max_contacts; this bounds what is remembered of former ones.
 MAX_KNOWN: Final = 128
 
@@ -51,12 +54,13 @@ class Contact:
     it registered as sips:; `cseq` is that of the REGISTER by which it was offered last.
 
     `retry_at` is when a stopped one is worth another try, `not_before` what it asked for with Retry-After
-    (wall seconds; 0.0: nothing).
+    (wall seconds; 0.0: nothing). `loses` is the size from which on rows do not reach it as datagrams (0: none is
+    known to be lost); such rows are sent after all others.
     """
 
     __slots__ = (
-        "binding", "cseq", "device", "is_busy", "is_sips", "key", "not_before", "retry_at", "row_id", "standing",
-        "waits_for",
+        "binding", "cseq", "device", "is_busy", "is_sips", "key", "loses", "not_before", "retry_at", "row_id",
+        "standing", "waits_for",
     )  # fmt: skip
 
     def __init__(self, binding: Binding, key: ContactKey, standing: Standing) -> None:
@@ -71,11 +75,27 @@ class Contact:
         self.waits_for = 0
         self.retry_at = 0.0
         self.not_before = 0.0
+        self.loses = 0
 
     @property
     def is_occupied(self) -> bool:
         """True while a MESSAGE is on the wire to it, or the end of its last one is not yet durable."""
         return bool(self.row_id or self.waits_for or self.is_busy)
+
+    def has_lost(self, size: int, was_sent: bool) -> bool:
+        """A delivery with `size` octets of body and headers got no answer; True when its size may be the cause.
+
+        Fragments of a datagram get lost, and more than 65,507 octets are no datagram. When the contact does not
+        answer a small one either, or a large one again, the size is not the cause.
+        """
+        flow = self.binding.flow
+        is_cause = size >= LARGE and not (flow is not None and flow.connection)
+        is_new = not self.loses or size < self.loses
+        if is_cause and is_new:
+            self.loses = LARGE if was_sent else size
+        elif not is_cause:
+            self.loses = 0
+        return is_cause and is_new
 
     def is_another(self, binding: Binding) -> bool:
         """True when the same URI and flow were registered anew: another Call-ID or User-Agent, no refresh."""
@@ -92,6 +112,8 @@ class Contact:
         self.binding, self.cseq = binding, binding.cseq
         if is_fresh:
             self.not_before = 0.0
+        if has_changed:
+            self.loses = 0
         if self.standing is OUT:
             if has_changed:
                 self.standing = READY

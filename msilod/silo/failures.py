@@ -53,6 +53,11 @@ class Failures:
         if held is not None:
             held.note(status, text)
             held.met_silence = True
+            if contact.has_lost(held.bulk, why == "timeout"):
+                # The shorter ones behind it may reach the contact.
+                self.has_stopped = True
+                held.not_before = now + pause(status, None, self._memory.stops, retry)
+                return
         self._stop((contact,), status, None, now, retry)
 
     def late(self, row_id: int, status: int, is_succeeded: bool) -> list[Step]:

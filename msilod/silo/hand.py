@@ -69,6 +69,11 @@ class Held:
             return until
         return self.not_before if self.not_before > now else None
 
+    @property
+    def bulk(self) -> int:
+        """Octets of body and kept headers: what makes a datagram large."""
+        return self.row.size + len(self.row.headers)
+
     def settle_again(self) -> float:
         """Its end could not be committed: seconds until the next try. It is never sent again."""
         self.failed_settles += 1
@@ -131,8 +136,15 @@ class Hand:
             return None
         return held
 
-    def oldest_for(self, contact: Contact, now: float, policy: SiloPolicy) -> Held | None:
-        """The first row that this contact may have; or one on the way that the caller has to end."""
+    def oldest_for(
+        self, contact: Contact, now: float, policy: SiloPolicy, may_have_more: bool = False
+    ) -> Held | None:
+        """The first row that this contact may have; or one on the way that the caller has to end.
+
+        Rows that are too large for the way to the contact come last. `may_have_more`: rows that are not in hand may
+        come before them.
+        """
+        large = None
         device, refusals, delivered = contact.device, self.memory.refusals, self.memory.delivered
         for held in self.rows.values():
             row = held.row
@@ -146,8 +158,11 @@ class Hand:
                 continue
             if held.flights and (row.expires_at <= now or self.memory.refused_with(row.id)):
                 continue
+            if contact.loses and held.bulk >= contact.loses and row.expires_at > now:
+                large = large or held
+                continue
             return held
-        return None
+        return None if may_have_more else large
 
     def reject(self, held: Held, status: int) -> Reject:
         """Out of the hand for good."""

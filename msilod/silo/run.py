@@ -186,6 +186,11 @@ class DeliveryRun:
         """
         steps: list[Step] = []
         contact = self._under_way.landed(row_id, key)
+        if contact is not None and contact.loses:
+            held = self._hand.rows.get(row_id)
+            if held is not None and held.bulk >= contact.loses:
+                # A large one has arrived.
+                contact.loses = 0
         if 200 <= status < 300:
             self._delivered(row_id, key, status, how, steps)
         elif contact is not None:
@@ -258,7 +263,7 @@ class DeliveryRun:
     def _next_for(self, contact: Contact, now: float, steps: list[Step]) -> Held | None:
         """The oldest row that this contact may have; what nobody may have ends on the way."""
         while True:
-            held = self._hand.oldest_for(contact, now, self.policy)
+            held = self._hand.oldest_for(contact, now, self.policy, self._claims.may_have_more)
             if held is None:
                 return None
             if held.row.expires_at <= now:

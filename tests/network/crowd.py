@@ -249,7 +249,7 @@ class Person(Agent):
 
     def _receive(self, data: bytes, send: object) -> None:
         if data.startswith(b"ACK "):
-            self.crowd.acks.append((self.name, data))
+            self.crowd.judge_ack(self.name, data)
         super()._receive(data, send)  # type: ignore[arg-type]
 
 
@@ -260,7 +260,6 @@ class Crowd:
     world: World
     people: dict[str, Person] = field(default_factory=dict)
     promised: dict[bytes, str] = field(default_factory=dict)
-    acks: list[tuple[str, bytes]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     removed: set[str] = field(default_factory=set)
     gruus: dict[str, str] = field(default_factory=dict)
@@ -343,6 +342,12 @@ class Crowd:
             if found is not None:
                 self.gruus[at.name] = found[1].decode()
 
+    def judge_ack(self, name: str, data: bytes) -> None:
+        """Look at an ACK that has reached `name`; the sender may have been a user then, and none later."""
+        found = re.search(rb"(?i)\r\nX-By: (\w+)", data)
+        if found and name in HONEST and self.is_outside(found[1].decode()) and not self.is_open:
+            self.faults.append(f"an ACK of {found[1].decode()} reached {name}")
+
     async def evening(self) -> None:
         """The honest users come back; all is judged."""
         self.check_bindings()
@@ -367,10 +372,6 @@ class Crowd:
             is_foreign = self.is_open and not sender.endswith(f"@{DOMAIN}")
             if by is not None and sender != f"{by[1].decode()}@{DOMAIN}" and not is_foreign:
                 self.faults.append(f"a row for {aor} by {by[1].decode()} is booked on {sender}")
-        for name, data in self.acks:
-            found = re.search(rb"(?i)\r\nX-By: (\w+)", data)
-            if found and name in HONEST and self.is_outside(found[1].decode()) and not self.is_open:
-                self.faults.append(f"an ACK of {found[1].decode()} reached {name}")
         self.table.close()
 
     def check_bindings(self) -> None:

@@ -307,8 +307,10 @@ class FakeDaemon:
             if (id, contact.device) in self.refused or (is_for_sips(older) and not contact.is_sips):
                 continue
             is_expiring = older.expires_at <= self.wall
-            is_spaced = run._hand.rows[id].not_before > self.wall
-            assert is_expiring or is_spaced, f"{row.id} overtook {id}"
+            held = run._hand.rows[id]
+            is_spaced = held.not_before > self.wall
+            is_large = bool(contact.loses) and row.size < contact.loses <= held.bulk
+            assert is_expiring or is_spaced or is_large, f"{row.id} overtook {id}"
 
     def _finish(self, run: DeliveryRun, step: Finished) -> None:
         assert run is self.run
