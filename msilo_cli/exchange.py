@@ -17,13 +17,20 @@ from msilo_cli.message_view import record
 from msilod.errors import SipError
 from msilod.silo.acceptance import NEVER_SENT, duplicate_hash
 from msilod.silo.stored_message import State, StoredMessage
-from msilod.sip.grammar import WSP
+from msilod.sip.address import NameAddr
+from msilod.sip.grammar import WSP, is_call_id
 from msilod.sip.headers import Headers, canonical
 from msilod.sip.message import Request
+from msilod.sip.uri import SipUri
 
 # A body of a megabyte in base64 and its head.
 MAX_LINE: Final = 4_000_000
 MAX_HEADERS: Final = 16_384
+# A header line of a message that comes by SIP.
+MAX_CALL_ID: Final = 8192
+MAX_WORD: Final = 2048
+# Times to the end of the year 2199.
+NEWEST: Final = 7_258_118_400.0
 _BYTES: Final = ("request_uri", "from_header", "to_header", "call_id", "content_type", "headers")
 _MEMBERS: Final = {"from_header": "from", "to_header": "to"}
 _STATES: Final = frozenset(str(state) for state in State)
@@ -113,9 +120,16 @@ def _request(shown: dict[str, Any], aor: str) -> Request:
     uri = _value(shown, "request_uri") or f"sip:{aor}".encode()
     if any(byte <= 0x20 for byte in uri):
         raise BadLine("its request_uri has a blank")
-    return Request(
+    for member in ("call_id", "delivery_call_id"):
+        value = _value(shown, member)
+        if value and (len(value) > MAX_CALL_ID or not is_call_id(value)):
+            raise BadLine(f"its {member} is no Call-ID")
+    request = Request(
         b"MESSAGE", uri, fields, b"", cseq=_number(shown, "cseq", 1), call_id=_value(shown, "call_id")
     )
+    # Raises MalformedMessage where the parser would.
+    NameAddr.parse(request.received[b"to"].strip(WSP))
+    return request
 
 
 def _headers(shown: dict[str, Any]) -> bytes:
@@ -150,9 +164,9 @@ def _take_state(
     next_at = _time(shown, "next_attempt_at")
     message.next_attempt_at = None if next_at is None else next_at - ahead
     message.last_status = _number(shown, "last_status", 0) or None
-    message.last_reason = str(shown.get("last_reason") or "")
-    message.next_hop = str(shown.get("next_hop") or "")
-    message.delivery_call_id = str(shown.get("delivery_call_id") or "").encode("ascii", "replace")
+    message.last_reason = _word(shown, "last_reason")
+    message.next_hop = _next_hop(shown)
+    message.delivery_call_id = _value(shown, "delivery_call_id")
     # What was on the wire there is not on the wire here.
     message.state = State.WAITING if state == State.SENDING else State(state)
     if message.state is State.SCHEDULED and (due_at is None or due_at <= now):
@@ -162,6 +176,23 @@ def _take_state(
     if message.due_at is None:
         # The life of the others has begun.
         message.expires_at -= ahead
+
+
+def _word(shown: dict[str, Any], name: str) -> str:
+    value = shown.get(name) or ""
+    if not isinstance(value, str) or len(value) > MAX_WORD:
+        raise BadLine(f"its {name} is no text of at most {MAX_WORD} characters")
+    return value
+
+
+def _next_hop(shown: dict[str, Any]) -> str:
+    value = _word(shown, "next_hop")
+    if value:
+        try:
+            SipUri.parse(value)
+        except SipError as error:
+            raise BadLine("its next_hop is no SIP URI") from error
+    return value
 
 
 def _text(shown: dict[str, Any], name: str) -> str:
@@ -200,6 +231,9 @@ def _time(shown: dict[str, Any], name: str) -> float | None:
         at = datetime.fromisoformat(str(value))
         if at.tzinfo is None:
             raise ValueError
-        return at.timestamp()
+        seconds = at.timestamp()
     except (ValueError, OverflowError) as error:
         raise BadLine(f"its {name} is no time with an offset") from error
+    if not 0 <= seconds < NEWEST:
+        raise BadLine(f"its {name} is not in the years 1970 to 2199")
+    return seconds

@@ -13,11 +13,14 @@ import msgspec
 
 from msilo_cli.session import Session, UsageError
 from msilod.printable import printable
+from msilod.silo.stored_message import LATEST
 
 FORMATS: Final = ("auto", "table", "tsv", "json", "jsonl", "ids")
 Record = dict[str, Any]
 # Characters between two columns of a table, and the least width of a column that is cut.
 SEPARATOR: Final = 3
+# The first second of the year 1000: strftime(3) writes earlier years with fewer digits.
+EARLIEST: Final = -30_610_224_000.0
 NARROWEST: Final = 4
 
 
@@ -132,14 +135,15 @@ def _text(column: Column, record: Record) -> str:
 
 
 def rfc3339(at: float | None) -> str | None:
-    """`2026-11-24T11:00:00Z`; None stays None."""
+    """`2026-11-24T11:00:00Z`; None stays None. A time outside of the years 1000 to 9999 is the nearest one within."""
     if at is None:
         return None
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(max(EARLIEST, min(at, LATEST)), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def span(seconds: float) -> str:
     """`45s`, `12m`, `3h`, `9d`: for eyes."""
+    seconds = min(seconds, LATEST)
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"

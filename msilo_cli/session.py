@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO
 
 from msilo_cli.names import Names
-from msilod.control import ControlClient
+from msilod.control import MAX_LINE, ControlClient
 from msilod.errors import MsilodError, UnavailableError
 from msilod.settings import Options, Settings, load
 from msilod.silo.policy import EACH_DEVICE
@@ -24,11 +24,28 @@ from msilod.store.times import CLOCK, silo_clock
 from msilod.store.users import UserTable
 from msilod.streams import discard
 
-# A line of the control protocol has its bound; each recipient has at most 64 rows under lease.
-AORS_A_CALL: Final = 500
+# Ids of one recipient in a call of the control protocol.
+IDS_A_CALL: Final = 5000
 GIVE_UP_TIMEOUT: Final = 10.0
 # A daemon answers from memory; without its answer the configuration says which names are ours.
 NAMES_TIMEOUT: Final = 2.0
+
+
+def calls(rows: Mapping[str, Sequence[int]]) -> list[dict[str, list[int]]]:
+    """The ids by AOR in pieces that fit into a line of the control protocol; each AOR of `rows` is in one of them."""
+    made: list[dict[str, list[int]]] = []
+    room = 0
+    for aor, ids in rows.items():
+        # At most 20 characters an id; an AOR may need an escape for each of its characters.
+        for start in range(0, max(len(ids), 1), IDS_A_CALL):
+            piece = list(ids[start : start + IDS_A_CALL])
+            size = 6 * len(aor) + 20 * (len(piece) + 1)
+            if size > room or aor in made[-1]:
+                made.append({})
+                room = MAX_LINE // 3
+            made[-1][aor] = piece
+            room -= size
+    return made
 
 
 class UsageError(MsilodError):
@@ -160,10 +177,10 @@ class Session:
 
         Without AORs it looks at what else has changed.
         """
+        left: dict[str, list[int]] = {aor: list((requeued or {}).get(aor, ())) for aor in aors}
         try:
-            for start in range(0, max(len(aors), 1), AORS_A_CALL):
-                some = aors[start : start + AORS_A_CALL]
-                mine = {aor: list(ids) for aor, ids in (requeued or {}).items() if aor in some}
+            for some in calls(left) or [{}]:
+                mine = {aor: ids for aor, ids in some.items() if ids}
                 self.ask("wake", {"aors": list(some), "requeued": mine})
         except UnavailableError:
             self.say("no daemon is running; its next start will find it", level=1)
@@ -172,10 +189,8 @@ class Session:
         """Ask a running daemon for rows by AOR: those it gave up, and those on the wire; without one, neither."""
         given: list[int] = []
         sending: list[int] = []
-        asked = list(rows.items())
         try:
-            for start in range(0, len(asked), AORS_A_CALL):
-                some = {aor: list(ids) for aor, ids in asked[start : start + AORS_A_CALL]}
+            for some in calls(rows):
                 told = self.ask("give_up", {"rows": some}, GIVE_UP_TIMEOUT)
                 given += told["given_up"]
                 sending += told["sending"]

@@ -6,13 +6,15 @@ carries the exit code a command ends with, so that both sides tell the same stor
 
 import socket
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from msilod.errors import MsilodError, PermissionDenied, UnavailableError
 
 MAX_LINE: Final = 1 << 20
+# The bindings of 100,000 phones take 50 MB.
+MAX_ANSWER: Final = 1 << 30
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 NO_METHOD: Final = -32601
@@ -29,12 +31,56 @@ class Request(msgspec.Struct, frozen=True):
     jsonrpc: str = "2.0"
 
 
+# The params of the methods that have any. An id is that of a row, and a row of SQLite has 63 bits.
+RowId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class BindingsParams(msgspec.Struct, frozen=True):
+    """Of `bindings`: the AORs; none: all."""
+
+    aors: list[str] | None = None
+
+
+class DumpParams(msgspec.Struct, frozen=True):
+    """Of `dump`: recipients and ids, a contact instead of the registered ones, and what is to be told."""
+
+    aors: list[str] | None = None
+    ids: list[RowId] | None = None
+    to: str | None = None
+    wait: bool = False
+    dry_run: bool = False
+
+
+class RowsParams(msgspec.Struct, frozen=True):
+    """Of `give_up` and `expire`: ids by AOR."""
+
+    rows: dict[str, list[RowId]] = {}
+
+
+class WakeParams(msgspec.Struct, frozen=True):
+    """Of `wake`: AORs with rows that were let go, the ids of requeued rows by AOR, and whether users have changed."""
+
+    aors: list[str] = []
+    requeued: dict[str, list[RowId]] = {}
+    users: bool = False
+
+
 class Problem(msgspec.Struct, frozen=True):
     """Why a call failed; `data.exit_code` for the command line."""
 
     code: int
     message: str
     data: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a daemon says to a call: a result or an error."""
+
+    result: Any = None
+    error: Problem | None = None
+
+
+_ANSWER: Final = msgspec.json.Decoder(Answer)
 
 
 class ControlError(MsilodError):
@@ -91,16 +137,19 @@ class ControlClient:
             self._socket.settimeout(timeout)
         try:
             self._socket.sendall(msgspec.json.encode(Request(method, params or {}, 1)) + b"\n")
-            line = self._reader.readline()
+            line = self._reader.readline(MAX_ANSWER)
         except OSError as error:
             raise UnavailableError(f"the daemon at {self.path} does not answer") from error
         if not line:
             raise UnavailableError(f"the daemon at {self.path} has hung up")
-        answer = msgspec.json.decode(line)
-        if "error" in answer:
-            problem = answer["error"]
-            raise ControlError(problem["message"], int(problem.get("data", {}).get("exit_code", 1)))
-        return answer["result"]
+        try:
+            answer = _ANSWER.decode(line)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise UnavailableError(f"what answers at {self.path} is no msilod: {error}") from error
+        if answer.error is not None:
+            code = answer.error.data.get("exit_code", 1)
+            raise ControlError(answer.error.message, code if isinstance(code, int) and 0 < code < 256 else 1)
+        return answer.result
 
     def close(self) -> None:
         """Hang up."""

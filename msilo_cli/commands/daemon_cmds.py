@@ -1,12 +1,14 @@
 """`msilo dump`, `bindings` and `status`: what only a running daemon can do or tell."""
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated, Any
 
 import typer
 
 from msilo_cli import filters
 from msilo_cli.printer import Column, chosen_format, rfc3339, show, span
-from msilo_cli.session import Session, SomeFailed, UsageError
+from msilo_cli.session import Session, SomeFailed, UsageError, calls
 from msilod.errors import UnavailableError
 from msilod.printable import printable
 from msilod.store.lock import last_words
@@ -33,20 +35,25 @@ def dump(
     session: Session = context.obj
     params: dict[str, Any] = {"to": to or None, "wait": wait, "dry_run": dry_run}
     if selection.is_narrowed:
-        messages = list(session.queue.messages(selection, session.now()))
-        params |= {"aors": sorted({m.aor for m in messages}), "ids": [m.id for m in messages]}
-        if not messages:
+        rows: dict[str, list[int]] = {}
+        for message in session.queue.messages(selection, session.now()):
+            rows.setdefault(message.aor, []).append(message.id)
+        if not rows:
             session.say("no messages")
             return
+        asked = [{"aors": sorted(some), "ids": [*chain(*some.values())]} for some in calls(rows)]
     elif not selection.aors and not to:
         raise UsageError("dump needs a recipient, a filter, or --to CONTACT")
     else:
-        params["aors"] = list(selection.aors)
-    _dump(session, params, chosen_format(session, format, json, False))
+        asked = [{"aors": list(selection.aors), "ids": []}]
+    _dump(session, asked, params, chosen_format(session, format, json, False))
 
 
-def _dump(session: Session, params: dict[str, Any], format: str) -> None:
-    results = session.ask("dump", params, DUMP_TIMEOUT)["results"]
+def _dump(session: Session, asked: Sequence[dict[str, Any]], params: dict[str, Any], format: str) -> None:
+    """Ask for each of `asked` in turn, and print the outcomes of all."""
+    results = [
+        result for some in asked for result in session.ask("dump", params | some, DUMP_TIMEOUT)["results"]
+    ]
     if params["dry_run"] and format in ("table", "tsv"):
         for result in results:
             if "request" in result:

@@ -17,6 +17,7 @@ import trio
 
 from msilod.control import (
     FAILED,
+    INVALID_PARAMS,
     INVALID_REQUEST,
     MAX_LINE,
     NO_METHOD,
@@ -132,6 +133,8 @@ class ControlServer:
             if isinstance(result, Awaitable):
                 result = await result
             return encode_result(request.id, result)
+        except msgspec.ValidationError as error:
+            return encode_problem(request.id, Problem(INVALID_PARAMS, str(error), {"exit_code": 2}))
         except MsilodError as error:
             return encode_problem(request.id, Problem(FAILED, str(error), {"exit_code": error.exit_code}))
         except MemoryError:

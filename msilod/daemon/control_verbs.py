@@ -7,13 +7,15 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
 import trio
 
 from msilod import __version__
+from msilod.control import BindingsParams, DumpParams
 from msilod.daemon.operator_verbs import OperatorVerbs
 from msilod.daemon.outgoing import request_for
 from msilod.daemon.server import Server
-from msilod.errors import MsilodError
+from msilod.errors import MsilodError, SipError
 from msilod.registrar.binding import Binding
 from msilod.silo.secure import is_secure
 from msilod.silo.stored_message import StoredMessage
@@ -89,7 +91,7 @@ class ControlVerbs:
     def bindings(self, params: Params) -> Params:
         """Who is registered where; all, or the named AORs."""
         server, wall = self.server, self.server.clock.wall()
-        aors = params.get("aors")
+        aors = msgspec.convert(params, BindingsParams).aors
         if aors:
             found = [b for aor in aors for b in server.location.bindings(self._aor(aor), wall)]
         else:
@@ -107,21 +109,28 @@ class ControlVerbs:
 
     async def dump(self, params: Params) -> Params:
         """m_dump: deliver now, to the registered contacts, or to one contact that is named."""
-        to = params.get("to")
-        aors = [self._aor(aor) for aor in params.get("aors") or []] or [self._aor_of_contact(to)]
-        ids = frozenset(params.get("ids") or ())
+        asked = msgspec.convert(params, DumpParams)
+        to = asked.to
+        if to is not None:
+            _check_contact(to)
+        aors = [self._aor(aor) for aor in asked.aors or []] or [self._aor_of_contact(to)]
+        ids = frozenset(asked.ids or ())
         found: dict[str, list[Params]] = {}
 
         async def one(aor: str) -> None:
-            if params.get("dry_run"):
-                found[aor] = await self._dry_run(aor, to, ids)
-            else:
-                found[aor] = await self._dump_one(aor, to, ids, bool(params.get("wait")))
+            try:
+                if asked.dry_run:
+                    found[aor] = await self._dry_run(aor, to, ids)
+                else:
+                    found[aor] = await self._dump_one(aor, to, ids, asked.wait)
+            except MsilodError as error:
+                # The others go on; an error in the nursery would end their tasks.
+                found[aor] = [{"aor": f"sip:{aor}", "outcome": "failed", "reason": str(error)}]
 
         async with trio.open_nursery() as nursery:
-            for aor in aors:
+            for aor in dict.fromkeys(aors):
                 nursery.start_soon(one, aor)
-        return {"results": [result for aor in aors for result in found[aor]]}
+        return {"results": [result for aor in dict.fromkeys(aors) for result in found[aor]]}
 
     def _aor(self, text: str) -> str:
         try:
@@ -147,7 +156,6 @@ class ControlVerbs:
         if to is None:
             found = self.server.location.bindings(aor, self.server.clock.wall())
             return [binding for binding in found if binding.takes_messages]
-        SipUri.parse(to)
         wall = self.server.clock.wall()
         return [Binding(aor, to, "msilo-dump", 0, wall + DUMP_DEADLINE, wall)]
 
@@ -230,6 +238,14 @@ def _text(verbs: ControlVerbs, row: StoredMessage, contact: Binding) -> str:
     server = verbs.server
     request, _ = request_for(row, contact, server.silo.policy, server.clock.ahead)
     return request.to_bytes().decode("utf-8", "backslashreplace")
+
+
+def _check_contact(to: str) -> None:
+    """Raises DumpRefused for a contact that is no SIP URI."""
+    try:
+        SipUri.parse(to)
+    except SipError as error:
+        raise DumpRefused(f"--to {to!r}: {error.phrase.lower()}; write sip:user@host:port") from error
 
 
 def _outcome(

@@ -353,9 +353,8 @@ class Deliverer:
             return
         try:
             request, how = request_for(step.row, step.contact.binding, self.policy, self.clock.ahead)
-        except SipError:
-            # The stored Path or the row is nothing that a request can have. The row waits for another contact.
-            self._unreachable(run, step, now)
+        except SipError as error:
+            self.ends.unmade(run, step, error, now)
             return
         attempt = Attempt(self, run, step.row, step.contact, how)
         owner = self.paths.watched(attempt, target, flow, now)

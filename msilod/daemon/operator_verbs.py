@@ -6,8 +6,10 @@ Rule: as control_verbs.py; the rows themselves are the database's, and the comma
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import trio
 
+from msilod.control import RowsParams, WakeParams
 from msilod.errors import BusyError, StoreError
 from msilod.store.sweep import Cleaned
 
@@ -45,10 +47,10 @@ class OperatorVerbs:
         """The ids of `rows`: those that are free now, and those on the wire."""
         sending: list[int] = []
         given: list[int] = []
-        for aor, ids in params.get("rows", {}).items():
+        for aor, ids in msgspec.convert(params, RowsParams).rows.items():
             for id in ids:
-                is_free = self.server.intervention.give_up(aor, int(id), self.server.clock.now())
-                (given if is_free else sending).append(int(id))
+                is_free = self.server.intervention.give_up(aor, id, self.server.clock.now())
+                (given if is_free else sending).append(id)
         return given, sending
 
     async def expire(self, params: Params) -> Params:
@@ -87,12 +89,12 @@ class OperatorVerbs:
 
         New rows and pauses of other processes are noticed now as well; with `users` true, users too.
         """
-        server = self.server
-        if params.get("users"):
+        server, told = self.server, msgspec.convert(params, WakeParams)
+        if told.users:
             await server.user_watch.look()
-        for aor, ids in params.get("requeued", {}).items():
-            server.intervention.forget_refusals(aor, [int(id) for id in ids])
-        server.housekeeping.noticed([self.canonical(aor) for aor in params.get("aors", [])])
+        for aor, ids in told.requeued.items():
+            server.intervention.forget_refusals(aor, ids)
+        server.housekeeping.noticed([self.canonical(aor) for aor in told.aors])
         server.writer.poll_foreign(server.housekeeping.foreign)
         server.after_batch()
         return {}

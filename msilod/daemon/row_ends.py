@@ -7,6 +7,7 @@ are tried again when they fail (giving_back.py).
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 import trio
 
@@ -18,13 +19,17 @@ from msilod.daemon.historian import Historian
 from msilod.daemon.log import get_log
 from msilod.daemon.paths import Paths
 from msilod.daemon.watchers import Watchers
-from msilod.errors import StoreError
+from msilod.errors import SipError, StoreError
+from msilod.silo.delivery import Unsendable
 from msilod.silo.device import is_for_device
 from msilod.silo.hand import phrase
-from msilod.silo.run import DeliveryRun, Postpone, Reject, Release, Settle, Step
+from msilod.silo.run import DeliveryRun, Postpone, Reject, Release, Send, Settle, Step
 from msilod.silo.stored_message import Ending, StoredMessage
 from msilod.store.jobs import Done
 from msilod.store.writer import StoreWriter
+
+# What stands in the row for a device that would refuse it: 606 Not Acceptable, which ends the row.
+UNSENDABLE: Final = 606
 
 
 class RowEnds:
@@ -90,6 +95,21 @@ class RowEnds:
         if error is not None:
             get_log().error("a row's end could not be committed", id=row_id, reason=str(error))
         self.perform(run, run.settled(row_id, error is None, self.clock.wall()), self.clock.now())
+
+    def unmade(self, run: DeliveryRun, step: Send, error: SipError, now: float) -> None:
+        """No request can be made. A row that no contact can have is rejected, so that later rows are sent.
+
+        Otherwise the stored Path is nothing that a request can have, and the row waits for another contact.
+        """
+        row, contact, wall = step.row, step.contact, self.clock.wall()
+        if isinstance(error, Unsendable):
+            get_log().error("a message cannot be sent", id=row.id, aor=row.aor, reason=str(error))
+            self.historian.refused(row, contact, UNSENDABLE)
+            steps = run.answered(row.id, contact.key, UNSENDABLE, None, wall)
+        else:
+            self.historian.silent(row, contact, "transport")
+            steps = run.failed(row.id, contact.key, "transport", wall)
+        self.perform(run, steps, now)
 
     def reject(self, run: DeliveryRun, step: Reject, now: float) -> None:
         """The row stays as rejected; of one device of several it is that device's answer."""

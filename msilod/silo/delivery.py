@@ -10,6 +10,7 @@ is in old_phones.py, and off.
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from msilod.errors import MalformedMessage
 from msilod.registrar.binding import Binding
 from msilod.silo.acceptance import NEVER_SENT
 from msilod.silo.old_phones import dress
@@ -18,8 +19,9 @@ from msilod.silo.stored_message import StoredMessage
 from msilod.sip.address import NameAddr
 from msilod.sip.cache import Cache
 from msilod.sip.dates import format_date
-from msilod.sip.grammar import WSP, is_token
+from msilod.sip.grammar import WSP, is_call_id, is_token
 from msilod.sip.headers import KNOWN, Headers, canonical
+from msilod.sip.limits import MAX_CSEQ
 from msilod.sip.message import Request
 from msilod.sip.privacy import ASSERTED, asks_for_id
 from msilod.sip.sips import under_scheme_of
@@ -35,6 +37,10 @@ _Way = tuple[bytes, tuple[Field, ...]]
 _CACHED_WAY_BYTES: Final = 4_000_000
 
 
+class Unsendable(MalformedMessage):
+    """A row that no MESSAGE can be made of, whatever the contact: another program has written the row."""
+
+
 def build_delivery(
     message: StoredMessage,
     target_uri: str,
@@ -48,12 +54,13 @@ def build_delivery(
 
     `call_id` is a fresh one and is used where the policy says "new". A message without a Date gets that of its receipt,
     in system time, which is `ahead` of silo time by so many seconds. Raises MalformedMessage for a contact or a next
-    hop that is no SIP URI.
+    hop that is no SIP URI, and Unsendable for a row that no MESSAGE can be made of: it did not come by SIP.
     """
     uri, route = _way((target_uri, tuple(path), next_hop))
     uri = under_scheme_of(message.request_uri, uri)
     sent_id = call_id if call_id and policy.call_id == NEW_CALL_ID else message.delivery_call_id
     sent_id = sent_id or message.call_id
+    _check(message, sent_id)
     fields = [
         *route,
         _MAX_FORWARDS,
@@ -68,6 +75,17 @@ def build_delivery(
     body = dress(fields, message, policy, ahead) if policy.serves_old_phones else message.body
     # It was never received, and nobody asks what of it was.
     return Request(b"MESSAGE", uri, Headers(fields), body, cseq=message.cseq, call_id=sent_id, received={})
+
+
+def _check(message: StoredMessage, call_id: bytes) -> None:
+    """Raises Unsendable for columns that would end a line of the head, or that no device could read."""
+    head = b"%b%b%b" % (message.from_header, message.to_header, message.content_type)
+    if b"\n" in head or b"\r" in head or not message.from_header:
+        raise Unsendable("Bad Header Field")
+    if not is_call_id(call_id):
+        raise Unsendable("Bad Call-ID")
+    if not 0 <= message.cseq <= MAX_CSEQ:
+        raise Unsendable("Bad CSeq")
 
 
 def next_hop_of(message: StoredMessage, binding: Binding, policy: SiloPolicy) -> str:
@@ -158,7 +176,10 @@ def _without_tag(to_header: bytes) -> bytes:
     """To as received; a message that waited is in no dialog any more."""
     if b"tag" not in to_header.lower():
         return to_header
-    address = NameAddr.parse(to_header)
+    try:
+        address = NameAddr.parse(to_header)
+    except MalformedMessage as error:
+        raise Unsendable(error.phrase) from error
     if not address.tag:
         return to_header
     params = tuple([param for param in address.params if param[0].lower() != b"tag"])

@@ -12,6 +12,8 @@ from msilod.sip.sips import asks_for_sips
 
 # A duplicate key begins with a key of the Call-ID alone.
 CALL_KEY_BYTES = 4
+# The last second of the year 9999: no later time can be written as a date.
+LATEST = 253_402_300_799.0
 
 
 class State(StrEnum):

@@ -9,14 +9,18 @@ from typing import Final
 from msilod.sip.grammar import number
 
 _DAYS: Final = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
+_LATEST: Final = 253_402_300_799.0
 _MONTHS: Final = (
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
 )  # fmt: skip
 
 
 def format_date(wall: float) -> bytes:
-    """Seconds since 1970 (UTC) as `Sat, 13 Nov 2010 23:29:00 GMT`; fractions are cut."""
-    at = datetime.fromtimestamp(int(wall), UTC)
+    """Seconds since 1970 (UTC) as `Sat, 13 Nov 2010 23:29:00 GMT`; fractions are cut.
+
+    A time outside of the years 1970 to 9999 is the nearest one within.
+    """
+    at = datetime.fromtimestamp(int(max(0.0, min(wall, _LATEST))), UTC)
     return b"%b, %02d %b %04d %02d:%02d:%02d GMT" % (
         _DAYS[at.weekday()], at.day, _MONTHS[at.month - 1], at.year, at.hour, at.minute, at.second,
     )  # fmt: skip

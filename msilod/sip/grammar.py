@@ -56,6 +56,11 @@ def is_token(value: bytes) -> bool:
     return bool(value) and value.translate(TOKEN_ONLY) == value
 
 
+def is_call_id(value: bytes) -> bool:
+    """True for a Call-ID of visible ASCII characters, which is more than `word [ "@" word ]` (RFC 3261 §25.1)."""
+    return bool(value) and value.translate(VISIBLE_ONLY) == value
+
+
 def is_param_value(value: bytes) -> bool:
     """True for a token, a host or a quoted string (gen-value), and for nothing at all."""
     if value[:1] == b'"':

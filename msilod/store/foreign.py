@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import Final
 
-from msilod.store.statements import Statements
+from msilod.store.statements import Statements, aors_of
 
 # As the partial index of the schema has it.
 _WOKEN: Final = "event IN ('released', 'requeued')"
@@ -53,7 +53,7 @@ class ForeignChanges:
     def notice(self, db: sqlite3.Connection, last_id: int) -> None:
         """Somebody has committed: rows above `last_id` are new, and others may have been let go."""
         self._stored.update(self.statements.new_since(db, last_id))
-        self._aors.update(row[0] for row in db.execute(self._woken, (self._entry,)))
+        self._aors.update(aors_of(db.execute(self._woken, (self._entry,))))
         self._entry = _last_entry(db, self.statements.table)
         self._paused = paused(db, self.statements.table)
 

@@ -4,13 +4,14 @@ Rule: the table's name is the operator's (db_table), so a model says nothing of 
 """
 
 import json
+from itertools import product
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import peewee
 
 from msilod.registrar.binding import Binding
-from msilod.silo.stored_message import StoredMessage
+from msilod.silo.stored_message import LATEST, StoredMessage
 
 
 class RowColumns(peewee.Model):
@@ -200,6 +201,18 @@ _GET: Final = attrgetter(*STORED)
 _GET_FRESH: Final = attrgetter(*FRESH)
 _GET_HAPPENED: Final = attrgetter(*_HAPPENED)
 _NOTHING: Final = tuple(_HAPPENED.values())
+# The types that a value of each column has, and each row of types that is right.
+_COLUMN_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    name: get_args(hint := StoredMessage.__annotations__[name]) or (hint,) for name in LOADED
+}
+_ROW_TYPES: Final = frozenset(product(*_COLUMN_TYPES.values()))
+# For a number that is none. A row whose end is text never expires: SQLite sorts text behind all numbers.
+_NO_NUMBER: Final[dict[str, int | float]] = {
+    "cseq": 1,
+    "attempts": 0,
+    "received_at": 0.0,
+    "expires_at": LATEST,
+}
 # Rows in order.
 id_of: Final = attrgetter("id")
 TABLES: Final = {
@@ -235,8 +248,37 @@ def fresh_values(message: StoredMessage) -> Any:
 
 
 def message_of(values: Any) -> StoredMessage:
-    """A row, in the order of LOADED, as it travels."""
+    """A row, in the order of LOADED, as it travels.
+
+    SQLite keeps a value of any type in any column. A row that another program has written is read as well as possible:
+    the daemon must neither end nor stop to deliver because of it.
+    """
+    if tuple(map(type, values)) not in _ROW_TYPES:
+        values = _in_type(values)
     return StoredMessage(*values)
+
+
+def _in_type(values: Any) -> list[Any]:
+    """The values, each in the type of its column; a number that is none is the column's default."""
+    row = dict(zip(LOADED, values, strict=True))
+    for name, value in row.items():
+        kinds = _COLUMN_TYPES[name]
+        if type(value) in kinds:
+            continue
+        if bytes in kinds:
+            row[name] = b"" if value is None else str(value).encode("utf-8", "surrogateescape")
+        elif str in kinds:
+            row[name] = (
+                value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value or "")
+            )
+        elif float in kinds and isinstance(value, int):
+            # SQLite returns whole seconds as an integer from UPDATE ... RETURNING.
+            row[name] = float(value)
+        else:
+            row[name] = _NO_NUMBER.get(name)
+    if row["size"] is None:
+        row["size"] = len(row["body"])
+    return list(row.values())
 
 
 def binding_values(b: Binding) -> list[Any]:

@@ -54,7 +54,7 @@ class Answer(msgspec.Struct, array_like=True):
             self.adds,
             [StoreError(reason) if reason else None for reason in self.ends],
             [
-                StoreError(reason) if reason else _DECODERS.get(job.call.name, _ANYTHING).decode(result)
+                StoreError(reason) if reason else _unpacked_result(job.call.name, result)
                 for job, (reason, result) in zip(calls, self.calls, strict=True)
             ],
         )
@@ -122,6 +122,14 @@ def pack_end(batches: int, reason: str, code: int, wants_check: bool) -> bytes:
 def unpack_answer(content: bytearray) -> Answer:
     """As it was packed."""
     return _ANSWER.decode(content)
+
+
+def _unpacked_result(name: str, result: msgspec.Raw) -> Any:
+    """What the operation of that name has returned; StoreError when it is of another type than it should be."""
+    try:
+        return _DECODERS.get(name, _ANYTHING).decode(result)
+    except msgspec.MsgspecError as error:
+        return StoreError(f"the silo: {name}: {error}")
 
 
 def _packed_result(result: Any) -> tuple[str, msgspec.Raw]:

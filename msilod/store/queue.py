@@ -12,7 +12,7 @@ from typing import Any, Final
 from msilod.errors import NoSuchMessage
 from msilod.silo.history import ENDS, HistoryEntry
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.database import open_sqlite, raw, translated
+from msilod.store.database import open_sqlite, raw, readable, translated
 from msilod.store.devices import Devices
 from msilod.store.foreign import paused
 from msilod.store.history import History
@@ -47,6 +47,7 @@ class Queue:
         self._database = open_sqlite(path)
         prepare(self._database, path, table, create=False)
         self._db: sqlite3.Connection = raw(self._database)
+        self._db.text_factory = readable
         self._statements = Statements(table)
         self._history = History(table, 0)
         self._on_wire = on_wire

@@ -6,7 +6,7 @@ of two.
 """
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
@@ -58,6 +58,11 @@ def skip_scan(table: str, condition: str = "") -> str:
         f"SELECT ({following} name) FROM recipients WHERE name IS NOT NULL LIMIT ?) "
         "SELECT name FROM recipients WHERE name IS NOT NULL"
     )
+
+
+def aors_of(rows: Iterable[Any]) -> list[str]:
+    """The AORs in the first column, each once, in order. An AOR that is no text names no mailbox: nobody gets it."""
+    return sorted({row[0] for row in rows if isinstance(row[0], str)})
 
 
 class Statements(Tail):
@@ -264,7 +269,7 @@ class Statements(Tail):
             "RETURNING aor",
             (wall,),
         ).fetchall()
-        return sorted({row[0] for row in rows})
+        return aors_of(rows)
 
     def keep_user_change(self, db: sqlite3.Connection, change: int) -> None:
         """As `StoreWriter.keep_user_change` has it."""
@@ -298,7 +303,7 @@ class Statements(Tail):
     def new_since(self, db: sqlite3.Connection, id: int) -> list[str]:
         """AORs of rows with a higher id; by the rowid, since DISTINCT would walk the whole index of AORs."""
         sql = f"SELECT DISTINCT aor FROM {self.table} NOT INDEXED WHERE id > ?"  # noqa: S608
-        return [row[0] for row in db.execute(sql, (id,))]
+        return aors_of(db.execute(sql, (id,)))
 
     def unseen(
         self, db: sqlite3.Connection, after: str, limit: int, has_hop: bool
@@ -306,7 +311,7 @@ class Statements(Tail):
         """A page of recipients in order, after that one: all, or those with rows that have a next hop, with the ids."""
         sql = skip_scan(self.table, "" if has_hop else "next_hop <> '' AND ")
         found = db.execute(sql, (after, limit)).fetchall()
-        return [(aor, [] if has_hop else self.by_next_hop(db, aor)) for (aor,) in found]
+        return [(aor, [] if has_hop else self.by_next_hop(db, aor)) for aor in aors_of(found)]
 
     def by_next_hop(self, db: sqlite3.Connection, aor: str) -> list[int]:
         """The waiting rows of `aor` that have a next hop of their own, oldest first."""

@@ -59,7 +59,9 @@ class Sweep:
         `due_at` and, of a row that is scheduled, `expires_at` are system time, since the sender means a time of day.
         The life of the row begins now, in silo time, or earlier, when it was due by an `ahead` (times.py) of before.
         """
-        return [row[0] for row in db.execute(self._due, (wall, ahead, system, limit))]
+        found = db.execute(self._due, (wall, ahead, system, limit))
+        # An AOR that is no text names no mailbox.
+        return [row[0] for row in found if isinstance(row[0], str)]
 
     def clean(self, db: sqlite3.Connection, wall: float, limit: int) -> Cleaned:
         """Remove up to `limit` expired rows, and as many of the hashes and entries that are old enough."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msilod.errors import SiloLost, StoreError, UnknownOutcome
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.database import code_of, is_damage, leaves_unknown, translate
+from msilod.store.database import code_of, is_damage, is_unreadable, leaves_unknown, readable, translate
 from msilod.store.devices import Devices
 from msilod.store.foreign import ForeignChanges
 from msilod.store.history import History
@@ -100,6 +100,10 @@ class Transactions:
             if is_damage(error):
                 raise SiloLost(f"SQLite finds the database damaged ({error})") from error
             self._rollback()
+            if is_unreadable(error) and self.db.text_factory is not readable:
+                # Another program has written text that is not UTF-8. From here on it is read as well as possible.
+                self.db.text_factory = readable
+                return self.execute(batch)
             if code_of(error) == sqlite3.SQLITE_FULL and self.make_room():
                 return self.execute(batch)
             if len(batch) == 1:
