@@ -88,6 +88,19 @@ def is_copy(request: Request, first: Request) -> bool:
     )
 
 
+def is_of_dialog(request: Request, first: Request) -> bool:
+    """True when an ACK or a CANCEL has the Call-ID, the CSeq number and the From tag of `first`.
+
+    RFC 3261 sections 9.1 and 17.1.1.3 ask for this. To is not compared, since an ACK has a tag more there, and the
+    CANCEL of some phones has one too.
+    """
+    return (
+        request.call_id == first.call_id
+        and request.cseq == first.cseq
+        and _from_tag(request) == _from_tag(first)
+    )
+
+
 def own_key(key: bytes, request: Request) -> bytes:
     """The key of a request that found `key` taken by a request that it is no copy of."""
     own = b"%b %x" % (key, fingerprint(request) >> STATUS_BITS)
@@ -124,6 +137,14 @@ def _tag(request: Request) -> bytes:
     except MalformedMessage:
         # The user answers 400 to it; until then its copies are known by the whole value.
         return request.headers.get(b"to") or b""
+
+
+def _from_tag(request: Request) -> bytes:
+    """The From tag; the whole value when it cannot be read."""
+    try:
+        return request.from_.tag
+    except MalformedMessage:
+        return request.received.get(b"from") or b""
 
 
 def to_tag(request: Request) -> bytes:

@@ -13,7 +13,16 @@ from msilod.errors import TransportError
 from msilod.sip.flow import Flow
 from msilod.sip.headers import line
 from msilod.sip.message import Request, Response, answer_bytes, build_response, response_bytes
-from msilod.transaction.key import fingerprint, is_copy, old_ack_key, own_key, server_key, thread_key, to_tag
+from msilod.transaction.key import (
+    fingerprint,
+    is_copy,
+    is_of_dialog,
+    old_ack_key,
+    own_key,
+    server_key,
+    thread_key,
+    to_tag,
+)
 from msilod.transaction.relayed import answer_of, as_addressed, final_tag
 from msilod.transaction.remembered import NO_ANSWER, Answer, Remembered, pack, unpack
 from msilod.transaction.server import (
@@ -177,8 +186,14 @@ class ServerTransactions:
         return None
 
     def _invite(self, key: bytes, request: Request, is_answered: bool) -> ServerTransaction | None:
-        """The INVITE with this key that an ACK (`is_answered`) or a CANCEL means."""
+        """The INVITE with this key that an ACK (`is_answered`) or a CANCEL means.
+
+        Call-ID, CSeq number and From tag have to be those of the INVITE (RFC 3261 sections 9.1, 17.1.1.3). A branch
+        alone proves nothing: clients exist that never change their branch.
+        """
         first = self._live.get(key)
+        if first is not None and not is_of_dialog(request, first.request):
+            first = None
         newer = self._threads.get(thread_key(key, request)) if self._threads else None
         if newer is None or (first is not None and newer.is_answered is not is_answered):
             return first
@@ -205,8 +220,13 @@ class ServerTransactions:
             self._user.on_cancel(invite, now)
 
     def _knows_other(self, request: Request) -> bool:
-        keys = [server_key(request, method) for method in _CANCELLABLE]
-        return any(key in self._live or self.memory.get(key) is not None for key in keys)
+        """True when the CANCEL names a request other than INVITE. Of an answered one only the key is known."""
+        for method in _CANCELLABLE:
+            key = server_key(request, method)
+            live = self._live.get(key)
+            if self.memory.get(key) is not None if live is None else is_of_dialog(request, live.request):
+                return True
+        return False
 
     # --- answers out ---------------------------------------------------------------------------------
 
