@@ -295,8 +295,16 @@ class Desk:
                 self._fault(f"purged, but {now[row.id]}")
 
     def _check_others(self, verb: str, before: dict[int, Row], meant: set[int], told: int) -> None:
-        """The rest is as it was, unless the daemon says so in the history."""
-        now, by_daemon = self.rows(), {id for id, _, actor in self.entries()[told:] if not actor}
+        """The rest is as it was, unless the daemon says so in the history.
+
+        The history has a rejection at once. Where the silo has refused that write, the row follows with a later try.
+        """
+        now, entries = self.rows(), self.entries()
+        by_daemon = {id for id, _, actor in entries[told:] if not actor}
+        last = {id: (event, actor) for id, event, actor in entries[:told]}
+        by_daemon |= {
+            id for id, row in now.items() if row.state == "rejected" and last.get(id) == ("rejected", "")
+        }
         for id, row in before.items():
             if id not in meant and id not in by_daemon:
                 is_same = (
