@@ -92,7 +92,8 @@ class FailureRoute:
             refuse = partial(_refuse, fork.server, error)
             silo = self.server.silo
             if silo.may_wait and self.not_stored(refuse):
-                silo.refuse_later(refuse, answer_by(self.server.clock.wall() - self.arrived, now))
+                size = self.incoming.message.size
+                silo.refuse_later(refuse, answer_by(self.server.clock.wall() - self.arrived, now), size)
             else:
                 refuse(now)
 

@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 # A row that the writer has not taken by then is withdrawn and the sender told to come again (law 1):
 # well before his Timer F at 32 s, well after any commit that is going to succeed.
 COMMIT_DEADLINE: Final = 10.0
-# At 30,000 rows/s a second's worth; beyond it a sender is better off with 503 than with a late 202 (law 8).
-MAX_WAITING_ROWS: Final = 20_000
+# What rows on their way to the disk may take of memory: the octets of their requests, and ROW_BYTES for each row. A
+# disk that stands still keeps them for COMMIT_DEADLINE. Beyond it a sender gets 503 (law 8). 20,000 rows of 700
+# octets, or 1,000 rows of 64 kB. Refusals that wait have the same bound.
+MAX_WAITING_BYTES: Final = 64_000_000
+ROW_BYTES: Final = 2_500
 # Seconds after a request's arrival: its sender's Timer F ends it at 32 s.
 ANSWERED_BY: Final = 29.0
 RETRY_AFTER: Final = (b"Retry-After", b"5")
@@ -81,7 +84,7 @@ class Origin(Protocol):
 class _Waiting:
     """A request whose row is on its way to the disk; hears from the writer what became of that."""
 
-    __slots__ = ("deadline", "is_open", "job", "message", "origin", "service", "transaction")
+    __slots__ = ("deadline", "is_open", "job", "message", "origin", "service", "transaction", "weight")
 
     def __init__(
         self,
@@ -96,6 +99,8 @@ class _Waiting:
         self.message = message
         self.origin = origin
         self.deadline = deadline
+        # What close() gives back.
+        self.weight = transaction.request.size + ROW_BYTES
         self.is_open = True
         self.job: Job | None = None
 
@@ -130,7 +135,8 @@ class _Waiting:
         refuse = partial(service.refuse, self.transaction, result)
         is_copy = result.__class__ is Duplicate
         if not is_copy and self.origin is not None and service.may_wait and self.origin.not_stored(refuse):
-            service.refuse_later(refuse, answer_by(service.clock.wall() - self.origin.arrived, now))
+            deadline = answer_by(service.clock.wall() - self.origin.arrived, now)
+            service.refuse_later(refuse, deadline, self.transaction.request.size)
         else:
             refuse(now)
 
@@ -160,9 +166,10 @@ class SiloService:
         self.observers: list[Observer] = []
         self.on_wrapped: Callable[[StoredMessage], None] | None = None
         self._waiting: deque[_Waiting] = deque()
-        self._open = 0
+        self._waiting_bytes = 0
         # Refusals that wait for a live branch, nearly in the order of their deadlines.
-        self._late: deque[tuple[float, Callable[[float], None]]] = deque()
+        self._late: deque[tuple[float, Callable[[float], None], int]] = deque()
+        self._late_bytes = 0
         # Empty for nearly all of a daemon's life: whoever relays looks here before he asks.
         self.former: frozenset[bytes] = frozenset()
         self._former_until = 0.0
@@ -179,7 +186,7 @@ class SiloService:
 
         Raises RequestRefused with the status for the sender when it is not to be kept.
         """
-        if self._open >= MAX_WAITING_ROWS:
+        if self._waiting_bytes >= MAX_WAITING_BYTES:
             raise RequestRefused(503, "Service Unavailable", [RETRY_AFTER])
         transaction = incoming.transaction
         request, aor = transaction.request, incoming.aor
@@ -198,7 +205,7 @@ class SiloService:
         if origin is not None:
             origin.storing(message)
         waiting = _Waiting(self, transaction, message, origin, now + COMMIT_DEADLINE)
-        self._open += 1
+        self._waiting_bytes += waiting.weight
         self._waiting.append(waiting)
         waiting.job = self.writer.add(message, waiting.added)
 
@@ -261,7 +268,7 @@ class SiloService:
         waiting.is_open = False
         # The job knows us by its `done`: a ring that only the collector would find.
         waiting.job = None
-        self._open -= 1
+        self._waiting_bytes -= waiting.weight
         queue = self._waiting
         while queue and not queue[0].is_open:
             queue.popleft()
@@ -285,11 +292,13 @@ class SiloService:
     @property
     def may_wait(self) -> bool:
         """Refusals that wait are bounded as well."""
-        return len(self._late) < MAX_WAITING_ROWS
+        return self._late_bytes < MAX_WAITING_BYTES
 
-    def refuse_later(self, refuse: Callable[[float], None], deadline: float) -> None:
-        """Refuse at the deadline; a sender with an answer by then gets no second one."""
-        self._late.append((deadline, refuse))
+    def refuse_later(self, refuse: Callable[[float], None], deadline: float, size: int) -> None:
+        """Refuse a request of `size` octets at the deadline; a sender with an answer by then gets no second one."""
+        weight = size + ROW_BYTES
+        self._late_bytes += weight
+        self._late.append((deadline, refuse, weight))
 
     def _fail(self, transaction: ServerTransaction, now: float) -> None:
         self.counters.failed_messages += 1
@@ -306,9 +315,11 @@ class SiloService:
                 self.close(waiting)
                 waiting.refused(WITHDRAWN, now)
         while self._late and self._late[0][0] <= now:
-            self._late.popleft()[1](now)
+            _, refuse, weight = self._late.popleft()
+            self._late_bytes -= weight
+            refuse(now)
 
     @property
     def waiting_rows(self) -> int:
         """Rows handed over and not yet answered."""
-        return self._open
+        return sum(waiting.is_open for waiting in self._waiting)
