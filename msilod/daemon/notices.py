@@ -45,7 +45,7 @@ class Notices:
         """A MESSAGE was stored: tell its sender that he has to wait."""
         if self._may_tell(row, Kind.OFFLINE):
             contact = transaction.request.headers.get(b"contact") if self.policy.use_contact else None
-            ways = self._back(contact, transaction) if contact else self._to_sender(row.sender, now)
+            ways = self._back(contact, transaction, now) if contact else self._to_sender(row.sender, now)
             self._tell(row, notice_text(self.policy.notice, row), ways, now)
 
     def failed(self, row: StoredMessage, reason: str, now: float) -> None:
@@ -85,9 +85,15 @@ class Notices:
                 owner = server.paths.watched(self, target, flow, now)
                 yield b"" if self.policy.next_hop else target.uri.encode("ascii", "replace"), flow, owner
 
-    def _back(self, contact: bytes, transaction: ServerTransaction) -> Iterator[Way]:
-        """msilo's use_contact: to the Contact of the message, but nowhere else than where it came from."""
-        yield NameAddr.parse(contact).uri, transaction.flow, self
+    def _back(self, contact: bytes, transaction: ServerTransaction, now: float) -> Iterator[Way]:
+        """msilo's use_contact: to the Contact of the message, but nowhere else than where it came from.
+
+        A source that has never answered gets one notice at a time (places.py): else a notice of many octets, sent
+        eleven times, would answer each datagram with a forged source.
+        """
+        flow = transaction.flow
+        uri = NameAddr.parse(contact).uri
+        yield uri, flow, self.server.paths.places.watched_source(self, flow, now)
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """Whatever it says."""

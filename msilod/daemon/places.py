@@ -30,13 +30,17 @@ MAX_OPEN: Final = 10_000
 MAX_OPEN_OF_AOR: Final = 100
 
 
+# The party of the requests to sources of messages, beside the AORs.
+_SOURCES: Final = "sources"
+
+
 class Places:
     """Remembers the places that have answered, and the requests that wait for their first answer."""
 
     def __init__(self, trust: Trust) -> None:
         self.trust = trust
         self._proven: dict[Place, None] = {}
-        # Monotonic seconds when the request has ended for certain, if its owner was never told; the AOR.
+        # Monotonic seconds when the request has ended for certain, if its owner was never told; the AOR, or _SOURCES.
         self._open: dict[Place, tuple[float, str]] = {}
         self._shares = Shares(MAX_OPEN_OF_AOR)
         self._sweeps_at = 0.0
@@ -45,27 +49,45 @@ class Places:
         """True when requests for the binding may leave by `flow` without a limit."""
         registered = binding.flow
         return (
-            flow.connection != 0
-            or (registered is not None and registered.host == flow.host and registered.port == flow.port)
-            or (flow.host, flow.port) in self._proven
-            or self.trust.trusts(flow)
-        )
+            registered is not None and registered.host == flow.host and registered.port == flow.port
+        ) or self._has_answered(flow)
+
+    def _has_answered(self, flow: Flow) -> bool:
+        """True for a connection, for a place that has answered a request, and for a trusted network."""
+        return flow.connection != 0 or (flow.host, flow.port) in self._proven or self.trust.trusts(flow)
 
     def require(self, binding: Binding, flow: Flow, now: float) -> None:
         """Raises TransportError while a first request to the place of `flow` has no answer. `now`: monotonic."""
         if self.is_proven(binding, flow):
             return
-        if self._is_open((flow.host, flow.port), now) or not self._has_room(binding.aor, now):
+        self._require_room(flow, binding.aor, now)
+
+    def _require_room(self, flow: Flow, party: str, now: float) -> None:
+        if self._is_open((flow.host, flow.port), now) or not self._has_room(party, now):
             raise TransportError(f"{flow.host}:{flow.port} has not answered its first request yet")
 
     def watched(self, owner: ClientOwner, binding: Binding, flow: Flow, now: float) -> ClientOwner:
         """The owner to give to the client transaction of a request that leaves by `flow`. `now`: monotonic."""
         if self.is_proven(binding, flow):
             return owner
+        return self._watch(owner, flow, binding.aor, now)
+
+    def watched_source(self, owner: ClientOwner, flow: Flow, now: float) -> ClientOwner:
+        """The owner to give to the client transaction of a request to the source of a message. `now`: monotonic.
+
+        The source of a datagram can be forged. A place without a proof gets one request at a time, and
+        MAX_OPEN_OF_AOR of these places get one, in all. Raises TransportError for any further one.
+        """
+        if self._has_answered(flow):
+            return owner
+        self._require_room(flow, _SOURCES, now)
+        return self._watch(owner, flow, _SOURCES, now)
+
+    def _watch(self, owner: ClientOwner, flow: Flow, party: str, now: float) -> ClientOwner:
         place = (flow.host, flow.port)
         self._close(place)
-        self._open[place] = now + PATIENCE, binding.aor
-        self._shares.take(binding.aor)
+        self._open[place] = now + PATIENCE, party
+        self._shares.take(party)
         return _Proof(self, place, owner)
 
     def answered(self, place: Place) -> None:
