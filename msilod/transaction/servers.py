@@ -16,13 +16,13 @@ from msilod.sip.message import Request, Response, answer_bytes, build_response, 
 from msilod.transaction.key import (
     fingerprint,
     is_copy,
-    is_of_dialog,
     old_ack_key,
     own_key,
     server_key,
     thread_key,
     to_tag,
 )
+from msilod.transaction.named import find_invite, names_other
 from msilod.transaction.relayed import answer_of, as_addressed, final_tag
 from msilod.transaction.remembered import NO_ANSWER, Answer, Remembered, pack, unpack
 from msilod.transaction.server import (
@@ -48,8 +48,6 @@ _MASK: Final = (1 << 64) - 1
 # Requests with rules of their own: every other one becomes a ServerTransaction.
 _OF_INVITES: Final = frozenset((b"INVITE", b"ACK", b"CANCEL"))
 _BUSY: Final = ((b"Retry-After", b"5"),)
-# The methods of IANA's registry that a CANCEL may name beside INVITE (§9.1: it SHOULD NOT).
-_CANCELLABLE: Final = b"MESSAGE REGISTER SUBSCRIBE NOTIFY PUBLISH OPTIONS INFO REFER UPDATE BYE PRACK".split()
 
 
 class ServerTransactions:
@@ -177,27 +175,13 @@ class ServerTransactions:
 
     def _invite_of_ack(self, request: Request) -> ServerTransaction | None:
         """§17.2.3; without the cookie the To tag is the one of the request, or else of our answer."""
-        found = self._invite(server_key(request, b"INVITE"), request, True)
+        found = find_invite(self._live, self._threads, server_key(request, b"INVITE"), request, True)
         if found is not None or request.via.has_cookie:
             return found
-        old = self._invite(old_ack_key(request), request, True)
+        old = find_invite(self._live, self._threads, old_ack_key(request), request, True)
         if isinstance(old, InviteServerTransaction) and old.tag == to_tag(request):
             return old
         return None
-
-    def _invite(self, key: bytes, request: Request, is_answered: bool) -> ServerTransaction | None:
-        """The INVITE with this key that an ACK (`is_answered`) or a CANCEL means.
-
-        Call-ID, CSeq number and From tag have to be those of the INVITE (RFC 3261 sections 9.1, 17.1.1.3). A branch
-        alone proves nothing: clients exist that never change their branch.
-        """
-        first = self._live.get(key)
-        if first is not None and not is_of_dialog(request, first.request):
-            first = None
-        newer = self._threads.get(thread_key(key, request)) if self._threads else None
-        if newer is None or (first is not None and newer.is_answered is not is_answered):
-            return first
-        return newer
 
     def _was_refused(self, request: Request) -> bool:
         """True for the ACK of a stateless 503, or of a failure of ours that is forgotten: it ends here.
@@ -208,8 +192,8 @@ class ServerTransactions:
 
     def _receive_cancel(self, request: Request, flow: Flow, key: bytes, now: float) -> None:
         """§9.2: 200 when it matches, whatever it matches; 481 when not. A MESSAGE goes on all the same."""
-        invite = self._invite(server_key(request, b"INVITE"), request, False)
-        status = 200 if invite is not None or self._knows_other(request) else 481
+        invite = find_invite(self._live, self._threads, server_key(request, b"INVITE"), request, False)
+        status = 200 if invite is not None or names_other(self._live, self.memory, request) else 481
         if status == 200 and not flow.is_reliable:
             # A 481 is made again for a copy: anybody can ask for it.
             self.memory.add(key, fingerprint(request), status, now)
@@ -218,15 +202,6 @@ class ServerTransactions:
             self._user.on_refused(flow, now)
         elif invite is not None and not invite.is_answered:
             self._user.on_cancel(invite, now)
-
-    def _knows_other(self, request: Request) -> bool:
-        """True when the CANCEL names a request other than INVITE. Of an answered one only the key is known."""
-        for method in _CANCELLABLE:
-            key = server_key(request, method)
-            live = self._live.get(key)
-            if self.memory.get(key) is not None if live is None else is_of_dialog(request, live.request):
-                return True
-        return False
 
     # --- answers out ---------------------------------------------------------------------------------
 
