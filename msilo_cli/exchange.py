@@ -15,7 +15,7 @@ import msgspec
 
 from msilo_cli.message_view import record
 from msilod.errors import SipError
-from msilod.silo.acceptance import NEVER_SENT, duplicate_hash
+from msilod.silo.intake.acceptance import NEVER_SENT, duplicate_hash
 from msilod.silo.stored_message import State, StoredMessage
 from msilod.sip.address import NameAddr
 from msilod.sip.grammar import WSP, is_call_id

@@ -16,7 +16,7 @@ from msilo_cli.session import Session, UsageError
 from msilod.routing.domains import canonical_host
 from msilod.silo.stored_message import State
 from msilod.sip.tel import is_tel
-from msilod.store.selection import Selection
+from msilod.store.tables.selection import Selection
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SIZES: Final = {"": 1, "k": 1000, "m": 1_000_000, "g": 1_000_000_000}

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO
 
 from msilo_cli.names import Names
-from msilod.control import MAX_LINE, ControlClient
+from msilod.control.protocol import MAX_LINE, ControlClient
 from msilod.errors import MsilodError, UnavailableError
 from msilod.settings import Options, Settings, load
 from msilod.silo.policy import EACH_DEVICE
-from msilod.store.queue import Queue
-from msilod.store.quota import Limits
+from msilod.store.commit.quota import Limits
+from msilod.store.tables.queue import Queue
+from msilod.store.tables.users import UserTable
 from msilod.store.times import CLOCK, silo_clock
-from msilod.store.users import UserTable
 from msilod.streams import discard
 
 # Ids of one recipient in a call of the control protocol.

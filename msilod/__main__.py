@@ -63,7 +63,7 @@ def start(
     ] = "info",
 ) -> None:
     """Serve in the foreground until TERM or INT; log to standard error."""
-    from msilod.daemon import log
+    from msilod import log
     from msilod.daemon.process import serve
     from msilod.settings import Options, load
 
@@ -81,8 +81,8 @@ def start(
 def check(config: ConfigFile = None) -> None:
     """Read configuration, certificates and routing policy, and say what is wrong, in one line; exit 0 or 78."""
     from msilod.daemon.listeners import read_certificates
-    from msilod.daemon.policy_file import load_policy
     from msilod.daemon.process import have_users_existed
+    from msilod.routing.policy_file import load_policy
     from msilod.settings import check_doors, load, summary
 
     settings = load(config, os.environ)
@@ -95,7 +95,7 @@ def check(config: ConfigFile = None) -> None:
 @app.command()
 def demo() -> None:
     """Show the main job on a free loopback port: a MESSAGE to an absent user is kept, and delivered."""
-    from msilod.daemon.demo import run_demo
+    from msilod.demo import run_demo
 
     raise typer.Exit(run_demo())
 

@@ -18,7 +18,7 @@
 
 Rules: this module imports nothing, so that every room may import it. `phrase` and `str(error)` of a
 SipError are safe to send; detail goes to the log only. Foreign exceptions are translated at one border
-per room (store/database.py, transport/).
+per room (store/engine/sqlite/connection.py, transport/).
 """
 
 from collections.abc import Sequence

@@ -29,11 +29,11 @@ MAY_IMPORT = {
         "msilod.routing.aliases",
     },
     "msilod.settings": {"msilod.config", "msilod.transport.listen"},
-    "msilod.control": set[str](),
+    "msilod.control.protocol": set[str](),
     "msilod.daemon": {"msilod"},
     "msilod.__main__": {"msilod.settings", "msilod.daemon"},
     "msilo_cli": {
-        "msilod.config", "msilod.settings", "msilod.control", "msilod.sip", "msilod.silo",
+        "msilod.config", "msilod.settings", "msilod.control.protocol", "msilod.sip", "msilod.silo",
         "msilod.registrar.binding", "msilod.registrar.gruu", "msilod.routing.aliases", "msilod.routing.domains",
         "msilod.store",
     },

@@ -11,8 +11,8 @@ from msilo_cli.printer import Column, chosen_format, rfc3339, show, span
 from msilo_cli.session import Session, SomeFailed, UsageError, calls
 from msilod.errors import UnavailableError
 from msilod.printable import printable
-from msilod.store.lock import last_words
-from msilod.store.selection import Selection
+from msilod.store.engine.sqlite.lock import last_words
+from msilod.store.tables.selection import Selection
 
 # The daemon itself waits 90 s for one recipient.
 DUMP_TIMEOUT = 600.0

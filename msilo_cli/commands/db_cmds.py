@@ -11,7 +11,7 @@ from msilo_cli.printer import amount, chosen_format, show
 from msilo_cli.session import Session
 from msilod.errors import MsilodError
 from msilod.printable import printable
-from msilod.store.maintenance import Maintenance
+from msilod.store.schema.maintenance import Maintenance
 
 app = typer.Typer(help="The silo's database: status, upgrade, check, backup.", no_args_is_help=True)
 

@@ -19,7 +19,7 @@ from msilo_cli.session import Output, Session, SomeFailed, UsageError
 from msilod.errors import UnavailableError
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.jobs import Added, Duplicate, OverQuota
-from msilod.store.selection import Selection
+from msilod.store.tables.selection import Selection
 
 # As every change of the command line: short transactions.
 ROWS_A_BATCH: Final = 200

@@ -10,8 +10,8 @@ import typer
 from msilo_cli import filters
 from msilo_cli.session import Session, UsageError
 from msilod.errors import MsilodError, SipError, StoreError
-from msilod.silo.acceptance import accept, guard_registrar
-from msilod.silo.due import FURTHEST
+from msilod.silo.intake.acceptance import accept, guard_registrar
+from msilod.silo.intake.scheduled import FURTHEST
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.dates import format_date, parse_rfc3339

@@ -9,7 +9,7 @@ from msilo_cli import filters
 from msilo_cli.message_view import columns, record
 from msilo_cli.printer import amount, chosen_format, show
 from msilo_cli.session import Session
-from msilod.store.selection import Selection
+from msilod.store.tables.selection import Selection
 
 
 @filters.selecting(filters.Recipients)

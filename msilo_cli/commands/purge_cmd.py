@@ -11,12 +11,12 @@ from msilo_cli.message_view import columns, record
 from msilo_cli.printer import amount, chosen_format, show
 from msilo_cli.session import GIVE_UP_TIMEOUT, Session, UsageError
 from msilod.errors import UnavailableError
-from msilod.silo.imdn import Disposition, wish_of
-from msilod.silo.notice import Kind, NoticeMemory, may_notify
+from msilod.silo.compose.notice import Kind, NoticeMemory, may_notify
+from msilod.silo.compose.receipt import Disposition, wish_of
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import State, StoredMessage
-from msilod.store.operator import Changed
-from msilod.store.selection import Selection
+from msilod.store.tables.operator import Changed
+from msilod.store.tables.selection import Selection
 
 IDS_A_QUERY: Final = 500
 # A transaction of the daemon's writer: a few milliseconds.

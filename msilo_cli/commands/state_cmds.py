@@ -13,8 +13,8 @@ from msilo_cli.message_view import columns, record
 from msilo_cli.printer import chosen_format, show
 from msilo_cli.session import Session, SomeFailed, UsageError
 from msilod.errors import NoSuchMessage
-from msilod.store.operator import Changed, Operator
-from msilod.store.selection import Selection
+from msilod.store.tables.operator import Changed, Operator
+from msilod.store.tables.selection import Selection
 
 All = Annotated[bool, typer.Option("--all", help="Every message.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the set, change nothing.")]

@@ -17,7 +17,7 @@ from msilo_cli.session import Session, UsageError
 from msilod.errors import MsilodError
 from msilod.sip.digest import ha1
 from msilod.sip.uri import name_of
-from msilod.store.users import UserRow
+from msilod.store.tables.users import UserRow
 
 MAX_PASSWORD = 1024
 

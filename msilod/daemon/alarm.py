@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from msilod.daemon.apart import Apart
+from msilod.reaching.apart import Apart
 from msilod.transaction.layer import TransactionLayer
 
 # So late a timer may fire. The next deadline is mostly that of a transaction which has ended, and under load

@@ -10,21 +10,21 @@ from typing import Final
 
 import trio
 
-from msilod.daemon.clock import Clock
-from msilod.daemon.counters import Counters
-from msilod.daemon.forwarder import Forwarder
-from msilod.daemon.intervention import Intervention
-from msilod.daemon.log import get_log
-from msilod.daemon.mail import MailMemory
-from msilod.daemon.probes import Probes
-from msilod.daemon.registrar_service import RegistrarService
-from msilod.daemon.silo_service import SiloService
+from msilod.clock import Clock
+from msilod.counters import Counters
+from msilod.delivering.intervention import Intervention
+from msilod.delivering.probes import Probes
 from msilod.errors import StoreError
+from msilod.keeping.storing import SiloService
+from msilod.log import get_log
 from msilod.registrar.location import LocationService
+from msilod.relaying.forwarder import Forwarder
+from msilod.serving.registrar import RegistrarService
+from msilod.silo.runs.who_has_mail import MailMemory
 from msilod.silo.stored_message import State
-from msilod.store.foreign import Foreign
-from msilod.store.sweep import Cleaned
-from msilod.store.writer import StoreWriter
+from msilod.store.commit.sweep import Cleaned
+from msilod.store.engine.sqlite.foreign_changes import Foreign
+from msilod.store.writer.contract import StoreWriter
 
 TICK: Final = 1.0
 # Leases last 60 s.

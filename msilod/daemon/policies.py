@@ -4,7 +4,7 @@ from msilod.auth.policy import AuthPolicy
 from msilod.config import Config
 from msilod.registrar.registration import RegistrarPolicy
 from msilod.routing.domains import Domains
-from msilod.silo.acceptance import SiloPolicy
+from msilod.silo.intake.acceptance import SiloPolicy
 
 
 def registrar_policy(config: Config) -> RegistrarPolicy:

@@ -18,23 +18,23 @@ from typing import Final, NoReturn
 import trio
 
 from msilod import __version__
+from msilod.clock import Clock
+from msilod.control.socket import ControlServer
+from msilod.control.verbs import ControlVerbs
 from msilod.daemon import systemd
-from msilod.daemon.clock import Clock
-from msilod.daemon.control_server import ControlServer
-from msilod.daemon.control_verbs import ControlVerbs
-from msilod.daemon.delivery import Delivery, make_room, receive_results
 from msilod.daemon.listeners import open_transports, raise_file_limit, read_certificates
-from msilod.daemon.log import get_log
-from msilod.daemon.policy_file import load_policy
 from msilod.daemon.reload import Reload
 from msilod.daemon.server import Server
+from msilod.daemon.writer_results import Delivery, make_room, receive_results
 from msilod.errors import BusyError, MsilodError, StoreError, UnavailableError
+from msilod.log import get_log
 from msilod.routing.policy import Policy
+from msilod.routing.policy_file import load_policy
 from msilod.settings import Settings, check_doors
-from msilod.store.process import ProcessWriter
-from msilod.store.quota import Limits
+from msilod.store.commit.quota import Limits
 from msilod.store.silo import Silo
-from msilod.store.users import UserTable
+from msilod.store.tables.users import UserTable
+from msilod.store.writer.parent import ProcessWriter
 from msilod.streams import discard
 from msilod.transport.tls import Certificates
 from msilod.transport.transports import Transports

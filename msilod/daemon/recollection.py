@@ -9,10 +9,10 @@ from math import inf
 
 import trio
 
-from msilod.daemon.deliverer import Deliverer
 from msilod.daemon.housekeeping import IS_SET
-from msilod.daemon.intervention import Intervention
-from msilod.daemon.log import get_log
+from msilod.delivering.deliverer import Deliverer
+from msilod.delivering.intervention import Intervention
+from msilod.log import get_log
 from msilod.store.silo import PAGE, Silo
 
 Due = tuple[float, str]

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from msilod.daemon.listeners import read_certificates, stream_limits
-from msilod.daemon.log import get_log
-from msilod.daemon.policy_file import load_policy
 from msilod.daemon.server import Server
 from msilod.errors import ConfigError, MsilodError
+from msilod.log import get_log
+from msilod.routing.policy_file import load_policy
 from msilod.settings import Settings, check_doors
 
 

@@ -16,15 +16,15 @@ number of the newest change is kept there, behind the removals; at a start the c
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from msilod.daemon.clock import Clock
-from msilod.daemon.gate import Gate
-from msilod.daemon.log import get_log
-from msilod.daemon.registrar_service import RegistrarService
+from msilod.clock import Clock
 from msilod.errors import MsilodError
+from msilod.log import get_log
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
-from msilod.store.users import UserReads
-from msilod.store.writer import StoreWriter
+from msilod.serving.gate import Gate
+from msilod.serving.registrar import RegistrarService
+from msilod.store.tables.users import UserReads
+from msilod.store.writer.contract import StoreWriter
 
 # Kept in the place of a change while bindings need no password.
 NO_PASSWORDS: Final = -1

@@ -13,57 +13,57 @@ import trio
 from msilod.auth.fruitless import LITTLE
 from msilod.auth.nonce import RUN_BYTES
 from msilod.auth.source import Sources
+from msilod.auth.trust import Trust
 from msilod.auth.users import Users
+from msilod.clock import Clock
 from msilod.config import Config
+from msilod.counters import Counters
 from msilod.daemon.alarm import Alarm
-from msilod.daemon.clock import Clock
-from msilod.daemon.counters import Counters
-from msilod.daemon.deliverer import Deliverer
-from msilod.daemon.dialogs import Dialogs
-from msilod.daemon.forwarder import Forwarder
-from msilod.daemon.gate import Gate
 from msilod.daemon.housekeeping import Housekeeping
-from msilod.daemon.intervention import Intervention
-from msilod.daemon.locating import LazyAsk, Reachable, reach_of
-from msilod.daemon.log import get_log
-from msilod.daemon.mail import MailMemory
-from msilod.daemon.myself import Myself
-from msilod.daemon.notices import Notices
-from msilod.daemon.online_attempts import OnlineAttempts
-from msilod.daemon.orphans import Orphans
-from msilod.daemon.paths import Paths
-from msilod.daemon.pings import Pings
-from msilod.daemon.places import Places
 from msilod.daemon.policies import auth_policy, registrar_policy, silo_policy
-from msilod.daemon.probes import Probes
-from msilod.daemon.receipts import Receipts
 from msilod.daemon.recollection import Recollection
-from msilod.daemon.registrar_service import RegistrarService
-from msilod.daemon.replies import Replies, answering
 from msilod.daemon.revocation import Revocation
-from msilod.daemon.shedding import Shedding
-from msilod.daemon.silo_service import SiloService
-from msilod.daemon.targets import Targets
 from msilod.daemon.tokens import Tokens
-from msilod.daemon.transaction_user import TransactionUserService
-from msilod.daemon.trust import Trust
 from msilod.daemon.user_watch import UserWatch
+from msilod.delivering.deliverer import Deliverer
+from msilod.delivering.intervention import Intervention
+from msilod.delivering.online_attempts import OnlineAttempts
+from msilod.delivering.probes import Probes
 from msilod.dns.resolver import Resolver
 from msilod.errors import MalformedMessage
+from msilod.keeping.notices import Notices
+from msilod.keeping.receipts import Receipts
+from msilod.keeping.storing import SiloService
+from msilod.log import get_log
 from msilod.proxy.record_route import RecordRoute
+from msilod.reaching.paths import Paths
+from msilod.reaching.places import Places
+from msilod.reaching.reachable import LazyAsk, Reachable, reach_of
+from msilod.reaching.replies import Replies, answering
 from msilod.registrar.gruu import Gruus
 from msilod.registrar.keep_alive import KeepAlives
 from msilod.registrar.location import LocationService
+from msilod.relaying.dialogs import Dialogs
+from msilod.relaying.forwarder import Forwarder
+from msilod.relaying.targets import Targets
 from msilod.routing import default
 from msilod.routing.aliases import Aliases
+from msilod.routing.myself import Myself
 from msilod.routing.policy import Policy
+from msilod.serving.gate import Gate
+from msilod.serving.orphans import Orphans
+from msilod.serving.pings import Pings
+from msilod.serving.registrar import RegistrarService
+from msilod.serving.shedding import Shedding
+from msilod.serving.transaction_user import TransactionUserService
 from msilod.silo.policy import EACH_DEVICE, SiloPolicy
+from msilod.silo.runs.who_has_mail import MailMemory
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response, build_response
 from msilod.sip.parser import parse
 from msilod.sip.via import stamp_source
-from msilod.store.quota import Limits
+from msilod.store.commit.quota import Limits
 from msilod.store.silo import Silo
 from msilod.transaction.layer import TransactionLayer
 from msilod.transaction.timers import PATIENCE

@@ -12,9 +12,9 @@ from typing import Final
 import trio
 
 from msilod.auth.users import AT_DOMAIN, AT_REALM, PLAIN, Users
-from msilod.daemon.log import get_log
 from msilod.errors import MsilodError
-from msilod.store.users import UserReads, UserRow
+from msilod.log import get_log
+from msilod.store.tables.users import UserReads, UserRow
 
 LOOK_EVERY: Final = 1.0
 

@@ -19,7 +19,7 @@ class Binding:
     `reg_id` is 0 where outbound is not applied (RFC 5626 §6); else the binding is that of instance and reg-id.
     `methods` is None when the device did not say what it takes. `next_hop` is the outbound proxy for what is
     dumped to it, "" for none: m_dump's, as the routing policy had it at the last REGISTER. `way` is where
-    daemon/paths.py found that requests to it leave, `is_without_tcp` that a large one found no TCP there (RFC
+    reaching/paths.py found that requests to it leave, `is_without_tcp` that a large one found no TCP there (RFC
     3261 §18.1.1), `said` the lines of the REGISTER that made it, `told` how the 200s list it, up to the seconds
     that are left. `is_outbound`: the REGISTER had `Supported: outbound` and outbound was applied, so its 200 says so.
     `pings` is there when the contact is to be pinged (keep_alive.py), and has the results. `client` is the

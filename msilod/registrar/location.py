@@ -68,7 +68,7 @@ class LocationService:
         """A REGISTER has said of `binding`, one of ours, what the one before had: it lives as long again from now.
 
         It is written to in its place: a copy of it in all that holds it was a tenth of a refresh. What compares the
-        REGISTERs of a contact has to remember their CSeq (silo/contact.py).
+        REGISTERs of a contact has to remember their CSeq (silo/runs/run_contacts.py).
         """
         self._wall = wall
         ends = wall + (binding.expires_at - binding.registered_at)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from msilod.errors import RequestRefused
-from msilod.registrar.contact import Contact
+from msilod.registrar.register_contact import Contact
 from msilod.sip.address import NameAddr
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri

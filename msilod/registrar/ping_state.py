@@ -1,4 +1,4 @@
-"""PingState: the results of the OPTIONS requests to one contact (daemon/pings.py sends them).
+"""PingState: the results of the OPTIONS requests to one contact (serving/pings.py sends them).
 
 Rule: data only. The state is carried on from one REGISTER of a contact to the next, so that two bindings may share one.
 """

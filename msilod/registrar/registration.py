@@ -9,7 +9,13 @@ from typing import Final
 
 from msilod.errors import MalformedMessage, RequestRefused
 from msilod.registrar.binding import Binding
-from msilod.registrar.contact import (
+from msilod.registrar.gruu import Gruus
+from msilod.registrar.outbound import APPLIED, apply_outbound
+from msilod.registrar.ping_state import PingState
+from msilod.registrar.policy import RegistrarPolicy
+from msilod.registrar.reach import wants_pings
+from msilod.registrar.refresh import old_cseq, words_of
+from msilod.registrar.register_contact import (
     MAX_EXPIRES,
     Contact,
     IsMyself,
@@ -18,12 +24,6 @@ from msilod.registrar.contact import (
     refuse_controls,
     text,
 )
-from msilod.registrar.gruu import Gruus
-from msilod.registrar.outbound import APPLIED, apply_outbound
-from msilod.registrar.ping_state import PingState
-from msilod.registrar.policy import RegistrarPolicy
-from msilod.registrar.reach import wants_pings
-from msilod.registrar.refresh import old_cseq, words_of
 from msilod.registrar.room import make_room
 from msilod.sip.address import NameAddr
 from msilod.sip.flow import Flow

@@ -3,7 +3,7 @@
 from typing import Final
 
 from msilod.errors import MalformedMessage
-from msilod.registrar.contact import MAX_EXPIRES, wished_expires
+from msilod.registrar.register_contact import MAX_EXPIRES, wished_expires
 from msilod.sip.address import NameAddr
 from msilod.sip.grammar import number
 from msilod.sip.message import Request

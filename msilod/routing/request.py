@@ -16,7 +16,7 @@ NO_MESSAGE: Final = Request(b"", b"", Headers())
 
 
 class RoutingRequest:
-    """What a policy reads. The daemon passes an `Incoming` (daemon/incoming.py); this class is for examples and tests.
+    """What a policy reads. The daemon passes an `Incoming` (serving/incoming.py); this class is for examples and tests.
 
     `method` as bytes, b"MESSAGE"; `uri` is the Request-URI behind the top Route.
 

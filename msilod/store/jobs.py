@@ -85,7 +85,7 @@ class End(msgspec.Struct, array_like=True):
 
 
 class Call(msgspec.Struct, array_like=True):
-    """Anything rarer: an operation of store/work.py by its name, with arguments that MessagePack knows."""
+    """Anything rarer: an operation of store/commit/operations.py by its name, with arguments that MessagePack knows."""
 
     name: str
     arguments: Sequence[Any]

@@ -13,20 +13,20 @@ import peewee
 from msilod.errors import SiloLost, UnavailableError
 from msilod.registrar.binding import Binding
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.damage import damage
-from msilod.store.database import is_damage, open_reader, open_sqlite, raw, translated
-from msilod.store.foreign import Seen
+from msilod.store.columns import LOADED, message_of
+from msilod.store.commit.operations import transactions_on
+from msilod.store.commit.quota import Limits
+from msilod.store.engine.sqlite.connection import is_damage, open_reader, open_sqlite, raw, translated
+from msilod.store.engine.sqlite.damage import damage
+from msilod.store.engine.sqlite.foreign_changes import Seen
+from msilod.store.engine.sqlite.lock import DaemonLock
+from msilod.store.engine.sqlite.statements import FOR_SIPS, Statements, skip_scan, total
 from msilod.store.jobs import Keeping
-from msilod.store.lock import DaemonLock
-from msilod.store.migrate import prepare
-from msilod.store.models import LOADED, message_of
-from msilod.store.process import ProcessWriter
-from msilod.store.quota import Limits
-from msilod.store.statements import FOR_SIPS, Statements, skip_scan, total
+from msilod.store.schema.migrate import prepare
+from msilod.store.tables.users import UserReads
 from msilod.store.times import CLOCK, KeptClock
-from msilod.store.users import UserReads
-from msilod.store.work import transactions_on
-from msilod.store.writer import Deliver, InlineWriter, StoreWriter
+from msilod.store.writer.contract import Deliver, InlineWriter, StoreWriter
+from msilod.store.writer.parent import ProcessWriter
 
 PAGE: Final = 5000
 # A week: as long as somebody may ask what became of a message.

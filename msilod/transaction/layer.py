@@ -10,10 +10,10 @@ from typing import Final
 
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response
-from msilod.transaction.client import ClientOwner, ClientTransaction
-from msilod.transaction.clients import ClientTransactions
-from msilod.transaction.server import Send, TransactionUser
-from msilod.transaction.servers import ServerTransactions
+from msilod.transaction.client_side import ClientTransactions
+from msilod.transaction.client_transaction import ClientOwner, ClientTransaction
+from msilod.transaction.server_side import ServerTransactions
+from msilod.transaction.server_transaction import Send, TransactionUser
 from msilod.transaction.shares import SenderOf
 
 __all__ = ["MAX_TRANSACTIONS", "Send", "TransactionLayer", "TransactionUser"]

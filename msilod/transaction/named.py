@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from msilod.sip.message import Request
+from msilod.transaction.completed import Remembered
 from msilod.transaction.key import is_of_dialog, server_key, thread_key
-from msilod.transaction.remembered import Remembered
-from msilod.transaction.server import InviteServerTransaction, ServerTransaction
+from msilod.transaction.server_transaction import InviteServerTransaction, ServerTransaction
 
 # The methods of IANA's registry that a CANCEL may name beside INVITE (§9.1: it SHOULD NOT).
 _CANCELLABLE: Final = b"MESSAGE REGISTER SUBSCRIBE NOTIFY PUBLISH OPTIONS INFO REFER UPDATE BYE PRACK".split()

@@ -13,8 +13,8 @@ from typing import Final
 
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request
-from msilod.transaction.client import ClientTransaction
-from msilod.transaction.server import ServerTransaction
+from msilod.transaction.client_transaction import ClientTransaction
+from msilod.transaction.server_transaction import ServerTransaction
 
 # Octets of a request beyond which it is asked about, and the number of live requests beyond which all are.
 LARGE: Final = 4_096

@@ -10,7 +10,7 @@ only at the bound. So the path of every other request is as short as without the
 from collections.abc import Container
 from typing import Final
 
-from msilod.transaction.remembered import Remembered
+from msilod.transaction.completed import Remembered
 
 # Live transactions and remembered answers: 1,500 a second.
 MAX_NUMBER: Final = 50_000

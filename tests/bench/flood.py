@@ -29,7 +29,7 @@ from random import Random
 from time import monotonic, sleep
 from typing import Any, Final
 
-from msilod.store.users import UserRow, UserTable
+from msilod.store.tables.users import UserRow, UserTable
 from tests.bench.load.report import headline, this_machine
 from tests.bench.load.servers import DOMAIN, Msilod
 from tests.bench.load.tally import percentile

@@ -12,9 +12,9 @@ from msilod.sip.flow import Endpoint, Flow
 from msilod.sip.message import Request, Response, response_bytes
 from msilod.sip.parser import parse
 from msilod.sip.via import stamp_source
-from msilod.transaction.client import ClientTransaction
+from msilod.transaction.client_transaction import ClientTransaction
 from msilod.transaction.layer import TransactionLayer
-from msilod.transaction.server import ServerTransaction
+from msilod.transaction.server_transaction import ServerTransaction
 
 UDP = Endpoint("udp", "192.0.2.1", 5060, b"SIP/2.0/UDP 192.0.2.1:5060")
 ALICE = Flow(UDP, "198.51.100.7", 40001)

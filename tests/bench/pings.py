@@ -16,13 +16,13 @@ import trio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from msilod.clock import Clock
 from msilod.config import Config
-from msilod.daemon.clock import Clock
 from msilod.daemon.server import Server
 from msilod.registrar.binding import Binding
 from msilod.registrar.keep_alive import SLOTS_PER_SECOND
 from msilod.sip.flow import Flow
-from msilod.store.quota import Limits
+from msilod.store.commit.quota import Limits
 from msilod.store.silo import Silo
 from msilod.transport.listen import ListenSpec
 from msilod.transport.transports import Transports

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from msilod.store.database import open_sqlite, raw
-from msilod.store.quota import Limits
+from msilod.store.commit.quota import Limits
+from msilod.store.commit.sweep import Cleaned
+from msilod.store.engine.sqlite.connection import open_sqlite, raw
 from msilod.store.silo import Silo
-from msilod.store.sweep import Cleaned
 from tests.bench.load.crew import run_crew
 from tests.bench.load.filling import TABLE, Filling, fill
 from tests.bench.load.job import DELIVER, STORE, Job, Scenario

@@ -5,11 +5,11 @@ from gc import collect
 
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
-from msilod.transaction.clients import ClientTransactions
-from msilod.transaction.relayed import take_top_via
-from msilod.transaction.remembered import TIMER_J, Answer
-from msilod.transaction.server import ServerTransaction
-from msilod.transaction.servers import ServerTransactions
+from msilod.transaction.client_side import ClientTransactions
+from msilod.transaction.completed import TIMER_J, Answer
+from msilod.transaction.responses import take_top_via
+from msilod.transaction.server_side import ServerTransactions
+from msilod.transaction.server_transaction import ServerTransaction
 from msilod.transaction.tables import Action, Input
 from msilod.transaction.timers import T4
 from tests.bench.layer import ALICE, BOB, MANY, Silo, answer_to, best, requests, say, say_bytes

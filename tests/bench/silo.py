@@ -13,12 +13,12 @@ from timeit import repeat
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from msilod.registrar.binding import Binding
-from msilod.silo.acceptance import accept, duplicate_hash
-from msilod.silo.delivery import build_delivery
-from msilod.silo.memory import RecipientMemory
+from msilod.silo.compose.delivery_request import build_delivery
+from msilod.silo.intake.acceptance import accept, duplicate_hash
 from msilod.silo.policy import SiloPolicy
-from msilod.silo.run import DeliveryRun, contact_key
-from msilod.silo.schedule import DeliverySchedule
+from msilod.silo.runs.delivery_run import DeliveryRun, contact_key
+from msilod.silo.runs.recipient_memory import RecipientMemory
+from msilod.silo.runs.schedule import DeliverySchedule
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.flow import UDP, Endpoint, Flow
 from msilod.sip.message import Request

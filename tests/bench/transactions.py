@@ -22,8 +22,8 @@ from time import perf_counter
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from msilod.sip.message import Request, response_bytes
+from msilod.transaction.completed import Remembered
 from msilod.transaction.key import server_key
-from msilod.transaction.remembered import Remembered
 from tests.bench.layer import (
     ALICE,
     BATCH,

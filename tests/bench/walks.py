@@ -21,18 +21,18 @@ import trio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from msilod.clock import Clock
 from msilod.config import Config
-from msilod.daemon.clock import Clock
 from msilod.daemon.process import GC_THRESHOLD
 from msilod.daemon.server import Server
 from msilod.sip.digest import ha1, ha2, response
 from msilod.sip.flow import Flow
+from msilod.store.commit.quota import Limits
 from msilod.store.jobs import Outcome
-from msilod.store.parcel import Parcel
-from msilod.store.pipe import HEAD, pack_answer, pack_batch, unpack_answer, unpack_batch
-from msilod.store.quota import Limits
 from msilod.store.silo import Silo
-from msilod.store.writer import InlineWriter
+from msilod.store.writer.contract import InlineWriter
+from msilod.store.writer.parcel import Parcel
+from msilod.store.writer.pipe import HEAD, pack_answer, pack_batch, unpack_answer, unpack_batch
 from msilod.transport.listen import ListenSpec
 from msilod.transport.transports import Transports
 from tests.bench.load.calls import in_dialog, invite_template, invites, rings_and_answers

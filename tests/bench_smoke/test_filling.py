@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from msilod.store.maintenance import Maintenance
-from msilod.store.queue import Queue
-from msilod.store.selection import Selection
+from msilod.store.schema.maintenance import Maintenance
+from msilod.store.tables.queue import Queue
+from msilod.store.tables.selection import Selection
 from tests.bench.load.filling import HELD, REJECTED, SCHEDULED, Filling, fill
 from tests.bench.scale import EXPIRED, Place, sweep
 from tests.store.rows import WALL, add, open_silo, row

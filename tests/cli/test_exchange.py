@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from msilo_cli.exchange import BadLine, exported, imported
-from msilod.silo.acceptance import accept
+from msilod.silo.intake.acceptance import accept
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import State, StoredMessage
 from tests.scenarios.conftest import Daemon, start_daemon

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import structlog
 
-from msilod.daemon import giving_back
-from msilod.daemon.giving_back import GivingBack
+from msilod.delivering import giving_back
+from msilod.delivering.giving_back import GivingBack
 from msilod.errors import StoreError
 
 FULL = StoreError("database or disk is full")

@@ -9,9 +9,9 @@ import trio
 
 from msilod.sip.message import Request, Response
 from msilod.sip.parser import parse
-from msilod.store.quota import Limits
+from msilod.store.commit.quota import Limits
 from msilod.store.silo import Silo
-from msilod.store.users import UserRow, UserTable
+from msilod.store.tables.users import UserRow, UserTable
 from tests.credentials import FIELDS, answer_of
 from tests.network.agent import Agent, Send
 from tests.network.ladder import Address

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from msilod.store.child import UNCHECKED
+from msilod.store.writer.child import UNCHECKED
 
 SOURCE = Path(__file__).with_name("disk.c")
 NUMBERS = ("fail_sync", "fail_write", "fail_read", "size", "syncs", "refused")

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from msilo_cli.commands import list_cmd, purge_cmd
-from msilod.store.selection import Selection
+from msilod.store.tables.selection import Selection
 from tests.network.desk import Desk, Terminal
 from tests.network.world import DOMAIN, World, play
 

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from msilo_cli.session import calls
-from msilod.control import MAX_LINE, ControlClient, ControlError, Request
+from msilod.control.protocol import MAX_LINE, ControlClient, ControlError, Request
 from msilod.errors import UnavailableError
 from tests.scenarios.conftest import Daemon, start_daemon
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import trio
 
-from msilod.daemon.places import MAX_OPEN_OF_AOR
+from msilod.reaching.places import MAX_OPEN_OF_AOR
 from msilod.sip.message import Request, build_response
 from tests.faults.peer import Peer
 from tests.network.world import World, configured, play

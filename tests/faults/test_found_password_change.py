@@ -9,9 +9,9 @@ import trio
 from msilod.routing import default
 from msilod.sip.digest import ha1
 from msilod.sip.message import Response
-from msilod.store.transaction import Operation
-from msilod.store.users import UserRow, UserTable
-from msilod.store.writer import InlineWriter
+from msilod.store.commit.transaction import Operation
+from msilod.store.tables.users import UserRow, UserTable
+from msilod.store.writer.contract import InlineWriter
 from tests.credentials import answer_of
 from tests.faults.peer import PASSWORD, Peer
 from tests.network.world import DOMAIN, World, configured, play

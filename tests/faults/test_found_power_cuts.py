@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from msilod.store.quota import Limits
+from msilod.store.commit.quota import Limits
+from msilod.store.engine.sqlite.statements import total
 from msilod.store.silo import Silo
-from msilod.store.statements import total
 from tests.faults.conftest import FaultyDaemon
 from tests.faults.disk import FaultyDisk
 from tests.faults.power import PowerCuts, write_files

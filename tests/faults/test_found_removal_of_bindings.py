@@ -6,8 +6,8 @@ from pathlib import Path
 import trio
 
 from msilod.errors import StoreError
-from msilod.store.transaction import Operation
-from msilod.store.writer import InlineWriter
+from msilod.store.commit.transaction import Operation
+from msilod.store.writer.contract import InlineWriter
 from tests.faults.peer import lock
 from tests.network.world import World, play
 

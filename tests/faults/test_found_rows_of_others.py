@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from msilod.silo.stored_message import LATEST
-from msilod.store.models import LOADED, message_of
+from msilod.store.columns import LOADED, message_of
 from tests.faults.test_operator_03_import_what_was_purged import make, msilo
 from tests.scenarios.conftest import Daemon, start_daemon
 from tests.scenarios.phone import Phone

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from msilod.daemon.paths import MAX_DIALS_OF_PARTY
-from msilod.daemon.places import MAX_OPEN_OF_AOR, Places
-from msilod.daemon.trust import Trust
+from msilod.auth.trust import Trust
 from msilod.dns.records import Address, Answer, Srv
 from msilod.dns.resolver import MAX_ASKED_OF_PARTY
 from msilod.errors import TransportError
+from msilod.reaching.paths import MAX_DIALS_OF_PARTY
+from msilod.reaching.places import MAX_OPEN_OF_AOR, Places
 from msilod.registrar.binding import Binding
 from msilod.sip.flow import UDP, Endpoint, Flow
 from msilod.sip.message import Request, Response

@@ -6,9 +6,9 @@ from unittest.mock import patch
 import pytest
 import trio
 
-from msilod.daemon import silo_service
+from msilod.keeping import storing as silo_service
 from msilod.sip.message import Response
-from msilod.store.writer import InlineWriter
+from msilod.store.writer.contract import InlineWriter
 from tests.faults.peer import Peer
 from tests.network.world import World, play
 

@@ -16,13 +16,13 @@ import pytest
 
 from msilod.errors import SiloLost
 from msilod.sip.message import Response
-from msilod.store.database import open_sqlite, raw
-from msilod.store.maintenance import Maintenance
-from msilod.store.watch import FINE, SECOND, FileWatch
+from msilod.store.engine.sqlite.connection import open_sqlite, raw
+from msilod.store.engine.sqlite.watch import FINE, SECOND, FileWatch
+from msilod.store.schema.maintenance import Maintenance
 from tests.faults.disk import only_child, stop_idle, wait_until_dead
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import PATIENCE, Phone
-from tests.store.test_process import Desk, desk  # noqa: F401 - a fixture
+from tests.store.test_writer_process import Desk, desk  # noqa: F401 - a fixture
 
 STATE = "state"
 
@@ -259,7 +259,7 @@ def test_the_names_are_looked_up_after_a_change_of_the_directory_only(
 def test_a_young_time_stamp_is_not_trusted(silo: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change in the same step of the clock has the same time stamp."""
     _, _, watch = silo
-    monkeypatch.setattr("msilod.store.watch.time.time_ns", lambda: 100 * SECOND)
+    monkeypatch.setattr("msilod.store.engine.sqlite.watch.time.time_ns", lambda: 100 * SECOND)
     for change, is_trusted in (
         (100 * SECOND - FINE + 1, False),
         (100 * SECOND - FINE - 1, True),

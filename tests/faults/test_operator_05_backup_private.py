@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from msilod.errors import StoreError, UnavailableError
-from msilod.store import maintenance as module
-from msilod.store.maintenance import Maintenance
+from msilod.store.schema import maintenance as module
+from msilod.store.schema.maintenance import Maintenance
 from tests.store.rows import add, open_silo, row
 
 

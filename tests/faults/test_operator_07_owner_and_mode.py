@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from msilod.store import ownership
-from msilod.store.lock import DaemonLock
+from msilod import ownership
+from msilod.store.engine.sqlite.lock import DaemonLock
 from tests.faults.other_user import python_for
 from tests.scenarios.conftest import Daemon
 

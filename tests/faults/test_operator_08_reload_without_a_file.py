@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from msilod.control import ControlClient, ControlError
+from msilod.control.protocol import ControlClient, ControlError
 from msilod.daemon.reload import check_still_there
 from msilod.errors import ConfigError
 from msilod.settings import load

@@ -6,7 +6,7 @@ import pytest
 
 from msilod.errors import ConfigError
 from msilod.settings import read
-from tests.daemon.test_control_server import say, serving
+from tests.control.test_socket import say, serving
 
 DEPTHS = (1_100, 100_000)
 

@@ -8,7 +8,7 @@ import trio
 
 from msilod.errors import StoreError
 from msilod.store.jobs import Batch, Outcome
-from msilod.store.writer import InlineWriter
+from msilod.store.writer.contract import InlineWriter
 from tests.network.desk import Desk
 from tests.network.phone import TAKES, Phone, Script
 from tests.network.world import DOMAIN, World, play

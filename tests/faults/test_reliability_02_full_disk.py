@@ -7,7 +7,7 @@ work; new messages get 503, and 202 again when there is room.
 from collections.abc import Callable
 from pathlib import Path
 
-from msilod.store.reserve import reserve_path
+from msilod.store.engine.sqlite.reserve import reserve_path
 from tests.faults.conftest import FaultyDaemon
 from tests.faults.disk import FaultyDisk
 from tests.scenarios.conftest import Daemon

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import trio
 
-from msilod.silo.schedule import MAX_RUNS
+from msilod.silo.runs.schedule import MAX_RUNS
 from tests.network.phone import Phone
 from tests.network.world import World, play
 

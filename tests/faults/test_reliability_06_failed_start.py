@@ -16,7 +16,7 @@ import pytest
 
 from msilod.daemon.process import _causes
 from msilod.errors import PermissionDenied, UnavailableError
-from msilod.store.database import BUSY_MS, translated
+from msilod.store.engine.sqlite.connection import BUSY_MS, translated
 from tests.faults.disk import FaultyDisk
 from tests.scenarios.conftest import Daemon
 from tests.store.rows import add, claim, open_silo, row
@@ -91,7 +91,7 @@ CHILD = """
 import select, sys
 from pathlib import Path
 from msilod.errors import MsilodError
-from msilod.store.process import ProcessWriter
+from msilod.store.writer.parent import ProcessWriter
 writer = ProcessWriter(Path(sys.argv[1]), "silo", "test", 2, lambda results: None)
 try:
     while True:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from msilo_cli.commands.exchange_cmds import ROWS_A_BATCH
-from msilod.store.imports import HELD, mark_of
+from msilod.store.commit.imports import HELD, mark_of
 from msilod.store.silo import Silo
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import Phone

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from msilod.store import unstoppable
-from msilod.store.operator import Operator
-from msilod.store.queue import Queue
-from msilod.store.selection import Selection
+from msilod.store.engine.sqlite import unstoppable
+from msilod.store.tables.operator import Operator
+from msilod.store.tables.queue import Queue
+from msilod.store.tables.selection import Selection
 from tests.scenarios.conftest import Daemon
 from tests.store.rows import add, open_silo, row
 
 # Ctrl-Z comes in the middle of each transaction: behind its BEGIN, or behind the statement that is all of it.
 STOPPED = """
 import os, signal, sys
-from msilod.store import database
+from msilod.store.engine.sqlite import connection as database
 from msilo_cli.__main__ import main
 real = database.raw
 class Connection:
@@ -34,8 +34,8 @@ class Connection:
         if sql == "BEGIN IMMEDIATE" or sql.startswith("INSERT INTO silo ("):
             os.kill(os.getpid(), signal.SIGTSTP)
         return found
-import msilod.store.queue, msilod.store.users, msilod.store.maintenance, msilod.store.migrate
-for room in (msilod.store.queue, msilod.store.users, msilod.store.maintenance, msilod.store.migrate):
+import msilod.store.tables.queue, msilod.store.tables.users, msilod.store.schema.maintenance, msilod.store.schema.migrate
+for room in (msilod.store.tables.queue, msilod.store.tables.users, msilod.store.schema.maintenance, msilod.store.schema.migrate):
     room.raw = lambda database: Connection(real(database))
 sys.argv = ["msilo", *sys.argv[1:]]
 main()

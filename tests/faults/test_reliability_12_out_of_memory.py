@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from msilod.daemon.delivery import Delivery
-from msilod.store import process as store_process
-from msilod.store.quota import Limits
+from msilod.daemon.writer_results import Delivery
+from msilod.store.commit.quota import Limits
+from msilod.store.writer import parent as store_process
 from tests.faults.disk import only_child, wait_until_dead
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import PATIENCE, Phone
 from tests.store.rows import open_silo, row
-from tests.store.test_process import Desk
+from tests.store.test_writer_process import Desk
 
 MORE = 32 << 20
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from msilod.errors import BusyError, UnavailableError
-from msilod.store import lock
-from msilod.store.lock import DaemonLock, last_words
-from msilod.store.maintenance import Maintenance
+from msilod.store.engine.sqlite import lock
+from msilod.store.engine.sqlite.lock import DaemonLock, last_words
+from msilod.store.schema.maintenance import Maintenance
 from tests.faults.disk import only_child, wait_until_dead
 from tests.scenarios.conftest import Daemon
 

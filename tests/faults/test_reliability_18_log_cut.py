@@ -14,12 +14,12 @@ import pytest
 
 from msilod.errors import SiloLost, UnavailableError
 from msilod.sip.message import Response
-from msilod.store.damage import damage
-from msilod.store.database import open_sqlite, raw
-from msilod.store.maintenance import Maintenance
-from msilod.store.quota import Limits
+from msilod.store.commit.quota import Limits
+from msilod.store.engine.sqlite.connection import open_sqlite, raw
+from msilod.store.engine.sqlite.damage import damage
+from msilod.store.engine.sqlite.watch import FileWatch
+from msilod.store.schema.maintenance import Maintenance
 from msilod.store.silo import Silo
-from msilod.store.watch import FileWatch
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import PATIENCE, Phone
 from tests.store.rows import add, open_silo, query, row

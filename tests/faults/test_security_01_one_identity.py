@@ -17,7 +17,7 @@ from msilo_cli import filters
 from msilo_cli.commands.inject_cmd import inject
 from msilo_cli.session import Output, Session, UsageError
 from msilod.config import AuthConfig, Config, SiloConfig
-from msilod.daemon.control_verbs import ControlVerbs
+from msilod.control.verbs import ControlVerbs
 from msilod.errors import UnavailableError
 from tests.faults.accounts import Line, with_users
 from tests.network.transports import VirtualTransports

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from msilod.daemon.dialogs import LIFE_OF_CALL, LIFE_OF_SUBSCRIPTION
+from msilod.relaying.dialogs import LIFE_OF_CALL, LIFE_OF_SUBSCRIPTION
 from msilod.sip.message import Request, Response
 from tests.faults.peer import Peer, Side, call, lock, sides
 from tests.network.world import Story, World, configured, play

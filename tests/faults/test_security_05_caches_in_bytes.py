@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import msilod
-from msilod.daemon.myself import Myself
-from msilod.daemon.paths import CACHED_LITERAL_BYTES
 from msilod.errors import MalformedMessage, SipError
+from msilod.reaching.paths import CACHED_LITERAL_BYTES
 from msilod.routing.aliases import CACHED_NAME_BYTES, Aliases
 from msilod.routing.domains import CACHED_URI_BYTES
-from msilod.silo import delivery
+from msilod.routing.myself import Myself
+from msilod.silo.compose import delivery_request as delivery
 from msilod.sip.flow import Endpoint
 from msilod.sip.uri import SipUri
 
@@ -105,7 +105,7 @@ def test_every_cache_is_bounded_in_bytes() -> None:
         # Addresses of sources and of hops: 50 bytes.
         ("auth/nonce.py", "CACHED_HOMES"),
         ("auth/source.py", "CACHED_SOURCES"),
-        ("daemon/trust.py", "CACHED_SOURCES"),
+        ("auth/trust.py", "CACHED_SOURCES"),
         ("sip/hop.py", "CACHED"),
         # 80 bytes by MAX_REMEMBERED of sip/via.py, and 160 by MAX_USUAL of sip/address.py.
         ("sip/via.py", "4096"),
@@ -113,7 +113,7 @@ def test_every_cache_is_bounded_in_bytes() -> None:
         # Credentials have 2,048 bytes at most: 9 MB.
         ("sip/digest.py", "CACHED_HA2"),
         # One line of a header, 8 kB at most: 4 MB each.
-        ("registrar/contact.py", "512"),
+        ("registrar/register_contact.py", "512"),
         ("registrar/gruu.py", "512"),
     }
     in_bytes = (

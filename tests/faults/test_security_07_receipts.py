@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from msilod.config import AuthConfig, Config, SiloConfig
-from msilod.silo.cpim import parse_cpim
-from msilod.store.quota import Limits
+from msilod.silo.intake.cpim import parse_cpim
+from msilod.store.commit.quota import Limits
 from tests.faults.accounts import Line, with_users
 from tests.network.world import World, play
 

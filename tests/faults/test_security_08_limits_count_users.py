@@ -59,7 +59,7 @@ def test_an_hour_is_counted_by_user_whatever_from_is(tmp_path: Path) -> None:
             )
             assert answer.status == (202 if number < 3 else 480)
         assert world.column("sender") == [ALICE] * 3
-        # What is in the total already is counted in the table, the newest rows are counted themselves (store/hours.py).
+        # What is in the total already is counted in the table, the newest rows are counted themselves (store/engine/sqlite/hours.py).
         assert world.read("SELECT sender FROM silo_sender_hour") in ([], [(ALICE,)])
 
     play(tmp_path, story, config=config)

@@ -6,9 +6,9 @@ from pathlib import Path
 import trio
 import trio.testing
 
-from msilod.control import decode_request
-from msilod.daemon.control_server import MAX_CLIENTS, ControlServer
-from tests.daemon.test_control_server import say, serving
+from msilod.control.protocol import decode_request
+from msilod.control.socket import MAX_CLIENTS, ControlServer
+from tests.control.test_socket import say, serving
 
 CALL = b'{"jsonrpc":"2.0","id":1,"method":"slow","params":{"word":"x"}}\n'
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from msilod.daemon.locating import Reachable
-from msilod.daemon.myself import Myself
-from msilod.daemon.trust import Trust
+from msilod.auth.trust import Trust
 from msilod.errors import TransportError
+from msilod.reaching.reachable import Reachable
+from msilod.routing.myself import Myself
 from msilod.sip.flow import UDP, Endpoint
 from msilod.sip.hop import LINK_LOCAL, LOOPBACK, PRIVATE, PUBLIC, Hop, kind_of
 from tests.faults.peer import Peer, lock

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from msilod.control import ControlClient
-from msilod.daemon.policy_file import load_policy
+from msilod.control.protocol import ControlClient
 from msilod.errors import ConfigError, MsilodError
+from msilod.routing.policy_file import load_policy
 from tests.scenarios.conftest import Daemon, start_daemon
 from tests.scenarios.phone import Phone
 

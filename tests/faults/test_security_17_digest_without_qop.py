@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from msilod.control import ControlClient
+from msilod.control.protocol import ControlClient
 from tests.scenarios.account import Account, add_user, challenges
 from tests.scenarios.conftest import Daemon, start_daemon
 from tests.scenarios.phone import Phone

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from msilod.control import ControlClient
+from msilod.control.protocol import ControlClient
 from tests.scenarios.account import Account
 from tests.scenarios.conftest import Daemon, start_daemon
 from tests.scenarios.phone import Phone

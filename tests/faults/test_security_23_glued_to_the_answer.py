@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from msilod.daemon.apart import SECONDS, Apart
+from msilod.reaching.apart import SECONDS, Apart
 from msilod.sip.flow import TCP, Endpoint, Flow
 from tests.network.ladder import Address
 from tests.network.world import World, play

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from msilod.errors import StoreError
-from msilod.store.writer import InlineWriter
+from msilod.store.writer.contract import InlineWriter
 from tests.faults.registering import Registrations, warning
 from tests.network.phone import Phone
 from tests.network.world import World, play

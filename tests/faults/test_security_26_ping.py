@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from msilod.config import Config, RegistrarConfig
-from msilod.daemon.control_verbs import ControlVerbs
+from msilod.control.verbs import ControlVerbs
 from msilod.sip.message import Request
 from tests.faults.registering import Registrations
 from tests.network.agent import Served

@@ -22,7 +22,7 @@ from urllib.parse import unquote_to_bytes
 import trio
 
 from msilod.sip.message import Request, Response
-from msilod.store.users import UserRow, UserTable
+from msilod.store.tables.users import UserRow, UserTable
 from tests.credentials import FIELDS, answer_of
 from tests.network.agent import Agent, Asked, Served
 from tests.network.world import DOMAIN, SERVER, World

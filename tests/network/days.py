@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import trio
 
-from msilod.store.statements import total
+from msilod.store.engine.sqlite.statements import total
 from tests.network.phone import ANSWERS_A_CALL, LATE, SILENT, TAKES, Phone, Script
 from tests.network.wires import Weather
 from tests.network.world import World

@@ -19,7 +19,7 @@ import typer
 
 from msilo_cli.commands import inject_cmd, purge_cmd, state_cmds
 from msilo_cli.session import Output, Session
-from msilod.daemon.control_verbs import ControlVerbs
+from msilod.control.verbs import ControlVerbs
 from msilod.errors import MsilodError, UnavailableError
 from msilod.settings import Settings
 from tests.network.world import DOMAIN, World

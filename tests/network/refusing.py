@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from typing import Final
 
 from msilod.errors import StoreError
+from msilod.store.commit.transaction import Transactions
 from msilod.store.jobs import Batch, Outcome
-from msilod.store.transaction import Transactions
-from msilod.store.writer import InlineWriter
+from msilod.store.writer.contract import InlineWriter
 from tests.network.world import World
 
 # Jobs by which rows leave a delivery run without the run waiting for the commit. "end" stands for all ends.

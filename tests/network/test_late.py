@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from msilod.daemon.overdue import MAX_OVERDUE, Overdue
+from msilod.silo.runs.overdue import MAX_OVERDUE, Overdue
 from tests.network.desk import Desk
 from tests.network.phone import Phone
 from tests.network.world import World, play

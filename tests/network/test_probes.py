@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from msilod.config import Config, SiloConfig
-from msilod.daemon import probes
+from msilod.delivering import probes
 from msilod.routing import Action, RoutingRequest, Store, default
 from tests.network.agent import Served
 from tests.network.phone import SILENT, TAKES, Phone

@@ -10,7 +10,7 @@ from typing import Final
 import trio
 
 from msilod.daemon.housekeeping import TICK
-from msilod.silo.hand import SETTLE_AGAIN
+from msilod.silo.runs.leased_rows import SETTLE_AGAIN
 from tests.network.desk import Desk
 from tests.network.endings import FAILED, NOTICE_PERIOD, OFFLINE, Endings
 from tests.network.phone import LATE, SILENT, TAKES, Phone, Script

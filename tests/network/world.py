@@ -16,13 +16,13 @@ import structlog
 import trio
 from trio.testing import MockClock
 
+from msilod.clock import Clock
 from msilod.config import Config
-from msilod.daemon.clock import Clock
 from msilod.daemon.server import Server
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.quota import Limits
+from msilod.store.commit.quota import Limits
 from msilod.store.silo import Silo
-from msilod.store.writer import InlineWriter
+from msilod.store.writer.contract import InlineWriter
 from tests.network.ladder import Address
 from tests.network.ledger import Ledger
 from tests.network.phone import Phone

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from msilod.daemon.myself import Myself
 from msilod.errors import RequestRefused
 from msilod.registrar.binding import Binding
 from msilod.registrar.gruu import Gruu, Gruus, asks_for_gruu
+from msilod.routing.myself import Myself
 from msilod.sip.uri import SipUri
 from tests.registrar.wire import AOR, DESK, WALL, apply, contact_lines, register, said_no_more
 

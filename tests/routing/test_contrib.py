@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from msilod.daemon.policy_file import PolicyFile
 from msilod.routing import Action, Break, Relay, Save, Store, default, example
+from msilod.routing.policy_file import PolicyFile
 
 CONTRIB = Path(__file__).parents[2] / "contrib" / "routing"
 FILES = sorted(CONTRIB.glob("*.py"))

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from msilod.control import ControlClient
+from msilod.control.protocol import ControlClient
 from msilod.sip.message import Response
-from msilod.store.users import UserRow, UserTable
+from msilod.store.tables.users import UserRow, UserTable
 from tests.credentials import HASHES, challenges, credentials, hashed, secret_of
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import Phone

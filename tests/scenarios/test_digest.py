@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from msilod.auth.throttle import FREE_PAIR
-from msilod.control import ControlClient
+from msilod.control.protocol import ControlClient
 from tests.scenarios.account import Account, add_user, challenges
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import Phone

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from msilod.control import ControlClient, ControlError
+from msilod.control.protocol import ControlClient, ControlError
 from msilod.sip.message import Response
 from msilod.sip.parser import parse
 from tests.scenarios.conftest import Daemon

@@ -8,7 +8,7 @@ from tests.scenarios.phone import Phone
 
 
 def _control(daemon: Daemon, method: str) -> str:
-    from msilod.control import ControlClient
+    from msilod.control.protocol import ControlClient
 
     with ControlClient(daemon.folder / "control.sock") as client:
         return str(client.call(method))

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from msilod.control import ControlClient
-from msilod.daemon.failure_route import MAX_RELAYS
+from msilod.control.protocol import ControlClient
 from msilod.errors import MsilodError
+from msilod.serving.failure_route import MAX_RELAYS
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import Phone
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from msilod.control import ControlClient
+from msilod.control.protocol import ControlClient
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import Phone
 

@@ -8,11 +8,9 @@ tests. Claims ignore `next_attempt_at`, the harshest thing a store may do to a r
 from collections.abc import Sequence
 
 from msilod.registrar.binding import Binding
-from msilod.silo.contact import Contact, ContactKey
-from msilod.silo.hand import STEPS_BEHIND
-from msilod.silo.memory import RecipientMemory
 from msilod.silo.policy import SiloPolicy
-from msilod.silo.run import (
+from msilod.silo.runs.decision_table import Outcome, judge_queued
+from msilod.silo.runs.delivery_run import (
     Claim,
     DeliveryRun,
     Finished,
@@ -25,8 +23,10 @@ from msilod.silo.run import (
     Why,
     contact_key,
 )
+from msilod.silo.runs.leased_rows import STEPS_BEHIND
+from msilod.silo.runs.recipient_memory import RecipientMemory
+from msilod.silo.runs.run_contacts import Contact, ContactKey
 from msilod.silo.stored_message import Ending, State, StoredMessage
-from msilod.silo.verdicts import Outcome, judge_queued
 from msilod.sip.flow import UDP, Endpoint, Flow
 
 AOR = "bob@example.test"

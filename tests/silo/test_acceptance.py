@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msilod.errors import MalformedMessage, RequestRefused
-from msilod.silo.acceptance import Absorbed, SiloPolicy, accept, duplicate_hash, guard_registrar
+from msilod.silo.intake.acceptance import Absorbed, SiloPolicy, accept, duplicate_hash, guard_registrar
 from msilod.silo.stored_message import State
 from msilod.sip.dates import format_date
 from msilod.sip.message import Request

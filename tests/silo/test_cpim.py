@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msilod.silo.cpim import MAX_FIELDS, MAX_HEAD, Cpim, parse_cpim
+from msilod.silo.intake.cpim import MAX_FIELDS, MAX_HEAD, Cpim, parse_cpim
 
 IMDN = b"urn:ietf:params:imdn"
 BODY = (

@@ -3,8 +3,7 @@
 import pytest
 
 from msilod.errors import MalformedMessage
-from msilod.silo.acceptance import accept
-from msilod.silo.notice import (
+from msilod.silo.compose.notice import (
     Kind,
     NoticeMemory,
     build_notice,
@@ -12,6 +11,7 @@ from msilod.silo.notice import (
     may_notify,
     notice_text,
 )
+from msilod.silo.intake.acceptance import accept
 from msilod.silo.policy import NOTICE, SiloPolicy
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.parser import parse

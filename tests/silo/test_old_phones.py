@@ -2,7 +2,7 @@
 
 import pytest
 
-from msilod.silo.delivery import build_delivery
+from msilod.silo.compose.delivery_request import build_delivery
 from msilod.silo.policy import SiloPolicy
 from msilod.sip.message import Request
 from tests.silo.fake_daemon import row

@@ -1,6 +1,6 @@
 """A delivery run whose contacts come and go, and whose rows others want."""
 
-from msilod.silo.run import contact_key
+from msilod.silo.runs.delivery_run import contact_key
 from tests.silo.fake_daemon import START, A, B, FakeDaemon, binding, row, started
 
 # --- contacts that come and go --------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """A delivery run and what comes when it has gone on: late answers, live branches of online MESSAGEs."""
 
-from msilod.silo.run import contact_key
+from msilod.silo.runs.delivery_run import contact_key
 from tests.silo.fake_daemon import A, B, FakeDaemon, binding, row, started
 
 # --- late answers ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from msilod.registrar.binding import Binding
 from msilod.silo.policy import SiloPolicy
-from msilod.silo.run import Why, contact_key
+from msilod.silo.runs.delivery_run import Why, contact_key
 from msilod.silo.stored_message import Ending, State, StoredMessage
 from tests.silo.fake_daemon import FakeDaemon, binding, describe, row
 

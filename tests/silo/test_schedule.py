@@ -1,7 +1,7 @@
 """Whose run goes now: places, the line, shares, back-off, bounds."""
 
-from msilod.silo.memory import RecipientMemory
-from msilod.silo.schedule import SHARE, DeliverySchedule
+from msilod.silo.runs.recipient_memory import RecipientMemory
+from msilod.silo.runs.schedule import SHARE, DeliverySchedule
 from tests.silo.fake_daemon import START, binding
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from msilod.silo.history import HistoryEntry
-from msilod.store.queue import Queue
-from msilod.store.quota import Limits
+from msilod.store.commit.quota import Limits
 from msilod.store.silo import Silo
+from msilod.store.tables.queue import Queue
 from tests.store.rows import WALL, add, ask, open_silo, query, row
 
 BOB = "bob@example.test"

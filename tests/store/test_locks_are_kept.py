@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from msilod.store.database import open_sqlite, raw
+from msilod.store.engine.sqlite.connection import open_sqlite, raw
 
 OTHER = """
 import sqlite3, sys

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from msilod.errors import BusyError, SchemaError, StoreError, UnavailableError
-from msilod.store.lock import DaemonLock
-from msilod.store.maintenance import Maintenance
-from msilod.store.migrate import migrations, statements
-from msilod.store.statements import total
+from msilod.store.engine.sqlite.lock import DaemonLock
+from msilod.store.engine.sqlite.statements import total
+from msilod.store.schema.maintenance import Maintenance
+from msilod.store.schema.migrate import migrations, statements
 from tests.store.rows import add, open_silo, query, row
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from msilod.store.foreign import Foreign
+from msilod.store.engine.sqlite.foreign_changes import Foreign
 from msilod.store.jobs import Added
-from msilod.store.operator import Changed
-from msilod.store.queue import Queue
-from msilod.store.selection import Selection
 from msilod.store.silo import Silo
+from msilod.store.tables.operator import Changed
+from msilod.store.tables.queue import Queue
+from msilod.store.tables.selection import Selection
 from tests.store.rows import WALL, add, ask, claim, open_silo, query, row
 
 BOB, CAROL = "bob@example.test", "carol@example.test"

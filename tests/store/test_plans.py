@@ -11,12 +11,12 @@ import pytest
 from msilod.registrar.binding import Binding
 from msilod.silo.history import Event, HistoryEntry
 from msilod.silo.stored_message import Ending
+from msilod.store.commit.quota import Limits
+from msilod.store.commit.transaction import FOLD
 from msilod.store.jobs import BindingChanges
-from msilod.store.queue import Queue
-from msilod.store.quota import Limits
-from msilod.store.selection import Selection
-from msilod.store.transaction import FOLD
-from msilod.store.users import UserRow, UserTable
+from msilod.store.tables.queue import Queue
+from msilod.store.tables.selection import Selection
+from msilod.store.tables.users import UserRow, UserTable
 from tests.store.rows import WALL, add, ask, claim, open_silo, query, row
 
 BOB = "bob@example.test"

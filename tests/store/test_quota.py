@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from msilod.store.commit.quota import HOUR, Limits, Quota
+from msilod.store.engine.sqlite.statements import total
 from msilod.store.jobs import Added, Duplicate, Limit, OverQuota
-from msilod.store.queue import Queue
-from msilod.store.quota import HOUR, Limits, Quota
 from msilod.store.silo import Silo
-from msilod.store.statements import total
+from msilod.store.tables.queue import Queue
 from tests.store.rows import WALL, add, query, row
 
 NOON = WALL // HOUR * HOUR

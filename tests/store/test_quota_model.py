@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from msilod.silo.stored_message import StoredMessage
-from msilod.store import holdings, hours, transaction
+from msilod.store.commit import transaction
+from msilod.store.commit.quota import HOUR, Limits
+from msilod.store.engine.sqlite import holdings, hours
 from msilod.store.jobs import Added, AddResult, Limit, OverQuota
-from msilod.store.queue import Queue
-from msilod.store.quota import HOUR, Limits
-from msilod.store.selection import Selection
 from msilod.store.silo import HISTORY, Silo
+from msilod.store.tables.queue import Queue
+from msilod.store.tables.selection import Selection
 from tests.store.rows import WALL, add, row
 
 pytestmark = pytest.mark.interpreted

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from msilod.errors import BusyError, PermissionDenied, SchemaError, StoreError, UnavailableError
-from msilod.store.database import open_sqlite, translate
-from msilod.store.lock import DaemonLock
-from msilod.store.migrate import migrations, prepare, statements
-from msilod.store.models import TABLES, columns_of
+from msilod.store.columns import TABLES, columns_of
+from msilod.store.engine.sqlite.connection import open_sqlite, translate
+from msilod.store.engine.sqlite.lock import DaemonLock
+from msilod.store.schema.migrate import migrations, prepare, statements
 from tests.store.rows import open_silo, query
 
 RELEASED: dict[str, str] = {}

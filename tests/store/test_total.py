@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from msilod.silo.stored_message import StoredMessage
+from msilod.store.commit.quota import Limits
+from msilod.store.commit.transaction import FOLD
+from msilod.store.engine.sqlite.statements import Statements, total
 from msilod.store.jobs import Limit, OverQuota
-from msilod.store.maintenance import Maintenance
-from msilod.store.queue import Queue
-from msilod.store.quota import Limits
-from msilod.store.selection import Selection
+from msilod.store.schema.maintenance import Maintenance
 from msilod.store.silo import Silo
-from msilod.store.statements import Statements, total
-from msilod.store.transaction import FOLD
+from msilod.store.tables.queue import Queue
+from msilod.store.tables.selection import Selection
 from tests.store.rows import WALL, add, ask, open_silo, query, row
 from tests.store.test_maintenance import make_version
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from msilod.store.statements import Statements
+from msilod.store.engine.sqlite.statements import Statements
 from tests.store.rows import add, ask, open_silo, row
 
 

@@ -6,9 +6,9 @@ from msilod.errors import TransportError
 from msilod.sip.flow import TCP, UDP, Endpoint, Flow
 from msilod.sip.message import Request, Response, build_response
 from msilod.sip.parser import parse
-from msilod.transaction.client import ClientTransaction
+from msilod.transaction.client_transaction import ClientTransaction
 from msilod.transaction.layer import TransactionLayer
-from msilod.transaction.server import ServerTransaction
+from msilod.transaction.server_transaction import ServerTransaction
 
 UDP_FLOW = Flow(Endpoint(UDP, "127.0.0.1", 5060, b"SIP/2.0/UDP 127.0.0.1:5060"), "127.0.0.1", 7000)
 TCP_FLOW = Flow(Endpoint(TCP, "127.0.0.1", 5060, b"SIP/2.0/TCP 127.0.0.1:5060"), "127.0.0.1", 7000, 1)

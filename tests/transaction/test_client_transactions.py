@@ -4,7 +4,7 @@ import pytest
 
 from msilod.sip.message import Request
 from msilod.sip.parser import parse
-from msilod.transaction.client import ClientTransaction
+from msilod.transaction.client_transaction import ClientTransaction
 from tests.transaction.link import TCP_FLOW, UDP_FLOW, Side, answer_to, outgoing
 
 

@@ -14,7 +14,7 @@ from msilod.sip.flow import Flow
 from msilod.sip.message import Request
 from msilod.sip.parser import parse
 from msilod.sip.via import stamp_source
-from msilod.transaction.server import ServerTransaction
+from msilod.transaction.server_transaction import ServerTransaction
 from tests.transaction.station import ALICE, BOB, START, Station, message, received
 
 # What becomes of one datagram: the delays of its copies, in eighths of a second; none is a loss.

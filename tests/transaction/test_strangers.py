@@ -1,6 +1,6 @@
 """Transactions of strangers have a bound of their own, in number and bytes, and give their room back."""
 
-from msilod.transaction.remembered import Remembered
+from msilod.transaction.completed import Remembered
 from msilod.transaction.strangers import LIVE, MAX_BYTES, MAX_NUMBER, REMEMBERED, SWEEP_EVERY, Strangers
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from msilod.sip.flow import Flow
-from msilod.transaction.remembered import SPAN
+from msilod.transaction.completed import SPAN
 from msilod.transaction.timers import T1, T2, TimerQueues
 from tests.transaction.station import ALICE, ALICE_TCP, BOB, BOB_TCP, START, Station, message
 

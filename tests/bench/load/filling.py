@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from msilod.store.database import open_sqlite, raw
-from msilod.store.migrate import prepare
-from msilod.store.statements import Statements
+from msilod.store.engine.sqlite.connection import open_sqlite, raw
+from msilod.store.engine.sqlite.statements import Statements
+from msilod.store.schema.migrate import prepare
 from tests.bench.load.wire import filler
 
 TABLE: Final = "silo"

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 import trio
 
-from msilod.store.writer import InlineWriter
+from msilod.store.writer.contract import InlineWriter
 from tests.network.phone import SILENT, TAKES, Phone
 from tests.network.virtual import virtual
 from tests.network.world import World

@@ -1,0 +1,191 @@
+"""The control socket: a Unix stream that answers JSON-RPC lines (the protocol is in control.py).
+
+Rules: 0660, so that the group msilod may use it; a stale socket file is replaced, a live one never; garbage
+gets an error and the daemon serves on. Clients that send nothing cannot keep others out: at the bound the client
+with the oldest last request is disconnected.
+"""
+
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from msilod.control.protocol import (
+    FAILED,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    MAX_LINE,
+    NO_METHOD,
+    PARSE_ERROR,
+    Problem,
+    Request,
+    decode_request,
+    encode_problem,
+    encode_result,
+)  # fmt: skip
+from msilod.errors import MsilodError, UnavailableError
+from msilod.log import get_log
+from msilod.ownership import adopt_runtime_directory, adopt_socket
+
+Handler = Callable[[dict[str, Any]], Any]
+MAX_CLIENTS: Final = 64
+MODE: Final = 0o660
+CHUNK: Final = 65536
+# Seconds that a client may take to read one answer.
+WRITE_TIMEOUT: Final = 10.0
+# The pause after an accept() that failed, seconds: the process has no descriptor left.
+ACCEPT_PAUSE: Final = 0.2
+
+
+class ControlServer:
+    """Bound at construction. Raises UnavailableError when another daemon answers there."""
+
+    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+        self.path = path
+        self.handlers = handlers
+        self._clients = 0
+        # Clients without an open request, the one with the oldest last request first.
+        self._idle: dict[trio.SocketStream, trio.CancelScope] = {}
+        self._socket = _bind(path)
+
+    async def serve(self) -> None:
+        """Accept and answer until cancelled."""
+        listener = trio.SocketListener(trio.socket.from_stdlib_socket(self._socket))
+        async with trio.open_nursery() as nursery:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except OSError:
+                    await trio.sleep(ACCEPT_PAUSE)
+                    continue
+                if self._clients >= MAX_CLIENTS and not self._disconnect_oldest():
+                    await self._refuse(stream)
+                else:
+                    self._clients += 1
+                    nursery.start_soon(self._serve_client, stream)
+
+    def _disconnect_oldest(self) -> bool:
+        """Make room for a new client; False when every client waits for an answer."""
+        if not self._idle:
+            return False
+        oldest = next(iter(self._idle))
+        self._idle.pop(oldest).cancel()
+        return True
+
+    async def _refuse(self, stream: trio.SocketStream) -> None:
+        problem = Problem(FAILED, f"{MAX_CLIENTS} clients wait for answers; try again", {"exit_code": 75})
+        with trio.move_on_after(1), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            # The buffer of a new connection has room for one line.
+            await stream.send_all(encode_problem(None, problem))
+        await trio.aclose_forcefully(stream)
+
+    async def _serve_client(self, stream: trio.SocketStream) -> None:
+        scope = trio.CancelScope()
+        try:
+            with scope:
+                async with stream:
+                    await self._serve_lines(stream, scope)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+            get_log().debug("a control client has hung up")
+        finally:
+            self._idle.pop(stream, None)
+            self._clients -= 1
+
+    async def _serve_lines(self, stream: trio.SocketStream, scope: trio.CancelScope) -> None:
+        buffer = b""
+        self._idle[stream] = scope
+        while data := await stream.receive_some(CHUNK):
+            *lines, buffer = (buffer + data).split(b"\n")
+            for line in lines:
+                if line.strip():
+                    # While its request is served the client is not idle.
+                    self._idle.pop(stream, None)
+                    answer = await self.answer(line)
+                    with trio.fail_after(WRITE_TIMEOUT):
+                        await stream.send_all(answer)
+            if len(buffer) > MAX_LINE:
+                return
+            # Half a line keeps the client's place: only a whole request makes the client a recent one.
+            self._idle.setdefault(stream, scope)
+
+    async def answer(self, line: bytes) -> bytes:
+        """The line that answers `line`; b"" for a notification."""
+        try:
+            request = decode_request(line)
+        except msgspec.ValidationError as error:
+            return encode_problem(None, Problem(INVALID_REQUEST, str(error)))
+        except msgspec.DecodeError as error:
+            return encode_problem(None, Problem(PARSE_ERROR, str(error)))
+        answer = await self._call(request)
+        return answer if request.id is not None else b""
+
+    async def _call(self, request: Request) -> bytes:
+        handler = self.handlers.get(request.method)
+        if handler is None:
+            return encode_problem(request.id, Problem(NO_METHOD, f"there is no method {request.method}"))
+        try:
+            result = handler(request.params)
+            if isinstance(result, Awaitable):
+                result = await result
+            return encode_result(request.id, result)
+        except msgspec.ValidationError as error:
+            return encode_problem(request.id, Problem(INVALID_PARAMS, str(error), {"exit_code": 2}))
+        except MsilodError as error:
+            return encode_problem(request.id, Problem(FAILED, str(error), {"exit_code": error.exit_code}))
+        except MemoryError:
+            raise
+        except Exception as error:
+            get_log().error("a control method failed", method=request.method, exc_info=error)
+            return encode_problem(
+                request.id, Problem(FAILED, "the daemon failed; see its log", {"exit_code": 1})
+            )
+
+    def close(self) -> None:
+        """Remove the socket."""
+        self._socket.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _bind(path: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+            adopt_runtime_directory(path.parent)
+        if path.is_socket():
+            _refuse_live(path)
+            path.unlink()
+        # Under this mask the socket never exists with a wider mode.
+        former = os.umask(0o777 & ~MODE)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(former)
+        adopt_socket(path)
+        sock.listen(MAX_CLIENTS)
+    except OSError as error:
+        sock.close()
+        reason = error.strerror or str(error)
+        raise UnavailableError(
+            f"cannot have the control socket {path}: {reason} (see [control] socket)"
+        ) from error
+    except UnavailableError:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock
+
+
+def _refuse_live(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise UnavailableError(f"another msilod answers at {path} (stop it, or choose another [control] socket)")

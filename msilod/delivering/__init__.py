@@ -1,0 +1,1 @@
+"""delivering/: stored messages on their way to the contacts of their recipients."""

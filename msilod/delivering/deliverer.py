@@ -1,0 +1,410 @@
+"""Delivery: begins the runs of silo/runs/delivery_run.py and carries out their steps (the seed's m_dump).
+
+One run per recipient. A run asks for rows (Claim), sends one MESSAGE per contact at a time (Send), and ends
+rows (delivering/row_ends.py); this file turns those steps into client transactions and writer jobs, and their ends
+back into inputs.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from msilod.clock import Clock
+from msilod.counters import Counters
+from msilod.delivering.attempt import Attempt
+from msilod.delivering.each_device import EachDevice
+from msilod.delivering.giving_back import GivingBack
+from msilod.delivering.historian import Historian
+from msilod.delivering.row_ends import RowEnds
+from msilod.delivering.usable_contacts import Usable
+from msilod.delivering.watchers import Watchers
+from msilod.errors import SipError, StoreError
+from msilod.log import get_log
+from msilod.proxy.forwarding import DELIVERY, branch_for
+from msilod.proxy.target_set import Target
+from msilod.reaching.apart import Apart
+from msilod.reaching.paths import Paths
+from msilod.registrar.binding import Binding
+from msilod.registrar.location import LocationService
+from msilod.silo.compose.outgoing import request_for, size_of, target_of
+from msilod.silo.policy import SiloPolicy
+from msilod.silo.runs.decision_table import SPACED
+from msilod.silo.runs.delivery_run import (
+    Claim,
+    DeliveryRun,
+    Finished,
+    Postpone,
+    Reject,
+    Release,
+    Send,
+    Settle,
+    Step,
+    Why,
+)
+from msilod.silo.runs.device_runs import by_run, parts, recipients, run_name
+from msilod.silo.runs.live_branches import LiveBranches
+from msilod.silo.runs.overdue import Overdue
+from msilod.silo.runs.pauses import Pauses
+from msilod.silo.runs.run_contacts import ContactKey, contact_key
+from msilod.silo.runs.schedule import DeliverySchedule
+from msilod.silo.runs.who_has_mail import MailMemory
+from msilod.silo.stored_message import StoredMessage
+from msilod.sip.flow import Flow
+from msilod.sip.message import Response
+from msilod.sip.retry_after import parse_retry_after
+from msilod.store.writer.contract import StoreWriter
+from msilod.transaction.layer import TransactionLayer
+
+
+class Deliverer:
+    """Drives the runs. `live` are branches of online MESSAGEs that still occupy a contact.
+
+    `unseen` are the runs to an AOR itself, by a next hop, with the contact that stands for it; `on_unseen` hears of
+    a recipient without a binding when the back-off of that recipient ends (delivering/probes.py).
+
+    A new MESSAGE goes behind the waiting ones of its recipient (law 7): while the recipient has a run, while a
+    REGISTER of the recipient is being committed (`registering`), while the recipient waits for its turn (`in_line`),
+    while the domain is paused, and after a start until the silo has been read. `asks_more` is True while one of the
+    last two can be.
+    """
+
+    def __init__(
+        self,
+        policy: SiloPolicy,
+        layer: TransactionLayer,
+        paths: Paths,
+        writer: StoreWriter,
+        location: LocationService,
+        clock: Clock,
+        mail: MailMemory,
+        counters: Counters,
+        random: Callable[[], bytes],
+    ) -> None:
+        self.policy = policy
+        self.schedule = DeliverySchedule()
+        self.usable = Usable(location, self.schedule, clock)
+        self.layer = layer
+        self.paths = paths
+        self.writer = writer
+        self.location = location
+        self.clock = clock
+        self.mail = mail
+        self.counters = counters
+        self.random = random
+        self.runs: dict[str, DeliveryRun] = {}
+        self.registering: dict[str, int] = {}
+        self._stored_meanwhile: set[str] = set()
+        self.in_line = self.schedule.in_line
+        self.is_recalled, self.is_stopping, self.asks_more = False, False, True
+        self.apart = Apart()
+        self.live = LiveBranches()
+        self.overdue = Overdue()
+        self.only: dict[str, frozenset[int]] = {}
+        self.again: set[str] = set()
+        self.watchers, self.pauses = Watchers(), Pauses()
+        self.historian = Historian(writer, clock)
+        self.each = EachDevice(writer, clock)
+        self.unseen: dict[str, ContactKey] = {}
+        self.on_unseen: Callable[[str, float], None] = lambda aor, now: None
+        self.ends = self._row_ends()
+        self._by_step = self._steps()
+
+    def _row_ends(self) -> RowEnds:
+        return RowEnds(
+            self.writer, self.each, self.historian, self.watchers, self.counters, self.clock, self.paths,
+            self.carry_out, GivingBack(self.clock.now, self._holds, self._freed),
+        )  # fmt: skip
+
+    def _steps(self) -> dict[type, Callable[[DeliveryRun, Any, float], None]]:
+        return {
+            Claim: self._claim,
+            Send: self._send,
+            Settle: self.ends.settle,
+            Reject: self.ends.reject,
+            Postpone: self.ends.postpone,
+            Release: self.ends.release,
+            Finished: self._finished,
+        }
+
+    # --- what begins a run ---------------------------------------------------------------------------
+
+    def expect(self, aor: str) -> None:
+        """A REGISTER of `aor` is accepted, and is being committed; `expected` follows."""
+        self.registering[aor] = self.registering.get(aor, 0) + 1
+
+    def expected(self, aor: str) -> None:
+        """It is committed and told to `registered`, or has failed."""
+        left = self.registering.pop(aor, 0) - 1
+        if left > 0:
+            self.registering[aor] = left
+        elif aor in self._stored_meanwhile:
+            self._stored_meanwhile.discard(aor)
+            if aor not in self.runs:
+                self.wake_new(aor, self.clock.now())
+
+    def pause(self, domains: frozenset[str]) -> None:
+        """Deliver nothing to these domains, and to all others."""
+        self.pauses.domains = domains
+        self.asks_more = bool(domains) or not self.is_recalled
+
+    def recalled(self) -> None:
+        """From here on it is known which recipients have mail and which of them back off."""
+        self.is_recalled = True
+        self.asks_more = bool(self.pauses.domains)
+
+    def registered(self, aor: str, contacts: Iterable[Binding], now: float) -> None:
+        """m_dump(): the rows go to the contacts of that REGISTER, if they take MESSAGEs."""
+        for binding in contacts:
+            if binding.flow is not None and binding.flow.connection:
+                self.apart.note(contact_key(binding), now)
+        if self.mail.may_have(aor):
+            usable = self.usable.among(aor, contacts)
+            if usable:
+                if self._backs_off(aor, usable):
+                    # A daemon that starts again would wait for the end of a back-off that is over.
+                    self.writer.forget_back_off(aor, SPACED)
+                self.offer(aor, usable, now, self.usable.of(aor))
+
+    def wake(self, aor: str, now: float) -> bool:
+        """Rows of `aor` are due: try all its usable contacts. False when there are none."""
+        usable = self.usable.of(aor)
+        if usable or aor in self.unseen:
+            self.offer(aor, usable, now)
+        return bool(usable)
+
+    def wake_new(self, aor: str, now: float) -> None:
+        """Rows of `aor` are new: contacts that do not back off are tried; a run under way looks for them (law 7).
+
+        A try out of turn would count as a step of `retry`, and five messages would put off the whole queue by an hour.
+        """
+        bindings = self.usable.of(aor)
+        usable = [b for b in bindings if self.schedule.retry_at(self._name(b)) is None]
+        if usable or (aor in self.unseen and self.schedule.retry_at(aor) is None):
+            self.offer(aor, usable, now)
+        for name in {self._name(b) for b in bindings if b not in usable}:
+            if name in self.runs and name not in self.only:
+                self.carry_out(self.runs[name], self.runs[name].offer((), self.clock.wall()), now)
+
+    def _name(self, binding: Binding) -> str:
+        """Of the run that serves it."""
+        return run_name(binding) if self.policy.is_for_each else binding.aor
+
+    def wake_due(self, now: float) -> None:
+        """Those whose back-off has ended."""
+        for aor in recipients(self.schedule.due(self.clock.wall())):
+            if not self.wake(aor, now):
+                self.on_unseen(aor, now)
+
+    def offer(
+        self,
+        aor: str,
+        contacts: Sequence[Binding],
+        now: float,
+        others: Sequence[Binding] = (),
+        only: frozenset[int] = frozenset(),
+        policy: SiloPolicy | None = None,
+    ) -> None:
+        """Begin a run of `aor` to `contacts`, or give them to the run that is under way.
+
+        `only` these rows are delivered by a run that begins, none named: all; and by `policy`, if it is another.
+        """
+        if not self.policy.is_for_each:
+            self._offer(aor, aor, contacts, now, others, only, policy)
+            return
+        for name, bindings in by_run(contacts).items():
+            mine = [other for other in others if run_name(other) == name]
+            self._offer(name, aor, bindings, now, mine, only, policy)
+
+    def _offer(
+        self, name: str, aor: str, contacts: Sequence[Binding], now: float, others: Sequence[Binding],
+        only: frozenset[int], policy: SiloPolicy | None,
+    ) -> None:  # fmt: skip
+        """To the run of that name: the recipient's, or that of one of his devices."""
+        if self.is_stopping or self.pauses.cover(aor):
+            # A run that waits for its last answer takes nobody either.
+            return
+        run = self.runs.get(name)
+        if run is None:
+            if not self.schedule.begin(name):
+                return
+            run = self.runs[name] = DeliveryRun(name, policy or self.policy, self.schedule.memory(name))
+            if only:
+                self.only[name] = only
+            for key, row_id in self.live.of(aor):
+                run.busy(key, row_id)
+        elif name in self.only and not only:
+            # The run is for some rows only; the others go when it is over (law 7).
+            self.again.add(aor)
+        self.carry_out(run, run.offer(contacts, self.clock.wall(), others), now)
+        if contacts and aor in self.unseen:
+            run.policy = self.policy
+            self.carry_out(run, run.withdraw(self.unseen.pop(aor), self.clock.wall()), now)
+
+    def is_running(self, aor: str) -> bool:
+        """True while rows of `aor` are due or on the wire: a new MESSAGE goes behind them (law 7)."""
+        if aor in self.runs or aor in self.registering or aor in self.in_line or self.pauses.cover(aor):
+            return True
+        return not self.is_recalled and self.mail.may_have(aor)
+
+    def _backs_off(self, aor: str, contacts: Sequence[Binding]) -> bool:
+        """True when rows of `aor` may have a time before which they are not tried."""
+        if not self.is_recalled or self.schedule.is_full or self.schedule.retry_at(aor) is not None:
+            return True
+        if not self.policy.is_for_each:
+            return False
+        return any(self.schedule.retry_at(run_name(binding)) is not None for binding in contacts)
+
+    def stored(self, row: StoredMessage, now: float) -> None:
+        """A row is durable: who has registered since the look-up gets it at once (law 7)."""
+        aor = row.aor
+        self.mail.add(aor)
+        if aor in self.registering:
+            # His REGISTER begins the run, behind its 200.
+            self._stored_meanwhile.add(aor)
+        elif self.location.has(aor) or aor in self.unseen:
+            self.wake_new(aor, now)
+
+    def in_hand(self) -> list[int]:
+        """The ids of the rows that a run holds, each once, in order."""
+        return sorted({row.id for run in self.runs.values() for row in run.in_hand})
+
+    def _holds(self, aor: str, id: int) -> bool:
+        """True when a run of `aor` has that row in hand."""
+        names = (
+            (aor, *map(run_name, self.location.bindings(aor, self.clock.wall())))
+            if self.policy.is_for_each
+            else (aor,)
+        )
+        return any(run.holds(id) for run in map(self.runs.get, names) if run is not None)
+
+    def _freed(self, aor: str) -> None:
+        """Rows of `aor` could be given back after all; a REGISTER has perhaps come for them in vain."""
+        self.mail.add(aor)
+        self.wake(aor, self.clock.now())
+
+    def stop(self, now: float) -> None:
+        """No delivery begins any more; requests on the wire end by themselves."""
+        self.is_stopping = True
+        for run in list(self.runs.values()):
+            self.carry_out(run, run.stop(self.clock.wall()), now)
+
+    def gone(self, binding: Binding, now: float) -> None:
+        """The binding was removed, has expired, or lost its connection."""
+        name = self._name(binding)
+        run = self.runs.get(name)
+        if run is not None:
+            self.carry_out(run, run.withdraw(contact_key(binding), self.clock.wall()), now)
+        elif not self.location.bindings(binding.aor, self.clock.wall()):
+            self.schedule.forget(name)
+
+    def away(self, binding: Binding, now: float) -> None:
+        """The contact answers no OPTIONS request any more: a run that is under way has nothing more for it."""
+        run = self.runs.get(self._name(binding))
+        if run is not None:
+            self.carry_out(run, run.withdraw(contact_key(binding), self.clock.wall()), now)
+
+    # --- steps out -----------------------------------------------------------------------------------
+
+    def carry_out(self, run: DeliveryRun, steps: Sequence[Step], now: float) -> None:
+        """What a run says: also to an operator's wish, or to what an online MESSAGE came to."""
+        for step in steps:
+            self._by_step[step.__class__](run, step, now)
+
+    def _claim(self, run: DeliveryRun, step: Claim, now: float) -> None:
+        if self.schedule.must_yield(run.aor):
+            self.carry_out(run, run.claimed([], self.clock.wall()), now)
+            return
+        self.ends.giving_back.when_written(parts(run.aor)[0], partial(self._claim_behind, run, step))
+
+    def _claim_behind(self, run: DeliveryRun, step: Claim, is_written: bool) -> None:
+        """Rows that earlier runs of the recipient had in hand go first (law 4): they have to be free for this claim."""
+        if not is_written:
+            self._not_claimed(run)
+            return
+        ids = self.only.get(run.aor, frozenset())
+        self.each.claim(run.aor, step, ids, partial(self._claimed, run, step))
+
+    def _not_claimed(self, run: DeliveryRun) -> None:
+        """The run goes on with what is in hand; the rows are asked for again after a back-off."""
+        self.carry_out(run, run.claimed([], self.clock.wall()), self.clock.now())
+        self.schedule.back_off(run.aor, self.clock.wall() + self.policy.backoff(0))
+
+    def _claimed(self, run: DeliveryRun, step: Claim, rows: "list[StoredMessage] | StoreError") -> None:
+        if isinstance(rows, StoreError):
+            get_log().error("rows could not be claimed", aor=run.aor, reason=str(rows))
+            self._not_claimed(run)
+            return
+        if not (rows or step.after or run.in_hand or run.aor in self.live or run.aor in self.only):
+            # Of a device's run it says nothing: no AOR has that name.
+            if step.with_sips:
+                self.mail.discard(run.aor)
+            else:
+                self.writer.has_waiting(run.aor, partial(self._has_waiting, run.aor))
+        self.carry_out(run, run.claimed(rows, self.clock.wall()), self.clock.now())
+
+    def _has_waiting(self, aor: str, found: "bool | StoreError") -> None:
+        if found is False:
+            self.mail.discard(aor)
+
+    def _send(self, run: DeliveryRun, step: Send, now: float) -> None:
+        if self.apart.noted and self.apart.holds(step.contact.key, now, partial(self._send_now, run, step)):
+            return
+        self._send_now(run, step, now)
+
+    def _send_now(self, run: DeliveryRun, step: Send, now: float) -> None:
+        target, size = target_of(step.row, step.contact.binding, self.policy), size_of(step.row)
+        self.paths.way_to(target, partial(self._send_on, run, step, target), now, size)
+
+    def _send_on(self, run: DeliveryRun, step: Send, target: Target, flow: Flow | None, now: float) -> None:
+        if flow is None:
+            self._unreachable(run, step, now)
+            return
+        if self.is_stopping or not run.wants(step.row.id):
+            self.carry_out(run, run.unsent(step.row.id, step.contact.key, self.clock.wall()), now)
+            return
+        try:
+            request, how = request_for(step.row, step.contact.binding, self.policy, self.clock.ahead)
+        except SipError as error:
+            self.ends.unmade(run, step, error, now)
+            return
+        attempt = Attempt(self, run, step.row, step.contact, how)
+        owner = self.paths.watched(attempt, target, flow, now)
+        self.layer.request(request, flow, owner, now, branch_for(self.random(), DELIVERY))
+
+    def _unreachable(self, run: DeliveryRun, step: Send, now: float) -> None:
+        self.historian.silent(step.row, step.contact, "transport")
+        steps = run.failed(step.row.id, step.contact.key, "transport", self.clock.wall())
+        self.carry_out(run, steps, now)
+
+    def _finished(self, run: DeliveryRun, step: Finished, now: float) -> None:
+        aor = parts(run.aor)[0]
+        if self.runs.get(run.aor) is run:
+            del self.runs[run.aor]
+            self.only.pop(run.aor, None)
+            self.unseen.pop(aor, None)
+        if not self.policy.is_for_each or self.each.is_last(run.aor, self.runs):
+            self.watchers.tell(aor, None, "finished", None, step.retry_at)
+        wall = self.clock.wall()
+        for waiting in recipients(self.schedule.finished(run.aor, step.retry_at, wall, step.keeps_time)):
+            self.wake(waiting, now)
+        if aor in self.again:
+            self.again.discard(aor)
+            self.wake(aor, now)
+
+    # --- inputs --------------------------------------------------------------------------------------
+
+    def answered(self, attempt: Attempt, response: Response, now: float) -> None:
+        """A contact gave its final answer, perhaps long after the run went on."""
+        retry_after = None
+        if response.status >= 300:
+            retry_after = parse_retry_after(response.headers.get(b"retry-after"))
+            self.historian.refused(attempt.row, attempt.contact, response.status)
+        run, key, wall = attempt.run, attempt.contact.key, self.clock.wall()
+        steps = run.answered(attempt.row.id, key, response.status, retry_after, wall, attempt.how)
+        self.carry_out(run, steps, now)
+
+    def failed(self, attempt: Attempt, why: Why, now: float) -> None:
+        """Silence, or no transport."""
+        run = attempt.run
+        self.historian.silent(attempt.row, attempt.contact, why)
+        self.carry_out(run, run.failed(attempt.row.id, attempt.contact.key, why, self.clock.wall()), now)

@@ -1,0 +1,38 @@
+"""What the deliverer asks of the writer where every device gets every message ([silo] devices = "each")."""
+
+from collections.abc import Collection, Mapping
+
+from msilod.clock import Clock
+from msilod.silo.runs.device_runs import parts
+from msilod.silo.runs.leased_rows import phrase
+from msilod.silo.runs.steps import Claim
+from msilod.store.jobs import Done
+from msilod.store.writer.contract import StoreWriter
+
+
+class EachDevice:
+    """`run` is the name of a run: of one device, or of the recipient where all devices share one run."""
+
+    def __init__(self, writer: StoreWriter, clock: Clock) -> None:
+        self.writer = writer
+        self.clock = clock
+
+    def claim(self, run: str, step: Claim, ids: Collection[int], done: Done) -> None:
+        """Rows of the recipient; in the run of one device only what this device has not answered yet."""
+        aor, device = parts(run)
+        wall = self.clock.wall()
+        if device:
+            self.writer.claim_for(device, aor, step.limit, step.after, ids, wall, done, step.with_sips)
+        else:
+            self.writer.claim(aor, step.limit, step.after, ids, wall, done, step.with_sips)
+
+    def serve(self, run: str, id: int, attempts: int, status: int, contact: str, done: Done | None) -> None:
+        """The device has answered for good: the row ends with the last of them."""
+        wall = self.clock.wall()
+        self.writer.serve(id, attempts, parts(run)[1], status, phrase(status), contact, wall, done)
+
+    @staticmethod
+    def is_last(run: str, runs: Mapping[str, object]) -> bool:
+        """True when no other device of the recipient has a run under way."""
+        aor = parts(run)[0]
+        return not any(parts(name)[0] == aor for name in runs)

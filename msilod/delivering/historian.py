@@ -1,0 +1,56 @@
+"""Historian: what deliveries come to, as entries of the history; the writer has them committed with the rest.
+
+Rule: a delivery's own 2xx is no entry here: the writer makes it of the row's end, in the same statement for all.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msilod.clock import Clock
+from msilod.silo.history import Event, HistoryEntry
+from msilod.silo.runs.decision_table import SILENCE, Why
+from msilod.silo.runs.leased_rows import phrase
+from msilod.silo.runs.online_outcome import OnlineEnd
+from msilod.silo.runs.run_contacts import Contact
+from msilod.silo.stored_message import StoredMessage
+from msilod.store.writer.contract import StoreWriter
+
+_WITHOUT_ANSWER: Final = dict(SILENCE.values())
+
+
+class Historian:
+    """One entry per call."""
+
+    def __init__(self, writer: StoreWriter, clock: Clock) -> None:
+        self.writer = writer
+        self.clock = clock
+
+    def refused(self, row: StoredMessage, contact: Contact, status: int) -> None:
+        """An attempt was answered, but not with a 2xx."""
+        self._note(row, Event.FAILED, status, phrase(status), contact.binding.contact)
+
+    def silent(self, row: StoredMessage, contact: Contact, why: Why) -> None:
+        """An attempt was not answered."""
+        status, text = SILENCE[why]
+        self._note(row, Event.FAILED, status, text, contact.binding.contact)
+
+    def failed_online(self, row: StoredMessage, ends: Sequence[OnlineEnd]) -> None:
+        """What came before the row: the attempts while its sender waited."""
+        for end in ends:
+            if end.binding is not None:
+                text = _WITHOUT_ANSWER[end.status] if end.was_silent else phrase(end.status)
+                self._note(row, Event.FAILED, end.status, text, end.binding.contact)
+
+    def rejected(self, row: StoredMessage, status: int, reason: str) -> None:
+        """It is never sent again."""
+        self._note(row, Event.REJECTED, status, reason)
+
+    def handed(self, row: StoredMessage, status: int, contact: str) -> None:
+        """A b2bua has it."""
+        self._note(row, Event.HANDED, status, phrase(status), contact)
+
+    def _note(
+        self, row: StoredMessage, event: Event, status: int | None, reason: str, contact: str = ""
+    ) -> None:
+        wall = self.clock.wall()
+        self.writer.note(HistoryEntry(row.id, row.aor, wall, event, status, reason, contact))

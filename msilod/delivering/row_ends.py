@@ -1,0 +1,167 @@
+"""Row ends: how the rows of a delivery run leave it, in the database and for those who want to know.
+
+Law 2 is the pair `settle` and `_settled`: the next MESSAGE to a contact leaves only when the former row's end is
+committed, because the run waits to be told. Reject, Postpone and Release are told once, and not waited for; they
+are tried again when they fail (giving_back.py).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+import trio
+
+from msilod.clock import Clock
+from msilod.counters import Counters
+from msilod.delivering.each_device import EachDevice
+from msilod.delivering.giving_back import GivingBack
+from msilod.delivering.historian import Historian
+from msilod.delivering.watchers import Watchers
+from msilod.errors import SipError, StoreError
+from msilod.log import get_log
+from msilod.reaching.paths import Paths
+from msilod.silo.compose.delivery_request import Unsendable
+from msilod.silo.runs.delivery_run import DeliveryRun, Postpone, Reject, Release, Send, Settle, Step
+from msilod.silo.runs.device_runs import is_for_device
+from msilod.silo.runs.leased_rows import phrase
+from msilod.silo.stored_message import Ending, StoredMessage
+from msilod.store.jobs import Done
+from msilod.store.writer.contract import StoreWriter
+
+# What stands in the row for a device that would refuse it: 606 Not Acceptable, which ends the row.
+UNSENDABLE: Final = 606
+
+
+class RowEnds:
+    """Carries out the steps that end rows; `perform` carries out what a run says to the commit of an end.
+
+    `tell_sender(row, reason, now)` is told of each row that is given up for good.
+    """
+
+    def __init__(
+        self,
+        writer: StoreWriter,
+        each: EachDevice,
+        historian: Historian,
+        watchers: Watchers,
+        counters: Counters,
+        clock: Clock,
+        paths: Paths,
+        perform: Callable[[DeliveryRun, Sequence[Step], float], None],
+        giving_back: GivingBack,
+    ) -> None:
+        self.writer = writer
+        self.each = each
+        self.historian = historian
+        self.watchers = watchers
+        self.counters = counters
+        self.clock = clock
+        self.paths = paths
+        self.perform = perform
+        self.giving_back = giving_back
+        self.tell_sender: Callable[[StoredMessage, str, float], None] = lambda row, reason, now: None
+
+    def settle(self, run: DeliveryRun, step: Settle, now: float) -> None:
+        """Commit the end, at once or, after a commit that failed, at `step.at`."""
+        if step.at > self.clock.wall():
+            self.paths.nursery.start_soon(self._settle_later, run, step)
+            return
+        row = step.row
+        if step.how == Ending.EXPIRED:
+            self.counters.expired_messages += 1
+            self.tell_sender(row, "expired", now)
+        else:
+            self.counters.dumped_messages += 1
+        self.watchers.tell(row.aor, row, str(step.how), step.status, None)
+        done = partial(self._settled, run, row.id)
+        if step.how == Ending.HANDED:
+            status = step.status or 0
+            self.writer.hand(row.id, status, phrase(status), done)
+            self.historian.handed(row, status, step.contact)
+            return
+        if is_for_device(run.aor) and step.how == Ending.DELIVERED:
+            self.each.serve(run.aor, row.id, row.attempts, step.status or 0, step.contact, done)
+            return
+        wall = self.clock.wall()
+        self.writer.end(row.id, row.hash, row.aor, step.how, step.status, wall, done, step.contact)
+
+    async def _settle_later(self, run: DeliveryRun, step: Settle) -> None:
+        await trio.sleep(step.at - self.clock.wall())
+        step.at = 0.0
+        self.settle(run, step, self.clock.now())
+        self.paths.after()
+
+    def _settled(self, run: DeliveryRun, row_id: int, error: StoreError | None) -> None:
+        if error is not None:
+            get_log().error("a row's end could not be committed", id=row_id, reason=str(error))
+        self.perform(run, run.settled(row_id, error is None, self.clock.wall()), self.clock.now())
+
+    def unmade(self, run: DeliveryRun, step: Send, error: SipError, now: float) -> None:
+        """No request can be made. A row that no contact can have is rejected, so that later rows are sent.
+
+        Otherwise the stored Path is nothing that a request can have, and the row waits for another contact.
+        """
+        row, contact, wall = step.row, step.contact, self.clock.wall()
+        if isinstance(error, Unsendable):
+            get_log().error("a message cannot be sent", id=row.id, aor=row.aor, reason=str(error))
+            self.historian.refused(row, contact, UNSENDABLE)
+            steps = run.answered(row.id, contact.key, UNSENDABLE, None, wall)
+        else:
+            self.historian.silent(row, contact, "transport")
+            steps = run.failed(row.id, contact.key, "transport", wall)
+        self.perform(run, steps, now)
+
+    def reject(self, run: DeliveryRun, step: Reject, now: float) -> None:
+        """The row stays as rejected; of one device of several it is that device's answer."""
+        self.watchers.tell(step.row.aor, step.row, "rejected", step.status, None)
+        if is_for_device(run.aor):
+            serve = partial(self._serve, run.aor, step.row.attempts, step.status)
+            self.giving_back.begin(step.row.aor, (step.row.id,), serve, is_final=True)
+            return
+        self.rejected(step.row, step.status, step.reason, now)
+
+    def rejected(self, row: StoredMessage, status: int, reason: str, now: float) -> None:
+        """The row stays, is not sent any more, and its sender is told."""
+        self.counters.rejected_messages += 1
+        reject = partial(self._reject, status, reason, row.attempts)
+        self.giving_back.begin(row.aor, (row.id,), reject, is_final=True)
+        self.historian.rejected(row, status, reason)
+        self.tell_sender(row, f"{status} {reason}", now)
+
+    def postpone(self, run: DeliveryRun, step: Postpone, now: float) -> None:
+        """Give rows back with the time of their next try."""
+        self.counters.failed_messages += sum(1 for row in step.rows if step.status is not None)
+        for row in step.rows:
+            self.watchers.tell(row.aor, row, "retry", step.status, step.until)
+        rows = step.rows
+        attempts = {row.id: row.attempts for row in rows}
+        issue = partial(self._postpone, attempts, step.until, step.status, step.reason)
+        self.giving_back.begin(rows[0].aor, [row.id for row in rows], issue)
+
+    def release(self, run: DeliveryRun, step: Release, now: float) -> None:
+        """Give rows back as they were."""
+        for row in step.rows:
+            self.watchers.tell(row.aor, row, "skipped", None, None)
+        rows = step.rows
+        self.giving_back.begin(rows[0].aor, [row.id for row in rows], self.writer.release)
+
+    def delivered_elsewhere(self, row: StoredMessage, status: int) -> None:
+        """A 2xx came outside of any run: the row ends."""
+        end = partial(self._end, row.hash, row.aor, status, self.clock.wall())
+        self.giving_back.begin(row.aor, (row.id,), end, is_final=True)
+
+    # --- for the writer, as often as it takes; without the message itself ------------------------------
+
+    def _serve(self, run: str, attempts: int, status: int, ids: Sequence[int], done: Done) -> None:
+        self.each.serve(run, ids[0], attempts, status, "", done)
+
+    def _reject(self, status: int, reason: str, attempts: int, ids: Sequence[int], done: Done) -> None:
+        self.writer.reject(ids[0], status, reason, attempts, done)
+
+    def _postpone(
+        self, attempts: dict[int, int], until: float, status: int | None, reason: str, ids: Sequence[int], done: Done
+    ) -> None:  # fmt: skip
+        self.writer.postpone([(id, attempts[id]) for id in ids], until, status, reason, done)
+
+    def _end(self, hash: bytes, aor: str, status: int, wall: float, ids: Sequence[int], done: Done) -> None:
+        self.writer.end(ids[0], hash, aor, Ending.DELIVERED, status, wall, done)

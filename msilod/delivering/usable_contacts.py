@@ -1,0 +1,49 @@
+"""Usable: the contacts of a recipient that a MESSAGE may go to.
+
+Rules: a contact whose registration says that it takes no MESSAGE (methods=, Allow) gets no stored one, as m_dump had
+it; one that has answered so itself (405 and its kind) gets none at all until it registers anew (checklist §3.4).
+A contact that answers no OPTIONS request any more is away: it gets no request at all until it is back
+(registrar/keep_alive.py).
+"""
+
+from collections.abc import Iterable
+
+from msilod.clock import Clock
+from msilod.registrar.binding import Binding
+from msilod.registrar.location import LocationService
+from msilod.registrar.phones import newest_of_each_phone
+from msilod.silo.runs.schedule import DeliverySchedule
+
+
+class Usable:
+    """Asked for each MESSAGE to who is registered: nearly always nothing is remembered of him."""
+
+    def __init__(self, location: LocationService, schedule: DeliverySchedule, clock: Clock) -> None:
+        self.location = location
+        self.schedule = schedule
+        self.clock = clock
+        self._away = location.away
+
+    def of(self, aor: str) -> list[Binding]:
+        """All of `aor` that a stored MESSAGE may go to."""
+        return self.among(aor, self.location.bindings(aor, self.clock.wall()))
+
+    def among(self, aor: str, contacts: Iterable[Binding]) -> list[Binding]:
+        """Those of `contacts` that a stored MESSAGE may go to; of a phone that was started again its newest."""
+        taking = [binding for binding in contacts if binding.takes_messages]
+        return self.not_out(aor, newest_of_each_phone(taking) if len(taking) > 1 else taking)
+
+    def present(self, aor: str, contacts: list[Binding]) -> list[Binding]:
+        """Those that are not known to be away: for a request of any method."""
+        if aor not in self._away:
+            return contacts
+        return [binding for binding in contacts if not binding.is_away]
+
+    def not_out(self, aor: str, contacts: list[Binding]) -> list[Binding]:
+        """Those that are not away, and have not answered that they take no MESSAGE."""
+        if self._away:
+            contacts = self.present(aor, contacts)
+        memory = self.schedule.known(aor)
+        if memory is None:
+            return contacts
+        return [binding for binding in contacts if not memory.contacts.is_out(binding)]

@@ -1,0 +1,1 @@
+"""keeping/: requests into the silo, and what their senders are told."""

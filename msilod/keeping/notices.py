@@ -1,0 +1,108 @@
+"""The notices to senders (msilo's `registrar` parameter): the recipient is offline; the message came to nothing.
+
+Rules: off unless [silo] registrar is set; at most one of a kind per pair and period, only for text that a person
+wrote; a notice is sent once and what becomes of it is nobody's business; it never enters the silo.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from msilod.errors import MsilodError
+from msilod.proxy.forwarding import DELIVERY, branch_for
+from msilod.proxy.target_set import ANYWHERE, Target, target_set
+from msilod.silo.compose.notice import Kind, NoticeMemory, build_notice, may_notify, notice_text
+from msilod.silo.policy import SiloPolicy
+from msilod.silo.stored_message import StoredMessage
+from msilod.sip.address import NameAddr
+from msilod.sip.flow import Flow
+from msilod.sip.message import Response
+from msilod.transaction.client_transaction import ClientOwner, ClientTransaction
+from msilod.transaction.server_transaction import ServerTransaction
+
+if TYPE_CHECKING:
+    from msilod.daemon.server import Server
+
+
+# A Request-URI other than the sender's, the flow to it, and the owner of the client transaction.
+Way = tuple[bytes, Flow, ClientOwner]
+
+
+class Notices:
+    """Tells senders. Also the owner of the notices' client transactions, which it does not listen to."""
+
+    def __init__(self, server: "Server", policy: SiloPolicy, random: Callable[[], bytes]) -> None:
+        self.server = server
+        self.random = random
+        self.memory = NoticeMemory()
+        self.configure(policy)
+
+    def configure(self, policy: SiloPolicy) -> None:
+        """Tell by this policy from now on."""
+        self.policy = policy
+        self.memory.period = float(policy.notice_period)
+
+    def stored(self, transaction: ServerTransaction, row: StoredMessage, now: float) -> None:
+        """A MESSAGE was stored: tell its sender that he has to wait."""
+        if self._may_tell(row, Kind.OFFLINE):
+            contact = transaction.request.headers.get(b"contact") if self.policy.use_contact else None
+            ways = self._back(contact, transaction, now) if contact else self._to_sender(row.sender, now)
+            self._tell(row, notice_text(self.policy.notice, row), ways, now)
+
+    def failed(self, row: StoredMessage, reason: str, now: float) -> None:
+        """A MESSAGE has expired or was refused for good: tell its sender."""
+        template = self.policy.failure_notice
+        if template and self._may_tell(row, Kind.FAILED):
+            self._tell(row, notice_text(template, row, reason), self._to_sender(row.sender, now), now)
+
+    def _may_tell(self, row: StoredMessage, kind: Kind) -> bool:
+        return may_notify(row, kind, self.policy, self.memory, self.server.clock.wall())
+
+    def _tell(self, row: StoredMessage, text: bytes, ways: Iterator[Way], now: float) -> None:
+        try:
+            uri = NameAddr.parse(row.from_header).uri
+            for target_uri, flow, owner in ways:
+                call_id, tag = self.random() + b"@msilod", self.random()
+                notice = build_notice(uri, text, self.policy, self.server.clock.system(), call_id, tag)
+                notice.uri = target_uri or notice.uri
+                self.server.counters.notices += 1
+                branch = branch_for(self.random(), DELIVERY)
+                self.server.layer.request(notice, flow, owner, now, branch)
+        except MsilodError:
+            self.server.counters.dropped += 1
+
+    def _to_sender(self, sender: str, now: float) -> Iterator[Way]:
+        """Each of the sender's contacts and its flow; or the next hop, which is asked to find them."""
+        server = self.server
+        if self.policy.next_hop:
+            targets = [Target(f"sip:{sender}", path=(self.policy.next_hop,))]
+            targets[0].reach = ANYWHERE
+        else:
+            bindings = server.location.bindings(sender, server.clock.wall())
+            targets = target_set([binding for binding in bindings if binding.takes_messages])
+        for target in targets:
+            flow = server.paths.flow_to(target)
+            if flow is not None:
+                owner = server.paths.watched(self, target, flow, now)
+                yield b"" if self.policy.next_hop else target.uri.encode("ascii", "replace"), flow, owner
+
+    def _back(self, contact: bytes, transaction: ServerTransaction, now: float) -> Iterator[Way]:
+        """msilo's use_contact: to the Contact of the message, but nowhere else than where it came from.
+
+        A source that has never answered gets one notice at a time (places.py): else a notice of many octets, sent
+        eleven times, would answer each datagram with a forged source.
+        """
+        flow = transaction.flow
+        uri = NameAddr.parse(contact).uri
+        yield uri, flow, self.server.paths.places.watched_source(self, flow, now)
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """Whatever it says."""
+
+    def on_limit(self, transaction: ClientTransaction, now: float) -> None:
+        """None was set."""
+
+    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
+        """The sender has gone."""
+
+    def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
+        """Likewise."""

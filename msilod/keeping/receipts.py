@@ -1,0 +1,92 @@
+"""Receipts: the silo's IMDNs, put into the mailbox of a sender who asks for them (RFC 5438).
+
+Rules: a receipt is a row like any other: it waits for a sender that is away, and is delivered at once to a sender
+that is registered. It is from the mailbox that it is about. It goes to the sender of the message and to no other
+address: the sender is the user that has shown a password, or without users the AOR in From. To and IMDN-Record-Route of
+the wrapper do not change that, because a sender can write anything there; a wrapper with another user in its From gets
+no receipt. A receipt counts against the sender's hourly limit. One of a kind for a message; best effort beyond that: a
+crash may lose one, never repeat one.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING
+
+from msilod.errors import MalformedMessage
+from msilod.silo.compose.notice import NoticeMemory
+from msilod.silo.compose.receipt import Disposition, Parties, Wish, build_imdn, wish_of
+from msilod.silo.policy import SiloPolicy
+from msilod.silo.stored_message import StoredMessage
+from msilod.sip.address import NameAddr
+from msilod.store.writer.contract import Added, AddResult
+
+if TYPE_CHECKING:
+    from msilod.daemon.server import Server
+
+
+class Receipts:
+    """Tells senders' phones."""
+
+    def __init__(self, server: "Server", policy: SiloPolicy, random: Callable[[], bytes]) -> None:
+        self.server = server
+        self.policy = policy
+        self.random = random
+        self.memory = NoticeMemory(period=inf)
+
+    def stored(self, row: StoredMessage) -> None:
+        """A MESSAGE that is no text was stored."""
+        self._tell(row, Disposition.STORED)
+
+    def failed(self, row: StoredMessage, reason: str, now: float) -> None:
+        """A MESSAGE has expired or was refused for good."""
+        if self.policy.imdn:
+            self._tell(row, Disposition.FAILED)
+
+    def _tell(self, row: StoredMessage, disposition: Disposition) -> None:
+        wish = wish_of(row)
+        if wish is None or not wish.wants(disposition):
+            return
+        server = self.server
+        is_his = server.myself.identify(wish.from_uri).aor == row.sender
+        if not is_his or not server.myself.is_aor(row.sender) or not server.gate.is_known(row.sender):
+            # The sender is no user here, or the wrapper has another user in its From.
+            return
+        wall = server.clock.wall()
+        message = f"{row.sender} {wish.message_id.decode('ascii')}"
+        if self.memory.may_tell(message, row.aor, wall, disposition):
+            receipt = build_imdn(
+                row,
+                wish,
+                disposition,
+                self._parties(row, wish),
+                self.policy,
+                wall,
+                self.random(),
+                server.clock.ahead,
+            )
+            server.writer.add(receipt, partial(self._added, receipt))
+
+    def _parties(self, row: StoredMessage, wish: Wish) -> Parties:
+        """How the receipt writes recipient and sender: as the message did, where that names the recipient.
+
+        By the same words a phone finds the conversation.
+        """
+        try:
+            to_uri = NameAddr.parse(row.to_header).uri
+        except MalformedMessage:
+            to_uri = b""
+        return Parties(self._uri(to_uri, row.aor), self._uri(wish.to_uri, row.aor), wish.from_uri)
+
+    def _uri(self, uri: bytes, aor: str) -> bytes:
+        """`uri` when it names the mailbox `aor`; if not, the plain URI of that mailbox."""
+        is_his = self.server.myself.identify(uri).aor == aor
+        return uri if is_his else b"sip:" + aor.encode("ascii", "replace")
+
+    def _added(self, receipt: StoredMessage, result: AddResult) -> None:
+        server = self.server
+        if isinstance(result, Added):
+            server.counters.receipts += 1
+            server.deliverer.stored(receipt, server.clock.now())
+        else:
+            server.counters.dropped += 1

@@ -1,0 +1,1 @@
+"""reaching/: the flow to a target, and the answers that go back."""

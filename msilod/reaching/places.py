@@ -1,0 +1,149 @@
+"""Places: which UDP addresses a contact may name without having registered from there.
+
+A user can register a contact at any public address. If each MESSAGE went there at once, eleven times each (RFC 3261
+Timer E), and to ten such contacts, one MESSAGE of 300 octets would be 110 datagrams for a victim. So a place other
+than the source of the REGISTER gets one request at a time until it has answered one. A response proves the place: it
+repeats the branch of the request, which only the receiver of the request knows.
+
+Connections are no places: the peer has answered the handshake. Trusted networks need no proof.
+"""
+
+from typing import Final
+
+from msilod.auth.trust import Trust
+from msilod.errors import TransportError
+from msilod.registrar.binding import Binding
+from msilod.sip.bounded import Shares, put_last
+from msilod.sip.flow import Flow
+from msilod.sip.message import Response
+from msilod.transaction.client_transaction import ClientOwner, ClientTransaction
+from msilod.transaction.timers import PATIENCE
+
+Place = tuple[str, int]
+
+# About 200 bytes each. Beyond it the place that was proven first has to answer once more.
+MAX_PROVEN: Final = 50_000
+# Requests to places without a proof, at one time. Beyond it a place without a proof cannot be reached.
+MAX_OPEN: Final = 10_000
+# Of these for the contacts of one AOR: a user who registers one contact after the other leaves the others to the other
+# users.
+MAX_OPEN_OF_AOR: Final = 100
+
+
+# The party of the requests to sources of messages, beside the AORs.
+_SOURCES: Final = "sources"
+
+
+class Places:
+    """Remembers the places that have answered, and the requests that wait for their first answer."""
+
+    def __init__(self, trust: Trust) -> None:
+        self.trust = trust
+        self._proven: dict[Place, None] = {}
+        # Monotonic seconds when the request has ended for certain, if its owner was never told; the AOR, or _SOURCES.
+        self._open: dict[Place, tuple[float, str]] = {}
+        self._shares = Shares(MAX_OPEN_OF_AOR)
+        self._sweeps_at = 0.0
+
+    def is_proven(self, binding: Binding, flow: Flow) -> bool:
+        """True when requests for the binding may leave by `flow` without a limit."""
+        registered = binding.flow
+        return (
+            registered is not None and registered.host == flow.host and registered.port == flow.port
+        ) or self._has_answered(flow)
+
+    def _has_answered(self, flow: Flow) -> bool:
+        """True for a connection, for a place that has answered a request, and for a trusted network."""
+        return flow.connection != 0 or (flow.host, flow.port) in self._proven or self.trust.trusts(flow)
+
+    def require(self, binding: Binding, flow: Flow, now: float) -> None:
+        """Raises TransportError while a first request to the place of `flow` has no answer. `now`: monotonic."""
+        if self.is_proven(binding, flow):
+            return
+        self._require_room(flow, binding.aor, now)
+
+    def _require_room(self, flow: Flow, party: str, now: float) -> None:
+        if self._is_open((flow.host, flow.port), now) or not self._has_room(party, now):
+            raise TransportError(f"{flow.host}:{flow.port} has not answered its first request yet")
+
+    def watched(self, owner: ClientOwner, binding: Binding, flow: Flow, now: float) -> ClientOwner:
+        """The owner to give to the client transaction of a request that leaves by `flow`. `now`: monotonic."""
+        if self.is_proven(binding, flow):
+            return owner
+        return self._watch(owner, flow, binding.aor, now)
+
+    def watched_source(self, owner: ClientOwner, flow: Flow, now: float) -> ClientOwner:
+        """The owner to give to the client transaction of a request to the source of a message. `now`: monotonic.
+
+        The source of a datagram can be forged. A place without a proof gets one request at a time, and
+        MAX_OPEN_OF_AOR of these places get one, in all. Raises TransportError for any further one.
+        """
+        if self._has_answered(flow):
+            return owner
+        self._require_room(flow, _SOURCES, now)
+        return self._watch(owner, flow, _SOURCES, now)
+
+    def _watch(self, owner: ClientOwner, flow: Flow, party: str, now: float) -> ClientOwner:
+        place = (flow.host, flow.port)
+        self._close(place)
+        self._open[place] = now + PATIENCE, party
+        self._shares.take(party)
+        return _Proof(self, place, owner)
+
+    def answered(self, place: Place) -> None:
+        """`place` has answered one of our requests."""
+        self._close(place)
+        put_last(self._proven, place, None, MAX_PROVEN)
+
+    def unanswered(self, place: Place) -> None:
+        """The request has ended without an answer: the place may get another one."""
+        self._close(place)
+
+    def _is_open(self, place: Place, now: float) -> bool:
+        found = self._open.get(place)
+        return found is not None and found[0] > now
+
+    def _close(self, place: Place) -> None:
+        found = self._open.pop(place, None)
+        if found is not None:
+            self._shares.give_back(found[1])
+
+    def _has_room(self, aor: str, now: float) -> bool:
+        is_full = len(self._open) >= MAX_OPEN or not self._shares.has_room(aor)
+        if is_full and now >= self._sweeps_at:
+            # It walks over all of them: once a second is enough.
+            self._sweeps_at = now + 1.0
+            for place in [place for place in self._open if not self._is_open(place, now)]:
+                self._close(place)
+        return len(self._open) < MAX_OPEN and self._shares.has_room(aor)
+
+
+class _Proof:
+    """Stands before the owner of a client transaction until the first answer."""
+
+    __slots__ = ("owner", "place", "places")
+
+    def __init__(self, places: Places, place: Place, owner: ClientOwner) -> None:
+        self.places = places
+        self.place = place
+        self.owner = owner
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """The place has answered; further responses go to the owner directly."""
+        self.places.answered(self.place)
+        transaction.owner = self.owner
+        self.owner.on_response(transaction, response, now)
+
+    def on_limit(self, transaction: ClientTransaction, now: float) -> None:
+        """The transaction lives on, and so does the proof."""
+        self.owner.on_limit(transaction, now)
+
+    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
+        """No answer came."""
+        self.places.unanswered(self.place)
+        self.owner.on_timeout(transaction, now)
+
+    def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
+        """ICMP, or the request could not be sent."""
+        self.places.unanswered(self.place)
+        self.owner.on_transport_error(transaction, now)

@@ -1,0 +1,121 @@
+"""Locating for the daemon: how names are asked for, and which of the hops a request of anybody's may be sent to.
+
+A URI from the wire (Request-URI, Route, Contact, Path, maddr, or a name after DNS) leads to these hops only
+(checklist §4):
+
+    a listener of this daemon          never, by no name
+    a `trusted` network                always
+    the address that a contact         always: the phone has registered from there
+    registered from
+    a public address                   always, but no other port of our own address
+    a private network                  when one of our listeners is in a private network and so serves it
+    loopback, link-local               when all our listeners are there
+
+A URI that the operator has written (a next hop, a URI of the routing policy) leads anywhere.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msilod.auth.trust import Trust
+from msilod.config import parse_nameserver
+from msilod.dns.location import Reach
+from msilod.dns.records import Answer
+from msilod.errors import TransportError, UnavailableError
+from msilod.routing.myself import Myself
+from msilod.sip.flow import UDP, Endpoint
+from msilod.sip.hop import LINK_LOCAL, LOOPBACK, PRIVATE, PUBLIC, Hop, can_be_sent_to, kind_of
+from msilod.transport.transports import DIALLED
+
+if TYPE_CHECKING:
+    from msilod.dns.system import SystemAsk
+
+
+class LazyAsk:
+    """An `Ask` that becomes one at its first question: most daemons ask none, and dnspython takes 0.1 s and 5 MB."""
+
+    def __init__(self, nameservers: Sequence[str]) -> None:
+        self.configure(nameservers)
+
+    def configure(self, nameservers: Sequence[str]) -> None:
+        """Ask these from now on; none: those of /etc/resolv.conf."""
+        self._nameservers = [parse_nameserver(text) for text in nameservers]
+        self._ask: SystemAsk | None = None
+
+    async def __call__(self, name: str, kind: str) -> Answer:
+        """One question. Raises TransportError."""
+        if self._ask is None:
+            self._ask = self._made()
+        return await self._ask(name, kind)
+
+    def _made(self) -> "SystemAsk":
+        from msilod.dns.system import SystemAsk, asking
+
+        try:
+            return SystemAsk(asking(self._nameservers) if self._nameservers else None)
+        except UnavailableError as error:
+            raise TransportError(str(error)) from error
+
+
+class Reachable:
+    """Which hops may be sent to. `addresses` are all of this machine that the listeners can be reached at."""
+
+    def __init__(self, myself: Myself, trust: Trust, listening: Sequence[Endpoint]) -> None:
+        self._myself = myself
+        self._trust = trust
+        self._listening = [endpoint.host for endpoint in listening if can_be_sent_to(endpoint.host)]
+        # By family (True: IPv6): a public IPv6 address is no sign of a public IPv4 network.
+        self._is_public = {family: self._has(PUBLIC, self._all(), family) for family in (False, True)}
+        self._serves_private = {
+            family: self._has(PRIVATE, self._listening if self._is_public[family] else self._all(), family)
+            for family in (False, True)
+        }
+        # Loopback and link-local are for a daemon with listeners there only.
+        self._is_local_only = bool(listening) and all(
+            kind_of(endpoint.host) in (LOOPBACK, LINK_LOCAL) for endpoint in listening
+        )
+
+    def _all(self) -> list[str]:
+        """The addresses of all listeners, with those that a listener on 0.0.0.0 or [::] has.
+
+        A listener on 0.0.0.0 is in each network of the machine. On a machine with a public address that says nothing of
+        the private ones: they are often those of its containers. So only the listeners count there.
+        """
+        return [*self._listening, *self._myself.addresses]
+
+    def _has(self, kind: str, hosts: Sequence[str], is_v6: bool) -> bool:
+        return any(kind_of(host) == kind for host in hosts if (":" in host) is is_v6)
+
+    def allowed(self, hops: Sequence[Hop], heard_from: str = "") -> list[Hop]:
+        """Those of `hops` that may; `heard_from` is the address that the peer has proved, e.g. by its REGISTER.
+
+        Raises TransportError when there is none.
+        """
+        found = [hop for hop in hops if self._may_be_sent_to(hop, heard_from)]
+        if not found:
+            raise TransportError(f"{hops[0].host}:{hops[0].port} is nothing that others may reach through us")
+        return found
+
+    def _may_be_sent_to(self, hop: Hop, heard_from: str) -> bool:
+        host = hop.host
+        if host in self._myself.addresses and hop.port in self._myself.ports:
+            return False
+        if host == heard_from or self._is_local_only or self._trust.includes(host):
+            return True
+        is_v6 = ":" in host
+        if host in self._myself.addresses and self._is_public[is_v6]:
+            # Another program of this machine.
+            return False
+        kind = kind_of(host)
+        return kind == PUBLIC or (kind == PRIVATE and self._serves_private[is_v6])
+
+
+def reach_of(listening: Sequence[Endpoint]) -> Reach:
+    """The transports that we listen on, and for each the address kinds (dns/location.py)."""
+    kinds: dict[str, dict[str, None]] = {}
+    for endpoint in listening:
+        if endpoint.transport not in (UDP, *DIALLED):
+            # Nobody can be called by WebSocket (RFC 7118 §5).
+            continue
+        kinds.setdefault(endpoint.transport, {})["AAAA" if ":" in endpoint.host else "A"] = None
+    return {transport: tuple(found) for transport, found in kinds.items()}

@@ -1,0 +1,319 @@
+"""Dialogs: which requests belong to a dialog that we let through, and where its two peers are (RFC 3261 §12, §16.4).
+
+The proof is the token in our Record-Route. It covers the Call-ID, the caller's tag and the addresses in From and To,
+and tells where each peer is. A request belongs to the dialog when it has a To tag and the token fits. Then:
+
+    the token has expired                        481
+    a peer that was a user is none any more      the token counts for nothing
+    From names a user                            from that user's place, or with a password (gate.py)
+    a user who was none when it began            has no place in it
+    the callee, in the name of another user      from the callee's place, to the caller only, and no MESSAGE: the
+                                                 caller wrote that name into To
+    where it goes                                to the other peer only (targets.py)
+
+Behind an edge proxy ([auth] edges) all clients come from one address. A place there is that of the client that the edge
+names in the Via below its own; a client that cannot be told from others shows a password.
+
+Nothing is kept: a token outlives restarts of the daemon. A re-INVITE and a SUBSCRIBE that refreshes get a new one.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msilod.clock import Clock
+from msilod.dns.location import default_port
+from msilod.errors import MalformedMessage, RequestRefused, SipError
+from msilod.proxy.dialog_token import (
+    CALLEE_IS_BOUND,
+    CALLEE_IS_IN_TO,
+    CALLEE_IS_PROVEN,
+    CALLEE_IS_USER,
+    CALLER_IS_HIDDEN,
+    CALLER_IS_PROVEN,
+    CALLER_IS_USER,
+    MAX_AOR,
+    NOT_TOLD,
+    NOWHERE,
+    DialogToken,
+    Place,
+    place_of,
+    short_hash,
+)
+from msilod.proxy.record_route import RecordRoute
+from msilod.proxy.target_set import ANYWHERE, BY_FLOW, Target
+from msilod.registrar.binding import Binding
+from msilod.registrar.location import LocationService
+from msilod.routing.myself import Myself, Named
+from msilod.serving.gate import Gate
+from msilod.sip.address import NameAddr
+from msilod.sip.flow import TLS, UDP, Flow
+from msilod.sip.hop import bare
+from msilod.sip.message import Request
+from msilod.sip.privacy import ASSERTED
+from msilod.sip.uri import SipUri
+
+# Seconds. A call is ended by its peers long before: carriers cut calls at 4 to 24 hours. A subscription lives as long
+# as its phone, and most phones do not take a new route set when they refresh it (RFC 3261 §12.2.1.2 forbids that); at
+# its end the refresh gets 481, and the phone subscribes anew (RFC 6665 §4.1.2.2).
+LIFE_OF_CALL: Final = 3 * 86_400
+LIFE_OF_SUBSCRIPTION: Final = 30 * 86_400
+
+
+class Dialog:
+    """The two peers of a request by its token: the sender and the receiver.
+
+    `sender_aor`: the sender is a contact of this AOR; "" when only From says so, or names another user.
+    `is_from_place`: the request came from the sender's place. `is_users`: the same, the sender was a user when the
+    dialog began, and From names no other user. `receiver_aor`: "" for a foreign peer. `is_by_flow`: the receiver is
+    reached by its place, and the Request-URI does not count. `side` and `instance`: hashes, see DialogToken.
+    """
+
+    __slots__ = (
+        "instance",
+        "is_by_flow",
+        "is_from_place",
+        "is_users",
+        "receiver",
+        "receiver_aor",
+        "sender_aor",
+        "side",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        sender_aor: str,
+        is_from_place: bool,
+        is_users: bool,
+        receiver: Place,
+        receiver_aor: str,
+        is_by_flow: bool,
+        side: bytes = b"",
+        instance: bytes = b"",
+    ) -> None:
+        self.sender_aor = sender_aor
+        self.is_from_place = is_from_place
+        self.is_users = is_users
+        self.receiver = receiver
+        self.receiver_aor = receiver_aor
+        self.is_by_flow = is_by_flow
+        self.side = side
+        self.instance = instance
+
+    def is_at(self, uri: SipUri) -> bool:
+        """True when `uri` has host and port of the receiver's place, or those that the caller's side gave itself."""
+        if self.side and short_hash(_host_and_port(uri)) == self.side:
+            return True
+        port = uri.port or default_port(TLS if uri.scheme == "sips" else uri.transport or UDP)
+        return bare(uri.host) == self.receiver.host and port == self.receiver.port
+
+    def is_routed_to(self, uri: SipUri) -> bool:
+        """True when a Route to `uri` leads to the receiver's side.
+
+        The callee's side names itself only after the token is made, so all ports of its host are accepted.
+        """
+        return self.is_at(uri) or (not self.side and bare(uri.host) == self.receiver.host)
+
+    def devices(self, bindings: Sequence[Binding]) -> list[Binding]:
+        """Those of the AOR's `bindings` that are the receiver's device; all of them where no device is known."""
+        if not self.instance:
+            return list(bindings)
+        return [binding for binding in bindings if short_hash(binding.instance) == self.instance]
+
+
+class Dialogs:
+    """Writes tokens into requests that make dialogs, and reads them in the requests of a dialog."""
+
+    def __init__(
+        self,
+        record_route: RecordRoute,
+        myself: Myself,
+        location: LocationService,
+        clock: Clock,
+        gate: Gate,
+    ) -> None:
+        self._record_route = record_route
+        self._myself = myself
+        self._location = location
+        self._clock = clock
+        self._gate = gate
+
+    # --- out -----------------------------------------------------------------------------------------
+
+    def record(self, request: Request, came: Flow, target: Target, leaves: Flow) -> tuple[bytes, ...]:
+        """The URIs to record in `request` on the branch to `target`. Raises MalformedMessage."""
+        caller, callee, binding = self._aor(request.from_.uri), self._aor(request.to.uri), target.binding
+        flags = CALLER_IS_USER if self._is_user(caller) else 0
+        if self._is_proven(request, caller, came):
+            flags |= CALLER_IS_PROVEN
+        if came.is_reliable or request.via.host != came.host.encode("ascii"):
+            # This caller (on a stream, in a browser, behind a NAT) hears nothing at its Contact (RFC 5626 §5.3).
+            flags |= CALLER_IS_HIDDEN
+        aor, instance, bound = "", b"", ""
+        if binding is not None:
+            bound = binding.aor
+            instance = short_hash(binding.instance) if binding.instance else b""
+        elif target.reach == BY_FLOW:
+            bound = callee
+        if binding is not None or target.reach in (BY_FLOW, ANYWHERE):
+            flags |= CALLEE_IS_PROVEN if target.reach == ANYWHERE else CALLEE_IS_PROVEN | CALLEE_IS_BOUND
+        if bound and bound == callee:
+            flags |= CALLEE_IS_IN_TO
+        elif len(bound.encode()) <= MAX_AOR:
+            aor = bound
+        if (aor or bound == callee) and self._is_user(bound):
+            flags |= CALLEE_IS_USER
+        life = LIFE_OF_SUBSCRIPTION if request.method == b"SUBSCRIBE" else LIFE_OF_CALL
+        token = DialogToken(
+            flags, int(self._clock.wall()) + life, _side(request),
+            place_of(came, self._gate.sources.client_at(request, came)), self._place_of(binding, leaves), instance, aor,
+        )  # fmt: skip
+        return self._record_route.values(request, token, came, leaves, caller, callee)
+
+    def _place_of(self, binding: Binding | None, leaves: Flow) -> Place:
+        """The callee's place; of an edge with the client that has registered the binding."""
+        if not self._gate.sources.is_edge(leaves.host):
+            return place_of(leaves)
+        return place_of(leaves, (binding.client if binding is not None else "") or NOT_TOLD)
+
+    def _is_proven(self, request: Request, caller: str, came: Flow) -> bool:
+        """True when a caller who is a user has shown a password (gate.py asserts that identity) or is registered there.
+
+        Within a dialog a callee may send an INVITE in the name that the caller has called, which proves nothing.
+        """
+        asserted = request.headers.get(ASSERTED) if caller else None
+        if asserted is not None:
+            try:
+                return self._aor(NameAddr.parse(asserted).uri) == caller
+            except MalformedMessage:
+                return False
+        return self.is_bound_at(came, caller, self._gate.sources.client_at(request, came))
+
+    # --- in ------------------------------------------------------------------------------------------
+
+    def of(self, request: Request, own_routes: Sequence[SipUri], came: Flow, named: Named) -> Dialog | None:
+        """The dialog that `request` proves to belong to; None when it proves none.
+
+        `named` is the reading of its Request-URI: an AOR of this server must be that of the receiver.
+
+        Raises RequestRefused 481 for a token that has expired, MalformedMessage for a From or a To that cannot be read.
+        """
+        if not request.to.tag:
+            return None
+        from_aor, to_aor = self._aor(request.from_.uri), self._aor(request.to.uri)
+        tokens, from_caller = self._record_route.read(request, own_routes, from_aor, to_aor)
+        if not tokens:
+            return None
+        if min(token.ends_at for token in tokens) <= self._clock.wall():
+            raise RequestRefused(
+                481, "Call/Transaction Does Not Exist", detail="the dialog has lived too long"
+            )
+        caller, called = (from_aor, to_aor) if from_caller else (to_aor, from_aor)
+        if any(self._has_ended(token, caller, _callee(token, called)) for token in tokens):
+            return None
+        # Where a request passed here twice, the first token is of the sender's side and the last of the receiver's.
+        first, last = tokens[0], tokens[-1]
+        callee = _callee(last if from_caller else first, called)
+        receiver_aor = callee if from_caller else caller
+        if named.is_ours and named.aor != receiver_aor:
+            return None
+        client = self._gate.sources.client_at(request, came)
+        if from_caller:
+            return self._from_caller(first, last, caller, receiver_aor, came, client)
+        return self._from_callee(first, last, callee, called, receiver_aor, came, client)
+
+    def _from_caller(
+        self, first: DialogToken, last: DialogToken, caller: str, receiver_aor: str, came: Flow, client: str
+    ) -> Dialog:
+        place = first.caller
+        if not first.flags & CALLER_IS_USER and self._is_user(caller):
+            # The caller has become a user since, and was let in without a password.
+            place = NOWHERE
+        was_user = first.flags & CALLER_IS_USER and first.flags & CALLER_IS_PROVEN
+        return self._dialog(
+            "", caller, place, was_user, came, client,
+            last.callee, receiver_aor, last.flags & CALLEE_IS_BOUND, b"", last.instance,
+        )  # fmt: skip
+
+    def _from_callee(
+        self, first: DialogToken, last: DialogToken, callee: str, called: str, receiver_aor: str, came: Flow,
+        client: str,
+    ) -> Dialog:  # fmt: skip
+        """`callee` is the AOR whose contact the INVITE went to, `called` the AOR in its To, which From now has."""
+        place = first.callee
+        if not first.flags & CALLEE_IS_PROVEN and self._is_user(called):
+            # The caller wrote a user into To and another place into the Request-URI.
+            place = NOWHERE
+        elif not first.flags & CALLEE_IS_USER and self._is_user(callee):
+            # The callee has become a user since.
+            place = NOWHERE
+        is_another = called != callee and self._is_user(called)
+        was_user = not is_another and first.flags & CALLEE_IS_USER
+        return self._dialog(
+            "" if is_another else callee, callee, place, was_user, came, client,
+            last.caller, receiver_aor, last.flags & CALLER_IS_HIDDEN, last.side, b"",
+        )  # fmt: skip
+
+    def _dialog(
+        self, sender_aor: str, bound_aor: str, place: Place, was_user: int, came: Flow, client: str,
+        receiver: Place, receiver_aor: str, is_by_flow: int, side: bytes, instance: bytes,
+    ) -> Dialog:  # fmt: skip
+        is_there = place.is_source_of(came, client) or self.is_bound_at(came, bound_aor, client)
+        return Dialog(
+            sender_aor,
+            is_there,
+            is_there and bool(was_user),
+            receiver,
+            receiver_aor,
+            bool(is_by_flow),
+            side,
+            instance,
+        )
+
+    def is_bound_at(self, came: Flow, aor: str, client: str) -> bool:
+        """True when `aor` is registered from there, which took a password where there are users.
+
+        All clients behind an edge come from one place: `client` is the one there, "" where there is no edge.
+        """
+        if not aor or client == NOT_TOLD or not self._location.has(aor):
+            return False
+        bindings = self._location.bindings(aor, self._clock.wall())
+        return any(binding.flow == came and (not client or binding.client == client) for binding in bindings)
+
+    def _has_ended(self, token: DialogToken, caller: str, callee: str) -> bool:
+        """A peer was a user when the dialog began, and is none any more."""
+        if self._gate.policy.mode == "off":
+            return False
+        return bool(
+            (token.flags & CALLER_IS_USER and not self._is_user(caller))
+            or (token.flags & CALLEE_IS_USER and not self._is_user(callee))
+        )
+
+    def _is_user(self, aor: str) -> bool:
+        """False for all before there are users."""
+        return bool(aor) and self._gate.knows_names and self._gate.is_known(aor)
+
+    def _aor(self, uri: bytes) -> str:
+        """The AOR of this server that `uri` names, "" for none."""
+        return self._myself.identify(uri).aor
+
+
+def _callee(token: DialogToken, called: str) -> str:
+    """The AOR whose contact the INVITE went to, "" when it went to none; `called` is the AOR in To."""
+    return called if token.flags & CALLEE_IS_IN_TO else token.callee_aor
+
+
+def _host_and_port(uri: SipUri) -> str:
+    return f"{uri.host}:{uri.port or ''}"
+
+
+def _side(request: Request) -> bytes:
+    """Hash of host and port that the caller's side gave itself: in its nearest Record-Route, or in its Contact."""
+    for name in (b"record-route", b"contact"):
+        if name in request.received:
+            values = request.headers.split(name)
+            try:
+                uri = SipUri.parse(NameAddr.parse(values[0]).uri) if values else None
+                return short_hash(_host_and_port(uri)) if uri is not None else bytes(4)
+            except SipError:
+                return bytes(4)
+    return bytes(4)

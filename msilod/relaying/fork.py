@@ -1,0 +1,325 @@
+"""Fork: the response context of one request that is forked to its targets, but for an INVITE (RFC 3261 §16.7).
+
+A MESSAGE to registered contacts is forked to all of them; a branch without a final answer at fr_timer counts
+as failed while its client transaction lives on (the silo decides early, because the sender's Timer F began
+before ours). When nobody took it the failure route decides, and the default policy stores it: the branches
+still alive are then the row's attempt, and a late 2xx ends the row.
+
+Rules: a 2xx goes back at once, and only the first (§16.7 step 5); never a 408 to a non-INVITE (RFC 4320
+§4.2); a transport error counts as a 503 (§16.9).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
+
+from msilod.errors import SipError
+from msilod.proxy.redirection import redirection
+from msilod.proxy.response_context import MAX_TARGETS, best_response
+from msilod.proxy.target_set import DEAD_FLOW, Target
+from msilod.reaching.apart import Apart
+from msilod.registrar.binding import Binding
+from msilod.silo.runs.decision_table import NO_ANSWER, NO_TRANSPORT
+from msilod.silo.runs.online_outcome import OnlineEnd
+from msilod.silo.runs.run_contacts import contact_key
+from msilod.sip.flow import Flow
+from msilod.sip.message import Response
+from msilod.sip.retry_after import parse_retry_after
+from msilod.sip.uri import SipUri
+from msilod.transaction.client_transaction import ClientTransaction
+from msilod.transaction.server_transaction import ServerTransaction
+
+if TYPE_CHECKING:
+    from msilod.relaying.forwarder import Forwarder
+
+LOOP: Final = 482
+
+
+class Failure(Protocol):
+    """What becomes of a request that no branch took at once (serving/failure_route.py)."""
+
+    def failed(self, fork: "Fork", status: int, now: float) -> None:
+        """No branch took it; `status` is the best answer. Told once."""
+
+    def late(self, fork: "Fork", target: Target, status: int, now: float) -> None:
+        """A branch has ended after all was decided; status 0: without an answer."""
+
+    def silent(self, branch: bytes) -> None:
+        """The client transaction of that branch has ended without an answer; a 2xx may come all the same."""
+
+    def taken(self, fork: "Fork") -> None:
+        """A branch took it, and others had failed before. Told once."""
+
+
+class Fork:
+    """The response context of one forwarded non-INVITE request; owns its client transactions.
+
+    `live` are the branches that were cut at fr_timer and still run; `ends` tells how branches ended.
+    `failure_route` makes its failure route when the first thing goes wrong: nearly always nothing does.
+    """
+
+    __slots__ = (
+        "_failure", "aor", "branches", "breadth", "decided", "ends", "failure_route", "finals", "forwarder", "live",
+        "open", "server", "targets", "user",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        forwarder: "Forwarder",
+        server: ServerTransaction,
+        targets: Sequence[Target],
+        aor: str,
+        breadth: int,
+        user: str | None,
+    ) -> None:
+        self.breadth = breadth
+        self.user = user
+        self.forwarder = forwarder
+        self.server = server
+        self.targets = targets
+        self.aor = aor
+        self.open = len(targets)
+        self.branches: dict[ClientTransaction, Target] = {}
+        self.live: dict[ClientTransaction, Target] = {}
+        self.finals: list[Response] = []
+        self.ends: list[OnlineEnd] = []
+        self.decided = False
+        self.failure_route: Callable[[], Failure] | None = None
+        self._failure: Failure | None = None
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """A branch answered; provisional answers of a non-INVITE stop here (RFC 4320 §4.1)."""
+        status = response.status
+        if status < 200:
+            return
+        if response.claims_identity:
+            self.forwarder.clean(response, transaction.flow, self.server.flow)
+        # An ended branch is let go of at once: it knows us as its owner, and a ring would be the collector's.
+        if status < 300 and not self.decided:
+            self.branches.pop(transaction, None)
+            self._taken(response, now)
+        else:
+            self._unusual_end(transaction, response, now)
+
+    def _unusual_end(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """A branch ended with a failure, or when all was decided."""
+        status = response.status
+        if status == LOOP and self.forwarder.layer.is_own_answer(response, transaction.branch):
+            # The request came back to us: its way leads nowhere, and the phone has said nothing.
+            self.on_transport_error(transaction, now)
+            return
+        target = self.branches.pop(transaction, None)
+        if status == 503 and target is not None and self._goes_on(target, now, response):
+            return
+        if status in DEAD_FLOW and target is not None and self._turns(target, now):
+            return
+        if self.decided:
+            self._late(transaction, target, status, now)
+        if status < 300:
+            self._taken(response, now)
+            return
+        cut = self.live.pop(transaction, None)
+        if target is None and cut is None:
+            # A hop that another one was tried for.
+            return
+        if status < 400 and target is not None and self._recurse(response, now):
+            return
+        self.finals.append(response)
+        retry_after = parse_retry_after(response.headers.get(b"retry-after"))
+        end = OnlineEnd(status, retry_after, _binding(target or cut))
+        if cut is None:
+            self._branch_failed(end, now)
+        else:
+            # It counts as failed already; what it says now weighs all the same.
+            self.ends.append(end)
+
+    def _taken(self, response: Response, now: float) -> None:
+        """A 2xx goes back at once, if it is the first answer to do so."""
+        self.decided = True
+        if not self.ends:
+            # A transaction that has its answer takes no other one.
+            self.server.forward(response, now)
+        elif not self.server.is_answered:
+            self.server.forward(response, now)
+            failure = self._failure_route()
+            if failure is not None:
+                failure.taken(self)
+
+    def _recurse(self, response: Response, now: float) -> bool:
+        """§16.7 step 4: the contacts of a 3xx that may be reached from here take the place of who sent it."""
+        if self.decided:
+            return False
+        tried, room = [target.uri for target in self.targets], MAX_TARGETS - len(self.targets)
+        reach, aor = self.forwarder.reach, self.aor
+        uris, _ = redirection(self.server.request, response, tried, lambda uri: bool(reach(uri, aor)), room)
+        # A URI may be an AOR of ours with several contacts.
+        found = [target for uri in uris for target in reach(SipUri.parse(uri), aor)][:room]
+        if not found:
+            return False
+        for target in found:
+            # The user of the contact has named it, not the sender.
+            target.booked_on = aor
+            if target.binding is not None and target.binding.aor != self.aor:
+                # What somebody else's contact answers says nothing of the recipient's.
+                if target.binding.flow is not None:
+                    target.reach = target.binding.flow.host
+                target.binding = None
+        self.targets = [*self.targets, *found]
+        self.open += len(found) - 1
+        for target in found:
+            self._begin_branch(target, now)
+        return True
+
+    def on_limit(self, transaction: ClientTransaction, now: float) -> None:
+        """fr_timer: the branch counts as failed and lives on. Before it the hop's own limit (RFC 3263 §4.3)."""
+        if self.decided:
+            return
+        target = self.branches.pop(transaction)
+        if transaction.is_silent and self._goes_on(target, now):
+            return
+        if self.forwarder.has_time(transaction, now):
+            self.branches[transaction] = target
+            return
+        self.live[transaction] = target
+        self._silent(target, NO_ANSWER, now)
+
+    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
+        """Timer F."""
+        self._ended(transaction, NO_ANSWER, now)
+
+    def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
+        """ICMP, a closed connection: §16.9."""
+        target = self.branches.get(transaction)
+        if target is not None and self._goes_on(target, now):
+            del self.branches[transaction]
+            return
+        self._ended(transaction, NO_TRANSPORT, now)
+
+    def _goes_on(self, target: Target, now: float, answer: Response | None = None) -> bool:
+        """The next hop of a name gets a branch of its own (RFC 3263 §4.3)."""
+        if not target.hops or self.decided:
+            return False
+        return self.forwarder.paths.fails_over(
+            target, partial(self._start, target), self.server.request.size, now, answer
+        )
+
+    def _ended(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        failure = self._failure_route()
+        if failure is not None:
+            failure.silent(transaction.branch)
+        target = self.branches.pop(transaction, None)
+        if self.decided or transaction in self.live:
+            self._late(transaction, target, 0, now)
+        elif target is not None:
+            self._silent(target, status, now)
+
+    def _late(self, transaction: ClientTransaction, target: Target | None, status: int, now: float) -> None:
+        target = self.live.pop(transaction, None) or target
+        failure = self._failure_route() if target is not None else None
+        if failure is not None and target is not None:
+            failure.late(self, target, status, now)
+
+    def _turns(self, target: Target, now: float) -> bool:
+        """Another flow of the device is tried; what became of the dead one says nothing of the device."""
+        if self.decided or not target.turn():
+            return False
+        self._begin_branch(target, now)
+        return True
+
+    def _silent(self, target: Target | None, status: int, now: float) -> None:
+        if status == NO_TRANSPORT and target is not None and self._turns(target, now):
+            return
+        self._branch_failed(OnlineEnd(status, None, _binding(target), was_silent=True), now)
+
+    def _branch_failed(self, end: OnlineEnd, now: float) -> None:
+        if self.decided:
+            return
+        self.ends.append(end)
+        self.open -= 1
+        if self.open == 0:
+            self.decided = True
+            self._decide(now)
+
+    def _decide(self, now: float) -> None:
+        if self.server.is_answered:
+            return
+        best = best_response(self.finals) if self.finals else None
+        failure = self._failure_route()
+        if failure is not None:
+            failure.failed(self, best.status if best is not None else NO_ANSWER, now)
+        else:
+            self.give_best(now)
+
+    def _failure_route(self) -> Failure | None:
+        if self._failure is None and self.failure_route is not None:
+            self._failure = self.failure_route()
+        return self._failure
+
+    def give_best(self, now: float) -> None:
+        """Answer upstream with the best response (§16.7 step 6), or 500 when nothing could be sent at all.
+
+        Silence stays silence: RFC 4320 §4.2 forbids the 408.
+        """
+        # A device's own 408 is as good as silence: nobody waits for it any more.
+        finals = [response for response in self.finals if response.status != NO_ANSWER]
+        if finals:
+            self.server.forward(best_response(finals), now)
+        elif any(end.was_silent and end.status == NO_TRANSPORT for end in self.ends):
+            self.server.respond(500, now)
+
+    def begin(self, now: float) -> None:
+        """Send all branches. The way to a contact is mostly known: 0.9 us less than to ask for one."""
+        apart = self.forwarder.apart
+        if apart.noted and self._waits(apart, now):
+            return
+        paths, size = self.forwarder.paths, self.server.request.size
+        for target in self.targets:
+            flow = paths.known(target, size)
+            if flow is not None:
+                self._start(target, flow, now)
+            else:
+                self._begin_branch(target, now)
+
+    def _waits(self, apart: Apart, now: float) -> bool:
+        """One contact's REGISTER has just been answered: all branches wait, so that all devices get the MESSAGE.
+
+        A branch that waited alone would never begin after the 2xx of another.
+        """
+        for target in self.targets:  # noqa: SIM110
+            if self._is_held(apart, target, now, self.begin):
+                return True
+        return False
+
+    def _begin_branch(self, target: Target, now: float) -> None:
+        server, forwarder = self.server, self.forwarder
+        forwarder.book(target, self.user, server.request, server.flow)
+        forwarder.paths.way_to(target, partial(self._start, target), now, server.request.size)
+
+    def _start(self, target: Target, flow: Flow | None, now: float) -> None:
+        if self.decided:
+            # A 2xx came while we dialled: this branch is never begun.
+            return
+        apart = self.forwarder.apart
+        if apart.noted and self._is_held(apart, target, now, partial(self._begin_branch, target)):
+            return
+        if flow is None:
+            self._silent(target, NO_TRANSPORT, now)
+            return
+        try:
+            branch = self.forwarder.send(self, self.server, target, flow, now, self.breadth)
+        except SipError:
+            # No request can be made for this target.
+            self._silent(target, NO_TRANSPORT, now)
+            return
+        self.branches[branch] = target
+
+    def _is_held(self, apart: Apart, target: Target, now: float, then: Callable[[float], None]) -> bool:
+        """A MESSAGE to a contact whose REGISTER has just been answered waits; `then(now)` goes on with it."""
+        binding = target.binding
+        if binding is None or self.server.request.method != b"MESSAGE":
+            return False
+        return apart.holds(contact_key(binding), now, then)
+
+
+def _binding(target: Target | None) -> Binding | None:
+    return target.binding if target is not None else None

@@ -1,0 +1,229 @@
+"""InviteFork: carries out for one INVITE what its response context says (RFC 3261 §16.6 to §16.10).
+
+Rules: proxy/response_context.py decides, and knows a branch by its `Target`; here are the flows, the client
+transactions and Timer C. A contact of a 3xx is tried when `Server` may reach it (§16.7 step 4). Targets of the
+best q ring first, all at once; those of the next when every branch has failed (§16.6). Only an INVITE has the
+time for that: the sender of any other request has begun his 32 s before we do (RFC 4321 §1.2).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from msilod.errors import SipError
+from msilod.proxy.response_context import MAX_TARGETS, ResponseContext, Step
+from msilod.proxy.target_set import DEAD_FLOW, Target
+from msilod.sip.flow import Flow
+from msilod.sip.message import Response
+from msilod.sip.uri import SipUri
+from msilod.transaction.client_transaction import ClientTransaction
+from msilod.transaction.server_transaction import ServerTransaction
+
+if TYPE_CHECKING:
+    from msilod.relaying.forwarder import Forwarder
+
+# A URI from a redirection, and the AOR of the contact that redirected.
+Reach = Callable[[SipUri, str], Sequence[Target]]
+OnCallFailure = Callable[[int, Callable[[float], None], float], None]
+
+
+class InviteFork:
+    """One INVITE on its way to the targets of `groups`; `rings_until` is Timer C by branch.
+
+    `user` is the caller who has shown a password, None for none.
+    `on_failure(status, give_best, now)` is called once when no branch took it and the caller still waits.
+    """
+
+    __slots__ = (
+        "_aor", "_begun", "_branches", "_groups", "_rings_until", "_transactions", "_user", "breadth", "context",
+        "forwarder", "on_failure", "server",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        forwarder: "Forwarder",
+        server: ServerTransaction,
+        groups: Sequence[Sequence[Target]],
+        aor: str,
+        breadth: int,
+        user: str | None,
+    ) -> None:
+        self.breadth = breadth
+        self.forwarder = forwarder
+        self.server = server
+        self.context: ResponseContext[Target] = ResponseContext(
+            server.request, lambda uri: bool(forwarder.reach(uri, aor)), later=len(groups) - 1
+        )
+        self._aor = aor
+        # Targets that have been begun, those of redirections among them.
+        self._begun = 0
+        self._groups = iter(groups)
+        self._user = user
+        self._branches: dict[ClientTransaction, Target] = {}
+        self._transactions: dict[Target, ClientTransaction] = {}
+        self._rings_until: dict[Target, float] = {}
+        self.on_failure: OnCallFailure | None = None
+
+    # --- branches ------------------------------------------------------------------------------------
+
+    def begin(self, now: float) -> None:
+        """Send the branches of the first group."""
+        self._begin_all(next(self._groups), now)
+
+    def _begin_all(self, targets: Sequence[Target], now: float) -> None:
+        # All are known before the first can fail, or its failure would be the end.
+        self._begun += len(targets)
+        for target in [target for target in targets if self.context.add_branch(target, target.uri)]:
+            self._begin_branch(target, now)
+
+    def _begin_branch(self, target: Target, now: float) -> None:
+        server, forwarder = self.server, self.forwarder
+        forwarder.book(target, self._user, server.request, server.flow)
+        forwarder.paths.way_to(target, partial(self._start, target), now, server.request.size)
+
+    def _start(self, target: Target, flow: Flow | None, now: float) -> None:
+        if self.context.is_closed:
+            # A CANCEL, a 2xx or a 6xx came while we dialled: this branch is never begun.
+            self._do(self.context.timed_out(target), now)
+        elif flow is None:
+            self._unsent(target, now)
+        else:
+            try:
+                branch = self.forwarder.send(self, self.server, target, flow, now, self.breadth)
+            except SipError:
+                # No request can be made for this target.
+                self._unsent(target, now)
+                return
+            self._branches[branch] = target
+            self._transactions[target] = branch
+            self._rings_until[target] = now + self.forwarder.fr_inv_timer
+
+    def _unsent(self, target: Target, now: float) -> None:
+        if not self._turns(target, now):
+            self._do(self.context.transport_failed(target), now)
+
+    # --- what happens to them --------------------------------------------------------------------------
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """§16.7."""
+        if response.claims_identity:
+            self.forwarder.clean(response, transaction.flow, self.server.flow)
+        target = self._branches.get(transaction)
+        if target is None:
+            # All is over but the 2xx that a device goes on sending until it has its ACK (RFC 6026 §7.2).
+            if 200 <= response.status < 300:
+                self.server.forward(response, now)
+            return
+        if response.status == 503 and self._goes_on(transaction, target, now, response):
+            return
+        if response.status in DEAD_FLOW and self._turns(target, now):
+            return
+        if response.status >= 200:
+            self._ended(target)
+            self._do(self.context.final(target, response), now)
+            return
+        if response.status > 100 and target in self._rings_until:
+            # Each 101 to 199 resets Timer C (§16.7 step 2).
+            self._rings_until[target] = now + self.forwarder.fr_inv_timer
+        self._do(self.context.provisional(target, response), now)
+
+    def on_limit(self, transaction: ClientTransaction, now: float) -> None:
+        """fr_timer, or the limit of a hop: not even a 100 came; as 408 (§16.8). What comes later is cancelled."""
+        self.forwarder.layer.cancel(transaction, now)
+        target = self._branches.get(transaction)
+        if target is None or not self._goes_on(transaction, target, now):
+            self.on_timeout(transaction, now)
+
+    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
+        """Timer B."""
+        target = self._branches.get(transaction)
+        if target is not None and not self._turns(target, now):
+            self._ended(target)
+            self._do(self.context.timed_out(target), now)
+
+    def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
+        """§16.9: as 503."""
+        target = self._branches.get(transaction)
+        if target is None or self._goes_on(transaction, target, now) or self._turns(target, now):
+            return
+        self._ended(target)
+        self._do(self.context.transport_failed(target), now)
+
+    def _goes_on(
+        self, transaction: ClientTransaction, target: Target, now: float, answer: Response | None = None
+    ) -> bool:
+        """The next hop of a name gets a branch of its own, which is the same one to the context (RFC 3263 §4.3)."""
+        paths, size = self.forwarder.paths, self.server.request.size
+        then = partial(self._start, target)
+        if self.context.is_closed or not paths.fails_over(target, then, size, now, answer):
+            return False
+        del self._branches[transaction], self._transactions[target]
+        self._ended(target)
+        return True
+
+    def _turns(self, target: Target, now: float) -> bool:
+        """The flow is dead: another one of the device gets the branch (RFC 5626 §7)."""
+        if self.context.is_closed or not target.turn():
+            return False
+        transaction = self._transactions.pop(target, None)
+        if transaction is not None:
+            del self._branches[transaction]
+        self._ended(target)
+        self._begin_branch(target, now)
+        return True
+
+    def cancel(self, now: float) -> None:
+        """A CANCEL came from upstream (§16.10)."""
+        self._do(self.context.cancelled(), now)
+
+    def check_timer_c(self, now: float) -> None:
+        """§16.8: a branch that rings too long is cancelled; the device answers 487, or Timer B's time ends it."""
+        for target, until in list(self._rings_until.items()):
+            if until <= now:
+                self._rings_until[target] = now + self.forwarder.fr_inv_timer
+                transaction = self._transactions.get(target)
+                if transaction is not None:
+                    # Also one that has said 100 and no more, which counts as silent. It would live for ever.
+                    self.forwarder.layer.cancel(transaction, now)
+                self._do(self.context.timer_c(target), now)
+
+    def _ended(self, target: Target) -> None:
+        self._rings_until.pop(target, None)
+
+    def _do(self, step: Step[Target], now: float) -> None:
+        status = self._failed_with(step) if self.on_failure is not None else 0
+        if not status:
+            self._answer(step, now)
+        for target in step.cancel:
+            if target in self._transactions:
+                self.forwarder.layer.cancel(self._transactions[target], now)
+        for uri in step.recurse:
+            # A URI may be an AOR of ours with several contacts; room is counted before the first of them.
+            room = max(MAX_TARGETS - self._begun, 0)
+            targets = self.forwarder.reach(SipUri.parse(uri), self._aor)[:room]
+            for target in targets:
+                # The user of the contact has named it, not the caller.
+                target.booked_on = self._aor
+            self._begin_all(targets, now)
+        if step.begins_next:
+            self._begin_all(next(self._groups), now)
+        if step.is_over:
+            self.forwarder.invites.pop(self.server, None)
+            # Transactions know us as their owner: a ring would be the collector's.
+            self._branches.clear()
+            self._transactions.clear()
+        if status and self.on_failure is not None:
+            self.on_failure(status, partial(self._answer, step), now)
+
+    def _failed_with(self, step: Step[Target]) -> int:
+        """The status that the caller would hear now; 0 when it is no failure, or when he has cancelled."""
+        if not step.is_over or self.context.is_cancelled:
+            return 0
+        status = step.forward.status if step.forward is not None else step.answer
+        return status if status >= 300 else 0
+
+    def _answer(self, step: Step[Target], now: float) -> None:
+        if step.forward is not None:
+            self.server.forward(step.forward, now)
+        if step.answer:
+            self.server.respond(step.answer, now)

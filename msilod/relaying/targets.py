@@ -1,0 +1,213 @@
+"""Targets: where a request goes that is not simply for an AOR's contacts (RFC 3261 §16.5, §16.6 step 7).
+
+An AOR or a GRUU of this server may always be asked for. A contact is no name: a request with a contact as its
+Request-URI goes to that binding only within a dialog that proves it (dialogs.py), or when a contact of the same AOR
+redirects to it. All other requests are relayed, for senders that `[proxy] relay` allows (checklist P17). Within a
+dialog a request goes to the other peer: to its binding of today, to the place that the token has for it, or to a URI on
+its own host.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msilod.errors import MalformedMessage, RequestRefused
+from msilod.proxy.sips import only_sips
+from msilod.proxy.target_set import BY_FLOW, Target, target_set
+from msilod.registrar.binding import Binding
+from msilod.relaying.dialogs import Dialog
+from msilod.sip.address import NameAddr
+from msilod.sip.flow import Flow
+from msilod.sip.hop import PUBLIC, bare, can_be_sent_to, kind_of
+from msilod.sip.message import Request
+from msilod.sip.uri import SipUri
+
+if TYPE_CHECKING:
+    from msilod.daemon.server import Server
+
+
+class Targets:
+    """The target set of a request."""
+
+    def __init__(self, server: "Server") -> None:
+        self.server = server
+
+    def contacts(self, request: Request, uri: SipUri, bindings: list[Binding]) -> list[Target]:
+        """These bindings, where no Route of the request leads elsewhere; empty when `of` has to say where it goes.
+
+        Raises RequestRefused 480 for sips: where no contact is.
+        """
+        if not bindings or b"route" in request.received:
+            return []
+        return target_set(only_sips(bindings) if uri.scheme == "sips" else bindings)
+
+    def of(
+        self,
+        request: Request,
+        uri: SipUri,
+        bindings: list[Binding],
+        dialog: Dialog | None = None,
+        may_relay: bool = False,
+    ) -> list[Target]:
+        """Where `request` for `uri` goes: to these bindings, else elsewhere; by its next Route if it has one.
+
+        `dialog` is the one that it proves to belong to. Raises RequestRefused 403 when it may not be relayed, 430 for
+        a flow that is gone, 480 for sips: where no contact is, MalformedMessage.
+        """
+        if uri.scheme == "sips":
+            bindings = only_sips(bindings)
+        if bindings and b"route" not in request.received:
+            return target_set(bindings)
+        routes = request.headers.split(b"route")
+        if not routes:
+            return self._unrouted(uri, bindings, dialog, may_relay)
+        route = NameAddr.parse(routes[0]).uri.decode("ascii", "replace")
+        return self._routed(route, uri, bindings, dialog, may_relay)
+
+    def reach(self, uri: SipUri, aor: str) -> list[Target]:
+        """Where a redirection to `uri` by a contact of `aor` leads; empty when it may not be followed (§16.7 step 4).
+
+        Another contact of the same AOR may be named: the Request-URI was that AOR.
+        """
+        text = str(uri)
+        try:
+            for binding in self._bindings(aor):
+                if binding.contact == text or SipUri.parse(binding.contact).equals(uri):
+                    return target_set([binding])
+            return self._elsewhere(uri, self.server.config.proxy.relay == "anybody")
+        except (RequestRefused, MalformedMessage):
+            return []
+
+    # --- one request -----------------------------------------------------------------------------------
+
+    def _unrouted(
+        self, uri: SipUri, bindings: list[Binding], dialog: Dialog | None, may_relay: bool
+    ) -> list[Target]:
+        if bindings:
+            # A Contact that is a GRUU or an AOR of this server.
+            return target_set((dialog is not None and dialog.devices(bindings)) or bindings)
+        if dialog is None:
+            return self._elsewhere(uri, may_relay)
+        return self._to_receiver(dialog, uri, may_relay)
+
+    def _routed(
+        self, route: str, uri: SipUri, bindings: list[Binding], dialog: Dialog | None, may_relay: bool
+    ) -> list[Target]:
+        """By the next Route: for a sender that may relay, or to the receiver's own proxies."""
+        text = str(uri)
+        first = _read(route)
+        found = bindings
+        if dialog is not None:
+            found = (dialog.devices(bindings) or bindings) if bindings else self._devices(dialog, uri)
+        is_receivers = dialog is not None and first is not None and self._leads_to(dialog, first, found)
+        if not may_relay and not is_receivers:
+            raise RequestRefused(403, "Forbidden")
+        targets = target_set(found) if found else [Target(text)]
+        for target in targets:
+            target.route = route
+            if dialog is not None:
+                # A Path is for requests that begin a dialog (RFC 3327 §5.3); this one has its route set.
+                target.path = ()
+                target.uri = target.uri if bindings else text
+                if is_receivers:
+                    target.reach = dialog.receiver.host
+        return targets
+
+    def _leads_to(self, dialog: Dialog, route: SipUri, bindings: Sequence[Binding]) -> bool:
+        """True when `route` leads to the receiver: to the place that the dialog knows, or to the Path's host."""
+        if dialog.is_routed_to(route):
+            return True
+        paths = [
+            NameAddr.parse(binding.path[0].encode("utf-8", "replace")).uri
+            for binding in bindings
+            if binding.path
+        ]
+        return any(uri.host == route.host for path in paths if (uri := _read(path)) is not None)
+
+    def _to_receiver(self, dialog: Dialog, uri: SipUri, may_relay: bool) -> list[Target]:
+        """To the other peer of the dialog: its contact, its place, or where the Request-URI says if that is there."""
+        text = str(uri)
+        if self.server.myself.owns(uri) and uri.user is not None:
+            return self._elsewhere(uri, may_relay, dialog)
+        bound = self._devices(dialog, uri)
+        if bound:
+            found = target_set(only_sips(bound) if uri.scheme == "sips" else bound)
+            found[0].uri = text
+            return found[:1]
+        is_there = dialog.is_at(uri)
+        is_by_flow = dialog.is_by_flow or (
+            not is_there and not may_relay and bare(uri.host) == dialog.receiver.host
+        )
+        if is_by_flow and not (may_relay and not is_there and _is_public(uri)):
+            flow = self._flow(dialog)
+            if flow is not None:
+                target = Target(text, flow)
+                target.reach = BY_FLOW
+                return [target]
+            if not (is_there and uri.is_ip_literal):
+                raise RequestRefused(430, "Flow Failed")
+        if not is_there:
+            # A peer that is reached by its flow gets here when it registers from one address and is called at another.
+            # Trunks do that.
+            return self._elsewhere(uri, may_relay)
+        target = Target(text)
+        target.reach = dialog.receiver.host
+        return [target]
+
+    def _flow(self, dialog: Dialog) -> Flow | None:
+        transports = self.server.transports
+        name = dialog.receiver.name(transports.listening())
+        return transports.find_flow(name) if name else None
+
+    def _devices(self, dialog: Dialog, uri: SipUri) -> list[Binding]:
+        """The receiver's bindings of today that `uri` means, so that it is found by its current flow; [] for none.
+
+        By its contact, of the device where the dialog knows one; by the device alone when the contact is another since;
+        when its connection is gone, the only contact that is registered from the same address.
+        """
+        bound = self._bindings(dialog.receiver_aor) if dialog.receiver_aor else []
+        if not bound:
+            return []
+        same = [binding for binding in bound if SipUri.parse(binding.contact).equals(uri)]
+        place = dialog.receiver
+        if dialog.instance:
+            return dialog.devices(same) or dialog.devices(bound)
+        if same:
+            at_place = [
+                binding for binding in same if binding.flow is not None and place.is_source_of(binding.flow)
+            ]
+            return (at_place or same)[:1]
+        if place.connection and self._flow(dialog) is None:
+            near = [
+                binding for binding in bound if binding.flow is not None and binding.flow.host == place.host
+            ]
+            return near if len(near) == 1 else []
+        return []
+
+    def _bindings(self, aor: str) -> list[Binding]:
+        return self.server.location.bindings(aor, self.server.clock.wall())
+
+    def _elsewhere(self, uri: SipUri, is_allowed: bool, dialog: Dialog | None = None) -> list[Target]:
+        """An AOR or a GRUU of this server; any other URI when the sender may relay."""
+        server, text = self.server, str(uri)
+        if server.myself.owns(uri) and uri.user is not None:
+            named = server.myself.named(text.encode())
+            bound = self._bindings(named.aor)
+            if named.gruu is not None:
+                bound = named.gruu.of(bound)
+            bound = (dialog is not None and dialog.devices(bound)) or bound
+            return target_set(only_sips(bound) if uri.scheme == "sips" else bound)
+        if not is_allowed:
+            raise RequestRefused(403, "Forbidden")
+        return [Target(text)]
+
+
+def _read(raw: str | bytes) -> SipUri | None:
+    """None when it is no SIP URI."""
+    try:
+        return SipUri.parse(raw)
+    except MalformedMessage:
+        return None
+
+
+def _is_public(uri: SipUri) -> bool:
+    return uri.is_ip_literal and can_be_sent_to(bare(uri.host)) and kind_of(bare(uri.host)) == PUBLIC

@@ -1,0 +1,1 @@
+"""serving/: one request from the gate to its answer."""

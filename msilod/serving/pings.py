@@ -1,0 +1,136 @@
+"""Pings: an OPTIONS request to each contact behind NAT that sends no keep-alives of its own (`[registrar] ping`).
+
+A NAT forgets the way to a phone after 30 to 180 s without a datagram. The requests keep the way open, and their answers
+tell whether it is. Which contacts are away is decided in registrar/keep_alive.py.
+
+Rules: no transaction is made, and nothing is sent again. An answer reaches this as one that matches no transaction; it
+is known by the branch, which holds 64 random bits that only the phone has seen, so that a forged answer is nothing.
+100,000 phones are 4,000 requests and answers a second; tests/bench/pings.py measures one.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from msilod.clock import Clock
+from msilod.daemon.tokens import Tokens
+from msilod.delivering.deliverer import Deliverer
+from msilod.errors import TransportError
+from msilod.proxy.forwarding import target_uri
+from msilod.registrar.binding import Binding
+from msilod.registrar.keep_alive import KeepAlives
+from msilod.registrar.reach import restored_pings
+from msilod.sip.message import Response
+from msilod.sip.via import COOKIE
+from msilod.transport.transports import Transports
+
+PREFIX: Final = COOKIE + b"ping."
+# Seconds between two looks at the configuration while there is nothing to send.
+IDLE: Final = 5.0
+# More than a hexadecimal serial number has.
+MAX_SERIAL: Final = 16
+
+
+class Pings:
+    """Sends the requests that are due, and hears the answers. `after` flushes the sockets."""
+
+    def __init__(
+        self,
+        keep_alives: KeepAlives,
+        transports: Transports,
+        deliverer: Deliverer,
+        clock: Clock,
+        after: Callable[[], None],
+    ) -> None:
+        self.keep_alives = keep_alives
+        self.transports = transports
+        self.deliverer = deliverer
+        self.clock = clock
+        self.after = after
+        self._random = Tokens()
+        # Call-IDs of this process; one for each contact, as for the requests of one client (RFC 3261 §8.1.1.4).
+        self._run = self._random()
+        self._period = 0
+        self._is_stopped = False
+
+    def load(self, period: int) -> None:
+        """At the start, when the location service has been filled from the database: no contact has answered yet."""
+        for binding in self.deliverer.location.all():
+            binding.pings = restored_pings(binding)
+        self.configure(period)
+
+    def configure(self, period: int) -> None:
+        """Ping every `period` seconds, 0 for not at all. A new period spreads all contacts anew."""
+        if period == self._period:
+            return
+        self._period = period
+        now = self.clock.now()
+        deliverer = self.deliverer
+        for aor in self.keep_alives.configure(period, deliverer.location.all(), now, self.clock.wall()):
+            self._back(aor, now)
+
+    def stop(self) -> None:
+        """The daemon ends: nothing more is sent."""
+        self._is_stopped = True
+
+    async def run(self) -> None:
+        """Send, until `stop`."""
+        while not self._is_stopped:
+            await trio.sleep(min(self.keep_alives.until_next(self.clock.now()) or IDLE, IDLE))
+            if not self._is_stopped:
+                self.send_due()
+
+    def send_due(self) -> None:
+        """Ping the contacts that have their turn; deliveries to those that are away now end."""
+        now = self.clock.now()
+        due, gone = self.keep_alives.due(now, self.clock.wall())
+        for binding in gone:
+            self.deliverer.away(binding, now)
+        second = int(now)
+        for binding in due:
+            self._send(binding, second)
+        if due:
+            self.after()
+
+    def _send(self, binding: Binding, second: int) -> None:
+        state, flow = binding.pings, binding.flow
+        if state is None or flow is None:
+            return
+        token, uri = self._random(), target_uri(binding.contact)
+        host = binding.aor.rpartition("@")[2].encode()
+        data = (
+            b"OPTIONS %b SIP/2.0\r\n%b%b%x.%b\r\nMax-Forwards: 70\r\nFrom: <sip:%b>;tag=%b\r\nTo: <%b>\r\n"
+            b"Call-ID: %x.%b\r\nCSeq: %d OPTIONS\r\nContent-Length: 0\r\n\r\n"
+            % (
+                uri, flow.endpoint.via_line, PREFIX, state.serial, token, host, self._run, uri,
+                state.serial, self._run, second,
+            )
+        )  # fmt: skip
+        try:
+            self.transports.send(data, flow)
+        except TransportError:
+            # The buffer is full: a request that was not sent is not missed.
+            state.token = b""
+        else:
+            state.token = token
+
+    def heard(self, response: Response, now: float) -> bool:
+        """True for an answer to one of these OPTIONS requests; with any status it shows that the way is open."""
+        via = response.via
+        if via is None or via.branch[: len(PREFIX)] != PREFIX:
+            return False
+        number, _, token = via.branch[len(PREFIX) :].partition(b".")
+        try:
+            serial = int(number, 16) if len(number) <= MAX_SERIAL else -1
+        except ValueError:
+            serial = -1
+        back = self.keep_alives.answered(serial, token, self.clock.wall())
+        if back is not None:
+            self._back(back.aor, now)
+        return True
+
+    def _back(self, aor: str, now: float) -> None:
+        """A contact of `aor` can be reached again: deliver the waiting messages (law 7)."""
+        if self.deliverer.mail.may_have(aor):
+            self.deliverer.wake(aor, now)

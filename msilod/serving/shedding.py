@@ -1,0 +1,244 @@
+"""Shedding: those who send much and nothing of use are not heard for a while (auth/fruitless.py, auth/sparing.py).
+
+    too many fruitless ones                            what is done
+    datagrams of one source                            its datagrams are dropped by the kernel for a second, but from
+                                                       ports that have shown a password
+    datagrams of such a port                           that port is dropped as well
+    datagrams of all sources together                  few are looked at of those from sources without a password
+    requests on a connection, or on all of a source    the connection is closed, and new ones of the source are refused
+    that have shown no password                        for a second
+    requests on a connection that has shown one        the connection is closed
+
+Only while the gate asks for passwords: without users there are none to be crowded out. Sources in `trusted`, edge
+proxies, and loopback without [auth] limit_loopback are never shed. Where the kernel takes no filter, the daemon reads
+and drops such datagrams itself, which costs 5 us each.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import trio
+
+from msilod.auth.fruitless import (
+    MAX_IN_SUM,
+    MAX_OF_CONNECTION,
+    MAX_OF_CONNECTIONS,
+    MAX_OF_USER,
+    Fruitless,
+    Proven,
+)
+from msilod.auth.source import Sources
+from msilod.auth.sparing import LONG, MANY_LONG, MANY_RESPONSES, Sparing
+from msilod.auth.trust import Trust
+from msilod.counters import Counters
+from msilod.log import get_log
+from msilod.sip.flow import Flow
+from msilod.transport.transports import Transports
+from msilod.transport.udp_filter import Strangers
+
+# Seconds between two looks for sources to hear again, and between two lines in the log.
+LOOK_EVERY: Final = 0.25
+WORD_EVERY: Final = 60.0
+SHUN_FOR: Final = 1.0
+# What a response or a keep-alive to nobody counts for in the sum: it costs half of a request.
+HALF: Final = 0.5
+_BRANCH: Final = b";branch="
+# An answer of ours has the branch in its first lines.
+_HEAD: Final = 1_024
+
+
+class Shedding:
+    """`is_active` is set by the gate when it closes or opens. `now` is monotonic seconds.
+
+    `is_awaited` says whether a response with this branch has a transaction.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        trust: Trust,
+        transports: Transports,
+        nursery: trio.Nursery,
+        counters: Counters,
+    ) -> None:
+        self.sources = sources
+        self._counters = counters
+        self._trust = trust
+        self._transports = transports
+        self._nursery = nursery
+        self._fruitless = Fruitless()
+        self._proven = Proven()
+        self.is_awaited: Callable[[bytes], bool] = lambda branch: False
+        self._is_active = False
+        self._next_word: dict[str, float] = {}
+        self._sparing: Sparing | None = None
+        # Whether long datagrams, and responses, are dropped by the kernel.
+        self._drops = (False, False)
+        self._known = 0
+        self._has_filter = True
+        self._is_looking = False
+        transports.streams.source_of = sources.of_address
+
+    @property
+    def is_active(self) -> bool:
+        """True while passwords are asked for."""
+        return self._is_active
+
+    @is_active.setter
+    def is_active(self, is_active: bool) -> None:
+        self._is_active = self._transports.streams.are_strangers_limited = is_active
+
+    def fruitless(self, flow: Flow, now: float, weight: float = 1.0) -> None:
+        """What came on `flow` has led to nothing."""
+        if not self._is_active:
+            return
+        source = self.sources.of_address(flow.host)
+        if not source or self._trust.trusts(flow):
+            return
+        if flow.connection:
+            self._on_stream(flow, source, now, weight)
+            return
+        if self._fruitless.tally("", now, max(weight, HALF)) > MAX_IN_SUM and self._sparing is None:
+            self._be_sparing(now)
+        if source in self._fruitless.shed:
+            self._user_sends_much(source, flow.port, now, weight)
+            return
+        if not self._fruitless.count(source, now, weight) or self._proven.has_many(source):
+            # Of a source with many ports, as a large NAT is one, some phones would be shut out.
+            return
+        self._fruitless.shed_now(source, now)
+        self._counters.shed_sources += 1
+        self._tell("a source sends much that is refused, and is not heard for a second", now, source=source)
+        self._apply()
+
+    def proven(self, flow: Flow, now: float) -> None:
+        """A right password came on `flow`."""
+        if flow.connection:
+            self._transports.prove(flow)
+            return
+        source = self.sources.of_address(flow.host)
+        if source:
+            self._proven.add(source, flow.port, now)
+
+    def remember(self, flows: Iterable[Flow | None], now: float) -> None:
+        """Users have registered from there before the start of this daemon."""
+        for flow in flows:
+            if flow is not None and not flow.connection:
+                self.proven(flow, now)
+
+    # --- streams -------------------------------------------------------------------------------------
+
+    def _on_stream(self, flow: Flow, source: str, now: float, weight: float) -> None:
+        count = self._fruitless.tally(f"#{flow.connection}", now, weight)
+        if self._transports.is_proven(flow):
+            if count > MAX_OF_USER:
+                self._transports.end(flow)
+            return
+        in_sum = self._fruitless.tally(f"{source} streams", now, weight)
+        of_all = self._fruitless.tally("streams", now, weight)
+        if in_sum > MAX_OF_CONNECTIONS or of_all > MAX_IN_SUM:
+            self._transports.end(flow, now + SHUN_FOR)
+            self._counters.shed_sources += 1
+            self._tell(
+                "connections of a source send much that is refused, and are closed", now, source=source
+            )
+        elif count > MAX_OF_CONNECTION:
+            self._transports.end(flow)
+
+    # --- datagrams -----------------------------------------------------------------------------------
+
+    def _user_sends_much(self, source: str, port: int, now: float, weight: float) -> None:
+        """What still comes from a source that is shed comes from a port that has shown a password."""
+        if port not in self._proven.ports(source):
+            return
+        if self._fruitless.tally(f"{source} {port}", now, weight) > MAX_OF_USER:
+            self._proven.remove(source, port)
+            self._apply()
+
+    def _be_sparing(self, now: float) -> None:
+        self._sparing = Sparing(now)
+        self._tell("strangers send much from many sources: only some of it is looked at", now)
+        self._apply()
+
+    def _passes(self, host: str, port: int, data: memoryview) -> bool:
+        """The guard of UDP listeners; see udp.py."""
+        source = host if self._proven.knows(host) else self.sources.of_address(host)
+        if not source:
+            return True
+        shed = self._fruitless.shed
+        if shed and source in shed:
+            # Where the kernel has no filter, or had read it before.
+            return port in self._proven.ports(source)
+        sparing = self._sparing
+        if sparing is None or self._is_known(source, port) or self._trust.includes(host):
+            return True
+        if sparing.passes(len(data), trio.current_time()) or self._is_answer(data, sparing):
+            return True
+        drops = (sparing.long > MANY_LONG, sparing.responses > MANY_RESPONSES)
+        if drops != self._drops:
+            self._drops = drops
+            self._apply()
+        return False
+
+    def _is_known(self, source: str, port: int) -> bool:
+        """True for a source where a user has shown a password; of one with many ports, for such a port."""
+        if self._proven.has_many(source):
+            return port in self._proven.ports(source)
+        return self._proven.knows(source)
+
+    def _is_answer(self, data: memoryview, sparing: Sparing) -> bool:
+        """True for a response that a transaction waits for."""
+        head = bytes(data[:_HEAD])
+        if not head.startswith(b"SIP/2.0 "):
+            return False
+        sparing.responses += 1
+        place = head.find(_BRANCH)
+        if place < 0:
+            return False
+        rest = head[place + len(_BRANCH) :].partition(b"\r\n")[0]
+        return self.is_awaited(rest.partition(b";")[0].partition(b",")[0].strip())
+
+    # --- both ----------------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        """Hear those again whose time is over."""
+        while self._fruitless.shed or self._sparing is not None:
+            await trio.sleep(LOOK_EVERY)
+            now = trio.current_time()
+            is_changed = self._fruitless.lift(now)
+            sparing = self._sparing
+            if sparing is not None and (not self._is_active or sparing.is_over(now)):
+                self._counters.shed_datagrams += sparing.left_out
+                self._sparing = None
+                self._drops = (False, False)
+                is_changed = True
+            if is_changed or (self._sparing is not None and len(self._proven.sources()) != self._known):
+                self._apply()
+        self._is_looking = False
+
+    def _apply(self) -> None:
+        shed = {source: self._proven.ports(source) for source in self._fruitless.shed}
+        has_filter = self._transports.shed(shed, self._strangers() if self._sparing is not None else None)
+        if self._has_filter and not has_filter:
+            self._has_filter = False
+            get_log().warning(
+                "the kernel takes no socket filter (SO_ATTACH_FILTER): datagrams of those who send too much are read"
+                " and dropped, which costs more"
+            )
+        needs_guard = self._sparing is not None or (shed and not has_filter)
+        self._transports.guard(self._passes if needs_guard else None)
+        if not self._is_looking and (shed or self._sparing is not None):
+            self._is_looking = True
+            self._nursery.start_soon(self._look)
+
+    def _strangers(self) -> Strangers:
+        self._known = len(self._proven.sources())
+        drops_long, samples_responses = self._drops
+        networks = [*self._trust.networks, *self.sources.exempt_networks()]
+        return Strangers(self._proven.sources(), networks, LONG if drops_long else 0, samples_responses)
+
+    def _tell(self, word: str, now: float, **more: str) -> None:
+        """One line a minute for each word."""
+        if now >= self._next_word.get(word, 0.0):
+            self._next_word[word] = now + WORD_EVERY
+            get_log().warning(word, **more)

@@ -1,0 +1,1 @@
+"""compose/: the requests that leave the silo."""

@@ -1,0 +1,186 @@
+"""Delivery: the request that carries a stored MESSAGE to a contact (checklist §3.3).
+
+Rules: what a device gets is what the sender wrote: From with its tag, To, Call-ID, CSeq, Date, Expires, body
+and every kept header unchanged, so that a copy is known as one and a signature holds. New are only the
+Request-URI, Route, Max-Forwards, and a Date where there was none (RFC 3428 §7). No Contact (§4), no Via: the
+transaction layer adds its own. A sender who hides stays hidden (RFC 3325 §7). What old phones want of it instead
+is in old_phones.py, and off.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msilod.errors import MalformedMessage
+from msilod.registrar.binding import Binding
+from msilod.silo.compose.old_phones import dress
+from msilod.silo.intake.acceptance import NEVER_SENT
+from msilod.silo.policy import NEW_CALL_ID, SiloPolicy
+from msilod.silo.stored_message import StoredMessage
+from msilod.sip.address import NameAddr
+from msilod.sip.cache import Cache
+from msilod.sip.dates import format_date
+from msilod.sip.grammar import WSP, is_call_id, is_token
+from msilod.sip.headers import KNOWN, Headers, canonical
+from msilod.sip.limits import MAX_CSEQ
+from msilod.sip.message import Request
+from msilod.sip.privacy import ASSERTED, asks_for_id
+from msilod.sip.sips import under_scheme_of
+from msilod.sip.uri import SipUri
+
+Field = tuple[bytes, bytes]
+
+_MAX_FORWARDS: Final = (b"max-forwards", b"Max-Forwards: 70")
+# A contact's URI, its Path, and the next hop; and the Request-URI and the Route fields that they make.
+_Contact = tuple[str, tuple[str, ...], str]
+_Way = tuple[bytes, tuple[Field, ...]]
+# A run sends many rows to few contacts. Bytes of remembered contacts: 7,000 of usual length.
+_CACHED_WAY_BYTES: Final = 4_000_000
+
+
+class Unsendable(MalformedMessage):
+    """A row that no MESSAGE can be made of, whatever the contact: another program has written the row."""
+
+
+def build_delivery(
+    message: StoredMessage,
+    target_uri: str,
+    path: Sequence[str],
+    policy: SiloPolicy,
+    ahead: float,
+    call_id: bytes = b"",
+    next_hop: str = "",
+) -> Request:
+    """The MESSAGE for the contact `target_uri`, by way of `path`, else of `next_hop` (see `next_hop_of`).
+
+    `call_id` is a fresh one and is used where the policy says "new". A message without a Date gets that of its receipt,
+    in system time, which is `ahead` of silo time by so many seconds. Raises MalformedMessage for a contact or a next
+    hop that is no SIP URI, and Unsendable for a row that no MESSAGE can be made of: it did not come by SIP.
+    """
+    uri, route = _way((target_uri, tuple(path), next_hop))
+    uri = under_scheme_of(message.request_uri, uri)
+    sent_id = call_id if call_id and policy.call_id == NEW_CALL_ID else message.delivery_call_id
+    sent_id = sent_id or message.call_id
+    _check(message, sent_id)
+    fields = [
+        *route,
+        _MAX_FORWARDS,
+        (b"from", b"From: " + message.from_header),
+        (b"to", b"To: " + _without_tag(message.to_header)),
+        (b"call-id", b"Call-ID: " + sent_id),
+        (b"cseq", b"CSeq: %d MESSAGE" % message.cseq),
+    ]
+    _add_kept(fields, message, ahead)
+    if message.content_type:
+        fields.append((b"content-type", b"Content-Type: " + message.content_type))
+    body = dress(fields, message, policy, ahead) if policy.serves_old_phones else message.body
+    # It was never received, and nobody asks what of it was.
+    return Request(b"MESSAGE", uri, Headers(fields), body, cseq=message.cseq, call_id=sent_id, received={})
+
+
+def _check(message: StoredMessage, call_id: bytes) -> None:
+    """Raises Unsendable for columns that would end a line of the head, or that no device could read."""
+    head = b"%b%b%b" % (message.from_header, message.to_header, message.content_type)
+    if b"\n" in head or b"\r" in head or not message.from_header:
+        raise Unsendable("Bad Header Field")
+    if not is_call_id(call_id):
+        raise Unsendable("Bad Call-ID")
+    if not 0 <= message.cseq <= MAX_CSEQ:
+        raise Unsendable("Bad CSeq")
+
+
+def next_hop_of(message: StoredMessage, binding: Binding, policy: SiloPolicy) -> str:
+    """The outbound proxy for this message to this contact: m_store's, else m_dump's, else the configured one.
+
+    "" for none. A Path leads to its contact, and there is no other way (RFC 3327 §5.3).
+    """
+    return "" if binding.path else message.next_hop or binding.next_hop or policy.next_hop
+
+
+def _add_kept(fields: list[Field], message: StoredMessage, ahead: float) -> None:
+    has_date = False
+    is_hidden = b"p-asserted-identity" in message.headers.lower() and _hides(message.headers)
+    for text in _lines(message.headers):
+        printed, colon, _ = text.partition(b":")
+        name = canonical(printed.rstrip(WSP))
+        if name in NEVER_SENT or not colon or not (name in KNOWN or is_token(name)):
+            continue
+        if not (is_hidden and name == ASSERTED):
+            fields.append((name, text))
+            has_date = has_date or name == b"date"
+    if not has_date:
+        fields.append((b"date", b"Date: " + format_date(message.received_at + ahead)))
+
+
+def _hides(headers: bytes) -> bool:
+    """RFC 3325 §7: user agents are outside of the trust domain."""
+    fields = [text.partition(b":") for text in _lines(headers)]
+    return any(canonical(name.rstrip(WSP)) == b"privacy" and asks_for_id(value) for name, _, value in fields)
+
+
+def _lines(headers: bytes) -> list[bytes]:
+    """The kept lines. A stray CR, LF or NUL in what was imported must not make a line of its own."""
+    lines = headers.split(b"\r\n")
+    if headers.count(b"\r") + headers.count(b"\n") != 2 * (len(lines) - 1) or b"\x00" in headers:
+        lines = [text for text in lines if not any(stray in text for stray in (b"\r", b"\n", b"\x00"))]
+    return [text for text in lines if text]
+
+
+def _read_way(contact: _Contact) -> _Way:
+    target_uri, path, next_hop = contact
+    routes = [_route_value(hop) for hop in path]
+    if next_hop and not routes:
+        routes.append(outbound_route(next_hop))
+    return request_uri(target_uri), tuple((b"route", b"Route: " + value) for value in routes)
+
+
+def _size(contact: _Contact, way: _Way) -> int:
+    """Bytes: strings and tuples of both, 60 for the head of each object."""
+    target_uri, path, next_hop = contact
+    text = len(target_uri) + len(next_hop) + sum(map(len, path)) + len(way[0])
+    return 400 + text + 60 * len(path) + sum(130 + len(value) for _, value in way[1])
+
+
+_way: Final[Callable[[_Contact], _Way]] = Cache(_read_way, _size, _CACHED_WAY_BYTES).__getitem__
+
+
+def request_uri(uri: str | SipUri) -> bytes:
+    """A contact as Request-URI: without headers and method parameter, all other parameters kept.
+
+    RFC 3261 §16.6 step 2, §19.1.5. Raises MalformedMessage.
+    """
+    parsed = SipUri.parse(uri) if isinstance(uri, str) else uri
+    if not parsed.headers and "method" not in parsed.params:
+        return str(uri).encode("ascii")
+    params = {name: value for name, value in parsed.params.items() if name != "method"}
+    bare = SipUri(parsed.scheme, parsed.user, parsed.host, parsed.port, params, "", parsed.password)
+    return str(bare).encode("ascii")
+
+
+def outbound_route(next_hop: str) -> bytes:
+    """The Route value for an outbound proxy: a loose router (RFC 3261 §19.1.1 lr), written so or not.
+
+    Raises MalformedMessage.
+    """
+    uri = SipUri.parse(next_hop)
+    uri.params.setdefault("lr", None)
+    return f"<{uri}>".encode("ascii")
+
+
+def _route_value(hop: str) -> bytes:
+    """A Path value with its brackets. Raises MalformedMessage for what is no address."""
+    value = hop.encode("utf-8", "replace")
+    return NameAddr.parse(value if value[:1] == b"<" or b"<" in value else b"<%b>" % value).to_bytes()
+
+
+def _without_tag(to_header: bytes) -> bytes:
+    """To as received; a message that waited is in no dialog any more."""
+    if b"tag" not in to_header.lower():
+        return to_header
+    try:
+        address = NameAddr.parse(to_header)
+    except MalformedMessage as error:
+        raise Unsendable(error.phrase) from error
+    if not address.tag:
+        return to_header
+    params = tuple([param for param in address.params if param[0].lower() != b"tag"])
+    return NameAddr(address.display, address.uri, params).to_bytes()

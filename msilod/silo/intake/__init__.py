@@ -1,0 +1,1 @@
+"""intake/: whether a MESSAGE is kept, in whose mailbox, and for how long."""

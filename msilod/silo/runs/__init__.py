@@ -1,0 +1,1 @@
+"""runs/: the delivery runs, as pure machines."""

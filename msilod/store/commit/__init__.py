@@ -1,0 +1,1 @@
+"""commit/: what one transaction does."""

@@ -1,0 +1,112 @@
+"""The SQL of [silo] devices = "each": who has taken which row, and when a row has been taken by all.
+
+A row ends when every device that is known has answered for itself: 2xx, or a refusal. Known are those that are
+bound, and those with a +sip.instance that were within `memory` seconds: a Contact URI alone says nothing of a
+device that has gone. A row that was sent to sips: is for those that are bound as sips: alone, or were so last.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, Final
+
+from msilod.silo.history import Event, HistoryEntry
+from msilod.silo.stored_message import Ending, StoredMessage
+from msilod.store.columns import LOADED, id_of, message_of
+from msilod.store.commit.history import History
+from msilod.store.engine.sqlite.statements import FOR_SIPS, LEASE, Statements
+from msilod.store.jobs import End
+
+MEMORY: Final = 2_592_000.0
+# (aor, instance, contact, expires_at) of the values of a binding.
+_DEVICE: Final = itemgetter(0, 10, 1, 6)
+_IS_SIPS: Final = "lower(substr(contact, 1, 5)) = 'sips:'"
+
+
+class Devices:
+    """The statements for one db_table; `memory` 0: devices are not told apart."""
+
+    def __init__(self, statements: Statements, history: History) -> None:
+        self.statements = statements
+        self.history = history
+        self.memory = 0.0
+        table = self.table = statements.table
+        self._serve = f"INSERT OR REPLACE INTO {table}_served VALUES (?, ?, ?, ?)"  # noqa: S608
+        self._claim = (
+            f"UPDATE {table} SET owner = ?, lease_until = ? WHERE id IN (SELECT id FROM {table} AS row "  # noqa: S608
+            "WHERE aor = ? AND state = 'waiting' AND owner IN ('', ?) AND id > ? AND NOT EXISTS "
+            f"(SELECT 1 FROM {table}_served WHERE message = row.id AND device = ?) ORDER BY id LIMIT ?) "
+            f"RETURNING {', '.join(LOADED)}"
+        )
+        self._claim_without_sips = self._claim.replace("AND id > ?", f"AND NOT {FOR_SIPS} AND id > ?")
+
+    def learn(self, db: sqlite3.Connection, bindings: Iterable[Sequence[Any]]) -> None:
+        """These are bound, or were (`binding_values`): they count as seen until their bindings end, however that
+        comes.
+        """
+        if self.memory:
+            db.executemany(
+                f"INSERT INTO {self.table}_device VALUES (?, ?, ?, ?) "  # noqa: S608
+                "ON CONFLICT DO UPDATE SET contact = excluded.contact, seen_at = excluded.seen_at",
+                [device for device in map(_DEVICE, bindings) if device[1]],
+            )
+
+    def claim(
+        self, db: sqlite3.Connection, owner: str, aor: str, device: str, limit: int, after: int,
+        ids: Collection[int], wall: float, with_sips: bool = True,
+    ) -> list[StoredMessage]:  # fmt: skip
+        """As `Statements.claim`, those that this device has not answered; another run of ours may have them, too."""
+        sql = self._claim if with_sips else self._claim_without_sips
+        if ids:
+            sql = sql.replace("AND id > ?", f"AND id IN ({', '.join(str(int(id)) for id in ids)}) AND id > ?")
+        rows = db.execute(sql, (owner, wall + LEASE, aor, owner, after, device, limit)).fetchall()
+        return sorted(map(message_of, rows), key=id_of)
+
+    def serve(
+        self, db: sqlite3.Connection, id: int, attempts: int, device: str, status: int, reason: str, contact: str,
+        wall: float,
+    ) -> str:  # fmt: skip
+        """The device has answered for good; the row ends when it was the last one: then whose it was, else ""."""
+        table = self.table
+        row = db.execute(f"SELECT aor, hash, {FOR_SIPS} FROM {table} WHERE id = ?", (id,)).fetchone()  # noqa: S608
+        if row is None:
+            return ""
+        aor, hash, is_for_sips = row
+        db.execute(self._serve, (id, device, status, wall))
+        self.statements.release(db, (id,))
+        served = dict(db.execute(f"SELECT device, status FROM {table}_served WHERE message = ?", (id,)))  # noqa: S608
+        if not self.known(db, aor, bool(is_for_sips), wall) <= served.keys():
+            if status < 300:
+                self.history.note(db, (HistoryEntry(id, aor, wall, Event.TAKEN, status, reason, contact),))
+            return ""
+        taken = [its for its in served.values() if its < 300]
+        if taken:
+            end = [End(id, hash, aor, Ending.DELIVERED, taken[0], wall, contact)]
+            self.statements.end(db, end)
+            self.history.ended(db, end)
+        else:
+            self.statements.reject(db, id, status, reason, attempts)
+            self.history.note(db, (HistoryEntry(id, aor, wall, Event.REJECTED, status, reason),))
+        return str(aor)
+
+    def known(self, db: sqlite3.Connection, aor: str, is_for_sips: bool, wall: float) -> set[str]:
+        """The devices that a row waits for."""
+        table, fitting = self.table, f" AND {_IS_SIPS}" if is_for_sips else ""
+        bound = db.execute(
+            f"SELECT instance, contact, methods FROM {table}_location WHERE aor = ? AND expires_at > ?{fitting}",  # noqa: S608
+            (aor, wall),
+        )
+        found = {
+            instance or contact
+            for instance, contact, methods in bound
+            if methods is None or "MESSAGE" in methods.split(",")
+        }
+        former = db.execute(
+            f"SELECT device FROM {table}_device WHERE aor = ? AND seen_at > ?{fitting}",  # noqa: S608
+            (aor, wall - self.memory),
+        )
+        return found | {device for (device,) in former}
+
+    def forget(self, db: sqlite3.Connection, wall: float) -> None:
+        """Devices that were seen too long ago to be waited for."""
+        db.execute(f"DELETE FROM {self.table}_device WHERE seen_at < ?", (wall - (self.memory or MEMORY),))  # noqa: S608

@@ -1,0 +1,65 @@
+"""The SQL of the history: written in the transaction of what it tells, read by message, forgotten by age.
+
+The rowid is the order in time, so that forgetting the oldest needs no index of times.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+from msilod.silo.history import ENDS, HistoryEntry
+from msilod.store.engine.sqlite.statements import chunks, marks
+from msilod.store.jobs import End
+
+COLUMNS: Final = ("message", "aor", "at", "event", "status", "reason", "contact", "actor")
+
+
+class History:
+    """The statements for one db_table; `kept` seconds: 0 writes only what operators do."""
+
+    def __init__(self, table: str, kept: float) -> None:
+        self.table = f"{table}_history"
+        self.kept = kept
+        self._insert = f"INSERT INTO {self.table} ({', '.join(COLUMNS)}) VALUES "  # noqa: S608
+        self._insert_end = f"INSERT INTO {self.table} (message, aor, at, event, status, contact) VALUES "  # noqa: S608
+
+    def ended(self, db: sqlite3.Connection, ends: Sequence[End]) -> None:
+        """The last entry of each of these messages: in one statement, since every delivery comes by here."""
+        if not self.kept:
+            return
+        for chunk in chunks(ends):
+            values: list[Any] = []
+            for end in chunk:
+                values += (end.id, end.aor, end.wall, end.how, end.status, end.contact)
+            db.execute(self._insert_end + marks(len(chunk), 6), values)
+
+    def without_end(self, db: sqlite3.Connection, ends: Sequence[End]) -> list[End]:
+        """Those whose message has no last entry yet."""
+        last = f"SELECT 1 FROM {self.table} WHERE message = ? AND event IN {marks(1, len(ENDS))}"  # noqa: S608
+        return [end for end in ends if not db.execute(last, (end.id, *ENDS)).fetchone()]
+
+    def note(self, db: sqlite3.Connection, entries: Sequence[HistoryEntry]) -> None:
+        """Write entries."""
+        kept = [entry for entry in entries if self.kept or entry.actor]
+        for chunk in chunks(kept):
+            values: list[Any] = []
+            for entry in chunk:
+                values += entry_values(entry)
+            db.execute(self._insert + marks(len(chunk), len(COLUMNS)), values)
+
+    def of(self, db: sqlite3.Connection, message: int) -> list[HistoryEntry]:
+        """The entries of a message, oldest first."""
+        sql = f"SELECT {', '.join(COLUMNS)} FROM {self.table} WHERE message = ? ORDER BY id"  # noqa: S608
+        return [HistoryEntry(*row) for row in db.execute(sql, (message,))]
+
+    def forget(self, db: sqlite3.Connection, before: float, limit: int) -> int:
+        """Drop the oldest entries if they are from before then; how many."""
+        return db.execute(
+            f"DELETE FROM {self.table} WHERE at < ? AND id IN (SELECT id FROM {self.table} ORDER BY id LIMIT ?)",  # noqa: S608
+            (before, limit),
+        ).rowcount
+
+
+def entry_values(e: HistoryEntry) -> tuple[Any, ...]:
+    """The values of an entry in the order of COLUMNS."""
+    return e.message, e.aor, e.at, e.event, e.status, e.reason, e.contact, e.actor

@@ -1,0 +1,1 @@
+"""engine/: the databases that the store can speak to."""

@@ -1,0 +1,1 @@
+"""sqlite/: the engine for SQLite."""

@@ -1,0 +1,80 @@
+"""What others have committed to the silo: noticed inside the writer's next transaction, told once a second.
+
+So a wake-up by the command line may get lost and nothing is (interface.md: with a daemon, it learns at once).
+"""
+
+import sqlite3
+from dataclasses import dataclass, field
+from typing import Final
+
+from msilod.store.engine.sqlite.statements import Statements, aors_of
+
+# As the partial index of the schema has it.
+_WOKEN: Final = "event IN ('released', 'requeued')"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a daemon that starts has in view: the highest id of a row, and of an entry of the history."""
+
+    row: int
+    entry: int
+
+    @classmethod
+    def now(cls, db: sqlite3.Connection, statements: Statements) -> "Seen":
+        """As the silo stands. Raises sqlite3.Error."""
+        return cls(statements.last_id(db), _last_entry(db, statements.table))
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """`aors` have rows that an operator has let go, `stored` have rows that are new.
+
+    `paused` are the paused domains; None: no other process has committed.
+    """
+
+    aors: list[str]
+    paused: frozenset[str] | None = None
+    stored: list[str] = field(default_factory=list)
+
+
+class ForeignChanges:
+    """Gathers them from one `take` to the next."""
+
+    def __init__(self, db: sqlite3.Connection, statements: Statements) -> None:
+        self.statements = statements
+        table = statements.table
+        self._woken = f"SELECT DISTINCT aor FROM {table}_history WHERE id > ? AND {_WOKEN}"  # noqa: S608
+        self._entry = _last_entry(db, table)
+        self._aors: set[str] = set()
+        self._stored: set[str] = set()
+        self._paused: frozenset[str] | None = None
+
+    def notice(self, db: sqlite3.Connection, last_id: int) -> None:
+        """Somebody has committed: rows above `last_id` are new, and others may have been let go."""
+        self._stored.update(self.statements.new_since(db, last_id))
+        self._aors.update(aors_of(db.execute(self._woken, (self._entry,))))
+        self._entry = _last_entry(db, self.statements.table)
+        self._paused = paused(db, self.statements.table)
+
+    def notice_since(self, db: sqlite3.Connection, seen: Seen) -> None:
+        """Others may have committed between `seen` and the start of this process."""
+        self._entry = seen.entry
+        self.notice(db, seen.row)
+
+    def take(self) -> Foreign:
+        """All since the last time."""
+        found = Foreign(sorted(self._aors), self._paused, sorted(self._stored))
+        self._aors.clear()
+        self._stored.clear()
+        self._paused = None
+        return found
+
+
+def _last_entry(db: sqlite3.Connection, table: str) -> int:
+    return int(db.execute(f"SELECT coalesce(max(id), 0) FROM {table}_history").fetchone()[0])  # noqa: S608
+
+
+def paused(db: sqlite3.Connection, table: str) -> frozenset[str]:
+    """The domains whose deliveries are paused; "*" stands for all."""
+    return frozenset(row[0] for row in db.execute(f"SELECT domain FROM {table}_paused"))  # noqa: S608

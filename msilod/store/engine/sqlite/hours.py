@@ -1,0 +1,109 @@
+"""Hours: how many messages each sender has stored in an hour of the clock, for [silo] max_per_hour.
+
+The count of a sender is his row in the table, and the rows of the silo above `counted` (the tail, see
+tail.py) that he has sent. The writer adds the tail to the table every FOLD_HOURS rows: to write the rows of 32
+senders in each transaction of 32 messages took a fifth of the time of the transaction. Table and tail change in one
+transaction, so the sum is exact after any kill.
+
+The class remembers sums. While `is_known` is set, a sender that is not remembered has no row in the tail, so his row
+in the table is the whole answer. `forget` clears the flag; the next transaction must fold the tail before it counts.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from msilod.silo.stored_message import StoredMessage
+from msilod.store.engine.sqlite.tail import chunks, marks
+
+HOUR: Final = 3600
+# An entry of the dictionary, the number, and the header of the text; then four bytes a character at the most.
+ENTRY_BYTES: Final = 200
+MAX_BYTES: Final = 32_000_000
+# Hours remembered at once: this one, and the one before for messages that come at the turn.
+MAX_HOURS: Final = 2
+
+
+class SenderHours:
+    """The memory of one writer. `is_known` is False until the first fold."""
+
+    __slots__ = ("_bytes", "_counts", "_table", "_written", "is_known")
+
+    def __init__(self, table: str) -> None:
+        self._table = f"{table}_sender_hour"
+        self.is_known = False
+        self._counts: dict[int, dict[str, int]] = {}
+        self._bytes = 0
+        # The last hour of which the table may have rows that are not remembered.
+        self._written = 0
+
+    def forget(self) -> None:
+        """Another process has written, or a transaction was rolled back."""
+        self.is_known = False
+        self._counts.clear()
+        self._bytes = 0
+
+    def folded(self, db: sqlite3.Connection) -> None:
+        """The tail is empty now, in this transaction or by a commit. What is too much is dropped."""
+        if not self.is_known or self.is_full:
+            self.forget()
+            self._written = db.execute(f"SELECT coalesce(max(hour), 0) FROM {self._table}").fetchone()[0]  # noqa: S608
+            self.is_known = True
+        while len(self._counts) > MAX_HOURS:
+            oldest = min(self._counts)
+            self._bytes -= sum(ENTRY_BYTES + 4 * len(sender) for sender in self._counts.pop(oldest))
+            self._written = max(self._written, oldest)
+
+    @property
+    def is_full(self) -> bool:
+        """More than MAX_BYTES are remembered; only a fold can drop them."""
+        return self._bytes > MAX_BYTES
+
+    def take(self, db: sqlite3.Connection, messages: Sequence[StoredMessage], most: int) -> bool:
+        """Count all these, if each of them may be stored and counts for its sender; else count none."""
+        for number, message in enumerate(messages):
+            counts = self._counts.get(int(message.received_at // HOUR))
+            count = -1 if counts is None else counts.get(message.sender, -1)
+            if count < 0 or counts is None:
+                self.learn(db, messages)
+                counts = self._counts[int(message.received_at // HOUR)]
+                count = counts[message.sender]
+            if count >= most or message.booked_on:
+                self.take_back(messages[:number])
+                return False
+            counts[message.sender] = count + 1
+        return True
+
+    def take_back(self, messages: Sequence[StoredMessage]) -> None:
+        """These were counted by `take` and are not stored."""
+        for message in messages:
+            self._counts[int(message.received_at // HOUR)][message.sender] -= 1
+
+    def learn(self, db: sqlite3.Connection, messages: Sequence[StoredMessage]) -> None:
+        """Read the rows of the senders of these that are not remembered yet, those of receipts too."""
+        unknown: dict[int, list[str]] = {}
+        for message in messages:
+            hour = int(message.received_at // HOUR)
+            counts = self._counts.setdefault(hour, {})
+            for sender in (message.sender, message.booked_on):
+                if sender and sender not in counts:
+                    counts[sender] = 0
+                    if hour <= self._written:
+                        unknown.setdefault(hour, []).append(sender)
+                    self._bytes += ENTRY_BYTES + 4 * len(sender)
+        # Not (hour, sender) IN (VALUES ...): SQLite reads the whole table for that, a millisecond at 10,000 senders.
+        # An hour that began after the last `forget` has no row that is not remembered, and takes no question.
+        for hour, senders in unknown.items():
+            for chunk in chunks(senders):
+                sql = f"SELECT sender, messages FROM {self._table} WHERE hour = ? AND sender IN {marks(1, len(chunk))}"  # noqa: S608
+                self._counts[hour].update(db.execute(sql, (hour, *chunk)).fetchall())
+
+    def count(self, hour: int, sender: str) -> int:
+        """Of a sender that was learned; 0 for others."""
+        counts = self._counts.get(hour)
+        return 0 if counts is None else counts.get(sender, 0)
+
+    def add(self, hour: int, sender: str) -> None:
+        """One more of a sender."""
+        counts = self._counts.setdefault(hour, {})
+        counts[sender] = counts.get(sender, 0) + 1

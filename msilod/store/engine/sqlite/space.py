@@ -1,0 +1,149 @@
+"""Space: the free bytes of the silo's disk, how long the log may get, and a reserve for a disk that is full.
+
+Once a second the writer looks at the disk. The log is copied into the file, and cut, when space is short, when the
+silo is idle, and by SQLite when the log is as long as a quarter of the free bytes. Free pages inside the file count as
+free space: new rows use them. The reserve is a file of up to RESERVE bytes beside the silo; it is removed when the
+disk is full, so that deliveries, ends, registrations, purge and a start still have room, and made again later.
+"""
+
+import os
+import sqlite3
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from msilod.ownership import adopt_file
+from msilod.store.commit.quota import Quota
+from msilod.store.engine.sqlite.connection import CHECKPOINT_PAGES, FEWEST_PAGES, log_pages
+from msilod.store.engine.sqlite.reserve import free_bytes, reserve_path
+from msilod.store.engine.sqlite.watch import FileWatch
+
+LOOK_EVERY: Final = 1.0
+RESERVE: Final = 8 << 20
+# A log that is shorter is not worth a checkpoint.
+SHORT_LOG: Final = 1 << 18
+# Bytes that are written between two looks at the disk, at least.
+STEP: Final = 1 << 20
+# Looks without a change of a row until the silo is idle.
+IDLE_LOOKS: Final = 5
+
+
+class Space:
+    """Belongs to the writer's process. Sets `quota.is_full`, on which new rows are refused."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path, quota: Quota, watch: FileWatch) -> None:
+        self._db = db
+        self._path = path
+        self._reserve = reserve_path(path)
+        self._quota = quota
+        self._watch = watch
+        self._looked = -LOOK_EVERY
+        self._limits = quota.limits
+        self._taken = 0
+        self._step = STEP
+        self._pages = CHECKPOINT_PAGES
+        self._changes = db.total_changes
+        self._idle = 0
+        self._page = int(db.execute("PRAGMA page_size").fetchone()[0])
+
+    def look(self, now: float, count: int) -> None:
+        """Before a transaction: once in LOOK_EVERY seconds, and for every quarter of min_free_bytes.
+
+        `now` is time.monotonic(), `count` are the bytes that are about to be written, about.
+        """
+        limits = self._quota.limits
+        self._taken += count
+        if now - self._looked < LOOK_EVERY and self._taken < self._step and limits is self._limits:
+            return
+        self._looked, self._taken, self._limits = now, 0, limits
+        self._step = max(limits.min_free_bytes // 4, STEP)
+        # A look that fails is repeated at the next call.
+        with suppress(OSError, sqlite3.Error):
+            self._look()
+
+    def _look(self) -> None:
+        wanted = self._quota.limits.min_free_bytes
+        free = free_bytes(self._path)
+        if free < wanted or self._is_idle():
+            self._copy_log()
+            free = free_bytes(self._path)
+        if free < wanted // 4 and self._release():
+            self._copy_log()
+            free = free_bytes(self._path)
+        self._limit_log(free - wanted)
+        held = self._held()
+        reusable = int(self._db.execute("PRAGMA freelist_count").fetchone()[0]) * self._page
+        # Free pages and the reserve count, but half of min_free_bytes must be free on the disk: the log needs it.
+        self._quota.is_full = free + held + reusable < wanted or free < wanted // 2
+        if not held and free >= wanted + self._size():
+            self._make()
+
+    def make_room(self) -> bool:
+        """After SQLITE_FULL: whether there is more room now. From here on new rows are refused until the next look."""
+        had = self._watch.log_bytes()
+        is_released = self._release()
+        self._copy_log()
+        if is_released or self._watch.log_bytes() < had:
+            self._quota.is_full = True
+            self._looked = time.monotonic()
+            return True
+        return False
+
+    def _is_idle(self) -> bool:
+        changes, self._changes = self._changes, self._db.total_changes
+        self._idle = self._idle + 1 if changes == self._changes else 0
+        return self._idle == IDLE_LOOKS
+
+    def _copy_log(self) -> None:
+        """Copy the log into the file and cut it; if readers or a full disk forbid it, a later look does."""
+        if self._watch.log_bytes() < SHORT_LOG:
+            return
+        with suppress(sqlite3.Error):
+            ((timeout,),) = self._db.execute("PRAGMA busy_timeout").fetchall()
+            # A reader must not hold up the writer.
+            self._db.execute("PRAGMA busy_timeout = 0")
+            try:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout = {int(timeout)}")
+
+    def _limit_log(self, left: int) -> None:
+        pages = log_pages(left)
+        if not self._pages // 2 < pages <= self._pages * 2 or pages in (FEWEST_PAGES, CHECKPOINT_PAGES):
+            if pages == self._pages:
+                return
+            self._pages = pages
+            self._db.execute(f"PRAGMA wal_autocheckpoint = {pages}")
+
+    # --- the reserve ---------------------------------------------------------------------------------
+
+    def _size(self) -> int:
+        return min(RESERVE, self._quota.limits.min_free_bytes // 2)
+
+    def _held(self) -> int:
+        try:
+            return self._reserve.stat().st_size
+        except OSError:
+            return 0
+
+    def _release(self) -> bool:
+        try:
+            self._reserve.unlink()
+        except OSError:
+            return False
+        return True
+
+    def _make(self) -> None:
+        """All or nothing: a file without its blocks is no reserve."""
+        if not self._size():
+            return
+        with suppress(OSError):
+            descriptor = os.open(self._reserve, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            try:
+                adopt_file(descriptor, self._reserve.parent)
+                os.posix_fallocate(descriptor, 0, self._size())
+            except OSError:
+                self._reserve.unlink()
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,1 @@
+"""schema/: versions of the schema, and maintenance."""

@@ -1,0 +1,1 @@
+"""tables/: what commands and starts read and change."""

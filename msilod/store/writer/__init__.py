@@ -1,0 +1,1 @@
+"""writer/: the writer's process, and the daemon's side of it."""

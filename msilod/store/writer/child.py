@@ -1,0 +1,196 @@
+"""The writer's process: one connection, one loop, no threads: takes all that waits, commits it, answers.
+
+Rules: it ends when the daemon closes its end of the socket, or is no more, after committing what had arrived whole.
+Signals are the daemon's affair and come here blocked. It holds the daemon's lock with it, so that no other daemon
+opens the file while it still commits.
+
+When the silo's files are lost or damaged, a COMMIT fails with an I/O error or memory is short, its last frame says
+so and it ends without closing the database: SQLite's close would copy the log into the file.
+"""
+
+import gc
+import os
+import select
+import socket
+import sqlite3
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NoReturn
+
+import msgspec
+
+from msilod.errors import MsilodError, SiloLost, StoreError, UnavailableError, UnknownOutcome
+from msilod.store.commit.operations import transactions_on
+from msilod.store.commit.transaction import SYNC_EVERY, Transactions
+from msilod.store.engine.sqlite.connection import open_sqlite, raw, translated
+from msilod.store.engine.sqlite.foreign_changes import Seen
+from msilod.store.engine.sqlite.space import Space
+from msilod.store.engine.sqlite.watch import FileWatch
+from msilod.store.jobs import Batch
+from msilod.store.writer.pipe import Frames, pack_answer, pack_end, pack_refusal, unpack_batch
+
+# After so long without a pause the command line gets its turn.
+UNBROKEN: Final = 0.1
+PAUSE: Final = 0.002
+# Seconds without frames after which the files are checked before a transaction, too. A check takes 4 us.
+UNCHECKED: Final = 0.001
+READ: Final = 1 << 18
+GC_THRESHOLD: Final = (50_000, 50, 50)
+FAILED: Final = 1
+LOST: Final = UnavailableError.exit_code
+# So many batches as the daemon may ever have handed over: none of them is answered.
+UNKNOWN: Final = 1 << 30
+OUT_OF_MEMORY: Final = "the process that writes the silo is out of memory"
+
+
+class Child:
+    """Executes what comes on `pipe` until its end."""
+
+    def __init__(
+        self, pipe: socket.socket, transactions: Transactions, watch: FileWatch, space: Space
+    ) -> None:
+        self._pipe = pipe
+        self._transactions = transactions
+        self._watch = watch
+        self._space = space
+        self._frames = Frames()
+        self._buffer = memoryview(bytearray(READ))
+        self._is_open = True
+        self._readable = select.poll()
+        self._readable.register(pipe, select.POLLIN)
+        # Batches that were taken and not answered.
+        self._taken = 0
+
+    def run(self) -> None:
+        """Until the daemon closes, or is no more; then leave a file that needs no log."""
+        try:
+            self._serve()
+            self._watch.check()
+        except SiloLost as error:
+            saved = self._watch.save(self._transactions.db)
+            self._end(f"{error}; {saved}" if saved else str(error), LOST, True)
+        except UnknownOutcome as error:
+            self._end(str(error), LOST, False)
+        # Frames that cannot be copied now stay in the log.
+        with suppress(sqlite3.Error):
+            self._transactions.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _end(self, reason: str, code: int, wants_check: bool) -> NoReturn:
+        with suppress(OSError):
+            self._pipe.settimeout(1.0)
+            self._pipe.sendall(pack_end(self._taken, reason, code, wants_check))
+        os._exit(code)
+
+    def _serve(self) -> None:
+        busy_since = time.monotonic()
+        while self._is_open:
+            frames = self._read(socket.MSG_DONTWAIT)
+            now = time.monotonic()
+            if not frames:
+                self._wait()
+                frames = self._read(0)
+                busy_since = time.monotonic()
+                # The files are checked after each transaction, before the answers. A loss between transactions is seen
+                # here while the new frames are not committed: their senders get 503 instead of no answer.
+                if busy_since - now > UNCHECKED:
+                    self._check_before(frames)
+            elif now - busy_since > UNBROKEN:
+                time.sleep(PAUSE)
+                busy_since = time.monotonic()
+            if frames:
+                self._space.look(now, sum(map(len, frames)))
+                self._commit(frames)
+                self._transactions.sync_if_due(time.monotonic())
+
+    def _wait(self) -> None:
+        """Wait for more frames; sync in time rows that were committed without a sync."""
+        since = self._transactions.unsynced_since
+        if since:
+            left = max(0.0, since + SYNC_EVERY - time.monotonic())
+            if not self._readable.poll(left * 1000):
+                self._transactions.sync_if_due(time.monotonic() + SYNC_EVERY)
+
+    def _check_before(self, frames: Sequence[bytearray]) -> None:
+        """Raises SiloLost; then nothing of `frames` is committed, and their jobs are told so."""
+        try:
+            self._watch.check()
+        except SiloLost as error:
+            for frame in frames:
+                with suppress(msgspec.MsgspecError):
+                    batch = unpack_batch(frame)
+                    self._answer(pack_answer(1, batch.failed(StoreError(str(error)))))
+            raise
+
+    def _read(self, flags: int) -> list[bytearray]:
+        """All that waits, as far as it is whole; how much that may be, the daemon sees to."""
+        frames: list[bytearray] = []
+        count = READ
+        while count == READ:
+            try:
+                count = self._pipe.recv_into(self._buffer, READ, flags)
+            except BlockingIOError:
+                break
+            except ConnectionResetError:
+                count = 0
+            self._is_open = count > 0
+            frames += self._frames.feed(self._buffer[:count])
+            flags = socket.MSG_DONTWAIT
+        return frames
+
+    def _commit(self, frames: Sequence[bytearray]) -> None:
+        """In one transaction, but for what cannot be read."""
+        try:
+            batches = [unpack_batch(frame) for frame in frames]
+        except msgspec.MsgspecError as error:
+            if len(frames) == 1:
+                self._answer(pack_refusal(str(error)))
+                return
+            for frame in frames:
+                self._commit([frame])
+            return
+        for batch in batches:
+            if batch.keeping is not None:
+                self._transactions.configure(batch.keeping)
+        self._taken = len(batches)
+        outcome = self._transactions.execute(Batch.of(batches))
+        self._taken = 0
+        self._answer(pack_answer(len(batches), outcome))
+
+    def _answer(self, answer: bytes) -> None:
+        # A daemon that is no more hears nothing; what it had sent is committed all the same.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._pipe.sendall(answer)
+
+
+def main(descriptor: str, silo: str, table: str, owner: str, row: str = "", entry: str = "") -> None:
+    """The daemon's `python -m`: the socket's descriptor, the file, its table, the name for leases; what is `Seen`."""
+    gc.set_threshold(*GC_THRESHOLD)
+    pipe, path = socket.socket(fileno=int(descriptor)), Path(silo)
+    try:
+        with translated(path):
+            transactions = transactions_on(raw(open_sqlite(path)), path, table, owner)
+            if row:
+                transactions.foreign.notice_since(transactions.db, Seen(int(row), int(entry)))
+            watch = transactions.watch = FileWatch(path)
+            space = Space(transactions.db, path, transactions.quota, watch)
+            transactions.make_room = space.make_room
+        Child(pipe, transactions, watch, space).run()
+    except MemoryError:
+        _last_words(pipe, OUT_OF_MEMORY, FAILED)
+    except MsilodError as error:
+        _last_words(pipe, str(error), LOST)
+
+
+def _last_words(pipe: socket.socket, reason: str, code: int) -> NoReturn:
+    """Tell the daemon that the outcome of all open batches is unknown, and end with `code`; nothing is closed."""
+    with suppress(OSError, MemoryError):
+        pipe.settimeout(1.0)
+        pipe.sendall(pack_end(UNKNOWN, reason, code, False))
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,260 @@
+"""The writer: what the daemon asks to have committed, for everybody at once (group commit).
+
+Jobs are collected and handed over by `flush`, once per drained batch; whoever executes them takes all that waits,
+commits it in one transaction and gives all results back at once. There is no linger: while one transaction is
+synced the next one gathers. Who executes them is a process of its own (store/writer/parent.py).
+
+`InlineWriter` is the twin in this process, for tests on a virtual clock: `flush` commits and tells at once.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from msilod.errors import MsilodError
+from msilod.registrar.binding import Binding
+from msilod.silo.history import HistoryEntry
+from msilod.silo.stored_message import StoredMessage
+from msilod.store.columns import binding_values
+from msilod.store.commit.history import entry_values
+from msilod.store.commit.transaction import Transactions
+from msilod.store.engine.sqlite.foreign_changes import Foreign
+from msilod.store.jobs import (
+    Added,
+    AddJob,
+    AddResult,
+    BindingChanges,
+    Call,
+    CallJob,
+    Done,
+    Duplicate,
+    End,
+    EndJob,
+    Failed,
+    Job,
+    Keeping,
+    OverQuota,
+    Result,
+)  # fmt: skip
+from msilod.store.times import KeptClock
+from msilod.store.writer.parcel import Parcel
+
+__all__ = [
+    "AddResult", "Added", "BindingChanges", "Duplicate", "Failed", "InlineWriter", "Job", "OverQuota",
+    "StoreWriter",
+]  # fmt: skip
+
+Deliver = Callable[[Sequence[Result]], None]
+
+
+class StoreWriter:
+    """What both twins offer: jobs are collected, as plain data."""
+
+    def __init__(self) -> None:
+        self._collected: list[Job] = []
+        # Why nothing can be committed any more.
+        self.failure: MsilodError | None = None
+
+    # --- jobs ----------------------------------------------------------------------------------------
+
+    def add(self, message: StoredMessage, done: Callable[[AddResult], None]) -> Job:
+        """Insert a row; `done` hears Added, Duplicate, OverQuota or Failed after the commit."""
+        job = AddJob(message, done)
+        self._collected.append(job)
+        return job
+
+    def end(
+        self, id: int, hash: bytes, aor: str, how: str, status: int | None, wall: float, done: Done | None,
+        contact: str = "",
+    ) -> None:  # fmt: skip
+        """Delete a row and keep its hash; `done` hears None, or the StoreError. `contact` is who took it."""
+        self._collected.append(EndJob(End(id, hash, aor, how, status, wall, contact), done))
+
+    def claim(
+        self, aor: str, limit: int, after: int, ids: Collection[int], wall: float, done: Done,
+        with_sips: bool = True,
+    ) -> None:  # fmt: skip
+        """Lease rows of `aor` with an id above `after`, only `ids` if any are named, oldest first.
+
+        Those that were sent to sips: only `with_sips`. `done` hears the list or the StoreError.
+        """
+        self._ask("claim", done, aor, limit, after, list(ids), wall, with_sips)
+
+    def has_waiting(self, aor: str, done: Done) -> None:
+        """`done` hears whether a claim of all rows of `aor` would find one, or the StoreError."""
+        self._ask("has_waiting", done, aor)
+
+    def release(self, ids: Sequence[int], done: Done | None = None) -> None:
+        """Give leases back; `done`, here and in the next two, hears None or the StoreError."""
+        self._ask("release", done, ids)
+
+    def postpone(
+        self,
+        tries: Sequence[tuple[int, int]],
+        until: float,
+        status: int | None,
+        reason: str,
+        done: Done | None = None,
+    ) -> None:
+        """Give leases back with the result of the try; `tries` are (id, attempts)."""
+        self._change("postpone", done, tries, until, status, reason)
+
+    def forget_back_off(self, aor: str, spaced: Sequence[int]) -> None:
+        """The waiting rows of `aor` may be tried at any time, but for those with one of `spaced` as last answer."""
+        self._ask("forget_back_off", None, aor, spaced)
+
+    def reject(self, id: int, status: int, reason: str, attempts: int, done: Done | None = None) -> None:
+        """The row is never sent again."""
+        self._change("reject", done, id, status, reason, attempts)
+
+    def hand(self, id: int, status: int, reason: str, done: Done | None) -> None:
+        """The row is handed over; as `end`, no sync needed."""
+        self._ask("hand", done, id, status, reason)
+
+    def claim_for(
+        self, device: str, aor: str, limit: int, after: int, ids: Collection[int], wall: float, done: Done,
+        with_sips: bool = True,
+    ) -> None:  # fmt: skip
+        """As `claim`, for one device of several."""
+        self._ask("claim_for", done, aor, device, limit, after, list(ids), wall, with_sips)
+
+    def serve(
+        self, id: int, attempts: int, device: str, status: int, reason: str, contact: str, wall: float,
+        done: Done | None,
+    ) -> None:  # fmt: skip
+        """One device of several has answered for good; no sync needed, as in `end`."""
+        self._ask("serve", done, id, attempts, device, status, reason, contact, wall)
+
+    def note(self, entry: HistoryEntry) -> None:
+        """One more entry of the history."""
+        self._ask("note", None, *entry_values(entry))
+
+    def renew(self, ids: Sequence[int], wall: float) -> None:
+        """The leases of these rows last longer."""
+        self._ask("renew", None, ids, wall)
+
+    def free_lapsed(self, wall: float, done: Done) -> None:
+        """Leases that have ended are given back; `done` hears the AORs of the rows."""
+        self._ask("free_lapsed", done, wall)
+
+    def keep_clock(self, kept: KeptClock) -> None:
+        """Where silo time stands, for a restart and for `msilo`."""
+        self._ask("keep_clock", None, kept.to_bytes())
+
+    def keep_user_change(self, change: int) -> None:
+        """The bindings of the database are those of the users as of this change (daemon/revocation.py).
+
+        No sync: when it is lost, the next start ends the same bindings once more.
+        """
+        self._ask("keep_user_change", None, change)
+
+    def bindings(self, changes: BindingChanges, done: Done | None) -> None:
+        """Save and remove bindings; `done` hears None, or the StoreError."""
+        saved, removed = map(binding_values, changes.saved), map(binding_values, changes.removed)
+        self._change("bindings", done, list(saved), list(removed))
+
+    def refresh(self, bindings: Sequence[Binding], done: Done | None = None) -> None:
+        """Bindings that live longer now, and nothing else of them has changed; no sync needed.
+
+        `done` hears None, or the StoreError.
+        """
+        self._ask("refresh", done, [(b.cseq, b.expires_at, b.registered_at, b.aor, *b.key) for b in bindings])
+
+    def clean(self, wall: float, limit: int, done: Done) -> None:
+        """Remove up to `limit` expired rows, and what is forgotten by now; `done` hears Cleaned."""
+        self._change("clean", done, wall, limit)
+
+    def expire(self, wall: float, ids: Sequence[int], done: Done) -> None:
+        """Remove those of `ids` that have expired; `done` hears Cleaned."""
+        self._change("expire", done, wall, ids)
+
+    def due(self, system: float, wall: float, ahead: float, limit: int, done: Done) -> None:
+        """Scheduled rows that are due become waiting; `done` hears the AOR of each. No sync: they fall due again.
+
+        `system` is system time, `wall` silo time, `ahead` as in Sweep.due.
+        """
+        self._ask("due", done, system, wall, ahead, limit)
+
+    def unseen(self, after: str, limit: int, has_hop: bool, done: Done) -> None:
+        """A page of recipients to probe: `done` hears (AOR, ids of rows with a next hop) or the StoreError."""
+        self._ask("unseen", done, after, limit, has_hop)
+
+    def by_next_hop(self, aor: str, done: Done) -> None:
+        """The ids of the waiting rows of `aor` that have a next hop of their own."""
+        self._ask("by_next_hop", done, aor)
+
+    def poll_foreign(self, done: Callable[[Foreign], None]) -> None:
+        """`done` hears what others have done to the silo since it was asked last."""
+        self._ask("poll_foreign", done)
+
+    def _change(self, name: str, done: Done | None, *arguments: Any) -> None:
+        """An operation whose commit has to be synced."""
+        self._collected.append(CallJob(Call(name, arguments, True), done))
+
+    def _ask(self, name: str, done: Done | None, *arguments: Any) -> None:
+        """An operation that may be lost with the power, or only reads."""
+        self._collected.append(CallJob(Call(name, arguments, False), done))
+
+    # --- handing over --------------------------------------------------------------------------------
+
+    def configure(self, keeping: Keeping) -> None:
+        """Other quotas and memories from the next transaction on."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Hand over what was collected."""
+        raise NotImplementedError
+
+    def withdraw(self, job: Job) -> bool:
+        """True: the writer had not taken the job and never will."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Finish what waits."""
+        raise NotImplementedError
+
+
+class InlineWriter(StoreWriter):
+    """Commits in `flush`, on the caller's thread; results are told before it returns."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        super().__init__()
+        self.transactions = transactions
+        self._is_flushing = False
+
+    def configure(self, keeping: Keeping) -> None:
+        """At once."""
+        self.transactions.configure(keeping)
+
+    def flush(self) -> None:
+        """Commit and tell, until nothing new was asked for."""
+        if self._is_flushing or not self._collected:
+            return
+        self._is_flushing = True
+        try:
+            while self._collected:
+                parcel = Parcel(self._collected)
+                self._collected = []
+                for done, result in parcel.results(self.transactions.execute(parcel.batch())):
+                    done(result)
+        finally:
+            self._is_flushing = False
+
+    def lose(self) -> None:
+        """As a kill would: what was not flushed is gone."""
+        self._collected.clear()
+
+    def withdraw(self, job: Job) -> bool:
+        """Not flushed yet."""
+        return is_removed(job, self._collected)
+
+    def close(self) -> None:
+        """Nothing waits longer than a flush."""
+        self.flush()
+
+
+def is_removed(job: Job, waiting: list[Job]) -> bool:
+    """Late rows are few, and the late ones wait in front."""
+    if job not in waiting:
+        return False
+    waiting.remove(job)
+    return True

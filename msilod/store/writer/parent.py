@@ -1,0 +1,247 @@
+"""The daemon's side of the writer's process: batches go out on a socket, answers come in, and nothing here waits.
+
+A thread would take turns with the daemon's own for the interpreter: each statement lets go of it and must win it
+back, and packing the values of a row is Python.
+
+Rules: whoever owns the loop calls `receive` when `socket` is readable, and `push` when `wants_room` is set and it is
+writable. A job on the socket is taken; up to then it can be withdrawn. So no more are on it than one transaction
+had of old: a disk that hangs keeps few senders from their 503.
+"""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from msilod.errors import MsilodError, SiloLost, StoreError, UnavailableError
+from msilod.store.engine.sqlite.foreign_changes import Seen
+from msilod.store.jobs import Batch, Failed, Job, Keeping, Result
+from msilod.store.writer.contract import Deliver, StoreWriter, is_removed
+from msilod.store.writer.parcel import Parcel
+from msilod.store.writer.pipe import Answer, Frames, pack_batch, unpack_answer
+
+MAX_TAKEN: Final = 512
+# So many are handed over while others are being committed: the next transaction then waits for nobody. Fewer gather on.
+AHEAD: Final = 8
+BUFFER: Final = 1 << 22
+READ: Final = 1 << 16
+# Seconds that `close` waits for a writer that answers nothing, and then for its end.
+CLOSING: Final = 30.0
+NOT_THEIRS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class ProcessWriter(StoreWriter):
+    """`lock` is the descriptor of the daemon's lock, which lives as long as the last of the two processes.
+
+    The process needs a moment to start. Commits of other processes after `seen` are reported as foreign.
+    """
+
+    def __init__(
+        self, path: Path, table: str, owner: str, lock: int, deliver: Deliver, seen: Seen | None = None
+    ) -> None:
+        super().__init__()
+        self._path = path
+        self._deliver = deliver
+        self._parcels: deque[Parcel] = deque()
+        self.taken = 0
+        self._unsent = memoryview(b"")
+        self._frames = Frames()
+        self._buffer = memoryview(bytearray(READ))
+        self._is_telling = False
+        self.when_full: Callable[[], None] = _nothing
+        self.socket, theirs = socket.socketpair()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+        self.socket.setblocking(False)
+        arguments = [str(theirs.fileno()), str(path), table, owner]
+        arguments += [str(seen.row), str(seen.entry)] if seen is not None else []
+        with theirs:
+            self.process = _start(arguments, (theirs.fileno(), lock))
+
+    @property
+    def wants_room(self) -> bool:
+        """The socket is full, and part of a frame is not on it yet."""
+        return bool(self._unsent)
+
+    def configure(self, keeping: Keeping) -> None:
+        """With a frame of its own, which is not counted: there are few."""
+        self._send(Parcel(()), pack_batch(Batch(keeping=keeping)))
+
+    def flush(self) -> None:
+        """Hand over as much as may be taken, and tell what has been committed meanwhile."""
+        is_busy = bool(self._parcels)
+        if self._collected and (not is_busy or len(self._collected) >= AHEAD):
+            self.push()
+        if is_busy and not self._is_telling:
+            self._take_answers()
+
+    def push(self) -> None:
+        """Go on handing over."""
+        if self._unsent:
+            self._write()
+        while self._collected and not self._unsent and self.taken < MAX_TAKEN:
+            room = MAX_TAKEN - self.taken
+            jobs, self._collected = self._collected[:room], self._collected[room:]
+            self._hand_over(jobs)
+
+    def _hand_over(self, jobs: list[Job]) -> None:
+        parcel = Parcel(jobs)
+        batch = parcel.batch()
+        try:
+            packed = pack_batch(batch)
+        except MemoryError:
+            raise
+        except Exception as error:
+            self._refuse(parcel, str(error))
+        else:
+            self._send(parcel, packed)
+
+    def _refuse(self, parcel: Parcel, reason: str) -> None:
+        """It could not be packed, or not be read: one bad row must not fail its batch-mates."""
+        if len(parcel) > 1:
+            for job in parcel.jobs():
+                self._hand_over([job])
+        else:
+            self._tell(parcel.results(parcel.batch().failed(StoreError(f"the silo: {reason}"))))
+
+    def _send(self, parcel: Parcel, packed: bytes) -> None:
+        self._parcels.append(parcel)
+        self.taken += len(parcel)
+        self._unsent = memoryview(b"".join((self._unsent, packed)) if self._unsent else packed)
+        self._write()
+
+    def _write(self) -> None:
+        """As much as there is room for."""
+        try:
+            self._unsent = self._unsent[self.socket.send(self._unsent) :]
+        except BlockingIOError:
+            pass
+        except (BrokenPipeError, ConnectionResetError):
+            # A writer that is no more is noticed by `receive`, and said there.
+            self._unsent = memoryview(b"")
+        if self._unsent:
+            self.when_full()
+
+    def receive(self) -> None:
+        """Tell the results of commits, and hand over more.
+
+        Raises the reason that the process gave when it ended, or StoreError.
+        """
+        if not self._take_answers():
+            self.failure = self.failure or StoreError(
+                f"the process that writes {self._path} has ended; nothing can be stored without it"
+            )
+            raise self.failure
+
+    def _take_answers(self) -> bool:
+        """False when there will be no more."""
+        try:
+            count = self.socket.recv_into(self._buffer)
+        except BlockingIOError:
+            return True
+        except ConnectionResetError:
+            return False
+        for content in self._frames.feed(self._buffer[:count]):
+            self._answered(unpack_answer(content))
+            self.push()
+        return count > 0
+
+    def _ended(self, answer: Answer) -> None:
+        """The process has said why it ends. Jobs that it had not begun to commit fail, and are told so once.
+
+        Jobs that it had begun to commit get no answer (law 1).
+        """
+        failure: MsilodError = StoreError(answer.refusal)
+        if answer.end == UnavailableError.exit_code:
+            failure = SiloLost(answer.refusal) if answer.wants_check else UnavailableError(answer.refusal)
+        self.failure = failure
+        for _ in range(min(answer.batches, len(self._parcels))):
+            self._parcels.popleft()
+        rest = [*self._parcels, Parcel(self._collected)]
+        self._parcels.clear()
+        self._collected, self._unsent, self.taken = [], memoryview(b""), 0
+        failed = Failed(answer.refusal)
+        self._tell([(job.done, failed) for parcel in rest for job in parcel.adds])
+
+    def _answered(self, answer: Answer) -> None:
+        if answer.end:
+            self._ended(answer)
+            return
+        parcel = Parcel.of([self._parcels.popleft() for _ in range(answer.batches)])
+        self.taken -= len(parcel)
+        if answer.refusal:
+            self._refuse(parcel, answer.refusal)
+        else:
+            self._tell(parcel.results(answer.outcome(parcel.calls)))
+
+    def _tell(self, results: Sequence[Result]) -> None:
+        """Whoever is told may ask for more, and for it to be handed over; he is not told of others meanwhile."""
+        was_telling, self._is_telling = self._is_telling, True
+        try:
+            self._deliver(results)
+        finally:
+            self._is_telling = was_telling
+
+    def withdraw(self, job: Job) -> bool:
+        """Taken or withdrawn, never both: what is on the socket is taken."""
+        return is_removed(job, self._collected)
+
+    def close(self) -> None:
+        """Commit the waiting jobs and end the process; never longer than twice CLOSING after its last answer."""
+        self.flush()
+        events = select.poll()
+        until = time.monotonic() + CLOSING
+        while self._parcels or self._collected:
+            events.register(self.socket, select.POLLIN | (select.POLLOUT if self._unsent else 0))
+            if not events.poll(max(0.0, until - time.monotonic()) * 1000):
+                # It holds the lock until it ends, and the next start names it.
+                break
+            waiting = len(self._parcels)
+            self.push()
+            if not self._take_answers():
+                # Said already by who reads while the daemon serves; there is nothing left to commit with.
+                break
+            if len(self._parcels) != waiting:
+                until = time.monotonic() + CLOSING
+        self._await_end()
+
+    def _await_end(self) -> None:
+        """Its end of the socket is closed to it; it may still say that the silo is lost."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+            self.socket.settimeout(CLOSING)
+            while not self.failure:
+                count = self.socket.recv_into(self._buffer)
+                for content in self._frames.feed(self._buffer[:count]):
+                    self._answered(unpack_answer(content))
+                if not count:
+                    break
+        self.socket.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(CLOSING)
+
+
+def _start(arguments: Sequence[str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
+    """The process, which finds what the daemon has found. What is blocked here stays so there, from its beginning."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, NOT_THEIRS)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "msilod.store.writer.child", *arguments],
+            pass_fds=descriptors,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+def _nothing() -> None:
+    """Nobody makes room but `close`."""

@@ -1,0 +1,115 @@
+"""The slow path of Paths: bounded, and told of in every case (law 8; rows P15, T2)."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+import trio
+
+from msilod.auth.trust import Trust
+from msilod.dns.resolver import Resolver
+from msilod.proxy.target_set import Target
+from msilod.reaching import paths as room
+from msilod.reaching.paths import Paths
+from msilod.reaching.places import Places
+from msilod.reaching.reachable import Reachable, reach_of
+from msilod.registrar.binding import Binding
+from msilod.routing.myself import Myself
+from msilod.sip.flow import Flow
+from msilod.transport.listen import ListenSpec
+from msilod.transport.transports import Transports
+from tests.dns.zone import Zone, always
+
+
+@asynccontextmanager
+async def opened(zone: Zone) -> AsyncIterator[Paths]:
+    """Paths of a daemon on a loopback port."""
+    transports = Transports([ListenSpec("udp", "127.0.0.1", 0)])
+    listening = transports.listening()
+    myself = Myself(["example.test"], listening, transports.local_addresses())
+    async with trio.open_nursery() as nursery:
+        resolver = Resolver(zone, reach_of(listening), always(0.0))
+        yield Paths(
+            transports,
+            nursery,
+            lambda: None,
+            resolver,
+            Reachable(myself, Trust(), listening),
+            Places(Trust()),
+        )
+        nursery.cancel_scope.cancel()
+    transports.close()
+
+
+@pytest.mark.interpreted
+async def test_p15_too_many_that_wait_are_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    monkeypatch.setattr(room, "MAX_DIALS", 2)
+    zone = Zone("a.test A 127.0.0.1")
+    zone.gate = trio.Event()
+    told: list[Flow | None] = []
+    async with opened(zone) as paths:
+        for _ in range(3):
+            paths.dial(Target("sip:x@a.test:5062"), lambda flow, now: told.append(flow))
+        assert (told, paths.dials) == ([None], 2)
+        zone.gate.set()
+        await trio.sleep(1)
+        assert [flow is None for flow in told] == [True, False, False]
+        assert paths.dials == 0
+
+
+@pytest.mark.interpreted
+async def test_the_contacts_of_one_aor_take_a_share_of_the_dials(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A user with contacts that never answer would have taken all dials from the other users."""
+    monkeypatch.setattr(room, "MAX_DIALS_OF_PARTY", 2)
+    zone = Zone("a.test A 127.0.0.1")
+    zone.gate = trio.Event()
+    told: list[str] = []
+
+    def contact(user: str) -> Target:
+        uri = f"sip:{user}@a.test:5062"
+        return Target(uri, binding=Binding(f"{user}@example.test", uri, "c", 1, 9e9, 0.0))
+
+    def tell(user: str, flow: Flow | None, now: float) -> None:
+        told.append(f"{user} {flow is not None}")
+
+    async with opened(zone) as paths:
+        for user in ("mallory", "mallory", "mallory", "bob"):
+            paths.dial(contact(user), partial(tell, user))
+        assert (told, paths.dials) == (["mallory False"], 3)
+        zone.gate.set()
+        await trio.sleep(1)
+        paths.dial(contact("mallory"), lambda flow, now: told.append("again"))
+        await trio.sleep(1)
+        assert sorted(told[1:]) == ["again", "bob True", "mallory True", "mallory True"]
+        assert paths.dials == 0
+
+
+@pytest.mark.interpreted
+async def test_p15_a_failed_hop_has_no_successor_when_too_many_wait(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    zone = Zone("a.test A 127.0.0.1\na.test A 127.0.0.2")
+    async with opened(zone) as paths:
+        told: list[Flow | None] = []
+        target = Target("sip:x@a.test:5062")
+        paths.dial(target, lambda flow, now: told.append(flow))
+        await trio.sleep(1)
+        assert [hop.host for hop in target.hops] == ["127.0.0.1", "127.0.0.2"]
+        monkeypatch.setattr(room, "MAX_DIALS", 0)
+        assert not paths.fails_over(target, lambda flow, now: told.append(flow), 0, trio.current_time())
+        assert len(told) == 1
+        assert paths.resolver.has_failed(target.hops[0], trio.current_time()) is False
+
+
+async def test_t2_a_large_request_goes_by_udp_where_we_have_no_tcp(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with opened(Zone()) as paths:
+        flow = paths.flow_to(Target("sip:x@127.0.0.1:5062"), size=5000)
+        assert flow is not None
+        assert (flow.transport, flow.port) == ("udp", 5062)
