@@ -2,6 +2,8 @@
 
 from msilod.auth.policy import AuthPolicy
 from msilod.config import Config
+from msilod.log import get_log
+from msilod.proxy.policy import ProxyPolicy
 from msilod.registrar.registration import RegistrarPolicy
 from msilod.routing.domains import Domains
 from msilod.silo.intake.acceptance import SiloPolicy
@@ -26,6 +28,14 @@ def auth_policy(config: Config) -> AuthPolicy:
         edges=tuple(section.edges),
         limits_loopback=section.limit_loopback,
         needs_qop=section.qop == "required",
+    )
+
+
+def proxy_policy(config: Config) -> ProxyPolicy:
+    """[proxy]."""
+    section = config.proxy
+    return ProxyPolicy(
+        float(section.fr_timer), float(section.fr_inv_timer), section.max_forwards, section.relay
     )
 
 
@@ -57,3 +67,8 @@ def silo_policy(config: Config, domains: Domains) -> SiloPolicy:
         due_header=section.due_header,
         devices=section.devices,
     )
+
+
+def log_policy_fault(reason: str) -> None:
+    """A fault of the operator's routing policy, in the log."""
+    get_log().error("the routing policy failed; such requests are answered 500", reason=reason)

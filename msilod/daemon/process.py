@@ -20,11 +20,13 @@ import trio
 from msilod import __version__
 from msilod.clock import Clock
 from msilod.control.socket import ControlServer
-from msilod.control.verbs import ControlVerbs
 from msilod.daemon import systemd
+from msilod.daemon.daemon import Daemon
 from msilod.daemon.listeners import open_transports, raise_file_limit, read_certificates
+from msilod.daemon.parts import Parts
+from msilod.daemon.policies import log_policy_fault
 from msilod.daemon.reload import Reload
-from msilod.daemon.server import Server
+from msilod.daemon.wiring import build, build_verbs
 from msilod.daemon.writer_results import Delivery, make_room, receive_results
 from msilod.errors import BusyError, MsilodError, StoreError, UnavailableError
 from msilod.log import get_log
@@ -36,6 +38,7 @@ from msilod.store.silo import Silo
 from msilod.store.tables.users import UserTable
 from msilod.store.writer.parent import ProcessWriter
 from msilod.streams import discard
+from msilod.transaction.layer import TransactionLayer
 from msilod.transport.tls import Certificates
 from msilod.transport.transports import Transports
 
@@ -140,7 +143,7 @@ def have_users_existed(settings: Settings) -> bool:
 async def _main(
     settings: Settings, certificates: Certificates | None, read_again: Callable[[], Settings]
 ) -> None:
-    policy = load_policy(settings.routing)
+    policy = load_policy(settings.routing, log_policy_fault)
     with ExitStack() as closing:
         delivery = Delivery()
         with _starting():
@@ -163,24 +166,26 @@ async def _run(
     async with trio.open_nursery() as nursery:
         with ExitStack() as closing:
             with _starting():
-                server = Server(settings.config, Clock(), transports, silo, nursery, policy)
-                reload = Reload(server, settings, read_again)
-                control = ControlServer(settings.socket, ControlVerbs(server, reload).handlers())
+                parts = build(settings.config, Clock(), transports, silo, nursery, policy)
+                daemon = Daemon(parts, nursery)
+                reload = Reload(daemon, parts, settings, read_again)
+                verbs = build_verbs(parts, reload, daemon.stop)
+                control = ControlServer(settings.socket, verbs.handlers())
             closing.callback(control.close)
             if isinstance(silo.writer, ProcessWriter):
-                nursery.start_soon(receive_results, silo.writer, server.after_batch)
+                nursery.start_soon(receive_results, silo.writer, parts.receiver.after_batch)
                 nursery.start_soon(make_room, silo.writer)
             nursery.start_soon(control.serve)
-            await nursery.start(_listen_to_signals, server, nursery, reload)
-            await server.run(partial(_announce, settings, server))
+            await nursery.start(_listen_to_signals, daemon, parts.layer, nursery, reload)
+            await daemon.run(partial(_announce, settings, parts))
             systemd.notify("STOPPING=1")
             nursery.cancel_scope.cancel()
 
 
-def _announce(settings: Settings, server: Server) -> None:
-    listening = " ".join(repr(endpoint) for endpoint in server.transports.listening())
+def _announce(settings: Settings, parts: Parts) -> None:
+    listening = " ".join(repr(endpoint) for endpoint in parts.transports.listening())
     line = (
-        f"msilod {__version__} ready: {listening}, domains {' '.join(server.myself.domains)}, "
+        f"msilod {__version__} ready: {listening}, domains {' '.join(parts.myself.domains)}, "
         f"silo {settings.silo}"
     )
     try:
@@ -189,12 +194,13 @@ def _announce(settings: Settings, server: Server) -> None:
     except OSError:
         # Standard output is closed or full. The log has the line, too.
         discard(sys.stdout)
-    get_log().info("ready", listening=listening, domains=" ".join(server.myself.domains), silo=settings.silo)
+    get_log().info("ready", listening=listening, domains=" ".join(parts.myself.domains), silo=settings.silo)
     systemd.notify(f"READY=1\nSTATUS={listening}")
 
 
 async def _listen_to_signals(
-    server: Server,
+    daemon: Daemon,
+    layer: TransactionLayer,
     nursery: trio.Nursery,
     reload: Callable[[], object],
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
@@ -206,7 +212,7 @@ async def _listen_to_signals(
                 with suppress(MsilodError):
                     reload()
                 continue
-            if server.stopping.is_set():
+            if daemon.stopping.is_set():
                 nursery.cancel_scope.cancel()
-            get_log().info("stopping", open_transactions=server.layer.open_transactions)
-            server.stop()
+            get_log().info("stopping", open_transactions=layer.open_transactions)
+            daemon.stop()

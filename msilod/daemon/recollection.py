@@ -57,7 +57,7 @@ class Recollection:
             due = await trio.to_thread.run_sync(self._fill_schedule, due)
         self.intervention.wake_registered(deliverer.clock.now())
         deliverer.recalled()
-        deliverer.paths.after()
+        deliverer.tasks.after()
 
     def _fill_mail(self, after: str) -> str:
         """Remember a page of who has mail; where the next one begins, "" when there is none."""

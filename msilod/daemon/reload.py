@@ -7,8 +7,10 @@ be one that is just being saved, a missing file may be removed by mistake, and t
 from collections.abc import Callable
 from typing import Any
 
+from msilod.daemon.daemon import Daemon
 from msilod.daemon.listeners import read_certificates, stream_limits
-from msilod.daemon.server import Server
+from msilod.daemon.parts import Parts
+from msilod.daemon.policies import log_policy_fault
 from msilod.errors import ConfigError, MsilodError
 from msilod.log import get_log
 from msilod.routing.policy_file import load_policy
@@ -18,8 +20,11 @@ from msilod.settings import Settings, check_doors
 class Reload:
     """Called without arguments. `started_with` are the settings that the sockets and the silo were opened by."""
 
-    def __init__(self, server: Server, started_with: Settings, read_again: Callable[[], Settings]) -> None:
-        self._server = server
+    def __init__(
+        self, daemon: Daemon, parts: Parts, started_with: Settings, read_again: Callable[[], Settings]
+    ) -> None:
+        self._daemon = daemon
+        self._parts = parts
         self._started_with = started_with
         self._in_force = started_with
         self._read_again = read_again
@@ -28,14 +33,15 @@ class Reload:
         """Take over the file; returns the keys that need a restart. Raises MsilodError, and nothing is changed then."""
         try:
             settings = self._read()
-            users = self._server.gate.users
+            users = self._parts.members.users
             check_doors(settings, lambda: users.existed or not users.is_readable)
-            certificates, policy = read_certificates(settings), load_policy(settings.routing)
+            certificates = read_certificates(settings)
+            policy = load_policy(settings.routing, log_policy_fault)
         except MsilodError as error:
             get_log().error("not reloaded, the old configuration stays", reason=str(error))
             raise
-        self._server.reload(settings.config, policy)
-        transports = self._server.transports
+        self._daemon.reload(settings.config, policy)
+        transports = self._parts.transports
         transports.configure(certificates or transports.certificates, settings.config.listen.ws_origins)
         transports.streams.limits = stream_limits(settings.config)
         self._in_force = settings

@@ -16,12 +16,12 @@ number of the newest change is kept there, behind the removals; at a start the c
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from msilod.auth.members import Members
 from msilod.clock import Clock
 from msilod.errors import MsilodError
 from msilod.log import get_log
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
-from msilod.serving.gate import Gate
 from msilod.serving.registrar import RegistrarService
 from msilod.store.tables.users import UserReads
 from msilod.store.writer.contract import StoreWriter
@@ -37,7 +37,7 @@ class Revocation:
 
     def __init__(
         self,
-        gate: Gate,
+        members: Members,
         location: LocationService,
         registrar: RegistrarService,
         reads: UserReads,
@@ -46,7 +46,7 @@ class Revocation:
         gone: Gone,
         after: Callable[[], None],
     ) -> None:
-        self._gate = gate
+        self._members = members
         self._location = location
         self._registrar = registrar
         self._reads = reads
@@ -62,11 +62,11 @@ class Revocation:
 
         When the users cannot be read, this is done after the first look at them (`looked`).
         """
-        if not self._gate.users.is_readable:
+        if not self._members.users.is_readable:
             return
         try:
             self._kept = self._reads.applied()
-            aors = self._changed_meanwhile() if self._gate.is_closed else ()
+            aors = self._changed_meanwhile() if self._members.is_closed else ()
         except MsilodError as error:
             get_log().error("the changes of users could not be read", reason=str(error))
             return
@@ -83,13 +83,13 @@ class Revocation:
                 # Nobody has shown a password, or more users have changed than the list of changes has.
                 return None
             aors = {aor for _, aor in changed}
-        if self._gate.knows_names:
-            aors.update(b.aor for b in self._location.all() if not self._gate.is_known(b.aor))
+        if self._members.knows_names:
+            aors.update(b.aor for b in self._location.all() if not self._members.is_known(b.aor))
         return aors
 
     def end(self, aors: Iterable[str] | None) -> None:
         """End the bindings of these users; None: of all."""
-        if not self._gate.is_closed:
+        if not self._members.is_closed:
             return
         ended = {binding.aor for binding in self._location.all()} if aors is None else aors
         for binding in self._registrar.forget(ended):
@@ -101,7 +101,7 @@ class Revocation:
         if not self._has_begun:
             self.begin()
             return
-        if not self._gate.is_closed:
+        if not self._members.is_closed:
             change = NO_PASSWORDS
         if change != self._kept and not self._registrar.has_removals:
             self._kept = change

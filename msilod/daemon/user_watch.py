@@ -29,18 +29,24 @@ class UserWatch:
     """Keeps `users` as the table is. `realm_of` gives the realm of an AOR.
 
     `changed` hears when all have been read or cannot be, `gone` of removals and of other passwords, `looked` of each
-    look; the two are set later.
+    look.
     """
 
     def __init__(
-        self, users: Users, reads: UserReads, realm_of: RealmOf, changed: Callable[[], None]
+        self,
+        users: Users,
+        reads: UserReads,
+        realm_of: RealmOf,
+        changed: Callable[[], None],
+        gone: Gone,
+        looked: Looked,
     ) -> None:
         self.users = users
         self._reads = reads
         self._realm_of = realm_of
         self._changed = changed
-        self.gone: Gone = lambda aors: None
-        self.looked: Looked = lambda change: None
+        self._gone = gone
+        self._looked = looked
         self._seen = 0
         self._looking = trio.Lock()
         self._is_told = False
@@ -63,7 +69,7 @@ class UserWatch:
         async with self._looking:
             try:
                 await self._look()
-                self.looked(self._seen)
+                self._looked(self._seen)
             except MsilodError as error:
                 self._failed(error)
 
@@ -89,7 +95,7 @@ class UserWatch:
             return
         if not rows:
             self.users.remove(aor)
-        self.gone((aor,))
+        self._gone((aor,))
 
     def _read_all(self) -> tuple[int, Users]:
         """On any thread: the newest change, and everybody as of then or later."""
@@ -107,9 +113,9 @@ class UserWatch:
         self._seen, self._is_told = seen, False
         self._changed()
         if is_first:
-            self.gone(None)
+            self._gone(None)
         elif gone:
-            self.gone(gone)
+            self._gone(gone)
 
     def _values(self, aor: str, rows: Iterable[UserRow]) -> list[tuple[bytes, bytes]]:
         """Those of another realm prove nothing here; the user is known all the same."""

@@ -1,6 +1,6 @@
 """Attempt: one stored MESSAGE on the wire to one contact; the owner of its client transaction."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 from msilod.silo.runs.delivery_run import Contact, DeliveryRun, Why
 from msilod.silo.runs.device_runs import is_for_device
@@ -11,15 +11,17 @@ from msilod.transaction.client_transaction import ClientTransaction
 from msilod.transaction.layer import TransactionLayer
 
 
-class AttemptEnds(Protocol):
-    """Who hears of the end: the deliverer."""
+class AttemptEnds(ABC):
+    """Hears of the end (sending.py)."""
 
     overdue: Overdue
     layer: TransactionLayer
 
+    @abstractmethod
     def answered(self, attempt: "Attempt", response: Response, now: float) -> None:
         """A final answer, perhaps long after the run went on."""
 
+    @abstractmethod
     def failed(self, attempt: "Attempt", why: Why, now: float) -> None:
         """Silence, or no transport."""
 

@@ -6,27 +6,23 @@ back into inputs.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any
 
 from msilod.clock import Clock
 from msilod.counters import Counters
-from msilod.delivering.attempt import Attempt
+from msilod.delivering.carrying_out import CarryingOut
+from msilod.delivering.claiming import Claiming
 from msilod.delivering.each_device import EachDevice
 from msilod.delivering.giving_back import GivingBack
 from msilod.delivering.historian import Historian
 from msilod.delivering.row_ends import RowEnds
+from msilod.delivering.sending import Sending
 from msilod.delivering.usable_contacts import Usable
 from msilod.delivering.watchers import Watchers
-from msilod.errors import SipError, StoreError
-from msilod.log import get_log
-from msilod.proxy.forwarding import DELIVERY, branch_for
-from msilod.proxy.target_set import Target
 from msilod.reaching.apart import Apart
 from msilod.reaching.paths import Paths
-from msilod.registrar.binding import Binding
+from msilod.registrar.binding import Binding, ContactKey, contact_key
 from msilod.registrar.location import LocationService
-from msilod.silo.compose.outgoing import request_for, size_of, target_of
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.runs.decision_table import SPACED
 from msilod.silo.runs.delivery_run import (
@@ -39,24 +35,20 @@ from msilod.silo.runs.delivery_run import (
     Send,
     Settle,
     Step,
-    Why,
 )
 from msilod.silo.runs.device_runs import by_run, parts, recipients, run_name
 from msilod.silo.runs.live_branches import LiveBranches
 from msilod.silo.runs.overdue import Overdue
 from msilod.silo.runs.pauses import Pauses
-from msilod.silo.runs.run_contacts import ContactKey, contact_key
 from msilod.silo.runs.schedule import DeliverySchedule
 from msilod.silo.runs.who_has_mail import MailMemory
 from msilod.silo.stored_message import StoredMessage
-from msilod.sip.flow import Flow
-from msilod.sip.message import Response
-from msilod.sip.retry_after import parse_retry_after
 from msilod.store.writer.contract import StoreWriter
+from msilod.tasks import Tasks
 from msilod.transaction.layer import TransactionLayer
 
 
-class Deliverer:
+class Deliverer(CarryingOut):
     """Drives the runs. `live` are branches of online MESSAGEs that still occupy a contact.
 
     `unseen` are the runs to an AOR itself, by a next hop, with the contact that stands for it; `on_unseen` hears of
@@ -78,47 +70,60 @@ class Deliverer:
         clock: Clock,
         mail: MailMemory,
         counters: Counters,
+        tasks: Tasks,
         random: Callable[[], bytes],
     ) -> None:
         self.policy = policy
         self.schedule = DeliverySchedule()
         self.usable = Usable(location, self.schedule, clock)
-        self.layer = layer
-        self.paths = paths
         self.writer = writer
         self.location = location
         self.clock = clock
         self.mail = mail
         self.counters = counters
-        self.random = random
+        self.tasks = tasks
         self.runs: dict[str, DeliveryRun] = {}
         self.registering: dict[str, int] = {}
         self._stored_meanwhile: set[str] = set()
         self.in_line = self.schedule.in_line
         self.is_recalled, self.is_stopping, self.asks_more = False, False, True
         self.apart = Apart()
-        self.live = LiveBranches()
-        self.overdue = Overdue()
+        self.live, self.overdue = LiveBranches(), Overdue()
         self.only: dict[str, frozenset[int]] = {}
         self.again: set[str] = set()
         self.watchers, self.pauses = Watchers(), Pauses()
-        self.historian = Historian(writer, clock)
-        self.each = EachDevice(writer, clock)
+        self.historian, self.each = Historian(writer, clock), EachDevice(writer, clock)
         self.unseen: dict[str, ContactKey] = {}
         self.on_unseen: Callable[[str, float], None] = lambda aor, now: None
         self.ends = self._row_ends()
+        self.claiming, self.sending = self._claiming(), self._sending(layer, paths, random)
         self._by_step = self._steps()
 
     def _row_ends(self) -> RowEnds:
         return RowEnds(
-            self.writer, self.each, self.historian, self.watchers, self.counters, self.clock, self.paths,
-            self.carry_out, GivingBack(self.clock.now, self._holds, self._freed),
+            self.writer, self.each, self.historian, self.watchers, self.counters, self.clock, self.tasks,
+            self, GivingBack(self.clock.now, self._holds, self._freed),
         )  # fmt: skip
+
+    def _claiming(self) -> Claiming:
+        return Claiming(
+            self, self.policy, self.writer, self.each, self.ends.giving_back, self.schedule, self.mail, self.live,
+            self.only, self.clock,
+        )  # fmt: skip
+
+    def _sending(self, layer: TransactionLayer, paths: Paths, random: Callable[[], bytes]) -> Sending:
+        return Sending(
+            self, self.policy, layer, paths, self.historian, self.overdue, self.apart, self.clock, random
+        )
+
+    def configure(self, policy: SiloPolicy) -> None:
+        """Deliver by this policy from now on."""
+        self.policy = self.claiming.policy = self.sending.policy = policy
 
     def _steps(self) -> dict[type, Callable[[DeliveryRun, Any, float], None]]:
         return {
-            Claim: self._claim,
-            Send: self._send,
+            Claim: self.claiming.claim,
+            Send: self.sending.send,
             Settle: self.ends.settle,
             Reject: self.ends.reject,
             Postpone: self.ends.postpone,
@@ -284,7 +289,7 @@ class Deliverer:
 
     def stop(self, now: float) -> None:
         """No delivery begins any more; requests on the wire end by themselves."""
-        self.is_stopping = True
+        self.is_stopping = self.sending.is_stopping = True
         for run in list(self.runs.values()):
             self.carry_out(run, run.stop(self.clock.wall()), now)
 
@@ -310,72 +315,6 @@ class Deliverer:
         for step in steps:
             self._by_step[step.__class__](run, step, now)
 
-    def _claim(self, run: DeliveryRun, step: Claim, now: float) -> None:
-        if self.schedule.must_yield(run.aor):
-            self.carry_out(run, run.claimed([], self.clock.wall()), now)
-            return
-        self.ends.giving_back.when_written(parts(run.aor)[0], partial(self._claim_behind, run, step))
-
-    def _claim_behind(self, run: DeliveryRun, step: Claim, is_written: bool) -> None:
-        """Rows that earlier runs of the recipient had in hand go first (law 4): they have to be free for this claim."""
-        if not is_written:
-            self._not_claimed(run)
-            return
-        ids = self.only.get(run.aor, frozenset())
-        self.each.claim(run.aor, step, ids, partial(self._claimed, run, step))
-
-    def _not_claimed(self, run: DeliveryRun) -> None:
-        """The run goes on with what is in hand; the rows are asked for again after a back-off."""
-        self.carry_out(run, run.claimed([], self.clock.wall()), self.clock.now())
-        self.schedule.back_off(run.aor, self.clock.wall() + self.policy.backoff(0))
-
-    def _claimed(self, run: DeliveryRun, step: Claim, rows: "list[StoredMessage] | StoreError") -> None:
-        if isinstance(rows, StoreError):
-            get_log().error("rows could not be claimed", aor=run.aor, reason=str(rows))
-            self._not_claimed(run)
-            return
-        if not (rows or step.after or run.in_hand or run.aor in self.live or run.aor in self.only):
-            # Of a device's run it says nothing: no AOR has that name.
-            if step.with_sips:
-                self.mail.discard(run.aor)
-            else:
-                self.writer.has_waiting(run.aor, partial(self._has_waiting, run.aor))
-        self.carry_out(run, run.claimed(rows, self.clock.wall()), self.clock.now())
-
-    def _has_waiting(self, aor: str, found: "bool | StoreError") -> None:
-        if found is False:
-            self.mail.discard(aor)
-
-    def _send(self, run: DeliveryRun, step: Send, now: float) -> None:
-        if self.apart.noted and self.apart.holds(step.contact.key, now, partial(self._send_now, run, step)):
-            return
-        self._send_now(run, step, now)
-
-    def _send_now(self, run: DeliveryRun, step: Send, now: float) -> None:
-        target, size = target_of(step.row, step.contact.binding, self.policy), size_of(step.row)
-        self.paths.way_to(target, partial(self._send_on, run, step, target), now, size)
-
-    def _send_on(self, run: DeliveryRun, step: Send, target: Target, flow: Flow | None, now: float) -> None:
-        if flow is None:
-            self._unreachable(run, step, now)
-            return
-        if self.is_stopping or not run.wants(step.row.id):
-            self.carry_out(run, run.unsent(step.row.id, step.contact.key, self.clock.wall()), now)
-            return
-        try:
-            request, how = request_for(step.row, step.contact.binding, self.policy, self.clock.ahead)
-        except SipError as error:
-            self.ends.unmade(run, step, error, now)
-            return
-        attempt = Attempt(self, run, step.row, step.contact, how)
-        owner = self.paths.watched(attempt, target, flow, now)
-        self.layer.request(request, flow, owner, now, branch_for(self.random(), DELIVERY))
-
-    def _unreachable(self, run: DeliveryRun, step: Send, now: float) -> None:
-        self.historian.silent(step.row, step.contact, "transport")
-        steps = run.failed(step.row.id, step.contact.key, "transport", self.clock.wall())
-        self.carry_out(run, steps, now)
-
     def _finished(self, run: DeliveryRun, step: Finished, now: float) -> None:
         aor = parts(run.aor)[0]
         if self.runs.get(run.aor) is run:
@@ -390,21 +329,3 @@ class Deliverer:
         if aor in self.again:
             self.again.discard(aor)
             self.wake(aor, now)
-
-    # --- inputs --------------------------------------------------------------------------------------
-
-    def answered(self, attempt: Attempt, response: Response, now: float) -> None:
-        """A contact gave its final answer, perhaps long after the run went on."""
-        retry_after = None
-        if response.status >= 300:
-            retry_after = parse_retry_after(response.headers.get(b"retry-after"))
-            self.historian.refused(attempt.row, attempt.contact, response.status)
-        run, key, wall = attempt.run, attempt.contact.key, self.clock.wall()
-        steps = run.answered(attempt.row.id, key, response.status, retry_after, wall, attempt.how)
-        self.carry_out(run, steps, now)
-
-    def failed(self, attempt: Attempt, why: Why, now: float) -> None:
-        """Silence, or no transport."""
-        run = attempt.run
-        self.historian.silent(attempt.row, attempt.contact, why)
-        self.carry_out(run, run.failed(attempt.row.id, attempt.contact.key, why, self.clock.wall()), now)

@@ -111,9 +111,8 @@ class GivingBack:
                 self._again(departure, leaving)
             self._tell(aor, departure)
 
-    def tick(self) -> None:
+    def tick(self, now: float) -> None:
         """Once a second: hand over again the jobs that are due."""
-        now = self._now()
         for _ in range(len(self._failed)):
             leaving = self._failed.popleft()
             if leaving.is_over:

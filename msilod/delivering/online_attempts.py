@@ -1,16 +1,16 @@
 """Online attempts: what a MESSAGE that was relayed first, and then stored, tells the deliveries.
 
-Rules: what contacts said to the online request holds for the row and for the runs to come (silo/runs/online_outcome.py). A branch
-that is still alive when the sender has his 202 is the row's attempt: it occupies its contact, its late 2xx ends the
-row (law 2), its late 6xx rejects it.
+What contacts answered to the online request holds for the row and for later runs (silo/runs/online_outcome.py). A
+branch that still lives when the sender has its 202 is the attempt of the row: the branch occupies its contact, a late
+2xx of the branch ends the row (law 2), and a late 6xx rejects the row.
 """
 
 from collections.abc import Sequence
 
 from msilod.delivering.deliverer import Deliverer
+from msilod.registrar.binding import ContactKey, contact_key
 from msilod.silo.runs.leased_rows import phrase
 from msilod.silo.runs.online_outcome import OnlineEnd, mark, next_attempt, note_contacts, remember
-from msilod.silo.runs.run_contacts import ContactKey, contact_key
 from msilod.silo.stored_message import StoredMessage
 
 

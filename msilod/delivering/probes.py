@@ -18,9 +18,8 @@ from typing import Final
 from msilod.delivering.deliverer import Deliverer
 from msilod.errors import StoreError
 from msilod.log import get_log
-from msilod.registrar.binding import Binding
+from msilod.registrar.binding import Binding, contact_key
 from msilod.silo.policy import UNCOUNTED, SiloPolicy
-from msilod.silo.runs.run_contacts import contact_key
 from msilod.sip.sips import is_by_tls
 
 EVERY: Final = 3600
@@ -109,7 +108,8 @@ class Probes:
     def contact(self, aor: str, next_hop: str = "") -> Binding:
         """What stands for the registration that is not seen: new each time, and forgotten with its run.
 
-        An address of record has both schemes: it is sips: where the hop, or that of a row, may be TLS (silo/runs/sips_only.py).
+        An address of record has both schemes: it is sips: where the hop, or that of a row, may be TLS
+        (silo/runs/sips_only.py).
         """
         wall = self.deliverer.clock.wall()
         hop = next_hop or self.deliverer.policy.next_hop

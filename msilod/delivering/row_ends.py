@@ -7,33 +7,27 @@ are tried again when they fail (giving_back.py).
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
-
-import trio
 
 from msilod.clock import Clock
 from msilod.counters import Counters
+from msilod.delivering.carrying_out import CarryingOut
 from msilod.delivering.each_device import EachDevice
 from msilod.delivering.giving_back import GivingBack
 from msilod.delivering.historian import Historian
 from msilod.delivering.watchers import Watchers
-from msilod.errors import SipError, StoreError
+from msilod.errors import StoreError
 from msilod.log import get_log
-from msilod.reaching.paths import Paths
-from msilod.silo.compose.delivery_request import Unsendable
-from msilod.silo.runs.delivery_run import DeliveryRun, Postpone, Reject, Release, Send, Settle, Step
+from msilod.silo.runs.delivery_run import DeliveryRun, Postpone, Reject, Release, Settle
 from msilod.silo.runs.device_runs import is_for_device
 from msilod.silo.runs.leased_rows import phrase
 from msilod.silo.stored_message import Ending, StoredMessage
 from msilod.store.jobs import Done
 from msilod.store.writer.contract import StoreWriter
-
-# What stands in the row for a device that would refuse it: 606 Not Acceptable, which ends the row.
-UNSENDABLE: Final = 606
+from msilod.tasks import Tasks
 
 
 class RowEnds:
-    """Carries out the steps that end rows; `perform` carries out what a run says to the commit of an end.
+    """Carries out the steps that end rows; `deliverer` carries out what a run says to the commit of an end.
 
     `tell_sender(row, reason, now)` is told of each row that is given up for good.
     """
@@ -46,8 +40,8 @@ class RowEnds:
         watchers: Watchers,
         counters: Counters,
         clock: Clock,
-        paths: Paths,
-        perform: Callable[[DeliveryRun, Sequence[Step], float], None],
+        tasks: Tasks,
+        deliverer: CarryingOut,
         giving_back: GivingBack,
     ) -> None:
         self.writer = writer
@@ -56,15 +50,15 @@ class RowEnds:
         self.watchers = watchers
         self.counters = counters
         self.clock = clock
-        self.paths = paths
-        self.perform = perform
+        self.tasks = tasks
+        self._deliverer = deliverer
         self.giving_back = giving_back
         self.tell_sender: Callable[[StoredMessage, str, float], None] = lambda row, reason, now: None
 
     def settle(self, run: DeliveryRun, step: Settle, now: float) -> None:
         """Commit the end, at once or, after a commit that failed, at `step.at`."""
         if step.at > self.clock.wall():
-            self.paths.nursery.start_soon(self._settle_later, run, step)
+            self.tasks.later(step.at - self.clock.wall(), partial(self._settle_now, run, step))
             return
         row = step.row
         if step.how == Ending.EXPIRED:
@@ -85,31 +79,16 @@ class RowEnds:
         wall = self.clock.wall()
         self.writer.end(row.id, row.hash, row.aor, step.how, step.status, wall, done, step.contact)
 
-    async def _settle_later(self, run: DeliveryRun, step: Settle) -> None:
-        await trio.sleep(step.at - self.clock.wall())
+    def _settle_now(self, run: DeliveryRun, step: Settle, now: float) -> None:
         step.at = 0.0
-        self.settle(run, step, self.clock.now())
-        self.paths.after()
+        self.settle(run, step, now)
 
     def _settled(self, run: DeliveryRun, row_id: int, error: StoreError | None) -> None:
         if error is not None:
             get_log().error("a row's end could not be committed", id=row_id, reason=str(error))
-        self.perform(run, run.settled(row_id, error is None, self.clock.wall()), self.clock.now())
-
-    def unmade(self, run: DeliveryRun, step: Send, error: SipError, now: float) -> None:
-        """No request can be made. A row that no contact can have is rejected, so that later rows are sent.
-
-        Otherwise the stored Path is nothing that a request can have, and the row waits for another contact.
-        """
-        row, contact, wall = step.row, step.contact, self.clock.wall()
-        if isinstance(error, Unsendable):
-            get_log().error("a message cannot be sent", id=row.id, aor=row.aor, reason=str(error))
-            self.historian.refused(row, contact, UNSENDABLE)
-            steps = run.answered(row.id, contact.key, UNSENDABLE, None, wall)
-        else:
-            self.historian.silent(row, contact, "transport")
-            steps = run.failed(row.id, contact.key, "transport", wall)
-        self.perform(run, steps, now)
+        self._deliverer.carry_out(
+            run, run.settled(row_id, error is None, self.clock.wall()), self.clock.now()
+        )
 
     def reject(self, run: DeliveryRun, step: Reject, now: float) -> None:
         """The row stays as rejected; of one device of several it is that device's answer."""

@@ -5,11 +5,14 @@ wrote; a notice is sent once and what becomes of it is nobody's business; it nev
 """
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
+from msilod.clock import Clock
+from msilod.counters import Counters
 from msilod.errors import MsilodError
 from msilod.proxy.forwarding import DELIVERY, branch_for
 from msilod.proxy.target_set import ANYWHERE, Target, target_set
+from msilod.reaching.paths import Paths
+from msilod.registrar.location import LocationService
 from msilod.silo.compose.notice import Kind, NoticeMemory, build_notice, may_notify, notice_text
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
@@ -17,11 +20,8 @@ from msilod.sip.address import NameAddr
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
 from msilod.transaction.client_transaction import ClientOwner, ClientTransaction
+from msilod.transaction.layer import TransactionLayer
 from msilod.transaction.server_transaction import ServerTransaction
-
-if TYPE_CHECKING:
-    from msilod.daemon.server import Server
-
 
 # A Request-URI other than the sender's, the flow to it, and the owner of the client transaction.
 Way = tuple[bytes, Flow, ClientOwner]
@@ -30,8 +30,21 @@ Way = tuple[bytes, Flow, ClientOwner]
 class Notices:
     """Tells senders. Also the owner of the notices' client transactions, which it does not listen to."""
 
-    def __init__(self, server: "Server", policy: SiloPolicy, random: Callable[[], bytes]) -> None:
-        self.server = server
+    def __init__(
+        self,
+        policy: SiloPolicy,
+        layer: TransactionLayer,
+        paths: Paths,
+        location: LocationService,
+        clock: Clock,
+        counters: Counters,
+        random: Callable[[], bytes],
+    ) -> None:
+        self.layer = layer
+        self.paths = paths
+        self.location = location
+        self.clock = clock
+        self.counters = counters
         self.random = random
         self.memory = NoticeMemory()
         self.configure(policy)
@@ -55,34 +68,33 @@ class Notices:
             self._tell(row, notice_text(template, row, reason), self._to_sender(row.sender, now), now)
 
     def _may_tell(self, row: StoredMessage, kind: Kind) -> bool:
-        return may_notify(row, kind, self.policy, self.memory, self.server.clock.wall())
+        return may_notify(row, kind, self.policy, self.memory, self.clock.wall())
 
     def _tell(self, row: StoredMessage, text: bytes, ways: Iterator[Way], now: float) -> None:
         try:
             uri = NameAddr.parse(row.from_header).uri
             for target_uri, flow, owner in ways:
                 call_id, tag = self.random() + b"@msilod", self.random()
-                notice = build_notice(uri, text, self.policy, self.server.clock.system(), call_id, tag)
+                notice = build_notice(uri, text, self.policy, self.clock.system(), call_id, tag)
                 notice.uri = target_uri or notice.uri
-                self.server.counters.notices += 1
+                self.counters.notices += 1
                 branch = branch_for(self.random(), DELIVERY)
-                self.server.layer.request(notice, flow, owner, now, branch)
+                self.layer.request(notice, flow, owner, now, branch)
         except MsilodError:
-            self.server.counters.dropped += 1
+            self.counters.dropped += 1
 
     def _to_sender(self, sender: str, now: float) -> Iterator[Way]:
         """Each of the sender's contacts and its flow; or the next hop, which is asked to find them."""
-        server = self.server
         if self.policy.next_hop:
             targets = [Target(f"sip:{sender}", path=(self.policy.next_hop,))]
             targets[0].reach = ANYWHERE
         else:
-            bindings = server.location.bindings(sender, server.clock.wall())
+            bindings = self.location.bindings(sender, self.clock.wall())
             targets = target_set([binding for binding in bindings if binding.takes_messages])
         for target in targets:
-            flow = server.paths.flow_to(target)
+            flow = self.paths.flow_to(target)
             if flow is not None:
-                owner = server.paths.watched(self, target, flow, now)
+                owner = self.paths.watched(self, target, flow, now)
                 yield b"" if self.policy.next_hop else target.uri.encode("ascii", "replace"), flow, owner
 
     def _back(self, contact: bytes, transaction: ServerTransaction, now: float) -> Iterator[Way]:
@@ -93,7 +105,7 @@ class Notices:
         """
         flow = transaction.flow
         uri = NameAddr.parse(contact).uri
-        yield uri, flow, self.server.paths.places.watched_source(self, flow, now)
+        yield uri, flow, self.paths.places.watched_source(self, flow, now)
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """Whatever it says."""

@@ -11,25 +11,41 @@ crash may lose one, never repeat one.
 from collections.abc import Callable
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING
 
+from msilod.auth.members import Members
+from msilod.clock import Clock
+from msilod.counters import Counters
+from msilod.delivering.deliverer import Deliverer
 from msilod.errors import MalformedMessage
+from msilod.routing.myself import Myself
 from msilod.silo.compose.notice import NoticeMemory
 from msilod.silo.compose.receipt import Disposition, Parties, Wish, build_imdn, wish_of
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.address import NameAddr
-from msilod.store.writer.contract import Added, AddResult
-
-if TYPE_CHECKING:
-    from msilod.daemon.server import Server
+from msilod.store.writer.contract import Added, AddResult, StoreWriter
 
 
 class Receipts:
     """Tells senders' phones."""
 
-    def __init__(self, server: "Server", policy: SiloPolicy, random: Callable[[], bytes]) -> None:
-        self.server = server
+    def __init__(
+        self,
+        policy: SiloPolicy,
+        myself: Myself,
+        members: Members,
+        writer: StoreWriter,
+        deliverer: Deliverer,
+        clock: Clock,
+        counters: Counters,
+        random: Callable[[], bytes],
+    ) -> None:
+        self.myself = myself
+        self.members = members
+        self.writer = writer
+        self.deliverer = deliverer
+        self.clock = clock
+        self.counters = counters
         self.policy = policy
         self.random = random
         self.memory = NoticeMemory(period=inf)
@@ -47,12 +63,11 @@ class Receipts:
         wish = wish_of(row)
         if wish is None or not wish.wants(disposition):
             return
-        server = self.server
-        is_his = server.myself.identify(wish.from_uri).aor == row.sender
-        if not is_his or not server.myself.is_aor(row.sender) or not server.gate.is_known(row.sender):
+        is_his = self.myself.identify(wish.from_uri).aor == row.sender
+        if not is_his or not self.myself.is_aor(row.sender) or not self.members.is_known(row.sender):
             # The sender is no user here, or the wrapper has another user in its From.
             return
-        wall = server.clock.wall()
+        wall = self.clock.wall()
         message = f"{row.sender} {wish.message_id.decode('ascii')}"
         if self.memory.may_tell(message, row.aor, wall, disposition):
             receipt = build_imdn(
@@ -63,9 +78,9 @@ class Receipts:
                 self.policy,
                 wall,
                 self.random(),
-                server.clock.ahead,
+                self.clock.ahead,
             )
-            server.writer.add(receipt, partial(self._added, receipt))
+            self.writer.add(receipt, partial(self._added, receipt))
 
     def _parties(self, row: StoredMessage, wish: Wish) -> Parties:
         """How the receipt writes recipient and sender: as the message did, where that names the recipient.
@@ -80,13 +95,12 @@ class Receipts:
 
     def _uri(self, uri: bytes, aor: str) -> bytes:
         """`uri` when it names the mailbox `aor`; if not, the plain URI of that mailbox."""
-        is_his = self.server.myself.identify(uri).aor == aor
+        is_his = self.myself.identify(uri).aor == aor
         return uri if is_his else b"sip:" + aor.encode("ascii", "replace")
 
     def _added(self, receipt: StoredMessage, result: AddResult) -> None:
-        server = self.server
         if isinstance(result, Added):
-            server.counters.receipts += 1
-            server.deliverer.stored(receipt, server.clock.now())
+            self.counters.receipts += 1
+            self.deliverer.stored(receipt, self.clock.now())
         else:
-            server.counters.dropped += 1
+            self.counters.dropped += 1

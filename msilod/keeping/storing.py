@@ -7,11 +7,13 @@ bound the sender gets a clear status (8); a copy is answered like the first and 
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
+from msilod.auth.members import Members
 from msilod.clock import Clock
 from msilod.counters import Counters
 from msilod.errors import RequestRefused
+from msilod.keeping.storable import StorableRequest
 from msilod.log import get_log
 from msilod.proxy.forwarding import is_delivery
 from msilod.routing.myself import Myself
@@ -30,9 +32,6 @@ from msilod.store.jobs import Limit
 from msilod.store.writer.contract import Added, AddResult, Duplicate, Failed, Job, OverQuota, StoreWriter
 from msilod.transaction.server_transaction import ServerTransaction
 from msilod.transaction.timers import PATIENCE
-
-if TYPE_CHECKING:
-    from msilod.serving.incoming import Incoming
 
 # A row that the writer has not taken by then is withdrawn and the sender told to come again (law 1):
 # well before his Timer F at 32 s, well after any commit that is going to succeed.
@@ -151,7 +150,7 @@ class SiloService:
         policy: SiloPolicy,
         writer: StoreWriter,
         myself: Myself,
-        is_known: Callable[[str], bool],
+        members: Members,
         clock: Clock,
         counters: Counters,
         on_stored: Callable[[StoredMessage, float], None],
@@ -159,7 +158,7 @@ class SiloService:
         self.policy = policy
         self.writer = writer
         self.myself = myself
-        self.is_known = is_known
+        self.members = members
         self.clock = clock
         self.counters = counters
         self.on_stored = on_stored
@@ -176,7 +175,7 @@ class SiloService:
 
     def store(
         self,
-        incoming: "Incoming",
+        incoming: StorableRequest,
         mode: int,
         next_hop: str,
         now: float,
@@ -236,7 +235,7 @@ class SiloService:
         if self.former and now >= self._former_until:
             self.former = frozenset()
 
-    def _recipient(self, incoming: "Incoming", mode: int) -> str:
+    def _recipient(self, incoming: StorableRequest, mode: int) -> str:
         """The AOR of the mailbox that the MESSAGE goes to, by m_store's mode.
 
         The first of these that names a mailbox, in mode 0: the URI that the policy has put in the Request-URI's place,
@@ -257,7 +256,7 @@ class SiloService:
             if named.aor or names_a_mailbox(named.uri):
                 found = named
                 break
-        if not found.aor or not self.is_known(found.aor):
+        if not found.aor or not self.members.is_known(found.aor):
             raise RequestRefused(404, "Not Found")
         return found.aor
 

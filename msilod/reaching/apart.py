@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from msilod.silo.runs.run_contacts import ContactKey
+from msilod.registrar.binding import ContactKey
 
 # 100 ms, and 50 ms for the batch in which the 200 is written.
 SECONDS: Final = 0.15

@@ -30,6 +30,7 @@ from msilod.sip.message import Response
 from msilod.sip.retry_after import parse_retry_after
 from msilod.sip.sips import is_sips
 from msilod.sip.uri import SipUri
+from msilod.tasks import Tasks
 from msilod.transaction.client_transaction import ClientOwner
 from msilod.transport.transports import DIALLED, Transports
 
@@ -58,15 +59,13 @@ class Paths:
     def __init__(
         self,
         transports: Transports,
-        nursery: trio.Nursery,
-        after: Callable[[], None],
+        tasks: Tasks,
         resolver: Resolver,
         reachable: Reachable,
         places: Places,
     ) -> None:
         self.transports = transports
-        self.nursery = nursery
-        self.after = after
+        self.tasks = tasks
         self.resolver = resolver
         self.reachable = reachable
         self.places = places
@@ -222,7 +221,7 @@ class Paths:
             return
         self.dials += 1
         self._shares.take(party)
-        self.nursery.start_soon(self._dial, target, party, then, size)
+        self.tasks.start(self._dial, target, party, then, size)
 
     def _has_room(self, party: str) -> bool:
         return self.dials < MAX_DIALS and self._shares.has_room(party)
@@ -262,7 +261,7 @@ class Paths:
         except Exception as error:
             # One request's trouble must not end the daemon, whose task this is.
             get_log().error("a request could not be sent on", exc_info=error, target=target.uri)
-        self.after()
+        self.tasks.after()
 
     async def _reach(self, target: Target, size: int, party: str) -> Flow:
         flow = None if target.hops else self.flow_to(target)

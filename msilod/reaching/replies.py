@@ -4,16 +4,14 @@ Rule: always to the address that the request came from, or anybody could have us
 choose is the port.
 """
 
-from collections.abc import Callable
 from typing import Final
-
-import trio
 
 from msilod.errors import MalformedMessage, TransportError
 from msilod.sip.flow import TCP, Flow
 from msilod.sip.message import Response
 from msilod.sip.parser import parse
 from msilod.sip.via import Via, response_address
+from msilod.tasks import Tasks
 from msilod.transport.transports import Transports
 
 DIAL_TIMEOUT: Final = 3.0
@@ -35,17 +33,16 @@ def answering(via: Via, flow: Flow) -> Flow:
 class Replies:
     """Answers whose connection is gone."""
 
-    def __init__(self, transports: Transports, nursery: trio.Nursery, after: Callable[[], None]) -> None:
+    def __init__(self, transports: Transports, tasks: Tasks) -> None:
         self._transports = transports
-        self._nursery = nursery
-        self._after = after
+        self._tasks = tasks
         self._waiting = 0
 
     def unsent(self, data: bytes, flow: Flow) -> None:
         """§18.2.2: a TCP connection to the port of the Via; a browser or a TLS phone cannot be dialled."""
         if flow.transport == TCP and self._waiting < MAX_WAITING:
             self._waiting += 1
-            self._nursery.start_soon(self._send_again, data, flow)
+            self._tasks.start(self._send_again, data, flow)
 
     async def _send_again(self, data: bytes, flow: Flow) -> None:
         try:
@@ -54,7 +51,7 @@ class Replies:
                 _, port = response_address(message.via)
                 again = await self._transports.connect(TCP, flow.host, port, "", DIAL_TIMEOUT)
                 self._transports.send(data, again)
-                self._after()
+                self._tasks.after()
         except (MalformedMessage, TransportError):
             # It has no listener: its transaction ends in silence, as if the answer had been lost.
             return

@@ -70,3 +70,12 @@ class Binding:
     def takes_messages(self) -> bool:
         """False when `methods=` or Allow was given and lacks MESSAGE (msilo's m_dump rule)."""
         return self.methods is None or "MESSAGE" in self.methods
+
+
+# The URI of a contact as sent, and the flow that the contact registered by.
+ContactKey = tuple[str, Flow | None]
+
+
+def contact_key(binding: Binding) -> ContactKey:
+    """What two offers of the same contact share."""
+    return binding.contact, binding.flow

@@ -20,6 +20,8 @@ Nothing is kept: a token outlives restarts of the daemon. A re-INVITE and a SUBS
 from collections.abc import Sequence
 from typing import Final
 
+from msilod.auth.members import Members
+from msilod.auth.source import Sources
 from msilod.clock import Clock
 from msilod.dns.location import default_port
 from msilod.errors import MalformedMessage, RequestRefused, SipError
@@ -44,7 +46,6 @@ from msilod.proxy.target_set import ANYWHERE, BY_FLOW, Target
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.routing.myself import Myself, Named
-from msilod.serving.gate import Gate
 from msilod.sip.address import NameAddr
 from msilod.sip.flow import TLS, UDP, Flow
 from msilod.sip.hop import bare
@@ -129,20 +130,22 @@ class Dialogs:
         myself: Myself,
         location: LocationService,
         clock: Clock,
-        gate: Gate,
+        members: Members,
+        sources: Sources,
     ) -> None:
         self._record_route = record_route
         self._myself = myself
         self._location = location
         self._clock = clock
-        self._gate = gate
+        self._members = members
+        self._sources = sources
 
     # --- out -----------------------------------------------------------------------------------------
 
     def record(self, request: Request, came: Flow, target: Target, leaves: Flow) -> tuple[bytes, ...]:
         """The URIs to record in `request` on the branch to `target`. Raises MalformedMessage."""
         caller, callee, binding = self._aor(request.from_.uri), self._aor(request.to.uri), target.binding
-        flags = CALLER_IS_USER if self._is_user(caller) else 0
+        flags = CALLER_IS_USER if self._members.is_user(caller) else 0
         if self._is_proven(request, caller, came):
             flags |= CALLER_IS_PROVEN
         if came.is_reliable or request.via.host != came.host.encode("ascii"):
@@ -160,18 +163,18 @@ class Dialogs:
             flags |= CALLEE_IS_IN_TO
         elif len(bound.encode()) <= MAX_AOR:
             aor = bound
-        if (aor or bound == callee) and self._is_user(bound):
+        if (aor or bound == callee) and self._members.is_user(bound):
             flags |= CALLEE_IS_USER
         life = LIFE_OF_SUBSCRIPTION if request.method == b"SUBSCRIBE" else LIFE_OF_CALL
         token = DialogToken(
             flags, int(self._clock.wall()) + life, _side(request),
-            place_of(came, self._gate.sources.client_at(request, came)), self._place_of(binding, leaves), instance, aor,
+            place_of(came, self._sources.client_at(request, came)), self._place_of(binding, leaves), instance, aor,
         )  # fmt: skip
         return self._record_route.values(request, token, came, leaves, caller, callee)
 
     def _place_of(self, binding: Binding | None, leaves: Flow) -> Place:
         """The callee's place; of an edge with the client that has registered the binding."""
-        if not self._gate.sources.is_edge(leaves.host):
+        if not self._sources.is_edge(leaves.host):
             return place_of(leaves)
         return place_of(leaves, (binding.client if binding is not None else "") or NOT_TOLD)
 
@@ -186,7 +189,7 @@ class Dialogs:
                 return self._aor(NameAddr.parse(asserted).uri) == caller
             except MalformedMessage:
                 return False
-        return self.is_bound_at(came, caller, self._gate.sources.client_at(request, came))
+        return self.is_bound_at(came, caller, self._sources.client_at(request, came))
 
     # --- in ------------------------------------------------------------------------------------------
 
@@ -216,7 +219,7 @@ class Dialogs:
         receiver_aor = callee if from_caller else caller
         if named.is_ours and named.aor != receiver_aor:
             return None
-        client = self._gate.sources.client_at(request, came)
+        client = self._sources.client_at(request, came)
         if from_caller:
             return self._from_caller(first, last, caller, receiver_aor, came, client)
         return self._from_callee(first, last, callee, called, receiver_aor, came, client)
@@ -225,7 +228,7 @@ class Dialogs:
         self, first: DialogToken, last: DialogToken, caller: str, receiver_aor: str, came: Flow, client: str
     ) -> Dialog:
         place = first.caller
-        if not first.flags & CALLER_IS_USER and self._is_user(caller):
+        if not first.flags & CALLER_IS_USER and self._members.is_user(caller):
             # The caller has become a user since, and was let in without a password.
             place = NOWHERE
         was_user = first.flags & CALLER_IS_USER and first.flags & CALLER_IS_PROVEN
@@ -240,13 +243,13 @@ class Dialogs:
     ) -> Dialog:  # fmt: skip
         """`callee` is the AOR whose contact the INVITE went to, `called` the AOR in its To, which From now has."""
         place = first.callee
-        if not first.flags & CALLEE_IS_PROVEN and self._is_user(called):
+        if not first.flags & CALLEE_IS_PROVEN and self._members.is_user(called):
             # The caller wrote a user into To and another place into the Request-URI.
             place = NOWHERE
-        elif not first.flags & CALLEE_IS_USER and self._is_user(callee):
+        elif not first.flags & CALLEE_IS_USER and self._members.is_user(callee):
             # The callee has become a user since.
             place = NOWHERE
-        is_another = called != callee and self._is_user(called)
+        is_another = called != callee and self._members.is_user(called)
         was_user = not is_another and first.flags & CALLEE_IS_USER
         return self._dialog(
             "" if is_another else callee, callee, place, was_user, came, client,
@@ -281,16 +284,12 @@ class Dialogs:
 
     def _has_ended(self, token: DialogToken, caller: str, callee: str) -> bool:
         """A peer was a user when the dialog began, and is none any more."""
-        if self._gate.policy.mode == "off":
+        if self._members.policy.mode == "off":
             return False
         return bool(
-            (token.flags & CALLER_IS_USER and not self._is_user(caller))
-            or (token.flags & CALLEE_IS_USER and not self._is_user(callee))
+            (token.flags & CALLER_IS_USER and not self._members.is_user(caller))
+            or (token.flags & CALLEE_IS_USER and not self._members.is_user(callee))
         )
-
-    def _is_user(self, aor: str) -> bool:
-        """False for all before there are users."""
-        return bool(aor) and self._gate.knows_names and self._gate.is_known(aor)
 
     def _aor(self, uri: bytes) -> str:
         """The AOR of this server that `uri` names, "" for none."""

@@ -11,26 +11,23 @@ Rules: a 2xx goes back at once, and only the first (§16.7 step 5); never a 408 
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from msilod.errors import SipError
 from msilod.proxy.redirection import redirection
 from msilod.proxy.response_context import MAX_TARGETS, best_response
 from msilod.proxy.target_set import DEAD_FLOW, Target
 from msilod.reaching.apart import Apart
-from msilod.registrar.binding import Binding
+from msilod.registrar.binding import Binding, contact_key
+from msilod.relaying.sender import Sender
 from msilod.silo.runs.decision_table import NO_ANSWER, NO_TRANSPORT
 from msilod.silo.runs.online_outcome import OnlineEnd
-from msilod.silo.runs.run_contacts import contact_key
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
 from msilod.sip.retry_after import parse_retry_after
 from msilod.sip.uri import SipUri
 from msilod.transaction.client_transaction import ClientTransaction
 from msilod.transaction.server_transaction import ServerTransaction
-
-if TYPE_CHECKING:
-    from msilod.relaying.forwarder import Forwarder
 
 LOOP: Final = 482
 
@@ -59,13 +56,25 @@ class Fork:
     """
 
     __slots__ = (
-        "_failure", "aor", "branches", "breadth", "decided", "ends", "failure_route", "finals", "forwarder", "live",
-        "open", "server", "targets", "user",
+        "_failure",
+        "aor",
+        "branches",
+        "breadth",
+        "decided",
+        "ends",
+        "failure_route",
+        "finals",
+        "live",
+        "open",
+        "sender",
+        "server",
+        "targets",
+        "user",
     )  # fmt: skip
 
     def __init__(
         self,
-        forwarder: "Forwarder",
+        sender: Sender,
         server: ServerTransaction,
         targets: Sequence[Target],
         aor: str,
@@ -74,7 +83,7 @@ class Fork:
     ) -> None:
         self.breadth = breadth
         self.user = user
-        self.forwarder = forwarder
+        self.sender = sender
         self.server = server
         self.targets = targets
         self.aor = aor
@@ -93,7 +102,7 @@ class Fork:
         if status < 200:
             return
         if response.claims_identity:
-            self.forwarder.clean(response, transaction.flow, self.server.flow)
+            self.sender.clean(response, transaction.flow, self.server.flow)
         # An ended branch is let go of at once: it knows us as its owner, and a ring would be the collector's.
         if status < 300 and not self.decided:
             self.branches.pop(transaction, None)
@@ -104,7 +113,7 @@ class Fork:
     def _unusual_end(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """A branch ended with a failure, or when all was decided."""
         status = response.status
-        if status == LOOP and self.forwarder.layer.is_own_answer(response, transaction.branch):
+        if status == LOOP and self.sender.layer.is_own_answer(response, transaction.branch):
             # The request came back to us: its way leads nowhere, and the phone has said nothing.
             self.on_transport_error(transaction, now)
             return
@@ -150,7 +159,7 @@ class Fork:
         if self.decided:
             return False
         tried, room = [target.uri for target in self.targets], MAX_TARGETS - len(self.targets)
-        reach, aor = self.forwarder.reach, self.aor
+        reach, aor = self.sender.reach, self.aor
         uris, _ = redirection(self.server.request, response, tried, lambda uri: bool(reach(uri, aor)), room)
         # A URI may be an AOR of ours with several contacts.
         found = [target for uri in uris for target in reach(SipUri.parse(uri), aor)][:room]
@@ -177,7 +186,7 @@ class Fork:
         target = self.branches.pop(transaction)
         if transaction.is_silent and self._goes_on(target, now):
             return
-        if self.forwarder.has_time(transaction, now):
+        if self.sender.has_time(transaction, now):
             self.branches[transaction] = target
             return
         self.live[transaction] = target
@@ -199,7 +208,7 @@ class Fork:
         """The next hop of a name gets a branch of its own (RFC 3263 §4.3)."""
         if not target.hops or self.decided:
             return False
-        return self.forwarder.paths.fails_over(
+        return self.sender.paths.fails_over(
             target, partial(self._start, target), self.server.request.size, now, answer
         )
 
@@ -269,10 +278,10 @@ class Fork:
 
     def begin(self, now: float) -> None:
         """Send all branches. The way to a contact is mostly known: 0.9 us less than to ask for one."""
-        apart = self.forwarder.apart
+        apart = self.sender.apart
         if apart.noted and self._waits(apart, now):
             return
-        paths, size = self.forwarder.paths, self.server.request.size
+        paths, size = self.sender.paths, self.server.request.size
         for target in self.targets:
             flow = paths.known(target, size)
             if flow is not None:
@@ -291,22 +300,22 @@ class Fork:
         return False
 
     def _begin_branch(self, target: Target, now: float) -> None:
-        server, forwarder = self.server, self.forwarder
-        forwarder.book(target, self.user, server.request, server.flow)
-        forwarder.paths.way_to(target, partial(self._start, target), now, server.request.size)
+        server, sender = self.server, self.sender
+        sender.book(target, self.user, server.request, server.flow)
+        sender.paths.way_to(target, partial(self._start, target), now, server.request.size)
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
         if self.decided:
             # A 2xx came while we dialled: this branch is never begun.
             return
-        apart = self.forwarder.apart
+        apart = self.sender.apart
         if apart.noted and self._is_held(apart, target, now, partial(self._begin_branch, target)):
             return
         if flow is None:
             self._silent(target, NO_TRANSPORT, now)
             return
         try:
-            branch = self.forwarder.send(self, self.server, target, flow, now, self.breadth)
+            branch = self.sender.send(self, self.server, target, flow, now, self.breadth)
         except SipError:
             # No request can be made for this target.
             self._silent(target, NO_TRANSPORT, now)

@@ -1,141 +1,45 @@
-"""Forwarding: one request to its target set, a client transaction for each branch (RFC 3261 §16.5, §16.6, §16.8).
+"""Forwarding: one request to its target set, with a fork for its branches (RFC 3261 §16.5 to §16.8).
 
-Rule: what the branches' ends mean is the fork's to say, fork.py and for an INVITE invite_fork.py.
+What the ends of the branches mean is decided in fork.py, and for an INVITE in invite_fork.py.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Final
+from collections.abc import Sequence
 
-from msilod.auth.source import Sources
-from msilod.auth.trust import Trust
 from msilod.counters import Counters
-from msilod.errors import MsilodError, TransportError
-from msilod.proxy.forwarding import branch_for, forward_request, loop_hash, share_of_breadth
-from msilod.proxy.record_route import DIALOG_FORMING
+from msilod.proxy.forwarding import share_of_breadth
 from msilod.proxy.target_set import Target, q_groups
-from msilod.reaching.apart import Apart
-from msilod.reaching.paths import Paths
-from msilod.relaying.dialogs import Dialogs
 from msilod.relaying.fork import Fork
-from msilod.relaying.invite_fork import InviteFork, Reach
-from msilod.sip.flow import Flow
-from msilod.sip.message import Request, Response
-from msilod.sip.privacy import guard_identity
-from msilod.transaction.client_transaction import ClientOwner, ClientTransaction
-from msilod.transaction.layer import TransactionLayer
+from msilod.relaying.invite_fork import InviteFork
+from msilod.relaying.sender import Sender
 from msilod.transaction.server_transaction import ServerTransaction
-
-# The design: fr_timer cuts these; other methods run to Timer F.
-_CUT_AT_FR_TIMER: Final = (b"MESSAGE", b"INVITE")
-
-# What answers nothing to four copies in 3.5 s is down: its name's next hop has its turn (RFC 3263 §4.3).
-HOP_LIMIT: Final = 4.0
 
 
 class Forwarder:
-    """Forks requests. `fr_timer` seconds cut MESSAGE branches.
+    """Forks requests. `invites` are the forks of INVITEs that have not ended."""
 
-    `reach` gives the targets of a URI from a redirection, none for what may not be reached from here.
-    """
-
-    def __init__(
-        self,
-        layer: TransactionLayer,
-        paths: Paths,
-        counters: Counters,
-        random: Callable[[], bytes],
-        dialogs: Dialogs,
-        trust: Trust,
-        sources: Sources,
-        reach: Reach,
-        apart: Apart,
-        fr_timer: float,
-        fr_inv_timer: float,
-        max_forwards: int,
-    ) -> None:
-        self.layer = layer
-        self.paths = paths
+    def __init__(self, sender: Sender, counters: Counters) -> None:
+        self.sender = sender
         self.counters = counters
-        self.random = random
-        self.dialogs = dialogs
-        self.trust = trust
-        self.sources = sources
-        self.reach = reach
-        self.apart = apart
-        self.fr_timer = fr_timer
-        self.fr_inv_timer = fr_inv_timer
         self.invites: dict[ServerTransaction, InviteFork] = {}
-        self.max_forwards = max_forwards
 
     def relay(
         self, server: ServerTransaction, targets: Sequence[Target], aor: str, user: str | None
-    ) -> "Fork | InviteFork":
+    ) -> Fork | InviteFork:
         """t_relay(): a fork to all of `targets`; the caller sets its routes and calls `begin`.
 
         `user` has shown a password. Raises RequestRefused 440, MalformedMessage.
         """
         self.counters.relayed_requests += 1
         if server.request.method != b"INVITE":
-            return Fork(self, server, targets, aor, share_of_breadth(server.request, len(targets)), user)
+            return Fork(
+                self.sender, server, targets, aor, share_of_breadth(server.request, len(targets)), user
+            )
         groups = q_groups(targets)
         breadth = share_of_breadth(server.request, max(map(len, groups)))
-        fork = self.invites[server] = InviteFork(self, server, groups, aor, breadth, user)
+        fork = self.invites[server] = InviteFork(
+            self.sender, self.invites, server, groups, aor, breadth, user
+        )
         return fork
-
-    def send(
-        self,
-        owner: ClientOwner,
-        server: ServerTransaction,
-        target: Target,
-        flow: Flow,
-        now: float,
-        breadth: int,
-    ) -> ClientTransaction:
-        """One branch: the request as §16.6 forwards it, in a client transaction of its own."""
-        request = server.request
-        limit = self.fr_timer if request.method in _CUT_AT_FR_TIMER else None
-        if len(target.hops) > 1:
-            limit = min(limit or HOP_LIMIT, HOP_LIMIT)
-        branch = branch_for(self.random(), loop_hash(request))
-        recorded: tuple[bytes, ...] = ()
-        if request.method in DIALOG_FORMING:
-            recorded = self.dialogs.record(request, server.flow, target, flow)
-        copy = forward_request(request, target, self.max_forwards, recorded, breadth)
-        if b"privacy" in request.received:
-            # Whose the assertion is the gate has seen to.
-            guard_identity(copy.headers, True, self.trust.trusts(flow))
-        if target.binding is not None and target.binding.way is None:
-            owner = self.paths.watched(owner, target, flow, now)
-        return self.layer.request(copy, flow, owner, now, branch, limit)
-
-    def book(self, target: Target, user: str | None, request: Request, came: Flow) -> None:
-        """A way to `target` has to be found: book that on the sender of `request`, if on no other party yet.
-
-        The sender is `user`, else the source. Trusted networks, and this host while its limits are off, are the
-        operator's, and have no share.
-        """
-        if not target.booked_on:
-            is_operators = self.trust.trusts(came) or self.sources.is_exempt(came)
-            target.booked_on = user or ("" if is_operators else self.sources.of(request, came))
-
-    def clean(self, response: Response, came: Flow, leaves: Flow) -> None:
-        """Remove what a callee says of the callee's own identity, unless a trusted network says it (RFC 3325 §5).
-
-        For a response with `claims_identity`, whatever its method. Phones show the asserted identity of a 180 or a 200
-        as the party that was reached (RFC 5876 §4.5).
-        """
-        guard_identity(response.headers, self.trust.trusts(came), self.trust.trusts(leaves))
-
-    def has_time(self, transaction: ClientTransaction, now: float) -> bool:
-        """True when it was the limit of a hop that passed, and fr_timer has not."""
-        if transaction.request.method not in _CUT_AT_FR_TIMER:
-            return True
-        limit_at = transaction.started + self.fr_timer
-        if limit_at <= now:
-            return False
-        transaction.limit_at = limit_at
-        return True
 
     def cancel(self, invite: ServerTransaction, now: float) -> None:
         """§16.10: cancel the branches of an INVITE, and answer it when none rings."""
@@ -147,21 +51,3 @@ class Forwarder:
         """Once a second is fine for three minutes."""
         for fork in list(self.invites.values()):
             fork.check_timer_c(now)
-
-    def forward_ack(self, request: Request, target: Target, came: Flow, now: float) -> None:
-        """§16.11: statelessly, never answered; what cannot be sent is lost, as UDP would have it."""
-        self.book(target, None, request, came)
-        self.paths.way_to(target, partial(self._send_ack, request, target), now)
-
-    def _send_ack(self, request: Request, target: Target, flow: Flow | None, now: float) -> None:
-        try:
-            if flow is None:
-                raise TransportError("no way")
-            copy = forward_request(request, target, self.max_forwards)
-            if b"privacy" in request.received:
-                guard_identity(copy.headers, True, self.trust.trusts(flow))
-            line = b"Via: %b;branch=%b" % (flow.endpoint.via, branch_for(self.random(), b""))
-            copy.headers.fields.insert(0, (b"via", line))
-            self.paths.transports.send(copy.to_bytes(), flow)
-        except MsilodError:
-            self.counters.dropped += 1

@@ -8,22 +8,17 @@ time for that: the sender of any other request has begun his 32 s before we do (
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from msilod.errors import SipError
 from msilod.proxy.response_context import MAX_TARGETS, ResponseContext, Step
 from msilod.proxy.target_set import DEAD_FLOW, Target
+from msilod.relaying.sender import Sender
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
 from msilod.sip.uri import SipUri
 from msilod.transaction.client_transaction import ClientTransaction
 from msilod.transaction.server_transaction import ServerTransaction
 
-if TYPE_CHECKING:
-    from msilod.relaying.forwarder import Forwarder
-
-# A URI from a redirection, and the AOR of the contact that redirected.
-Reach = Callable[[SipUri, str], Sequence[Target]]
 OnCallFailure = Callable[[int, Callable[[float], None], float], None]
 
 
@@ -35,13 +30,24 @@ class InviteFork:
     """
 
     __slots__ = (
-        "_aor", "_begun", "_branches", "_groups", "_rings_until", "_transactions", "_user", "breadth", "context",
-        "forwarder", "on_failure", "server",
+        "_aor", "_begun",
+        "_branches",
+        "_groups",
+        "_invites",
+        "_rings_until",
+        "_transactions",
+        "_user",
+        "breadth",
+        "context",
+        "on_failure",
+        "sender",
+        "server",
     )  # fmt: skip
 
     def __init__(
         self,
-        forwarder: "Forwarder",
+        sender: Sender,
+        invites: dict[ServerTransaction, "InviteFork"],
         server: ServerTransaction,
         groups: Sequence[Sequence[Target]],
         aor: str,
@@ -49,10 +55,11 @@ class InviteFork:
         user: str | None,
     ) -> None:
         self.breadth = breadth
-        self.forwarder = forwarder
+        self.sender = sender
+        self._invites = invites
         self.server = server
         self.context: ResponseContext[Target] = ResponseContext(
-            server.request, lambda uri: bool(forwarder.reach(uri, aor)), later=len(groups) - 1
+            server.request, lambda uri: bool(sender.reach(uri, aor)), later=len(groups) - 1
         )
         self._aor = aor
         # Targets that have been begun, those of redirections among them.
@@ -77,9 +84,9 @@ class InviteFork:
             self._begin_branch(target, now)
 
     def _begin_branch(self, target: Target, now: float) -> None:
-        server, forwarder = self.server, self.forwarder
-        forwarder.book(target, self._user, server.request, server.flow)
-        forwarder.paths.way_to(target, partial(self._start, target), now, server.request.size)
+        server, sender = self.server, self.sender
+        sender.book(target, self._user, server.request, server.flow)
+        sender.paths.way_to(target, partial(self._start, target), now, server.request.size)
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
         if self.context.is_closed:
@@ -89,14 +96,14 @@ class InviteFork:
             self._unsent(target, now)
         else:
             try:
-                branch = self.forwarder.send(self, self.server, target, flow, now, self.breadth)
+                branch = self.sender.send(self, self.server, target, flow, now, self.breadth)
             except SipError:
                 # No request can be made for this target.
                 self._unsent(target, now)
                 return
             self._branches[branch] = target
             self._transactions[target] = branch
-            self._rings_until[target] = now + self.forwarder.fr_inv_timer
+            self._rings_until[target] = now + self.sender.fr_inv_timer
 
     def _unsent(self, target: Target, now: float) -> None:
         if not self._turns(target, now):
@@ -107,7 +114,7 @@ class InviteFork:
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """§16.7."""
         if response.claims_identity:
-            self.forwarder.clean(response, transaction.flow, self.server.flow)
+            self.sender.clean(response, transaction.flow, self.server.flow)
         target = self._branches.get(transaction)
         if target is None:
             # All is over but the 2xx that a device goes on sending until it has its ACK (RFC 6026 §7.2).
@@ -124,12 +131,12 @@ class InviteFork:
             return
         if response.status > 100 and target in self._rings_until:
             # Each 101 to 199 resets Timer C (§16.7 step 2).
-            self._rings_until[target] = now + self.forwarder.fr_inv_timer
+            self._rings_until[target] = now + self.sender.fr_inv_timer
         self._do(self.context.provisional(target, response), now)
 
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:
         """fr_timer, or the limit of a hop: not even a 100 came; as 408 (§16.8). What comes later is cancelled."""
-        self.forwarder.layer.cancel(transaction, now)
+        self.sender.layer.cancel(transaction, now)
         target = self._branches.get(transaction)
         if target is None or not self._goes_on(transaction, target, now):
             self.on_timeout(transaction, now)
@@ -153,7 +160,7 @@ class InviteFork:
         self, transaction: ClientTransaction, target: Target, now: float, answer: Response | None = None
     ) -> bool:
         """The next hop of a name gets a branch of its own, which is the same one to the context (RFC 3263 §4.3)."""
-        paths, size = self.forwarder.paths, self.server.request.size
+        paths, size = self.sender.paths, self.server.request.size
         then = partial(self._start, target)
         if self.context.is_closed or not paths.fails_over(target, then, size, now, answer):
             return False
@@ -180,11 +187,11 @@ class InviteFork:
         """§16.8: a branch that rings too long is cancelled; the device answers 487, or Timer B's time ends it."""
         for target, until in list(self._rings_until.items()):
             if until <= now:
-                self._rings_until[target] = now + self.forwarder.fr_inv_timer
+                self._rings_until[target] = now + self.sender.fr_inv_timer
                 transaction = self._transactions.get(target)
                 if transaction is not None:
                     # Also one that has said 100 and no more, which counts as silent. It would live for ever.
-                    self.forwarder.layer.cancel(transaction, now)
+                    self.sender.layer.cancel(transaction, now)
                 self._do(self.context.timer_c(target), now)
 
     def _ended(self, target: Target) -> None:
@@ -196,11 +203,11 @@ class InviteFork:
             self._answer(step, now)
         for target in step.cancel:
             if target in self._transactions:
-                self.forwarder.layer.cancel(self._transactions[target], now)
+                self.sender.layer.cancel(self._transactions[target], now)
         for uri in step.recurse:
             # A URI may be an AOR of ours with several contacts; room is counted before the first of them.
             room = max(MAX_TARGETS - self._begun, 0)
-            targets = self.forwarder.reach(SipUri.parse(uri), self._aor)[:room]
+            targets = self.sender.reach(SipUri.parse(uri), self._aor)[:room]
             for target in targets:
                 # The user of the contact has named it, not the caller.
                 target.booked_on = self._aor
@@ -208,7 +215,7 @@ class InviteFork:
         if step.begins_next:
             self._begin_all(next(self._groups), now)
         if step.is_over:
-            self.forwarder.invites.pop(self.server, None)
+            self._invites.pop(self.server, None)
             # Transactions know us as their owner: a ring would be the collector's.
             self._branches.clear()
             self._transactions.clear()

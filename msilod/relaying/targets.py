@@ -8,28 +8,54 @@ its own host.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from msilod.auth.trust import Trust
+from msilod.clock import Clock
 from msilod.errors import MalformedMessage, RequestRefused
+from msilod.proxy.policy import ProxyPolicy
 from msilod.proxy.sips import only_sips
 from msilod.proxy.target_set import BY_FLOW, Target, target_set
 from msilod.registrar.binding import Binding
+from msilod.registrar.location import LocationService
 from msilod.relaying.dialogs import Dialog
+from msilod.routing.myself import Myself
 from msilod.sip.address import NameAddr
 from msilod.sip.flow import Flow
 from msilod.sip.hop import PUBLIC, bare, can_be_sent_to, kind_of
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
-
-if TYPE_CHECKING:
-    from msilod.daemon.server import Server
+from msilod.transport.transports import Transports
 
 
 class Targets:
     """The target set of a request."""
 
-    def __init__(self, server: "Server") -> None:
-        self.server = server
+    def __init__(
+        self,
+        myself: Myself,
+        location: LocationService,
+        transports: Transports,
+        trust: Trust,
+        clock: Clock,
+        policy: ProxyPolicy,
+    ) -> None:
+        self._myself = myself
+        self._location = location
+        self._transports = transports
+        self._trust = trust
+        self._clock = clock
+        self.configure(policy)
+
+    def configure(self, policy: ProxyPolicy) -> None:
+        """[proxy] relay: let these out from now on."""
+        self._relay = policy.relay
+
+    def lets_out(self, user: str | None, dialog: Dialog | None, flow: Flow) -> bool:
+        """True when a request of `user`, of `dialog` or from `flow` may leave for foreign domains (checklist P17)."""
+        if self._relay == "users":
+            is_users = user is not None or (dialog is not None and dialog.is_users)
+            return is_users or self._trust.trusts(flow)
+        return self._relay == "anybody"
 
     def contacts(self, request: Request, uri: SipUri, bindings: list[Binding]) -> list[Target]:
         """These bindings, where no Route of the request leads elsewhere; empty when `of` has to say where it goes.
@@ -73,7 +99,7 @@ class Targets:
             for binding in self._bindings(aor):
                 if binding.contact == text or SipUri.parse(binding.contact).equals(uri):
                     return target_set([binding])
-            return self._elsewhere(uri, self.server.config.proxy.relay == "anybody")
+            return self._elsewhere(uri, self._relay == "anybody")
         except (RequestRefused, MalformedMessage):
             return []
 
@@ -126,7 +152,7 @@ class Targets:
     def _to_receiver(self, dialog: Dialog, uri: SipUri, may_relay: bool) -> list[Target]:
         """To the other peer of the dialog: its contact, its place, or where the Request-URI says if that is there."""
         text = str(uri)
-        if self.server.myself.owns(uri) and uri.user is not None:
+        if self._myself.owns(uri) and uri.user is not None:
             return self._elsewhere(uri, may_relay, dialog)
         bound = self._devices(dialog, uri)
         if bound:
@@ -154,7 +180,7 @@ class Targets:
         return [target]
 
     def _flow(self, dialog: Dialog) -> Flow | None:
-        transports = self.server.transports
+        transports = self._transports
         name = dialog.receiver.name(transports.listening())
         return transports.find_flow(name) if name else None
 
@@ -184,13 +210,13 @@ class Targets:
         return []
 
     def _bindings(self, aor: str) -> list[Binding]:
-        return self.server.location.bindings(aor, self.server.clock.wall())
+        return self._location.bindings(aor, self._clock.wall())
 
     def _elsewhere(self, uri: SipUri, is_allowed: bool, dialog: Dialog | None = None) -> list[Target]:
         """An AOR or a GRUU of this server; any other URI when the sender may relay."""
-        server, text = self.server, str(uri)
-        if server.myself.owns(uri) and uri.user is not None:
-            named = server.myself.named(text.encode())
+        myself, text = self._myself, str(uri)
+        if myself.owns(uri) and uri.user is not None:
+            named = myself.named(text.encode())
             bound = self._bindings(named.aor)
             if named.gruu is not None:
                 bound = named.gruu.of(bound)

@@ -14,3 +14,12 @@ class Policy(Protocol):
 
     def failure_route(self, request: RoutingRequest, status: int) -> Action:
         """failure_route[1]: what to do when no branch took it; `status` is the best answer, 408 for none."""
+
+
+class PolicyInForce:
+    """The policy that requests are routed by. A reload puts another one here."""
+
+    __slots__ = ("policy",)
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy

@@ -24,7 +24,6 @@ from types import ModuleType, TracebackType
 from typing import Any, Final, get_args
 
 from msilod.errors import ConfigError, PolicyError, SipError
-from msilod.log import get_log
 from msilod.routing import default, example
 from msilod.routing.actions import Action, Save, Store
 from msilod.routing.policy import Policy
@@ -43,8 +42,9 @@ _TRIAL_STATUSES: Final = (404, 405, 408, 486, 503, 603)
 class PolicyFile:
     """A loaded policy. Raises ConfigError when it cannot be used."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tell: Callable[[str], None] = lambda fault: None) -> None:
         self.path = path
+        self._tell = tell
         self._told: set[str] = set()
         self._module = _run(path, _read(path, {0, os.geteuid()}))
         self._route = self._function("route")
@@ -66,9 +66,7 @@ class PolicyFile:
         except PolicyError as error:
             if error.detail not in self._told and len(self._told) < MAX_TOLD:
                 self._told.add(error.detail)
-                get_log().error(
-                    "the routing policy failed; such requests are answered 500", reason=error.detail
-                )
+                self._tell(error.detail)
             raise
 
     def _function(self, name: str) -> Callable[..., Any]:
@@ -111,9 +109,9 @@ class PolicyFile:
                 raise ConfigError(f"routing: {error.detail}") from error
 
 
-def load_policy(path: Path | None) -> Policy:
+def load_policy(path: Path | None, tell: Callable[[str], None] = lambda fault: None) -> Policy:
     """The policy in `path`; the built-in one for None. Raises ConfigError."""
-    return default if path is None else PolicyFile(path)
+    return default if path is None else PolicyFile(path, tell)
 
 
 def _read(path: Path, owners: Collection[int]) -> bytes:

@@ -7,46 +7,67 @@ that is still alive then is the row's attempt: its late 2xx ends the row, its la
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from msilod.clock import Clock
+from msilod.delivering.deliverer import Deliverer
+from msilod.delivering.online_attempts import OnlineAttempts
 from msilod.errors import SipError
-from msilod.keeping.storing import answer_by
+from msilod.keeping.storing import SiloService, answer_by
 from msilod.proxy.target_set import Target
+from msilod.registrar.binding import contact_key
 from msilod.relaying.fork import Fork
 from msilod.routing.actions import Action, Break, Relay, Store
-from msilod.routing.policy import Policy
+from msilod.routing.policy import PolicyInForce
+from msilod.serving.actions import Actions
+from msilod.serving.incoming import Incoming
 from msilod.silo.runs.decision_table import Outcome, combine
 from msilod.silo.runs.online_outcome import OnlineEnd
-from msilod.silo.runs.run_contacts import contact_key
 from msilod.silo.stored_message import StoredMessage
 from msilod.transaction.server_transaction import ServerTransaction
-
-if TYPE_CHECKING:
-    from msilod.daemon.server import Server
-    from msilod.serving.incoming import Incoming
-    from msilod.serving.transaction_user import TransactionUserService
-
 
 # How often a policy may send one request on before that is a loop.
 MAX_RELAYS: Final = 8
 
 
-def call_failed(
-    user: "TransactionUserService",
-    incoming: "Incoming",
-    status: int,
-    give_best: Callable[[float], None],
-    now: float,
-) -> None:
-    """The failure route of an INVITE: it may be sent on, or be answered in other words."""
-    try:
-        action = user.policy.failure_route(incoming, status)
-        if isinstance(action, Break) or (isinstance(action, Relay) and incoming.relays >= MAX_RELAYS):
-            give_best(now)
-        else:
-            user.act(incoming, action, now)
-    except SipError as error:
-        incoming.transaction.respond(error.status, now, headers=error.headers)
+class FailureRoutes:
+    """Makes the failure route of each fork."""
+
+    __slots__ = ("_policy", "actions", "clock", "deliverer", "online", "overdue", "storing")
+
+    def __init__(
+        self,
+        policy: PolicyInForce,
+        actions: Actions,
+        storing: SiloService,
+        online: OnlineAttempts,
+        deliverer: Deliverer,
+        clock: Clock,
+    ) -> None:
+        self._policy = policy
+        self.actions = actions
+        self.storing = storing
+        self.online = online
+        self.deliverer = deliverer
+        self.overdue = deliverer.overdue
+        self.clock = clock
+
+    def of_message(self, incoming: Incoming, aor: str) -> "FailureRoute":
+        """The failure route of a fork of anything but an INVITE, by the policy of now. `aor`: as FailureRoute's."""
+        return FailureRoute(self, self._policy, incoming, aor)
+
+    def call_failed(
+        self, incoming: Incoming, status: int, give_best: Callable[[float], None], now: float
+    ) -> None:
+        """The failure route of an INVITE: it may be sent on, or be answered in other words."""
+        try:
+            action = self._policy.policy.failure_route(incoming, status)
+            if isinstance(action, Break) or (isinstance(action, Relay) and incoming.relays >= MAX_RELAYS):
+                give_best(now)
+            else:
+                self.actions.act(incoming, action, now)
+        except SipError as error:
+            incoming.transaction.respond(error.status, now, headers=error.headers)
 
 
 def _refuse(transaction: ServerTransaction, error: SipError, now: float) -> None:
@@ -66,14 +87,14 @@ class FailureRoute:
         "policy",
         "refusal",
         "refused",
+        "routes",
         "row",
-        "server",
         "silent_branches",
     )
 
-    def __init__(self, server: "Server", policy: Policy, incoming: "Incoming", aor: str) -> None:
-        self.server = server
-        self.policy = policy
+    def __init__(self, routes: FailureRoutes, policy: PolicyInForce, incoming: Incoming, aor: str) -> None:
+        self.routes = routes
+        self.policy = policy.policy
         self.incoming = incoming
         self.aor = aor
         self.arrived = incoming.arrived
@@ -90,10 +111,10 @@ class FailureRoute:
             self._act(fork, self.policy.failure_route(self.incoming, status), now)
         except SipError as error:
             refuse = partial(_refuse, fork.server, error)
-            silo = self.server.silo
+            silo = self.routes.storing
             if silo.may_wait and self.not_stored(refuse):
                 size = self.incoming.message.size
-                silo.refuse_later(refuse, answer_by(self.server.clock.wall() - self.arrived, now), size)
+                silo.refuse_later(refuse, answer_by(self.routes.clock.wall() - self.arrived, now), size)
             else:
                 refuse(now)
 
@@ -103,13 +124,13 @@ class FailureRoute:
             if self._is_kept(fork):
                 if action.uri:
                     incoming.new_uri = action.uri.encode()
-                self.server.silo.store(incoming, action.mode, action.next_hop, now, self)
+                self.routes.storing.store(incoming, action.mode, action.next_hop, now, self)
             else:
                 fork.give_best(now)
         elif isinstance(action, Break) or (isinstance(action, Relay) and incoming.relays >= MAX_RELAYS):
             fork.give_best(now)
         else:
-            self.server.user.act(incoming, action, now)
+            self.routes.actions.act(incoming, action, now)
 
     def _is_kept(self, fork: Fork) -> bool:
         ends = [(end.status, end.retry_after) for end in fork.ends]
@@ -118,14 +139,14 @@ class FailureRoute:
     def storing(self, row: StoredMessage) -> None:
         """The row is about to be stored: it is told what became of its first attempt."""
         if self.fork is not None and row.aor == self.aor:
-            self.server.online.mark_failed(row, self.fork.ends)
+            self.routes.online.mark_failed(row, self.fork.ends)
 
     def stored(self, row: StoredMessage, now: float) -> None:
         """The row is durable and the sender has his 202."""
         self.row = row
         for branch in self.silent_branches:
-            self.server.deliverer.overdue.add(branch, row)
-        online = self.server.online
+            self.routes.overdue.add(branch, row)
+        online = self.routes.online
         if self.delivered:
             online.delivered_late(row, self.delivered, now)
             return
@@ -134,7 +155,7 @@ class FailureRoute:
             return
         if row.aor != self.aor:
             # Those of somebody else were tried, where the policy sent it; they say nothing of this recipient's.
-            self.server.deliverer.stored(row, now)
+            self.routes.deliverer.stored(row, now)
             return
         assert self.fork is not None
         live = {contact_key(target.binding) for target in self.fork.live.values() if target.binding}
@@ -150,17 +171,17 @@ class FailureRoute:
     def silent(self, branch: bytes) -> None:
         """A 2xx that still comes for that branch ends the row (overdue.py)."""
         if self.row is not None:
-            self.server.deliverer.overdue.add(branch, self.row)
+            self.routes.overdue.add(branch, self.row)
         else:
             self.silent_branches.append(branch)
 
     def taken(self, fork: Fork) -> None:
         """A contact took it; what the others said before holds for the messages to come."""
-        self.server.online.heard(self.aor, fork.ends)
+        self.routes.online.heard(self.aor, fork.ends)
 
     def late(self, fork: Fork, target: Target, status: int, now: float) -> None:
         """A branch ended after the sender was answered; status 0: without an answer."""
-        online = self.server.online
+        online = self.routes.online
         if 200 <= status < 300:
             self.delivered = status
             if self.row is not None:

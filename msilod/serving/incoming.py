@@ -1,20 +1,15 @@
 """Incoming: a request on its way through the gate and the policy, with all that was looked up for it."""
 
-from typing import TYPE_CHECKING
-
+from msilod.keeping.storable import StorableRequest
 from msilod.registrar.binding import Binding
 from msilod.relaying.dialogs import Dialog
 from msilod.routing.myself import Named
-from msilod.routing.request import RoutingRequest
-from msilod.silo.intake.scheduled import is_scheduled
+from msilod.serving.facts import Facts
 from msilod.sip.flow import Flow
 from msilod.transaction.server_transaction import ServerTransaction
 
-if TYPE_CHECKING:
-    from msilod.daemon.server import Server
 
-
-class Incoming(RoutingRequest):
+class Incoming(StorableRequest):
     """A request on its way through the policy, with the facts that the policy and the actions need.
 
     `aor` and `author` are decided once, before the gate: the AOR that the Request-URI names ("" for none), and the
@@ -25,22 +20,19 @@ class Incoming(RoutingRequest):
     """
 
     __slots__ = (
-        "aor",
         "arrived",
-        "author",
         "bindings",
         "dialog",
-        "new_uri",
+        "facts",
+        "gruu",
         "registrant",
         "relays",
-        "server",
         "to_named",
-        "transaction",
     )
 
     def __init__(
         self,
-        server: "Server",
+        facts: Facts,
         transaction: ServerTransaction,
         named: Named,
         author: Named,
@@ -54,13 +46,14 @@ class Incoming(RoutingRequest):
         self.uri = named.uri
         self.is_myself = named.is_ours
         self.aor = named.aor
+        self.gruu = named.gruu
         self.to_named: Named | None = None
         self.author = author
         self.registrant = ""
         self.bindings = bindings
         self.is_registered = bool(bindings)
         self.user = None
-        self.server = server
+        self.facts = facts
         self.transaction = transaction
         self.dialog = dialog
         self.arrived: float = arrived
@@ -72,27 +65,17 @@ class Incoming(RoutingRequest):
 
         The latter is a MESSAGE for each device (a fork ends with the first 2xx) or for later.
         """
-        server, aor = self.server, self.aor
-        deliverer, silo = server.deliverer, server.silo.policy
-        # `Deliverer.is_running`, spelt out.
-        if aor in deliverer.runs or aor in deliverer.registering or aor in deliverer.in_line:
-            return True
-        if deliverer.asks_more and deliverer.is_running(aor):
-            return True
-        if (silo.is_for_each or silo.due_field) and self.method == b"MESSAGE":
-            return silo.is_for_each or is_scheduled(self.message, silo.due_field, server.clock.system())
-        return False
+        return self.facts.has_due_rows(self.aor, self.message)
 
     @property
     def is_known(self) -> bool:
         """See RoutingRequest."""
-        gate = self.server.gate
-        return not gate.knows_names or gate.is_known(self.aor)
+        return self.facts.is_known(self.aor)
 
     @property
     def mode(self) -> int:
         """The configured m_store mode."""
-        return self.server.silo.policy.mode
+        return self.facts.mode
 
     @property
     def flow(self) -> Flow:
@@ -104,24 +87,24 @@ class Incoming(RoutingRequest):
         """The reading of To, made at the first use: a MESSAGE to its Request-URI does not need it."""
         found = self.to_named
         if found is None:
-            found = self.to_named = self.server.myself.identify(self.message.to.uri)
+            found = self.to_named = self.facts.identify(self.message.to.uri)
         return found
 
     @property
     def sender(self) -> str:
         """From as `user@host`, or its AOR; "" for a From without user."""
-        named = self.server.myself.identify(self.message.from_.uri)
+        named = self.facts.identify(self.message.from_.uri)
         return named.name if named.is_sip and named.uri.user is not None else ""
 
     def lookup(self, uri: str) -> bool:
         """lookup("location") for another URI."""
-        named = self.server.myself.named(uri.encode())
-        return bool(self.server.user.bindings(named, self.method, self.server.clock.wall()))
+        named = self.facts.named(uri.encode())
+        return bool(self.facts.bindings(named, self.method))
 
     def rewrite(self, uri: str) -> None:
         """rewriteuri(): from here on it is for `uri`."""
         self.new_uri = uri.encode()
-        named = self.server.myself.named(self.new_uri)
+        named = self.facts.named(self.new_uri)
         self.uri, self.is_myself, self.aor = named.uri, named.is_ours, named.aor
-        self.bindings = self.server.user.bindings(named, self.method, self.server.clock.wall())
+        self.bindings = self.facts.bindings(named, self.method)
         self.is_registered = bool(self.bindings)

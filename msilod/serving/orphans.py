@@ -5,44 +5,59 @@ MESSAGE is stored and answered 202 without a try; what can be dialled stays, and
 connection.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
+from msilod.clock import Clock
+from msilod.delivering.deliverer import Deliverer
 from msilod.registrar.binding import Binding
+from msilod.registrar.location import LocationService
 from msilod.registrar.reach import outlives_its_connection
+from msilod.serving.registrar import RegistrarService
 from msilod.sip.flow import Flow
-
-if TYPE_CHECKING:
-    from msilod.daemon.server import Server
+from msilod.transport.transports import Transports
 
 
 class Orphans:
     """Finds them, and has them forgotten."""
 
-    def __init__(self, server: "Server") -> None:
-        self.server = server
+    def __init__(
+        self,
+        transports: Transports,
+        location: LocationService,
+        registrar: RegistrarService,
+        deliverer: Deliverer,
+        clock: Clock,
+    ) -> None:
+        self._transports = transports
+        self._location = location
+        self._registrar = registrar
+        self._deliverer = deliverer
+        self._clock = clock
 
-    def load(self) -> None:
-        """What the database remembers, at the start, without those whose connection ended with the last daemon."""
+    def load(self, remembered: Iterable[tuple[Binding, str]]) -> None:
+        """The bindings of the database, with the names of their flows, at the start.
+
+        Bindings whose connection ended with the last daemon are left out.
+        """
         found: list[Binding] = []
         lost: list[Binding] = []
-        for binding, way in self.server.store.load_bindings():
-            binding.flow = self.server.transports.find_flow(way)
+        for binding, way in remembered:
+            binding.flow = self._transports.find_flow(way)
             is_reached = binding.flow is not None or not _is_stream(way) or _outlives(binding, way)
             (found if is_reached else lost).append(binding)
-        self.server.location.load(found)
-        self.server.registrar.forget_lost(lost)
+        self._location.load(found)
+        self._registrar.forget_lost(lost)
 
     def closed(self, flow: Flow) -> None:
         """A connection has ended: its bindings lose it, and their deliveries hear of that."""
-        server = self.server
-        orphans = server.location.drop_flow(flow)
+        orphans = self._location.drop_flow(flow)
         lost = [
             binding for binding in orphans if not outlives_its_connection(binding, flow.transport, flow.host)
         ]
-        server.location.remove(lost)
-        server.registrar.forget_lost(lost)
+        self._location.remove(lost)
+        self._registrar.forget_lost(lost)
         for binding in orphans:
-            server.deliverer.gone(binding, server.clock.now())
+            self._deliverer.gone(binding, self._clock.now())
 
 
 def _is_stream(way: str) -> bool:

@@ -11,10 +11,7 @@ is known by the branch, which holds 64 random bits that only the phone has seen,
 from collections.abc import Callable
 from typing import Final
 
-import trio
-
 from msilod.clock import Clock
-from msilod.daemon.tokens import Tokens
 from msilod.delivering.deliverer import Deliverer
 from msilod.errors import TransportError
 from msilod.proxy.forwarding import target_uri
@@ -41,6 +38,7 @@ class Pings:
         transports: Transports,
         deliverer: Deliverer,
         clock: Clock,
+        random: Callable[[], bytes],
         after: Callable[[], None],
     ) -> None:
         self.keep_alives = keep_alives
@@ -48,11 +46,11 @@ class Pings:
         self.deliverer = deliverer
         self.clock = clock
         self.after = after
-        self._random = Tokens()
+        self._random = random
         # Call-IDs of this process; one for each contact, as for the requests of one client (RFC 3261 §8.1.1.4).
         self._run = self._random()
         self._period = 0
-        self._is_stopped = False
+        self.is_stopped = False
 
     def load(self, period: int) -> None:
         """At the start, when the location service has been filled from the database: no contact has answered yet."""
@@ -72,14 +70,11 @@ class Pings:
 
     def stop(self) -> None:
         """The daemon ends: nothing more is sent."""
-        self._is_stopped = True
+        self.is_stopped = True
 
-    async def run(self) -> None:
-        """Send, until `stop`."""
-        while not self._is_stopped:
-            await trio.sleep(min(self.keep_alives.until_next(self.clock.now()) or IDLE, IDLE))
-            if not self._is_stopped:
-                self.send_due()
+    def until_next(self) -> float:
+        """Seconds until a contact has its turn; IDLE at most."""
+        return min(self.keep_alives.until_next(self.clock.now()) or IDLE, IDLE)
 
     def send_due(self) -> None:
         """Ping the contacts that have their turn; deliveries to those that are away now end."""

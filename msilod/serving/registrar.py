@@ -7,13 +7,14 @@ former bindings back and answers 500.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
 
 from msilod.auth.source import Sources
 from msilod.clock import Clock
 from msilod.counters import Counters
+from msilod.delivering.deliverer import Deliverer
 from msilod.errors import RequestRefused, StoreError
 from msilod.log import get_log
 from msilod.registrar.binding import Binding
@@ -26,7 +27,7 @@ from msilod.registrar.registration import Registration, announced, contact_line,
 from msilod.routing.actions import Save
 from msilod.routing.myself import Myself
 from msilod.sip.dates import format_date
-from msilod.sip.via import promise_keep_alives
+from msilod.sip.stamp import promise_keep_alives
 from msilod.sip.warning import warning
 from msilod.store.writer.contract import BindingChanges, StoreWriter
 from msilod.transaction.server_transaction import ServerTransaction
@@ -43,12 +44,9 @@ MAX_LOGGED: Final = 1024
 MAX_UNREMOVED: Final = 10_000
 REMOVED_AT_ONCE: Final = 500
 
-# AOR, removed, kept alive: m_dump goes to these by way of the action's next hop; monotonic seconds.
-Registered = Callable[[Save, str, Sequence[Binding], Sequence[Binding], float], None]
-
 
 class RegistrarService:
-    """Serves REGISTER; `registered` is called after a 200 that is no answer to a query, where a dump is asked for."""
+    """Serves REGISTER. Where a dump is asked for, waiting messages are delivered behind the 200."""
 
     def __init__(
         self,
@@ -58,7 +56,7 @@ class RegistrarService:
         myself: Myself,
         clock: Clock,
         counters: Counters,
-        registered: Registered,
+        deliverer: Deliverer,
         keep_alives: KeepAlives,
         sources: Sources,
     ) -> None:
@@ -68,12 +66,9 @@ class RegistrarService:
         self.myself = myself
         self.clock = clock
         self.counters = counters
-        self.registered = registered
+        self.deliverer = deliverer
         self.keep_alives = keep_alives
         self.sources = sources
-        # Where a dump is asked for: told of an AOR when its REGISTER is about to be committed, and when that has ended.
-        self.expect: Callable[[str], None] = lambda aor: None
-        self.expected: Callable[[str], None] = lambda aor: None
         # By identity: who refreshes again in the same second is written once.
         self._refreshed: dict[int, Binding] = {}
         # What could not be removed from the database, oldest first.
@@ -89,7 +84,7 @@ class RegistrarService:
         """Serve by this policy from now on; the domains may be others, too."""
         self.policy = policy
 
-    def write_refreshes(self) -> None:
+    def write_refreshes(self, now: float = 0.0) -> None:
         """Once a second: what was answered from memory goes to the disk, but for what is no binding any more (R6)."""
         refreshed, self._refreshed = self._refreshed, {}
         current = [binding for binding in refreshed.values() if self.location.is_current(binding)]
@@ -116,7 +111,7 @@ class RegistrarService:
             self._accept(transaction)
             self._answer(transaction, before, headers, wall, now)
             if action.dump:
-                self.registered(action, aor, (), (again,), now)
+                self._dump(action, aor, (), (again,), now)
             return
         try:
             registration = process(
@@ -136,7 +131,7 @@ class RegistrarService:
         if registration.must_commit_first:
             changes = BindingChanges(aor, registration.added + registration.refreshed, registration.removed)
             if action.dump:
-                self.expect(aor)
+                self.deliverer.expect(aor)
             self.writer.bindings(changes, partial(self._committed, transaction, action, registration, before))
             return
         for binding in registration.refreshed:
@@ -225,7 +220,7 @@ class RegistrarService:
                 transaction.respond(500, now, headers=[NOT_KEPT])
         finally:
             if action.dump:
-                self.expected(registration.aor)
+                self.deliverer.expected(registration.aor)
 
     def _drop_ended(self, registration: Registration) -> None:
         """Take out what has ended while it was committed, by a later REGISTER or by another password of the user."""
@@ -243,7 +238,17 @@ class RegistrarService:
         self._accept(transaction)
         self._answer(transaction, registration.bindings, registration.headers, registration.wall, now)
         if action.dump:
-            self.registered(action, registration.aor, registration.removed, registration.touched, now)
+            self._dump(action, registration.aor, registration.removed, registration.touched, now)
+
+    def _dump(
+        self, action: Save, aor: str, removed: Sequence[Binding], touched: Sequence[Binding], now: float
+    ) -> None:
+        """m_dump() behind the 200: to the contacts of that REGISTER, by the next hop of the action."""
+        for binding in removed:
+            self.deliverer.gone(binding, now)
+        for binding in touched:
+            binding.next_hop = action.next_hop
+        self.deliverer.registered(aor, touched, now)
 
     def _log(self, aor: str, now: float, event: str) -> None:
         """A line for the operator, once in LOG_EVERY seconds for each user: a phone tries again and again."""

@@ -17,8 +17,6 @@ and drops such datagrams itself, which costs 5 us each.
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import trio
-
 from msilod.auth.fruitless import (
     MAX_IN_SUM,
     MAX_OF_CONNECTION,
@@ -30,9 +28,11 @@ from msilod.auth.fruitless import (
 from msilod.auth.source import Sources
 from msilod.auth.sparing import LONG, MANY_LONG, MANY_RESPONSES, Sparing
 from msilod.auth.trust import Trust
+from msilod.clock import Clock
 from msilod.counters import Counters
 from msilod.log import get_log
 from msilod.sip.flow import Flow
+from msilod.tasks import Tasks
 from msilod.transport.transports import Transports
 from msilod.transport.udp_filter import Strangers
 
@@ -58,14 +58,16 @@ class Shedding:
         sources: Sources,
         trust: Trust,
         transports: Transports,
-        nursery: trio.Nursery,
+        tasks: Tasks,
+        clock: Clock,
         counters: Counters,
     ) -> None:
         self.sources = sources
         self._counters = counters
         self._trust = trust
         self._transports = transports
-        self._nursery = nursery
+        self._tasks = tasks
+        self._now = clock.now
         self._fruitless = Fruitless()
         self._proven = Proven()
         self.is_awaited: Callable[[bytes], bool] = lambda branch: False
@@ -172,7 +174,7 @@ class Shedding:
         sparing = self._sparing
         if sparing is None or self._is_known(source, port) or self._trust.includes(host):
             return True
-        if sparing.passes(len(data), trio.current_time()) or self._is_answer(data, sparing):
+        if sparing.passes(len(data), self._now()) or self._is_answer(data, sparing):
             return True
         drops = (sparing.long > MANY_LONG, sparing.responses > MANY_RESPONSES)
         if drops != self._drops:
@@ -200,21 +202,19 @@ class Shedding:
 
     # --- both ----------------------------------------------------------------------------------------
 
-    async def _look(self) -> None:
-        """Hear those again whose time is over."""
-        while self._fruitless.shed or self._sparing is not None:
-            await trio.sleep(LOOK_EVERY)
-            now = trio.current_time()
-            is_changed = self._fruitless.lift(now)
-            sparing = self._sparing
-            if sparing is not None and (not self._is_active or sparing.is_over(now)):
-                self._counters.shed_datagrams += sparing.left_out
-                self._sparing = None
-                self._drops = (False, False)
-                is_changed = True
-            if is_changed or (self._sparing is not None and len(self._proven.sources()) != self._known):
-                self._apply()
-        self._is_looking = False
+    def _look(self, now: float) -> bool:
+        """Hear those again whose time is over. False when nobody is left out any more."""
+        is_changed = self._fruitless.lift(now)
+        sparing = self._sparing
+        if sparing is not None and (not self._is_active or sparing.is_over(now)):
+            self._counters.shed_datagrams += sparing.left_out
+            self._sparing = None
+            self._drops = (False, False)
+            is_changed = True
+        if is_changed or (self._sparing is not None and len(self._proven.sources()) != self._known):
+            self._apply()
+        self._is_looking = bool(self._fruitless.shed) or self._sparing is not None
+        return self._is_looking
 
     def _apply(self) -> None:
         shed = {source: self._proven.ports(source) for source in self._fruitless.shed}
@@ -229,7 +229,7 @@ class Shedding:
         self._transports.guard(self._passes if needs_guard else None)
         if not self._is_looking and (shed or self._sparing is not None):
             self._is_looking = True
-            self._nursery.start_soon(self._look)
+            self._tasks.repeat(LOOK_EVERY, self._look)
 
     def _strangers(self) -> Strangers:
         self._known = len(self._proven.sources())

@@ -5,7 +5,7 @@ A job is what stays here meanwhile: its part of a batch, and who is to be told.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -180,3 +180,26 @@ class CallJob:
 
 
 Job = AddJob | EndJob | CallJob
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """`aors` have rows that an operator has let go, `stored` have rows that are new.
+
+    `paused` are the paused domains; None: no other process has committed.
+    """
+
+    aors: list[str]
+    paused: frozenset[str] | None = None
+    stored: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """The rows that expired, and whether another piece is to be had at once.
+
+    Of their bodies only those of `message/*` are here: their senders may have asked to be told (RFC 5438).
+    """
+
+    expired: Sequence[StoredMessage]
+    has_more: bool

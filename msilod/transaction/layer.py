@@ -26,15 +26,17 @@ class TransactionLayer:
     """Both halves. Beyond `max_transactions`, or the bounds of shares.py, new requests get a stateless 503 with
     Retry-After.
 
-    `secret`: 1 to 64 bytes, keys the stateless To tags.
+    `secret`: 1 to 64 bytes, keys the stateless To tags. `serve` comes before the first request.
     """
 
-    def __init__(
-        self, user: TransactionUser, send: Send, secret: bytes, max_transactions: int = MAX_TRANSACTIONS
-    ) -> None:
-        self._servers = ServerTransactions(user, send, secret, max_transactions)
+    def __init__(self, send: Send, secret: bytes, max_transactions: int = MAX_TRANSACTIONS) -> None:
+        self._servers = ServerTransactions(send, secret, max_transactions)
         self._clients = ClientTransactions(send)
         self._servers.shares.clients = self._clients.live
+
+    def serve(self, user: TransactionUser) -> None:
+        """Requests go to `user` from now on."""
+        self._servers.serve(user)
 
     def receive_request(self, request: Request, flow: Flow, now: float) -> None:
         """A request from the wire, its top Via stamped already. Copies never reach the user (§17.2.3)."""
@@ -94,11 +96,11 @@ class TransactionLayer:
 
     def stateless_tag(self, request: Request) -> bytes:
         """The To tag for an answer outside of any transaction, the same for each copy (§8.2.7)."""
-        return self._servers.stateless_tag(request)
+        return self._servers.tags.of(request)
 
     def is_own_answer(self, response: Response, branch: bytes) -> bool:
         """True when this server has answered its own request: the To tag is the stateless one for that branch."""
-        return self._servers.is_own_answer(response, branch)
+        return self._servers.tags.is_of(response, branch)
 
     def next_deadline(self) -> float | None:
         """When `handle_timeout` is due, perhaps in the past; None when nothing waits."""

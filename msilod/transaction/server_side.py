@@ -6,7 +6,7 @@ That takes 3.3 us less than a step through the table with a queue for Timer J, a
 (tests/bench/transactions.py; tests/transaction/test_walks.py shows that both do the same). Two with one key: key.py.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from msilod.errors import TransportError
@@ -26,8 +26,10 @@ from msilod.transaction.key import (
 from msilod.transaction.named import find_invite, names_other
 from msilod.transaction.responses import answer_of, as_addressed, final_tag
 from msilod.transaction.server_transaction import (
+    Fields,
     InviteServerTransaction,
     Send,
+    ServerSide,
     ServerTransaction,
     TransactionUser,
     input_of,
@@ -36,27 +38,26 @@ from msilod.transaction.server_transaction import (
 from msilod.transaction.shares import LARGE, MANY, Shares
 from msilod.transaction.strangers import Strangers
 from msilod.transaction.tables import NIST, Action, Input, State
+from msilod.transaction.tags import StatelessTags
 from msilod.transaction.timers import PATIENCE, T2, TRYING_AT, TimerQueues, interval
-
-Fields = Iterable[tuple[bytes, bytes]]
 
 _COMPLETED: Final = State.COMPLETED
 _PROCEEDING: Final = State.PROCEEDING
 _TERMINATED: Final = State.TERMINATED
 _TRYING: Final = State.TRYING
-_MASK: Final = (1 << 64) - 1
 # Requests with rules of their own: every other one becomes a ServerTransaction.
 _OF_INVITES: Final = frozenset((b"INVITE", b"ACK", b"CANCEL"))
 _BUSY: Final = ((b"Retry-After", b"5"),)
 
 
-class ServerTransactions:
+class ServerTransactions(ServerSide):
     """Live server transactions by key. `secret` (1 to 64 bytes) keys the stateless To tags."""
 
-    def __init__(self, user: TransactionUser, send: Send, secret: bytes, max_transactions: int) -> None:
-        self._user = user
+    _user: TransactionUser
+
+    def __init__(self, send: Send, secret: bytes, max_transactions: int) -> None:
         self._send = send
-        self._secret = secret
+        self.tags = StatelessTags(secret)
         self._many = min(max_transactions, MANY)
         self._live: dict[bytes, ServerTransaction] = {}
         self.shares = Shares(self._live, max_transactions)
@@ -115,7 +116,7 @@ class ServerTransactions:
     def _refuse_busy(self, request: Request, flow: Flow, now: float) -> None:
         """503: there is no room for one more transaction."""
         self.refused += 1
-        self._send_once(response_bytes(request, 503, self.stateless_tag(request), _BUSY), flow)
+        self._send_once(response_bytes(request, 503, self.tags.of(request), _BUSY), flow)
         self._user.on_refused(flow, now)
 
     def _own_key(self, request: Request, flow: Flow, key: bytes, now: float) -> bytes:
@@ -151,7 +152,7 @@ class ServerTransactions:
             return False
         self.retransmissions_in += 1
         if answer != NO_ANSWER:
-            self._send_once(unpack(answer, request, self.stateless_tag(request)), flow)
+            self._send_once(unpack(answer, request, self.tags.of(request)), flow)
         return True
 
     def _begin_invite(self, transaction: InviteServerTransaction, now: float) -> None:
@@ -188,7 +189,7 @@ class ServerTransactions:
 
         It has the branch of its INVITE, so our tag can be made again; the ACK of a 2xx has its own.
         """
-        return to_tag(request) == self.stateless_tag(request)
+        return to_tag(request) == self.tags.of(request)
 
     def _receive_cancel(self, request: Request, flow: Flow, key: bytes, now: float) -> None:
         """§9.2: 200 when it matches, whatever it matches; 481 when not. A MESSAGE goes on all the same."""
@@ -197,26 +198,25 @@ class ServerTransactions:
         if status == 200 and not flow.is_reliable:
             # A 481 is made again for a copy: anybody can ask for it.
             self.memory.add(key, fingerprint(request), status, now)
-        self._send_once(response_bytes(request, status, self.stateless_tag(request)), flow)
+        self._send_once(response_bytes(request, status, self.tags.of(request)), flow)
         if status == 481:
             self._user.on_refused(flow, now)
         elif invite is not None and not invite.is_answered:
             self._user.on_cancel(invite, now)
 
+    def serve(self, user: TransactionUser) -> None:
+        """Requests go to `user` from now on."""
+        self._user = user
+
     # --- answers out ---------------------------------------------------------------------------------
 
+    def takes_room_of_strangers(self, transaction: ServerTransaction, now: float) -> bool:
+        """See ServerTransaction.takes_room_of_strangers."""
+        return self.strangers.add(transaction.key, transaction.request.size, now)
+
     def stateless_tag(self, request: Request) -> bytes:
-        """The To tag of our own answers: the same for each copy, another for each branch (§8.2.7, §19.3).
-
-        A CANCEL and the ACK of a failure have the Call-ID and the branch of their INVITE, so its tag as well.
-        """
-        # Only we compare it, and only while we run: Python's keyed hash (SipHash) does, at half a digest's price.
-        return b"%016x" % (hash(self._secret + request.call_id + request.via.branch) & _MASK)
-
-    def is_own_answer(self, response: Response, branch: bytes) -> bool:
-        """See TransactionLayer.is_own_answer."""
-        call_id = response.headers.get(b"call-id") or b""
-        return final_tag(response) == b"%016x" % (hash(self._secret + call_id + branch) & _MASK)
+        """See TransactionLayer.stateless_tag."""
+        return self.tags.of(request)
 
     def respond(
         self, transaction: ServerTransaction, status: int, now: float, to_tag: bytes, headers: Fields
@@ -228,18 +228,18 @@ class ServerTransactions:
             state = transaction.state
             # RFC 4320: no 408 to a non-INVITE.
             if (state is _TRYING or state is _PROCEEDING) and status != 408:
-                data = answer_bytes(request, status, to_tag or self.stateless_tag(request), lines)
+                data = answer_bytes(request, status, to_tag or self.tags.of(request), lines)
                 answer = pack(status, to_tag, lines) if lines or to_tag else status
                 self._complete(transaction, data, answer, now)
         elif may_answer(transaction, status):
-            tag = to_tag or (self.stateless_tag(request) if status > 100 else b"")
+            tag = to_tag or (self.tags.of(request) if status > 100 else b"")
             self._answer(transaction, status, answer_bytes(request, status, tag, lines), tag, now)
 
     def refuse(self, transaction: ServerTransaction, status: int, headers: Fields, phrase: bytes) -> None:
         """See ServerTransaction.refuse."""
         if transaction.is_answered:
             return
-        tag = self.stateless_tag(transaction.request)
+        tag = self.tags.of(transaction.request)
         data = build_response(transaction.request, status, phrase, tag, headers).to_bytes()
         self._forget(transaction)
         transaction.state = _TERMINATED

@@ -1,18 +1,48 @@
 """ServerTransaction: one request that came in, and the answers to it; who serves it (RFC 3261 §17.2)."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from msilod.sip.flow import Flow
-from msilod.sip.message import Request, Response
+from msilod.sip.message import Request, Response, build_response
 from msilod.transaction.tables import IST, NIST, Input, Machine, State
-
-if TYPE_CHECKING:
-    from msilod.transaction.server_side import ServerTransactions
-
 
 # Raises TransportError.
 Send = Callable[[bytes, Flow], None]
+# (printed name, value) of each.
+Fields = Iterable[tuple[bytes, bytes]]
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class ServerSide(ABC):
+    """The table that server transactions live in (server_side.py); each method is described where it is offered."""
+
+    @abstractmethod
+    def respond(
+        self, transaction: "ServerTransaction", status: int, now: float, to_tag: bytes, headers: Fields
+    ) -> None:
+        """See ServerTransaction.respond."""
+
+    @abstractmethod
+    def refuse(self, transaction: "ServerTransaction", status: int, headers: Fields, phrase: bytes) -> None:
+        """See ServerTransaction.refuse."""
+
+    @abstractmethod
+    def forward(self, transaction: "ServerTransaction", response: Response, now: float) -> None:
+        """See ServerTransaction.forward."""
+
+    @abstractmethod
+    def drop(self, transaction: "ServerTransaction") -> None:
+        """See ServerTransaction.drop."""
+
+    @abstractmethod
+    def stateless_tag(self, request: Request) -> bytes:
+        """See TransactionLayer.stateless_tag."""
+
+    @abstractmethod
+    def takes_room_of_strangers(self, transaction: "ServerTransaction", now: float) -> bool:
+        """See ServerTransaction.takes_room_of_strangers."""
 
 
 class ServerTransaction:
@@ -22,7 +52,7 @@ class ServerTransaction:
 
     machine: ClassVar[Machine] = NIST
 
-    def __init__(self, home: "ServerTransactions", request: Request, flow: Flow, key: bytes) -> None:
+    def __init__(self, home: "ServerSide", request: Request, flow: Flow, key: bytes) -> None:
         self._home = home
         self.request = request
         self.flow = flow
@@ -55,9 +85,17 @@ class ServerTransaction:
         """
         self._home.refuse(self, status, headers, phrase)
 
+    def respond_in_words(self, status: int, phrase: bytes, headers: Headers, now: float) -> None:
+        """An answer with another phrase than the RFC's; a copy of a request that is not INVITE gets the RFC's.
+
+        Raises ValueError for a value with CR, LF or NUL.
+        """
+        tag = self._home.stateless_tag(self.request)
+        self.forward(build_response(self.request, status, phrase, tag, headers), now)
+
     def takes_room_of_strangers(self, now: float) -> bool:
         """Count it among those of senders without a password; False when these have no room left."""
-        return self._home.strangers.add(self.key, self.request.size, now)
+        return self._home.takes_room_of_strangers(self, now)
 
     def forward(self, response: Response, now: float) -> None:
         """A response from downstream; its top Via is the request's own (§16.7 step 9). Dropped: as above.
@@ -85,7 +123,7 @@ class InviteServerTransaction(ServerTransaction):
 
     machine: ClassVar[Machine] = IST
 
-    def __init__(self, home: "ServerTransactions", request: Request, flow: Flow, key: bytes) -> None:
+    def __init__(self, home: "ServerSide", request: Request, flow: Flow, key: bytes) -> None:
         super().__init__(home, request, flow, key)
         self.tag = b""
         self.interval = 0.0

@@ -5,13 +5,13 @@ bounded per connection, and the number of connections per address; in sum one ad
 unfinished messages, and ten addresses 400 MB of idle TLS connections.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Hashable
+from typing import Generic, TypeVar
 
-if TYPE_CHECKING:
-    from msilod.transport.streams import Connection
+Connection = TypeVar("Connection", bound=Hashable)
 
 
-class Hoard:
+class Hoard(Generic[Connection]):
     """Bytes by connection. `limit` bounds the sum and `per_source` the sum of one source, both in bytes.
 
     A source is a text; "" has no limit of its own.
@@ -28,7 +28,7 @@ class Hoard:
         self._sums: dict[str, int] = {}
         self.bytes = 0
 
-    def put(self, connection: "Connection", source: str, size: int) -> "list[Connection]":
+    def put(self, connection: Connection, source: str, size: int) -> list[Connection]:
         """`connection` holds `size` bytes now, 0 for none. Returns the connections that must be closed for that.
 
         They are counted no more.
@@ -51,7 +51,7 @@ class Hoard:
             self.drop(surplus[-1])
         return surplus
 
-    def drop(self, connection: "Connection") -> None:
+    def drop(self, connection: Connection) -> None:
         """It holds nothing any more."""
         source = self._where.pop(connection, None)
         if source is None:

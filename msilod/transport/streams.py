@@ -228,9 +228,11 @@ class Streams:
         self.source_of: Callable[[str], str] = lambda host: "" if is_loopback(host) else counted(host)
         # True while connections have to show a password.
         self.are_strangers_limited = False
-        self._unfinished = Hoard(self.limits.unfinished, self.limits.unfinished_per_source)
-        self._unfinished_of_users = Hoard(self.limits.unfinished_of_users, self.limits.unfinished_of_users)
-        self._strangers = Hoard(self.limits.strangers, self.limits.strangers_per_source)
+        self._unfinished: Hoard[Connection] = Hoard(self.limits.unfinished, self.limits.unfinished_per_source)
+        self._unfinished_of_users: Hoard[Connection] = Hoard(
+            self.limits.unfinished_of_users, self.limits.unfinished_of_users
+        )
+        self._strangers: Hoard[Connection] = Hoard(self.limits.strangers, self.limits.strangers_per_source)
         self._shunned: dict[str, float] = {}
         self._open = 0
         self.next_serial: Callable[[], int] = count(1).__next__

@@ -67,7 +67,7 @@ async def _count(name: str, folder: Path) -> float:
         WALKS[name](bench)
         bench.word = b"REGISTER" if name == "refresh" else b"MESSAGE"
         WALKS[name](bench)
-        bench.server.transports.close()
+        bench.parts.transports.close()
         bench.silo.close()
         nursery.cancel_scope.cancel()
     assert bench.requests >= MANY

@@ -11,7 +11,7 @@ from time import perf_counter
 from msilod.sip.flow import Endpoint, Flow
 from msilod.sip.message import Request, Response, response_bytes
 from msilod.sip.parser import parse
-from msilod.sip.via import stamp_source
+from msilod.sip.stamp import stamp_source
 from msilod.transaction.client_transaction import ClientTransaction
 from msilod.transaction.layer import TransactionLayer
 from msilod.transaction.server_transaction import ServerTransaction
@@ -64,7 +64,8 @@ class Silo:
     """A user that stores everything, and an owner that forwards everything."""
 
     def __init__(self) -> None:
-        self.layer = TransactionLayer(self, self.send, b"secret")
+        self.layer = TransactionLayer(self.send, b"secret")
+        self.layer.serve(self)
         self.sent = b""
         self.is_storing = True
         self.server: ServerTransaction | None = None

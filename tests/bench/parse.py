@@ -17,8 +17,9 @@ from msilod.sip.framing import StreamFramer
 from msilod.sip.headers import Headers
 from msilod.sip.message import Request, response_bytes
 from msilod.sip.parser import parse
+from msilod.sip.stamp import stamp_source
 from msilod.sip.uri import SipUri
-from msilod.sip.via import Via, parse_via, stamp_source
+from msilod.sip.via import Via, parse_via
 
 BODY = b"The quick brown fox jumps over the lazy dog. " * 2
 MESSAGE = (

@@ -18,9 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from msilod.clock import Clock
 from msilod.config import Config
-from msilod.daemon.server import Server
+from msilod.daemon.wiring import build
 from msilod.registrar.binding import Binding
 from msilod.registrar.keep_alive import SLOTS_PER_SECOND
+from msilod.routing import default
 from msilod.sip.flow import Flow
 from msilod.store.commit.quota import Limits
 from msilod.store.silo import Silo
@@ -64,21 +65,23 @@ class Pinged:
         self.endpoint = self.transports.udp[0]
         self.clock = Hands()
         self.slots = 0
-        self.server = Server(Config(domains=["bench.test"]), self.clock, self.transports, self.silo, nursery)
+        self.parts = build(
+            Config(domains=["bench.test"]), self.clock, self.transports, self.silo, nursery, default
+        )
         self.phones = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.phones.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         self.phones.bind(("127.0.0.1", 0))
         self.phones.setblocking(False)
         host, port = self.phones.getsockname()
         wall = self.clock.wall()
-        self.server.location.load(
+        self.parts.location.load(
             Binding(
                 f"u{number:05}@bench.test", "sip:u0000@10.0.0.5:5060;transport=udp", "c", 1, wall + 3600, wall,
                 flow=Flow(self.endpoint.endpoint, host, port),
             )
             for number in range(PHONES)
         )  # fmt: skip
-        self.server.pings.load(PERIOD)
+        self.parts.pings.load(PERIOD)
 
     def turn(self) -> tuple[float, float]:
         """Seconds to ping all phones once, and to hear their answers."""
@@ -89,7 +92,7 @@ class Pinged:
             # The middle of a slot.
             self.clock.at = (self.slots + 0.5) / SLOTS_PER_SECOND
             began = thread_time()
-            self.server.pings.send_due()
+            self.parts.pings.send_due()
             sending += thread_time() - began
             while True:
                 try:
@@ -99,10 +102,10 @@ class Pinged:
                 sent += 1
                 self.phones.sendto(answered(request), self.endpoint.socket.getsockname())
             began = thread_time()
-            while self.endpoint.drain(self.server):
-                self.server.after_batch()
+            while self.endpoint.drain(self.parts.receiver):
+                self.parts.receiver.after_batch()
             hearing += thread_time() - began
-        heard = sum(b.pings is not None and not b.pings.token for b in self.server.location.all())
+        heard = sum(b.pings is not None and not b.pings.token for b in self.parts.location.all())
         assert sent == heard == PHONES, (sent, heard)
         return sending, hearing
 

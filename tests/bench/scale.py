@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from msilod.store.commit.quota import Limits
-from msilod.store.commit.sweep import Cleaned
 from msilod.store.engine.sqlite.connection import open_sqlite, raw
+from msilod.store.jobs import Cleaned
 from msilod.store.silo import Silo
 from tests.bench.load.crew import run_crew
 from tests.bench.load.filling import TABLE, Filling, fill
@@ -164,12 +164,12 @@ def sweep(path: Path) -> float:
 
 
 def _end_lives(path: Path, wall: float) -> None:
-    """The oldest rows but the held ones have expired."""
+    """The oldest rows but the held and the scheduled ones have expired."""
     database = open_sqlite(path)
     db = raw(database)
     db.execute(
         f"UPDATE {TABLE} SET expires_at = ? WHERE id IN "
-        f"(SELECT id FROM {TABLE} WHERE state <> 'held' ORDER BY id LIMIT ?)",
+        f"(SELECT id FROM {TABLE} WHERE state NOT IN ('held', 'scheduled') ORDER BY id LIMIT ?)",
         (wall - 1, EXPIRED),
     )
     database.close()

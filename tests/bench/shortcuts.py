@@ -43,7 +43,8 @@ class ClientsByTable(ClientTransactions):
 def each_way(servers: type[ServerTransactions], clients: type[ClientTransactions], name: str) -> None:
     """Time and memory of final answers, in and out, their last timers included."""
     silo = Silo()
-    silo.layer._servers = servers(silo, silo.send, b"secret", 10**9)
+    silo.layer._servers = servers(silo.send, b"secret", 10**9)
+    silo.layer.serve(silo)
     silo.layer._clients = clients(silo.send)
     silo.is_storing = False
     now = 0.0

@@ -23,8 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from msilod.clock import Clock
 from msilod.config import Config
+from msilod.daemon.configuring import users_changed
 from msilod.daemon.process import GC_THRESHOLD
-from msilod.daemon.server import Server
+from msilod.daemon.wiring import build
+from msilod.routing import default
 from msilod.sip.digest import ha1, ha2, response
 from msilod.sip.flow import Flow
 from msilod.store.commit.quota import Limits
@@ -75,10 +77,10 @@ class Bench:
         self.transactions = self.silo.writer.transactions
         self.silo.writer = Prompt(self.transactions)
         transports = Transports([ListenSpec("udp", "127.0.0.1", 0)])
-        self.server = Server(Config(domains=[DOMAIN]), Clock(), transports, self.silo, nursery)
-        self.server.user_watch.start()
-        self.server.mail.complete()
-        self.server.deliverer.recalled()
+        self.parts = build(Config(domains=[DOMAIN]), Clock(), transports, self.silo, nursery, default)
+        self.parts.user_watch.start()
+        self.parts.mail.complete()
+        self.parts.deliverer.recalled()
         self.endpoint = transports.udp[0]
         transports.flush = self.flush  # type: ignore[method-assign]
         self._sent: list[bytes] = []
@@ -101,7 +103,7 @@ class Bench:
         """Seconds to serve these, in batches as the socket gives them."""
         phone = self.phone
         began = thread_time()
-        receive, after_batch = self.server.receive, self.server.after_batch
+        receive, after_batch = self.parts.receiver.receive, self.parts.receiver.after_batch
         for at in range(0, len(datagrams), BATCH):
             for data in datagrams[at : at + BATCH]:
                 receive(data, Flow(phone.endpoint, phone.host, phone.port))
@@ -121,12 +123,12 @@ class Bench:
 
     def lock(self) -> None:
         """From here on everybody is a user with the password `secret`."""
-        gate = self.server.gate
+        users = self.parts.members.users
         for user in (b"u" + name for name in USERS):
             values = [(name, ha1(name, user, DOMAIN.encode(), b"secret")) for name in (b"MD5", b"SHA-256")]
-            gate.users.put(f"{user.decode()}@{DOMAIN}", values)
-        gate.users.existed = gate.users.is_readable = True
-        gate.refresh()
+            users.put(f"{user.decode()}@{DOMAIN}", values)
+        users.existed = users.is_readable = True
+        users_changed(self.parts)
 
     def proved(self, nonces: list[bytes], number: int) -> list[bytes]:
         """A REGISTER for each user, with his credentials for his nonce."""
@@ -194,7 +196,7 @@ def refresh(bench: Bench) -> float:
     bench.receive(bench.registers())
     spent = bench.receive(bench.registers())
     assert bench.sent()[-1].startswith(b"SIP/2.0 200")
-    bench.server.registrar.write_refreshes()
+    bench.parts.registrar.write_refreshes()
     return spent / len(USERS)
 
 
@@ -207,7 +209,7 @@ def digest(bench: Bench) -> float:
     datagrams = bench.proved(nonces, 2)
     spent = bench.receive(datagrams)
     assert bench.sent()[-1].startswith(b"SIP/2.0 200")
-    bench.server.registrar.write_refreshes()
+    bench.parts.registrar.write_refreshes()
     return spent / len(USERS)
 
 
@@ -240,7 +242,7 @@ async def best(walk: Callable[[Bench], float], rounds: int) -> float:
         async with trio.open_nursery() as nursery:
             bench = Bench(Path(folder), nursery)
             found = min([walk(bench) for _ in range(rounds)])
-            bench.server.transports.close()
+            bench.parts.transports.close()
             bench.silo.close()
             nursery.cancel_scope.cancel()
     return found

@@ -44,7 +44,7 @@ class Desk:
 
     def ticks(self, seconds: float) -> None:
         self.time += seconds
-        self.back.tick()
+        self.back.tick(self.time)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""daemon/writer_results.py: a result without a waiter that is a failure is one line in the log, and not one for each job."""
+"""daemon/writer_results.py: failures without a waiter are one line in the log, and not one for each job."""
 
 import structlog
 

@@ -20,7 +20,7 @@ class Doorway:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.server = world.server
+        self.server = world.parts
         self.serial = 0
         lock(world, "alice", "bob")
 
@@ -46,7 +46,7 @@ class Doorway:
         """What the daemon sends when `data` comes from `source`; the daemon's requests are left out."""
         transports = self.world.transports
         transports._unsent.clear()
-        self.server.receive(data, Flow(transports.udp_endpoint, *source))
+        self.server.receiver.receive(data, Flow(transports.udp_endpoint, *source))
         sent = [parse(answer) for answer, _ in transports._unsent]
         transports._unsent.clear()
         return [answer for answer in sent if isinstance(answer, Response)]

@@ -6,6 +6,7 @@ from itertools import count
 
 import trio
 
+from msilod.daemon.configuring import users_changed
 from msilod.sip.address import NameAddr
 from msilod.sip.digest import ha1
 from msilod.sip.message import Request, Response, build_response
@@ -21,15 +22,15 @@ _serial = count(1)
 
 def lock(world: World, *users: str) -> None:
     """These are the users of the daemon from now on, each with PASSWORD."""
-    gate = world.server.gate
+    known = world.parts.members.users
     for user in users:
         values = [
             (name, ha1(name, user.encode(), DOMAIN.encode(), PASSWORD.encode()))
             for name in (b"MD5", b"SHA-256")
         ]
-        gate.users.put(f"{user}@{DOMAIN}", values)
-    gate.users.existed = gate.users.is_readable = True
-    gate.refresh()
+        known.put(f"{user}@{DOMAIN}", values)
+    known.existed = known.is_readable = True
+    users_changed(world.parts)
 
 
 class Peer:

@@ -71,7 +71,7 @@ def test_a_path_of_before_that_cannot_be_sent_keeps_its_messages(tmp_path: Path,
     async def story(world: World) -> None:
         alice, bob = await _phones(world)
         assert (await bob.register("Supported: path\r\nPath: <sip:198.51.100.2;lr>\r\n")).status == 200
-        (binding,) = world.server.location.bindings(f"bob@{DOMAIN}", world.clock.wall())
+        (binding,) = world.parts.location.bindings(f"bob@{DOMAIN}", world.clock.wall())
         binding.path = (f'"{"a" * 5000}" <sip:{BOB[0]}:5060{tail}>',)
         await trio.sleep(1)
         answer = await alice.ask(alice.request("MESSAGE", bob.aor, extra=TEXT, body="one"))
@@ -110,7 +110,7 @@ def test_a_redirection_to_a_uri_that_would_grow_ends_the_request(tmp_path: Path,
         answer = await alice.ask(alice.request(method, bob.aor, extra=TEXT, body="one"))
         assert answer.status == (202 if method == "MESSAGE" else 302)
         await trio.sleep(70)
-        assert world.server.forwarder.invites == {}
+        assert world.parts.forwarder.invites == {}
 
     play(tmp_path, story, config=configured(proxy={"relay": "anybody"}))
 

@@ -97,7 +97,7 @@ def test_a_phone_stays_registered_for_as_long_as_it_would_have(tmp_path: Path, j
         assert world.rows() == {}
         bob.die()
         await trio.sleep(3600)
-        assert world.server.location.aor_count == 0
+        assert world.parts.location.aor_count == 0
         assert world.read("SELECT count(*) FROM silo_location") == [(0,)]
 
     assert play(tmp_path, story).ledger.faults == []

@@ -66,7 +66,7 @@ def test_a_flood_from_everywhere_leaves_the_time_to_users(tmp_path: Path) -> Non
         await trio.sleep(QUIET + 1)
         assert watched.guard is None
         assert watched.strangers is None
-        assert world.server.counters.shed_datagrams == 20_000 - seen
+        assert world.parts.counters.shed_datagrams == 20_000 - seen
 
     play(tmp_path, story, config=with_auth())
 
@@ -74,7 +74,7 @@ def test_a_flood_from_everywhere_leaves_the_time_to_users(tmp_path: Path) -> Non
 def test_what_a_transaction_waits_for_passes(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         door, watched = Doorway(world), Watched(world)
-        world.server.shedding.is_awaited = lambda branch: branch == b"z9hG4bKours"
+        world.parts.shedding.is_awaited = lambda branch: branch == b"z9hG4bKours"
         await trio.sleep(0.1)
         flood(door, int(MAX_IN_SUM) + 1)
         while watched.passes("198.18.0.1"):
@@ -93,7 +93,7 @@ def test_what_a_transaction_waits_for_passes(tmp_path: Path) -> None:
 def test_trusted_networks_and_edges_pass(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         door, watched = Doorway(world), Watched(world)
-        world.server.trust.configure(["192.0.2.0/24"])
+        world.parts.trust.configure(["192.0.2.0/24"])
         await trio.sleep(0.1)
         flood(door, int(MAX_IN_SUM) + 1)
         for host in ("192.0.2.7", "192.0.3.7", "127.0.0.9"):
@@ -114,7 +114,7 @@ def test_who_was_registered_before_a_restart_is_no_stranger(tmp_path: Path) -> N
         await trio.sleep(1)
         await world.restart()
         await trio.sleep(0.1)
-        assert world.server.shedding._proven.knows(HOME[0])
+        assert world.parts.shedding._proven.knows(HOME[0])
 
     play(tmp_path, story, config=with_auth())
 

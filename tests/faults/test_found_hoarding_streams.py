@@ -211,7 +211,7 @@ def test_answers_that_the_kernel_has_no_room_for_are_bounded_in_bytes(
 def test_refused_requests_on_a_connection_close_it_and_a_user_s_connection_stays(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         door = Doorway(world)
-        server, ended = world.server, list[tuple[int, bool]]()
+        server, ended = world.parts, list[tuple[int, bool]]()
         proven = {1}
         world.transports.is_proven = lambda flow: flow.connection in proven  # type: ignore[method-assign]
         unsent = list[Flow]()
@@ -233,7 +233,7 @@ def test_refused_requests_on_a_connection_close_it_and_a_user_s_connection_stays
         def refused(connection: int, number: int, host: str = "203.0.113.7") -> None:
             flow = Flow(world.transports.tcp_endpoint, host, 5_000 + connection, connection)
             for _ in range(number):
-                server.receive(door.request("INVITE"), flow)
+                server.receiver.receive(door.request("INVITE"), flow)
 
         refused(1, 500)
         refused(2, 50)

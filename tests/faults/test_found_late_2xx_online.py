@@ -77,6 +77,6 @@ def test_without_a_row_nothing_is_remembered(tmp_path: Path) -> None:
         await trio.sleep(60)
         assert len(bob.got) == 1
         assert world.rows() == {}
-        assert len(world.server.deliverer.overdue) == 0
+        assert len(world.parts.deliverer.overdue) == 0
 
     play(tmp_path, story, config=configured(silo={"max_body": 1}))

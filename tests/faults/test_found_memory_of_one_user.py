@@ -20,15 +20,15 @@ def test_a_user_has_a_share_and_other_users_have_theirs(tmp_path: Path, method: 
             assert (await peer.register()).status == 200
         body = "x" * 50_000
         # Each as if it had shown the password. From counts, in any spelling.
-        world.server.trust.configure(["198.51.100.9"])
+        world.parts.trust.configure(["198.51.100.9"])
         flow = next(iter(world.transports._connections.values()))[0]
         for number in range(1_200):
             data = mallory.request(
                 method, silent.aor, from_=f"<sip:%6dallory@example.test;n={number}>;tag=1", body=body
             )
-            world.server.receive(data, flow)
-        world.server.trust.configure([])
-        layer = world.server.layer
+            world.parts.receiver.receive(data, flow)
+        world.parts.trust.configure([])
+        layer = world.parts.layer
         assert MOST_OF_SENDER < layer.open_transactions // 2 * 52_000 < 2 * MOST_OF_SENDER
         assert layer.refused > 400
         alice.send(alice.request("MESSAGE", mallory.aor, extra="Content-Type: text/plain\r\n", body=body))

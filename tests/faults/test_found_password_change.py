@@ -49,9 +49,9 @@ class Home:
 
     async def look(self) -> None:
         """The daemon looks at the users; the second look is that of the next second."""
-        await self.world.server.user_watch.look()
-        await self.world.server.user_watch.look()
-        self.world.server.after_batch()
+        await self.world.parts.user_watch.look()
+        await self.world.parts.user_watch.look()
+        self.world.parts.receiver.after_batch()
 
     async def send(self) -> int:
         """The status of a MESSAGE from bob to alice."""
@@ -59,7 +59,7 @@ class Home:
 
     def bound(self) -> list[str]:
         """The contacts of alice in memory; the database has the same."""
-        bindings = self.world.server.location.bindings(ALICE, self.world.clock.wall())
+        bindings = self.world.parts.location.bindings(ALICE, self.world.clock.wall())
         found = sorted(binding.contact for binding in bindings)
         rows = self.world.read(f"SELECT contact FROM silo_location WHERE aor = '{ALICE}' ORDER BY contact")
         assert [contact for (contact,) in rows] == found
@@ -112,7 +112,7 @@ def test_a_change_while_the_daemon_is_down_counts_at_the_start(tmp_path: Path, p
             home.users.remove(ALICE)
         await world.start()
         assert home.bound() == []
-        assert world.server.location.bindings(BOB, world.clock.wall())
+        assert world.parts.location.bindings(BOB, world.clock.wall())
         assert await home.send() == (202 if password else 404)
         assert home.stolen.untaken() == []
 
@@ -159,7 +159,7 @@ def test_more_changes_than_the_list_has_end_all_bindings_at_a_start(tmp_path: Pa
         world.crash()
         home.users._db.execute("UPDATE silo_user_change SET id = id + 10000")
         await world.start()
-        assert len(world.server.location) == 0
+        assert len(world.parts.location) == 0
         assert world.read("SELECT * FROM silo_location") == []
 
     play(tmp_path, story)
@@ -236,7 +236,7 @@ def test_a_registration_that_is_being_committed_ends_as_well(tmp_path: Path) -> 
 
         def ended_meanwhile(operation: Operation, *arguments: object) -> object:
             operations["bindings"] = operation
-            world.server.revocation.end([ALICE])
+            world.parts.revocation.end([ALICE])
             return operation(*arguments)
 
         operations["bindings"] = partial(ended_meanwhile, operations["bindings"])
@@ -262,7 +262,7 @@ def test_bindings_that_needed_no_password_end_when_passwords_are_asked_for(tmp_p
             assert home.bound() == [home.stolen.contact]
             world.config = configured(auth={"mode": "required"}, domains=[DOMAIN])
             if way == "reload":
-                world.server.reload(world.config, default)
+                world.daemon.reload(world.config, default)
             else:
                 await world.restart()
             assert home.bound() == []
@@ -270,7 +270,7 @@ def test_bindings_that_needed_no_password_end_when_passwords_are_asked_for(tmp_p
             assert (await home.stolen.register()).status == 200
             await home.look()
             world.config = configured(auth={"mode": "off"}, domains=[DOMAIN])
-            world.server.reload(world.config, default)
+            world.daemon.reload(world.config, default)
             assert home.bound() == [home.stolen.contact]
 
     play(tmp_path, story, config=configured(auth={"mode": "off"}))

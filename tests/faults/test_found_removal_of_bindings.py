@@ -41,9 +41,9 @@ def test_contacts_without_a_password_do_not_come_back_when_their_removal_failed(
         disk = BrokenDisk(world)
         disk.is_broken = True
         lock(world, "bob")
-        world.server.revocation.end(None)
+        world.parts.revocation.end(None)
         await trio.sleep(3)
-        assert world.server.location.bindings("bob@example.test", world.clock.wall()) == []
+        assert world.parts.location.bindings("bob@example.test", world.clock.wall()) == []
         disk.is_broken = False
         await trio.sleep(2.5)
         assert _kept(world) == []
@@ -59,8 +59,8 @@ def test_a_contact_that_has_registered_again_keeps_its_row(tmp_path: Path) -> No
         await trio.sleep(1)
         disk = BrokenDisk(world)
         disk.is_broken = True
-        world.server.registrar.forget(("bob@example.test", "carol@example.test"))
-        world.server.after_batch()
+        world.parts.registrar.forget(("bob@example.test", "carol@example.test"))
+        world.parts.receiver.after_batch()
         disk.is_broken = False
         # Before the removal is tried again.
         bob.boot()

@@ -93,7 +93,7 @@ def carol(world: World) -> list[Request]:
 
 def with_dns(world: World) -> Dns:
     dns = Dns()
-    world.server.paths.resolver._ask = dns
+    world.parts.paths.resolver._ask = dns
     return dns
 
 
@@ -119,12 +119,12 @@ def test_a_sender_to_dead_names_takes_a_share(tmp_path: Path, way: str, has_user
         alice = Peer(world, "alice", ALICE)
         await Flooder(world, has_users).flood(*WAYS[way])
         assert dns.most <= MAX_ASKED_OF_PARTY
-        assert world.server.paths.dials <= MAX_DIALS_OF_PARTY
+        assert world.parts.paths.dials <= MAX_DIALS_OF_PARTY
         answer = await alice.ask(alice.request("MESSAGE", "sip:carol@good.test"))
         assert (answer.status, len(came)) == (200, 1)
         await trio.sleep(60)
-        assert world.server.paths.dials == 0
-        assert len(world.server.paths._shares) == len(world.server.paths.resolver._shares) == 0
+        assert world.parts.paths.dials == 0
+        assert len(world.parts.paths._shares) == len(world.parts.paths.resolver._shares) == 0
 
     play(tmp_path, story, config=configured(proxy={"relay": "users" if has_users else "anybody"}))
 
@@ -178,7 +178,7 @@ def test_a_redirection_is_booked_on_the_user_who_redirects(tmp_path: Path) -> No
             alice.send(alice.request("OPTIONS", mallory.aor, extra=f"Proxy-Authorization: {value}\r\n"))
         await trio.sleep(0.6)
         assert 0 < dns.most <= MAX_ASKED_OF_PARTY
-        assert 0 < world.server.paths.dials <= MAX_DIALS_OF_PARTY
+        assert 0 < world.parts.paths.dials <= MAX_DIALS_OF_PARTY
         # alice herself has all of her own share.
         answer: Response = await alice.ask(alice.request("MESSAGE", "sip:carol@good.test"))
         assert (answer.status, len(came)) == (200, 1)

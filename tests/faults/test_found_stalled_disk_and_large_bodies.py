@@ -29,17 +29,17 @@ def test_waiting_rows_are_bounded_by_their_octets(tmp_path: Path) -> None:
             told = [heard for heard in alice.heard if isinstance(heard, Response)]
             assert {answer.status for answer in told} == {503}
             assert all(answer.headers.get(b"retry-after") for answer in told)
-            assert BOUND // 53_000 <= world.server.silo.waiting_rows <= BOUND // 52_000 + 1
-            assert len(told) + world.server.silo.waiting_rows == 40
+            assert BOUND // 53_000 <= world.parts.storing.waiting_rows <= BOUND // 52_000 + 1
+            assert len(told) + world.parts.storing.waiting_rows == 40
             # After COMMIT_DEADLINE all have had a 503, and nothing is held any more.
             await trio.sleep(15)
             assert sum(isinstance(heard, Response) for heard in alice.heard) == 40
-            assert world.server.silo.waiting_rows == 0
+            assert world.parts.storing.waiting_rows == 0
         alice.heard.clear()
         alice.send(
             alice.request("MESSAGE", "sip:bob@example.test", extra="Content-Type: text/plain\r\n", body="x")
         )
         assert (await alice.final(b"MESSAGE")).status == 202
-        assert world.server.silo._waiting_bytes == 0
+        assert world.parts.storing._waiting_bytes == 0
 
     play(tmp_path, story, may_log=("store failed",))

@@ -63,7 +63,7 @@ def test_with_a_daemon_all_is_as_after_its_sweep(tmp_path: Path, by: str) -> Non
         got = [request.body for request in alice.got[before:]]
         assert b"lost: expired" in got
         assert any(b"<failed/>" in body for body in got), got
-        assert world.server.counters.expired_messages == 2
+        assert world.parts.counters.expired_messages == 2
 
     assert play(tmp_path, story, config=Config(silo=section)).ledger.faults == []
 

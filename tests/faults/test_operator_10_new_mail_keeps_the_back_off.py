@@ -65,12 +65,12 @@ def test_what_falls_due_changes_no_time(tmp_path: Path) -> None:
         begin = world.wires.now
         bob, desk = await bob_backs_off(world)
         before = tries(bob, begin)
-        deadline = world.server.deliverer.schedule.retry_at(BOB)
+        deadline = world.parts.deliverer.schedule.retry_at(BOB)
         for number in range(5):
             desk.inject(BOB, b"later %d" % number, 100_000.0, 3.0 + number)
         await trio.sleep(12)
         assert tries(bob, begin) == before
-        assert world.server.deliverer.schedule.retry_at(BOB) == deadline
+        assert world.parts.deliverer.schedule.retry_at(BOB) == deadline
         assert {state for state, _ in world.rows().values()} == {"waiting"}
         bob.answers = TAKES
         await trio.sleep(100)

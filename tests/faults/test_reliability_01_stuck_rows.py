@@ -74,7 +74,7 @@ def test_a_new_registration_gets_the_rows_as_soon_as_the_disk_is_good(tmp_path: 
         bob.boot()
         await trio.sleep(32)
         assert world.rows() == {}
-        assert len(world.server.deliverer.ends.giving_back) == 0
+        assert len(world.parts.deliverer.ends.giving_back) == 0
         assert [request.body for request in bob.got][-3:] == [b"0", b"1", b"2"]
 
     assert play(tmp_path, story, errors=ERRORS).ledger.faults == []
@@ -140,7 +140,7 @@ def test_rows_that_no_run_holds_are_due_when_their_lease_ends(tmp_path: Path) ->
 
     async def story(world: World) -> None:
         await refused_on_a_full_disk(world)
-        giving_back = world.server.deliverer.ends.giving_back
+        giving_back = world.parts.deliverer.ends.giving_back
         giving_back._failed.clear()
         giving_back._departures.clear()
         await trio.sleep(30)

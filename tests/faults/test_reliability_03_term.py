@@ -24,9 +24,8 @@ def test_after_term_what_is_on_the_wire_is_waited_for_and_nothing_else_begins(tm
         await trio.sleep(1)
         assert [len(phone.got) for phone in phones] == [1] * 20
         began = world.wires.now
-        server = world.server
-        server.stop()
-        while not server._nursery.cancel_scope.cancel_called:
+        world.daemon.stop()
+        while not world.daemon._nursery.cancel_scope.cancel_called:
             await trio.sleep(0.05)
         # As soon as the last answer has come, and long before `drain` is over.
         assert world.wires.now - began < 2
@@ -57,7 +56,7 @@ def test_after_term_no_row_is_sent_for_a_way_that_was_being_dialled(tmp_path: Pa
         world.wires.far[far.address[0]] = 1.0
         alice.text("bob")
         await trio.sleep(0.2)
-        world.server.stop()
+        world.daemon.stop()
         await trio.sleep(12)
         assert [request.body for request in far.got] in ([], [b"alice1-1"])
 
@@ -74,10 +73,10 @@ def test_what_is_stored_or_registered_after_term_begins_nothing(tmp_path: Path) 
         slow.answers = ((5.0, 200),)
         slow.boot()
         await trio.sleep(1)
-        world.server.stop()
+        world.daemon.stop()
         await trio.sleep(0.5)
         bob.boot()
-        world.server.deliverer.wake("bob@example.test", world.server.clock.now())
+        world.parts.deliverer.wake("bob@example.test", world.parts.clock.now())
         await trio.sleep(8)
         assert bob.got == []
         assert len(slow.got) == 1

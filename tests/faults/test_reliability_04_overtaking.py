@@ -40,7 +40,7 @@ def test_a_message_goes_behind_the_waiting_ones_while_a_register_is_committed(tm
         world.silo.writer.flush = flush  # type: ignore[method-assign]
         await trio.sleep(2)
         assert bodies(bob) == [b"0", b"1", b"2", b"3"]
-        assert world.server.deliverer.registering == {}
+        assert world.parts.deliverer.registering == {}
         # Nothing waits: relayed.
         asked = alice.text("bob", name=b"4")
         await trio.sleep(1)
@@ -78,13 +78,13 @@ def test_a_message_goes_behind_the_waiting_ones_of_a_user_who_waits_for_a_place_
         carol = world.phone("carol")
         alice.text("carol", name=b"c")
         carol.answers = SLOW
-        assert world.server.deliverer.schedule.limit == MAX_RUNS
-        world.server.deliverer.schedule.limit = 1
+        assert world.parts.deliverer.schedule.limit == MAX_RUNS
+        world.parts.deliverer.schedule.limit = 1
         carol.boot()
         await trio.sleep(0.5)
         bob.boot()
         await trio.sleep(0.5)
-        assert list(world.server.deliverer.in_line) == ["bob@example.test"]
+        assert list(world.parts.deliverer.in_line) == ["bob@example.test"]
         alice.text("bob", name=b"3")
         await trio.sleep(1)
         assert bob.got == []
@@ -105,13 +105,13 @@ def test_a_user_who_has_had_his_share_and_waits_again_is_not_overtaken(tmp_path:
         alice.text("carol", name=b"c")
         await trio.sleep(10)
         waiting = [body for body in world.rows() if body != b"c"]
-        world.server.deliverer.schedule.limit = 1
+        world.parts.deliverer.schedule.limit = 1
         bob.answers = ((0.0, 200),)
         carol.answers = SLOW
         bob.expires = carol.expires = 3600
         bob.boot()
         carol.boot()
-        while "bob@example.test" not in world.server.deliverer.in_line:
+        while "bob@example.test" not in world.parts.deliverer.in_line:
             await trio.sleep(0.05)
         alice.text("bob", name=b"330")
         await trio.sleep(60)

@@ -109,9 +109,9 @@ def test_without_a_word_of_the_clock_a_back_off_is_no_longer_than_the_longest(tm
         world.clock.boot = lambda: "another"  # type: ignore[method-assign]
         await world.start()
         await trio.sleep(1)
-        retry_at = world.server.deliverer.schedule.retry_at("bob@example.test")
+        retry_at = world.parts.deliverer.schedule.retry_at("bob@example.test")
         assert retry_at is not None
-        assert retry_at - world.clock.wall() <= world.server.deliverer.policy.retry[-1]
+        assert retry_at - world.clock.wall() <= world.parts.deliverer.policy.retry[-1]
 
     play(tmp_path, story)
 

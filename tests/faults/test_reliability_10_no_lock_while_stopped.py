@@ -34,8 +34,9 @@ class Connection:
         if sql == "BEGIN IMMEDIATE" or sql.startswith("INSERT INTO silo ("):
             os.kill(os.getpid(), signal.SIGTSTP)
         return found
-import msilod.store.tables.queue, msilod.store.tables.users, msilod.store.schema.maintenance, msilod.store.schema.migrate
-for room in (msilod.store.tables.queue, msilod.store.tables.users, msilod.store.schema.maintenance, msilod.store.schema.migrate):
+from msilod.store.schema import maintenance, migrate
+from msilod.store.tables import queue, users
+for room in (queue, users, maintenance, migrate):
     room.raw = lambda database: Connection(real(database))
 sys.argv = ["msilo", *sys.argv[1:]]
 main()

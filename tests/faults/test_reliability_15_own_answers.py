@@ -46,7 +46,7 @@ class Mirror(Phone):
 
     def requested(self, served: Served) -> None:
         if served.request.method == b"MESSAGE":
-            self.tag = self.world.server.layer.stateless_tag(served.request)
+            self.tag = self.world.parts.layer.stateless_tag(served.request)
             served.respond(self.status)
         else:
             super().requested(served)

@@ -55,7 +55,7 @@ def test_without_a_200_the_sender_is_told_in_time(tmp_path: Path, answers: Scrip
         assert asked.status == expected
         await trio.sleep(60)
         assert world.rows() == {}
-        assert world.server.layer.open_transactions == 0
+        assert world.parts.layer.open_transactions == 0
 
     play(tmp_path, story, errors=ERRORS if expected == 503 else ())
 

@@ -122,7 +122,7 @@ def session(world: World, has_daemon: bool) -> Asking:
     made = Asking(
         config, f"sqlite:///{world.folder / 'silo.db'}", out=Output(io.StringIO()), err=io.StringIO()
     )
-    made.verbs = ControlVerbs(world.server, dict) if has_daemon else None
+    made.verbs = world.verbs() if has_daemon else None
     return made
 
 
@@ -165,7 +165,7 @@ def port(uri: str) -> str:
 def bound(world: World) -> dict[str, list[str]]:
     """The bindings of each AOR, in memory; the database has the same."""
     found: dict[str, list[str]] = {}
-    for binding in world.server.location.all():
+    for binding in world.parts.location.all():
         found.setdefault(binding.aor, []).append(binding.contact)
     kept: dict[str, list[str]] = {}
     for aor, contact in world.read("SELECT aor, contact FROM silo_location"):
@@ -291,11 +291,11 @@ def test_the_command_line_reads_each_spelling_as_the_daemon_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_daemon: bool
 ) -> None:
     async def story(world: World, line: Line, tell: Tell) -> None:
-        command, verbs = session(world, has_daemon), ControlVerbs(world.server, dict)
+        command, verbs = session(world, has_daemon), world.verbs()
         for spelling, aor in OURS:
             uri = tell(spelling)
-            assert world.server.myself.identify(uri.replace("#", "%23").encode()).aor == aor, uri
-            assert verbs._aor(uri) == aor, uri
+            assert world.parts.myself.identify(uri.replace("#", "%23").encode()).aor == aor, uri
+            assert verbs._names.aor(uri) == aor, uri
             before = set(world.column("id"))
             inject(SimpleNamespace(obj=command), uri, "text", sender=uri)  # type: ignore[arg-type]
             (new,) = world.read(f"SELECT id, aor, sender FROM silo WHERE id > {max(before, default=0)}")
@@ -304,13 +304,13 @@ def test_the_command_line_reads_each_spelling_as_the_daemon_does(
                 assert new[0] in [row.id for row in command.queue.messages(selection, command.now())], uri
         for spelling in NOT_OURS:
             uri = tell(spelling)
-            assert world.server.myself.identify(uri.replace("#", "%23").encode()).aor == "", uri
+            assert world.parts.myself.identify(uri.replace("#", "%23").encode()).aor == "", uri
             try:
                 found = filters.recipient(command, uri)
             except UsageError:
                 continue
             # A foreign address, taken as it is.
-            assert not world.server.myself.is_aor(found), uri
+            assert not world.parts.myself.is_aor(found), uri
         command.close()
 
     run(tmp_path, monkeypatch, story)

@@ -37,7 +37,7 @@ class Cast:
         """Nothing more has come to anybody."""
         await trio.sleep(40)
         assert [self.bob.untaken(), self.victim.untaken(), self.alice.untaken()] == [[], [], []]
-        assert self.world.server.counters.internal_errors == 0
+        assert self.world.parts.counters.internal_errors == 0
 
 
 def test_a_peer_who_is_no_user_can_hang_up(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_her_token_is_good_for_nobody_else(tmp_path: Path, method: str, uri: str
     async def story(world: World) -> None:
         cast = Cast(world)
         caller, callee = await cast.begin()
-        before = len(list(world.server.location.all()))
+        before = len(list(world.parts.location.all()))
         alice, bob = "<sip:alice@example.test>", "<sip:bob@example.test>"
         stories = (
             # A new dialog.
@@ -88,7 +88,7 @@ def test_her_token_is_good_for_nobody_else(tmp_path: Path, method: str, uri: str
             answer = await callee.ask(method, uri=uri, from_=from_, to=to)
             assert 400 <= answer.status < 500, (answer.status, from_, to)
         await cast.rest()
-        assert len(list(world.server.location.all())) == before
+        assert len(list(world.parts.location.all())) == before
         assert world.rows() == {}
 
     play(tmp_path, story)
@@ -255,8 +255,8 @@ def removal(who: str) -> Story:
         await cast.begin()
         caller, callee = await call(cast.alice, cast.bob)
         if who != "nobody":
-            world.server.gate.users.remove(f"{who}@example.test")
-            world.server.revocation.end([f"{who}@example.test"])
+            world.parts.members.users.remove(f"{who}@example.test")
+            world.parts.revocation.end([f"{who}@example.test"])
         for side, sender, other in ((callee, cast.bob, cast.alice), (caller, cast.alice, cast.bob)):
             if who == "nobody":
                 await side.reach("INFO", other)

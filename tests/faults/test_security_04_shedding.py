@@ -58,7 +58,7 @@ def test_a_source_of_nothing_but_refusals_is_shed_for_a_second(tmp_path: Path, k
         assert told == [{STRANGER: set()}]
         await trio.sleep(2)
         assert told == [{STRANGER: set()}, {}], "it is heard again"
-        assert world.server.counters.shed_sources == 1
+        assert world.parts.counters.shed_sources == 1
 
     play(tmp_path, story, config=with_auth())
 
@@ -107,7 +107,7 @@ def test_edges_trusted_networks_and_open_daemons_shed_nobody(tmp_path: Path, aut
     async def story(world: World) -> None:
         door, told = Doorway(world), watched(world)
         if not auth:
-            world.server.trust.configure([STRANGER])
+            world.parts.trust.configure([STRANGER])
         await trio.sleep(0.1)
         for _ in range(2 * MANY):
             door.say(KINDS["malformed"], (STRANGER, 5060))

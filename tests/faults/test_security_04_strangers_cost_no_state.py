@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import trio
 
+from msilod.daemon.configuring import users_changed
 from msilod.sip.message import Response
 from msilod.sip.parser import parse
 from msilod.transaction.strangers import MAX_BYTES, MAX_NUMBER
@@ -47,7 +48,7 @@ KINDS = ["400", "403", "407", "416", "420", "483"]
 def test_what_is_refused_before_authentication_leaves_nothing(tmp_path: Path, method: str) -> None:
     async def story(world: World) -> None:
         door = Doorway(world)
-        layer = world.server.layer
+        layer = world.parts.layer
         for kind in KINDS:
             data = made(door, kind, method)
             for _ in range(3):
@@ -72,9 +73,9 @@ def test_the_ack_of_a_refused_invite_is_absorbed(tmp_path: Path) -> None:
         ack = data.replace(b"INVITE", b"ACK").replace(
             b"To: <sip:alice@example.test>", b"To: " + (refusal.headers.get(b"to") or b"")
         )
-        dropped = world.server.counters.dropped
+        dropped = world.parts.counters.dropped
         assert door.say(ack, STRANGER) == []
-        assert world.server.counters.dropped == dropped, "it has been absorbed, not routed"
+        assert world.parts.counters.dropped == dropped, "it has been absorbed, not routed"
 
     play(tmp_path, story, config=with_auth())
 
@@ -84,7 +85,7 @@ def test_a_cancel_of_nothing_and_options_to_the_server_leave_nothing(tmp_path: P
         door = Doorway(world)
         assert door.status(door.request("CANCEL"), STRANGER) == 481
         assert door.status(door.request("OPTIONS"), STRANGER) == 200
-        assert world.server.layer.remembered == 0
+        assert world.parts.layer.remembered == 0
 
     play(tmp_path, story, config=with_auth())
 
@@ -98,7 +99,7 @@ def test_a_refusal_to_an_authenticated_user_is_remembered(tmp_path: Path) -> Non
         assert [door.status(data), door.status(data)] == [423, 423], (
             "its nonce has been used: a copy is no new request"
         )
-        assert world.server.layer.remembered == 1
+        assert world.parts.layer.remembered == 1
 
     play(tmp_path, story, config=with_auth())
 
@@ -133,10 +134,10 @@ def test_strangers_who_are_let_in_have_a_bound_and_users_find_room_beyond_it(tmp
         door = Doorway(world)
         bob = world.phone("bob")
         bob.rings = ()
-        world.server.gate.is_closed = False
+        world.parts.members.is_closed = False
         bob.boot()
         await trio.sleep(5)
-        world.server.gate.refresh()
+        users_changed(world.parts)
         body = "x" * 60_000
         statuses = []
         for _ in range(MAX_BYTES // 60_000 + 20):
@@ -149,7 +150,7 @@ def test_strangers_who_are_let_in_have_a_bound_and_users_find_room_beyond_it(tmp
         assert door.register() == 200
         (asked,) = door.say(door.request("OPTIONS", "sip:bob@example.test"), HOME)
         assert asked.status == 407, "a user has room"
-        assert len(world.server.layer._servers.strangers) < MAX_NUMBER
+        assert len(world.parts.layer._servers.strangers) < MAX_NUMBER
         world.wires.unbind(bob.address)
 
     config = msgspec.structs.replace(configured(), auth=with_auth(inbound="anybody").auth)
@@ -159,13 +160,13 @@ def test_strangers_who_are_let_in_have_a_bound_and_users_find_room_beyond_it(tmp
 def test_where_there_are_no_users_everybody_works_at_full_rate(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         door = Doorway(world)
-        door.server.gate.users.existed = False
-        door.server.gate.refresh()
+        door.server.members.users.existed = False
+        users_changed(door.server)
         for _ in range(3_000):
             answers = door.say(door.request("MESSAGE", "sip:nobody@foreign.test"), ("203.0.113.7", 5_070))
             assert isinstance(answers[0], Response)
-        assert world.server.counters.shed_sources == 0
-        assert len(world.server.layer._servers.strangers) == 0
+        assert world.parts.counters.shed_sources == 0
+        assert len(world.parts.layer._servers.strangers) == 0
         assert parse(door.request("OPTIONS"))
 
     play(tmp_path, story, config=with_auth())

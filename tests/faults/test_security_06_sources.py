@@ -113,7 +113,7 @@ def test_a_user_who_is_registered_behind_the_edge_is_not_guessed_at_from_behind_
             door.request("REGISTER", via=via("198.51.100.67"), more=path + door.credentials(first)), EDGE
         )
         await trio.sleep(0.1)
-        assert len(world.server.location.bindings("alice@" + DOMAIN, world.server.clock.wall())) == 1
+        assert len(world.parts.location.bindings("alice@" + DOMAIN, world.parts.clock.wall())) == 1
         statuses = [door.register(EDGE, via("198.51.100.66"), "wrong") for _ in range(FREE_PAIR + 3)]
         assert statuses[:FREE_PAIR] == [401] * FREE_PAIR
         assert statuses[-1] == (500 if edges else 503)
@@ -141,7 +141,7 @@ def test_10000_phones_log_in_again_within_30_s_after_a_restart_of_their_edge(tmp
                 else:
                     assert answer.status == 500
                     due.append((second + int(answer.headers.get(b"retry-after") or 0), number))
-            world.server._now = float(1_000 + second)
+            world.parts.receiver._now = float(1_000 + second)
         assert in_time == 10_000
         assert MAX_PER_EDGE == 20 * MAX_PER_SECOND
 

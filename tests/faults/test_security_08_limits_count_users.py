@@ -36,12 +36,12 @@ def test_contacts_are_counted_by_user_whatever_to_is(tmp_path: Path) -> None:
         line, to = Line(world), "sip:alice@example.test"
         for port in range(6001, 6011):
             to = await temporary(line, to, port) or to
-            assert {binding.aor for binding in world.server.location.all()} == {ALICE}
-            assert len(list(world.server.location.all())) <= 3
+            assert {binding.aor for binding in world.parts.location.all()} == {ALICE}
+            assert len(list(world.parts.location.all())) <= 3
         for spelling in SPELLINGS:
             await temporary(line, spelling, 7000)
-        assert {binding.aor for binding in world.server.location.all()} == {ALICE}
-        assert len(list(world.server.location.all())) == 3
+        assert {binding.aor for binding in world.parts.location.all()} == {ALICE}
+        assert len(list(world.parts.location.all())) == 3
 
     play(tmp_path, story, config=config)
 
@@ -59,7 +59,7 @@ def test_an_hour_is_counted_by_user_whatever_from_is(tmp_path: Path) -> None:
             )
             assert answer.status == (202 if number < 3 else 480)
         assert world.column("sender") == [ALICE] * 3
-        # What is in the total already is counted in the table, the newest rows are counted themselves (store/engine/sqlite/hours.py).
+        # Rows in the total are counted in the table, the newest rows themselves (store/engine/sqlite/hours.py).
         assert world.read("SELECT sender FROM silo_sender_hour") in ([], [(ALICE,)])
 
     play(tmp_path, story, config=config)

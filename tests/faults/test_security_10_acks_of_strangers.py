@@ -31,14 +31,14 @@ ROUTES = ["", "Route: <sip:192.0.2.1:5060;lr>\r\n", "Route: <sip:example.test;lr
 def test_an_ack_of_a_stranger_is_dropped_and_counted(tmp_path: Path, uri: str, name: str, route: str) -> None:
     async def story(world: World) -> None:
         alice, bob, stranger = await users(world)
-        before = world.server.counters.dropped
+        before = world.parts.counters.dropped
         for to in (f"<{uri}>", f"<{uri}>;tag=x", "<sip:bob@example.test>;tag=x"):
             stranger.send(
                 stranger.request("ACK", uri, to, route, from_=f"<sip:{name}>;tag=a", body="x" * 500)
             )
         await trio.sleep(PATIENCE)
         assert [bob.untaken(), alice.untaken(), stranger.heard] == [[], [], []]
-        assert world.server.counters.dropped == before + 3
+        assert world.parts.counters.dropped == before + 3
 
     play(tmp_path, story)
 

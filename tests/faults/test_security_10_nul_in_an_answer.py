@@ -38,7 +38,7 @@ def test_a_failure_with_a_nul_in_to_is_acknowledged(tmp_path: Path, status: int)
         assert ack.via.branch == invite.via.branch
         assert heard == [500 if status == 503 else status]
 
-    assert play(tmp_path, story).server.counters.internal_errors == 0
+    assert play(tmp_path, story).parts.counters.internal_errors == 0
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_a_request_with_a_nul_anywhere_raises_nothing(tmp_path: Path, line: str)
                 alice.send(alice.request(method, bob.aor, to, line.format(odd=odd) + "\r\n", from_=from_))
             await trio.sleep(1)
 
-    assert play(tmp_path, story).server.counters.internal_errors == 0
+    assert play(tmp_path, story).parts.counters.internal_errors == 0

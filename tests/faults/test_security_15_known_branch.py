@@ -83,8 +83,8 @@ def test_three_texts_with_one_branch_are_three_rows_and_a_copy_is_none(tmp_path:
             again = await client.say(text(number, body))
             assert (again.status, again.cseq) == (202, number)
         assert list(world.rows()) == [b"one", b"two", b"three"]
-        assert world.server.layer.retransmissions_in == 3
-        assert world.server.counters.duplicate_messages == 0
+        assert world.parts.layer.retransmissions_in == 3
+        assert world.parts.counters.duplicate_messages == 0
 
     play(tmp_path, story)
 
@@ -98,9 +98,9 @@ def test_a_copy_of_the_second_is_known_after_the_first_is_forgotten(tmp_path: Pa
         # Timer J of the first has ended, a copy of the second is still to be expected.
         await trio.sleep(20)
         assert (await client.say(text(2, b"two"))).cseq == 2
-        assert world.server.layer.retransmissions_in == 1
+        assert world.parts.layer.retransmissions_in == 1
         await trio.sleep(120)
-        assert world.server.layer.remembered == 0
+        assert world.parts.layer.remembered == 0
 
     play(tmp_path, story)
 
@@ -112,7 +112,7 @@ def test_two_users_with_equal_identifiers_are_both_bound(tmp_path: Path) -> None
             answer = await client.say(register(user))
             assert answer.status == 200
             assert f"sip:{user}@192.0.2.2:5060".encode() in (answer.headers.get(b"contact") or b"")
-        assert {binding.aor for binding in world.server.location.all()} == {
+        assert {binding.aor for binding in world.parts.location.all()} == {
             "alice@example.test",
             "bob@example.test",
         }
@@ -156,8 +156,8 @@ def test_what_the_process_before_had_is_no_copy_for_another_sender(tmp_path: Pat
         first, other = (parse(text_to(user, "bob", b"hi")) for user in ("alice", "mary"))
         assert isinstance(first, Request)
         assert isinstance(other, Request)
-        assert server.silo.is_former(first, "bob@example.test", "alice@example.test")
-        assert not server.silo.is_former(other, "bob@example.test", "mary@example.test")
+        assert server.storing.is_former(first, "bob@example.test", "alice@example.test")
+        assert not server.storing.is_former(other, "bob@example.test", "mary@example.test")
 
     play(tmp_path, story)
 

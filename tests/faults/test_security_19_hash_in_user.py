@@ -22,7 +22,7 @@ def test_a_door_station_registers_is_texted_and_texts(tmp_path: Path) -> None:
         answer = await line.send("REGISTER", "sip:example.test", uri, uri, contact, user="9901#1")
         assert answer.status == 200
         assert b"<sip:9901%231@198.51.100.77:5060>" in (answer.headers.get(b"contact") or b"")
-        (binding,) = world.server.location.all()
+        (binding,) = world.parts.location.all()
         assert (binding.aor, binding.contact) == (DOOR, "sip:9901%231@198.51.100.77:5060")
         assert (
             await line.send("MESSAGE", uri, "sip:bob@example.test", uri, body="hi", user="bob")
@@ -35,7 +35,7 @@ def test_a_door_station_registers_is_texted_and_texts(tmp_path: Path) -> None:
         # The same contact in either spelling is one contact.
         gone = "Contact: <sip:9901%231@198.51.100.77:5060>;expires=0\r\n"
         assert (await line.send("REGISTER", "sip:example.test", uri, uri, gone, user="9901#1")).status == 200
-        assert not list(world.server.location.all())
+        assert not list(world.parts.location.all())
 
     play(tmp_path, story)
 

@@ -9,7 +9,6 @@ import pytest
 import trio
 
 from msilod.config import Config, RegistrarConfig
-from msilod.control.verbs import ControlVerbs
 from msilod.sip.message import Request
 from tests.faults.registering import Registrations
 from tests.network.agent import Served
@@ -46,7 +45,7 @@ def pings(phone: Phone) -> list[Served]:
 
 def told(world: World, user: str) -> list[dict[str, object]]:
     """The bindings of a user as `msilo bindings` gets them."""
-    verbs = ControlVerbs(world.server, lambda: {})
+    verbs = world.verbs()
     found = verbs.bindings({"aors": [f"{user}@example.test"]})["bindings"]
     assert isinstance(found, list)
     return found
@@ -87,7 +86,7 @@ def test_a_phone_behind_nat_is_pinged_every_25_seconds(tmp_path: Path) -> None:
         (binding,) = told(world, "bob")
         assert not binding["away"]
         assert world.clock.wall() - float(str(binding["heard_at"])) < PERIOD + 1
-        assert world.server.layer.open_transactions == 0
+        assert world.parts.layer.open_transactions == 0
 
     play(tmp_path, story)
 
@@ -355,7 +354,7 @@ def test_zero_is_off_and_a_reload_changes_the_period(tmp_path: Path) -> None:
         def reload(period: int) -> None:
             section = msgspec.structs.replace(world.config.registrar, ping=period)
             world.config = msgspec.structs.replace(world.config, registrar=section)
-            world.server.reload(world.config, world.server.user.policy)
+            world.daemon.reload(world.config, world.parts.policy.policy)
 
         reload(10)
         await trio.sleep(31)
@@ -390,8 +389,8 @@ def test_who_has_left_is_pinged_no_more(tmp_path: Path) -> None:
         counts = len(pings(bob)), len(pings(carol))
         await trio.sleep(100)
         assert (len(pings(bob)), len(pings(carol))) == counts
-        assert len(world.server.keep_alives) == 0
-        assert not world.server.location.away
+        assert len(world.parts.keep_alives) == 0
+        assert not world.parts.location.away
 
     play(tmp_path, story)
 
@@ -401,7 +400,7 @@ def test_after_term_nobody_is_pinged(tmp_path: Path) -> None:
         bob = natted(world, "bob")
         bob.boot()
         await trio.sleep(PERIOD)
-        world.server.stop()
+        world.daemon.stop()
         number = len(pings(bob))
         await trio.sleep(3 * PERIOD)
         assert len(pings(bob)) == number

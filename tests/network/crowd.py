@@ -276,7 +276,7 @@ class Crowd:
                 self.table.set(f"{name}@{DOMAIN}", [UserRow(f"{name}@{DOMAIN}", "MD5", DOMAIN, ha1)])
             self.people[name] = Person(self, name, password)
             self.people[name].switch_on()
-        await self.world.server.user_watch.look()
+        await self.world.parts.user_watch.look()
         for name in (*HONEST, MALLORY, FORMER):
             self.people[name].register()
         await trio.sleep(2)
@@ -290,7 +290,7 @@ class Crowd:
         """The operator removes a user."""
         if FORMER not in self.removed:
             self.table.remove(f"{FORMER}@{DOMAIN}")
-            await self.world.server.user_watch.look()
+            await self.world.parts.user_watch.look()
             self.removed.add(FORMER)
 
     def is_outside(self, name: str) -> bool:
@@ -377,7 +377,7 @@ class Crowd:
     def check_bindings(self) -> None:
         """Each binding is its user's own, and the honest users have theirs."""
         wall = self.world.clock.wall()
-        for binding in self.world.server.location.all():
+        for binding in self.world.parts.location.all():
             if binding.expires_at <= wall:
                 continue
             name = binding.aor.partition("@")[0]
@@ -388,7 +388,7 @@ class Crowd:
             if self.is_outside(name):
                 self.faults.append(f"{binding.aor}, who is no user, has a binding")
         for name in HONEST:
-            bound = self.world.server.location.bindings(f"{name}@{DOMAIN}", wall)
+            bound = self.world.parts.location.bindings(f"{name}@{DOMAIN}", wall)
             expected: Sequence[str] = [] if name in self.away else [self.people[name].contact]
             if [binding.contact for binding in bound] != list(expected):
                 self.faults.append(

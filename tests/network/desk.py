@@ -19,7 +19,6 @@ import typer
 
 from msilo_cli.commands import inject_cmd, purge_cmd, state_cmds
 from msilo_cli.session import Output, Session
-from msilod.control.verbs import ControlVerbs
 from msilod.errors import MsilodError, UnavailableError
 from msilod.settings import Settings
 from tests.network.world import DOMAIN, World
@@ -139,7 +138,7 @@ class Terminal(Session):
 
 def handlers(world: World) -> dict[str, Callable[[dict[str, Any]], Any]]:
     """What the control socket offers."""
-    return ControlVerbs(world.server, dict).handlers()
+    return world.verbs().handlers()
 
 
 class Desk:

@@ -163,7 +163,7 @@ class Plan(RuleBasedStateMachine):
             world = play(Path(folder), story, config=self._config())
         faults = "\n".join(crowds[0].faults)
         assert not faults, f"{faults}\n{world.ladder.draw()}"
-        assert not world.server.counters.internal_errors
+        assert not world.parts.counters.internal_errors
 
     def _config(self) -> Config:
         inbound = "anybody" if self.is_open else "nobody"

@@ -24,7 +24,7 @@ def test_two_online_messages_to_a_silent_phone_do_not_leave_its_run_waiting_for_
         await trio.sleep(7)
         bob.register()
         await trio.sleep(40)
-        assert world.server.deliverer.runs == {}
+        assert world.parts.deliverer.runs == {}
         bob.answers = TAKES
         bob.register()
         await trio.sleep(2)
@@ -135,9 +135,9 @@ def test_what_is_said_again_after_the_copies_are_over_is_relayed(tmp_path: Path)
         alice.text("bob", name=b"once")
         await trio.sleep(1)
         server = await world.restart()
-        assert server.silo.former
+        assert server.storing.former
         await trio.sleep(40)
-        assert not server.silo.former
+        assert not server.storing.former
 
     play(tmp_path, story)
 
@@ -245,7 +245,7 @@ def test_the_refresh_before_a_new_registration_is_not_written_over_it(tmp_path: 
         bob.boot()
         await trio.sleep(2)
         await world.restart()
-        (binding,) = world.server.location.all()
+        (binding,) = world.parts.location.all()
         assert binding.expires_at - binding.registered_at == 3600
 
     play(tmp_path, story)

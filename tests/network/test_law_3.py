@@ -89,7 +89,7 @@ def test_a_silent_phone_is_tried_until_the_message_expires_and_never_after(tmp_p
         bob.register()
         await trio.sleep(30)
         assert len(tries(bob)) == 4, "expired, and the sweep comes late"
-        assert world.server.counters.expired_messages == 1
+        assert world.parts.counters.expired_messages == 1
         assert world.rows() == {}
 
     play(tmp_path, story, config=config(expire_time=2000, clean_period=1000))

@@ -18,10 +18,10 @@ def test_a_message_is_stored_and_delivered_on_the_virtual_network(tmp_path: Path
         bob.boot()
         await trio.sleep(1)
         assert world.rows() == {}
-        assert len(world.server.mail) == 1
+        assert len(world.parts.mail) == 1
         bob.register()
         await trio.sleep(1)
-        assert len(world.server.mail) == 0, "his next REGISTERs ask the index no more"
+        assert len(world.parts.mail) == 0, "his next REGISTERs ask the index no more"
         await trio.sleep(40)
         assert not any(world.left_over().values()), world.left_over()
 

@@ -120,7 +120,7 @@ class ByHop:
 def test_only_messages_with_a_hop_of_their_own_are_probed_without_a_configured_one(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         hop, alice = await boot(world)
-        world.server.user.policy = ByHop()
+        world.parts.policy.policy = ByHop()
         hop.answers = AWAY
         alice.text("bob", "Priority: normal\r\n", name=b"stays")
         alice.text("bob", name=b"goes")
@@ -142,7 +142,7 @@ def test_only_messages_with_a_hop_of_their_own_are_probed_without_a_configured_o
 def test_who_registers_here_in_the_middle_of_a_probe_gets_the_rest_himself(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         hop, alice = await boot(world)
-        world.server.user.policy = ByHop()
+        world.parts.policy.policy = ByHop()
         hop.answers = ((20.0, 480),)
         for name in (b"first", b"second"):
             alice.text("bob", name=name)
@@ -200,8 +200,8 @@ def test_a_dump_does_not_wait_for_the_hour(tmp_path: Path) -> None:
         hop, alice = await boot(world)
         alice.text("bob", name=b"now")
         await trio.sleep(1)
-        world.server.probes.dump("bob@example.test", HOP, world.clock.now())
-        world.server.after_batch()
+        world.parts.probes.dump("bob@example.test", HOP, world.clock.now())
+        world.parts.receiver.after_batch()
         await trio.sleep(1)
         assert bodies(hop) == [b"now"]
         assert world.rows() == {}

@@ -86,7 +86,7 @@ def answers(folder: Path, data: bytes, step: int = 0) -> tuple[list[int], bool]:
     ended: list[bool] = []
 
     async def story(world: World) -> None:
-        world.server.myself.configure(DOMAINS)
+        world.parts.myself.configure(DOMAINS)
         # The ledger is for messages between phones; these are nobody's.
         world.ledger.heard = lambda batch, at: None  # type: ignore[method-assign]
         world.ledger.left = lambda data, destination, at: heard.append(data)  # type: ignore[method-assign]

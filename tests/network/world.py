@@ -1,6 +1,6 @@
 """World: the whole daemon on a virtual clock, the wires, and the phones around it.
 
-Rules: the daemon is `msilod.daemon.server.Server` itself with a SQLite file; only its sockets, its clock and its
+Rules: the daemon is made by `msilod.daemon.wiring.build`, with a SQLite file; only its sockets, its clock and its
 threads are replaced (a clock that jumps when all sleep must never run beside a live thread). `crash`
 is a kill: what was not committed is lost, what was not sent is not sent. Nothing here sleeps for real.
 """
@@ -18,7 +18,11 @@ from trio.testing import MockClock
 
 from msilod.clock import Clock
 from msilod.config import Config
-from msilod.daemon.server import Server
+from msilod.control.verbs import ControlVerbs
+from msilod.daemon.daemon import Daemon
+from msilod.daemon.parts import Parts
+from msilod.daemon.wiring import build, build_verbs
+from msilod.routing import default
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.commit.quota import Limits
 from msilod.store.silo import Silo
@@ -89,7 +93,8 @@ class World:
         self.clock = VirtualClock()
         self.ledger.offset = EPOCH
         self.phones: list[Phone] = []
-        self.server: Server
+        self.parts: Parts
+        self.daemon: Daemon
         self.silo: Silo
         self.transports: VirtualTransports
         self.is_up = False
@@ -103,7 +108,7 @@ class World:
 
     # --- the daemon ----------------------------------------------------------------------------------
 
-    async def start(self) -> Server:
+    async def start(self) -> Parts:
         """A daemon on the file, new or as it was left."""
         self.silo = Silo(
             self.folder / "silo.db", "silo", Limits.of(self.config.silo, False), self.config.silo.history
@@ -116,23 +121,28 @@ class World:
         await trio.sleep(0.001)
         self.is_up = True
         self.ladder.note(self.wires.now, f"daemon {self.ledger.life} is up")
-        return self.server
+        return self.parts
 
     async def _serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         self.transports = VirtualTransports(self.wires, SERVER, self)
         async with trio.open_nursery() as nursery:
             self._scope = nursery.cancel_scope
-            self.server = Server(self.config, self.clock, self.transports, self.silo, nursery)
-            self.server.silo.observers.append(lambda transaction, row, now: self._stored(row))
+            self.parts = build(self.config, self.clock, self.transports, self.silo, nursery, default)
+            self.daemon = Daemon(self.parts, nursery)
+            self.parts.storing.observers.append(lambda transaction, row, now: self._stored(row))
             # It looks from a thread, and no story has users: a read beside `crash` would be a crash of ours.
-            self.server.user_watch.run = trio.sleep_forever  # type: ignore[method-assign]
-            await self.server.run(task_status.started)
+            self.parts.user_watch.run = trio.sleep_forever  # type: ignore[method-assign]
+            await self.daemon.run(task_status.started)
             nursery.cancel_scope.cancel()
 
     def _stored(self, row: StoredMessage) -> None:
         self.ledger.stored(row.body, row.id)
         for told in self.on_stored:
             told(row)
+
+    def verbs(self) -> ControlVerbs:
+        """What the control socket offers."""
+        return build_verbs(self.parts, dict, self.daemon.stop)
 
     def crash(self) -> None:
         """A kill -9: whatever is not on the disk is gone."""
@@ -147,7 +157,7 @@ class World:
         self._scope.cancel()
         self.silo.close()
 
-    async def restart(self, down_for: float = 1.0) -> Server:
+    async def restart(self, down_for: float = 1.0) -> Parts:
         """Killed, if it still lives, and started again."""
         if self.is_up:
             self.crash()
@@ -172,7 +182,7 @@ class World:
             self.crash()
             return
         self.transports.is_dead = self.crash_in == "before answers"
-        self.server.after_batch()
+        self.parts.receiver.after_batch()
         if self.transports.is_dead:
             self.crash_in = ""
             self.crash()
@@ -220,17 +230,17 @@ class World:
 
     def left_over(self) -> dict[str, int]:
         """What the daemon still has in memory; all zero when all is quiet."""
-        server = self.server
+        parts = self.parts
         return {
-            "transactions": server.layer.open_transactions,
-            "remembered": server.layer.remembered,
-            "runs": len(server.deliverer.runs),
-            "live": len(server.deliverer.live),
-            "only": len(server.deliverer.only),
-            "watchers": len(server.deliverer.watchers),
-            "invites": len(server.forwarder.invites),
-            "waiting rows": server.silo.waiting_rows,
-            "internal errors": server.counters.internal_errors,
+            "transactions": parts.layer.open_transactions,
+            "remembered": parts.layer.remembered,
+            "runs": len(parts.deliverer.runs),
+            "live": len(parts.deliverer.live),
+            "only": len(parts.deliverer.only),
+            "watchers": len(parts.deliverer.watchers),
+            "invites": len(parts.forwarder.invites),
+            "waiting rows": parts.storing.waiting_rows,
+            "internal errors": parts.counters.internal_errors,
         }
 
 

@@ -17,6 +17,7 @@ from msilod.reaching.reachable import Reachable, reach_of
 from msilod.registrar.binding import Binding
 from msilod.routing.myself import Myself
 from msilod.sip.flow import Flow
+from msilod.tasks import Tasks
 from msilod.transport.listen import ListenSpec
 from msilod.transport.transports import Transports
 from tests.dns.zone import Zone, always
@@ -30,10 +31,11 @@ async def opened(zone: Zone) -> AsyncIterator[Paths]:
     myself = Myself(["example.test"], listening, transports.local_addresses())
     async with trio.open_nursery() as nursery:
         resolver = Resolver(zone, reach_of(listening), always(0.0))
+        tasks = Tasks(nursery)
+        tasks.after = lambda: None
         yield Paths(
             transports,
-            nursery,
-            lambda: None,
+            tasks,
             resolver,
             Reachable(myself, Trust(), listening),
             Places(Trust()),

@@ -93,15 +93,15 @@ def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
         PolicyFile(tmp_path / "none.py")
 
 
-def test_a_policy_that_fails_later_costs_the_request_and_is_logged_once(
-    write: Write, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_policy_that_fails_later_costs_the_request_and_is_told_once(write: Write) -> None:
+    told: list[str] = []
     policy = PolicyFile(
         write(
             GOOD.replace(
                 "    return Drop()", "    if request.header('X-Trap'):\n        1 / 0\n    return Drop()"
             )
-        )
+        ),
+        told.append,
     )
     trap = example("MESSAGE", "sip:bob@example.test", headers={"X-Trap": "1"})
     for _ in range(3):
@@ -109,8 +109,8 @@ def test_a_policy_that_fails_later_costs_the_request_and_is_logged_once(
             policy.route(trap)
         assert caught.value.status == 500
     assert policy.route(example("MESSAGE", "sip:bob@example.test")) == Drop()
-    out = capsys.readouterr()
-    assert (out.out + out.err).count("ZeroDivisionError") == 1
+    assert len(told) == 1
+    assert "ZeroDivisionError" in told[0]
 
 
 def test_a_field_that_cannot_be_read_is_its_senders_fault(write: Write) -> None:

@@ -7,7 +7,7 @@ tests. Claims ignore `next_attempt_at`, the harshest thing a store may do to a r
 
 from collections.abc import Sequence
 
-from msilod.registrar.binding import Binding
+from msilod.registrar.binding import Binding, ContactKey
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.runs.decision_table import Outcome, judge_queued
 from msilod.silo.runs.delivery_run import (
@@ -25,7 +25,7 @@ from msilod.silo.runs.delivery_run import (
 )
 from msilod.silo.runs.leased_rows import STEPS_BEHIND
 from msilod.silo.runs.recipient_memory import RecipientMemory
-from msilod.silo.runs.run_contacts import Contact, ContactKey
+from msilod.silo.runs.run_contacts import Contact
 from msilod.silo.stored_message import Ending, State, StoredMessage
 from msilod.sip.flow import UDP, Endpoint, Flow
 

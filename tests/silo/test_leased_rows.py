@@ -2,10 +2,11 @@
 
 from collections.abc import Hashable
 
+from msilod.registrar.binding import contact_key
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.runs.leased_rows import Hand, Held, in_order
 from msilod.silo.runs.recipient_memory import RecipientMemory
-from msilod.silo.runs.run_contacts import Contact, Standing, contact_key
+from msilod.silo.runs.run_contacts import Contact, Standing
 from msilod.silo.runs.steps import Postpone, Reject, Release
 from tests.silo.fake_daemon import START, binding, describe, row
 

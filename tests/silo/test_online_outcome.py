@@ -2,9 +2,10 @@
 
 import pytest
 
+from msilod.registrar.binding import contact_key
 from msilod.silo.runs.online_outcome import OnlineEnd, mark, next_attempt, note_contacts, remember
 from msilod.silo.runs.recipient_memory import RecipientMemory
-from msilod.silo.runs.run_contacts import OUT, contact_key
+from msilod.silo.runs.run_contacts import OUT
 from tests.silo.fake_daemon import START, FakeDaemon, binding, row
 
 RETRY = (60, 300)

@@ -1,6 +1,7 @@
 """Contacts of one recipient: which are new, which are free, which take the place of others."""
 
-from msilod.silo.runs.run_contacts import MAX_KNOWN, Contacts, Standing, contact_key
+from msilod.registrar.binding import contact_key
+from msilod.silo.runs.run_contacts import MAX_KNOWN, Contacts, Standing
 from tests.silo.fake_daemon import START, binding
 
 

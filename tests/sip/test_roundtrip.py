@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from msilod.errors import MalformedMessage
 from msilod.sip.message import Request, Response, build_response, response_bytes
 from msilod.sip.parser import parse
+from msilod.sip.stamp import stamp_source
 from msilod.sip.uri import SipUri
-from msilod.sip.via import stamp_source
 from tests.sip.samples import FLOW, request, response
 
 # Without `%`, which sipmessage takes for an escape outside of URIs (RFC 4475 §3.1.1.5 says it is none).

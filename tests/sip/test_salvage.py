@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msilod.sip import limits
 from msilod.sip.message import Request, response_bytes
 from msilod.sip.salvage import salvage
-from msilod.sip.via import stamp_source
+from msilod.sip.stamp import stamp_source
 from tests.sip.samples import FLOW, message
 
 

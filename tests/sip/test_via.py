@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from msilod.errors import MalformedMessage
 from msilod.sip.flow import Endpoint, Flow
-from msilod.sip.via import NO_VIA, Via, parse_via, response_address, stamp_source, top_value
+from msilod.sip.stamp import stamp_source
+from msilod.sip.via import NO_VIA, Via, parse_via, response_address, top_value
 from tests.sip.samples import FLOW, message, outcome, request
 
 PLAIN = b"SIP/2.0/UDP 192.0.2.17:5071;rport;branch=z9hG4bKf7c1a5"

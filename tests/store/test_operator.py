@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from msilod.store.engine.sqlite.foreign_changes import Foreign
-from msilod.store.jobs import Added
+from msilod.store.jobs import Added, Foreign
 from msilod.store.silo import Silo
 from msilod.store.tables.operator import Changed
 from msilod.store.tables.queue import Queue

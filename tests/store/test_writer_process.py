@@ -18,10 +18,9 @@ from msilod.registrar.binding import Binding
 from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.commit.quota import Limits
-from msilod.store.commit.sweep import Cleaned
 from msilod.store.engine.sqlite import lock
-from msilod.store.engine.sqlite.foreign_changes import Foreign, Seen
-from msilod.store.jobs import Added, AddResult, BindingChanges, Duplicate, Failed, OverQuota
+from msilod.store.engine.sqlite.foreign_changes import Seen
+from msilod.store.jobs import Added, AddResult, BindingChanges, Cleaned, Duplicate, Failed, Foreign, OverQuota
 from msilod.store.silo import Silo
 from msilod.store.times import KeptClock
 from msilod.store.writer.parent import MAX_TAKEN, ProcessWriter

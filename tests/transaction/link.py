@@ -28,7 +28,8 @@ class Side:
     max_transactions: int = 1000
 
     def __post_init__(self) -> None:
-        self.layer = TransactionLayer(self, self._send, b"secret", self.max_transactions)
+        self.layer = TransactionLayer(self._send, b"secret", self.max_transactions)
+        self.layer.serve(self)
 
     def _send(self, data: bytes, flow: Flow) -> None:
         if self.is_down:

@@ -10,7 +10,7 @@ from msilod.errors import TransportError
 from msilod.sip.flow import Endpoint, Flow
 from msilod.sip.message import Request, Response, build_response, response_bytes
 from msilod.sip.parser import parse
-from msilod.sip.via import stamp_source
+from msilod.sip.stamp import stamp_source
 from msilod.transaction.client_transaction import ClientTransaction
 from msilod.transaction.layer import TransactionLayer
 from msilod.transaction.server_transaction import ServerTransaction
@@ -78,7 +78,8 @@ class Station:
     """One end. `told` holds (time, word, what); `sent` holds (time, bytes, flow)."""
 
     def __init__(self, max_transactions: int = 200_000, secret: bytes = b"secret") -> None:
-        self.layer = TransactionLayer(self, self.send, secret, max_transactions)
+        self.layer = TransactionLayer(self.send, secret, max_transactions)
+        self.layer.serve(self)
         self.now = START
         self.told: list[tuple[float, str, object]] = []
         self.sent: list[tuple[float, bytes, Flow]] = []

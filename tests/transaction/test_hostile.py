@@ -7,7 +7,7 @@ from msilod.errors import MalformedMessage
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request
 from msilod.sip.parser import parse
-from msilod.sip.via import stamp_source
+from msilod.sip.stamp import stamp_source
 from tests.transaction.station import ALICE, ALICE_TCP, BOB, Station, answer, message
 
 METHODS = [b"MESSAGE", b"INVITE", b"ACK", b"CANCEL", b"OPTIONS", b"X-" + b"Y" * 60]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request
 from msilod.sip.parser import parse
-from msilod.sip.via import stamp_source
+from msilod.sip.stamp import stamp_source
 from msilod.transaction.server_transaction import ServerTransaction
 from tests.transaction.station import ALICE, BOB, START, Station, message, received
 

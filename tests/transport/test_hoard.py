@@ -12,12 +12,12 @@ def connections(number: int) -> list[Connection]:
     return cast(list[Connection], [object() for _ in range(number)])
 
 
-def put(hoard: Hoard, crowd: Sequence[Connection], source: str, size: int) -> list[Connection]:
+def put(hoard: Hoard[Connection], crowd: Sequence[Connection], source: str, size: int) -> list[Connection]:
     return [gone for one in crowd for gone in hoard.put(one, source, size)]
 
 
 def test_the_oldest_of_a_source_that_has_too_much_is_closed_and_others_are_not() -> None:
-    hoard, honest, greedy = Hoard(1_000, 300), connections(1), connections(4)
+    hoard, honest, greedy = Hoard[Connection](1_000, 300), connections(1), connections(4)
     assert put(hoard, honest, "a", 100) == []
     assert put(hoard, greedy, "b", 100) == greedy[:1]
     assert hoard.bytes == 400
@@ -25,19 +25,19 @@ def test_the_oldest_of_a_source_that_has_too_much_is_closed_and_others_are_not()
 
 
 def test_the_oldest_of_all_are_closed_when_many_sources_have_too_much() -> None:
-    hoard, crowd = Hoard(1_000, 300), connections(12)
+    hoard, crowd = Hoard[Connection](1_000, 300), connections(12)
     gone = [left for number, one in enumerate(crowd) for left in hoard.put(one, f"s{number}", 100)]
     assert gone == crowd[:2]
     assert hoard.bytes == 1_000
 
 
 def test_a_source_without_a_name_counts_in_sum_only() -> None:
-    hoard, crowd = Hoard(1_000, 300), connections(11)
+    hoard, crowd = Hoard[Connection](1_000, 300), connections(11)
     assert put(hoard, crowd, "", 100) == crowd[:1]
 
 
 def test_who_holds_nothing_is_not_counted() -> None:
-    hoard, crowd = Hoard(1_000, 300), connections(3)
+    hoard, crowd = Hoard[Connection](1_000, 300), connections(3)
     put(hoard, crowd, "a", 100)
     hoard.put(crowd[0], "a", 0)
     hoard.drop(crowd[1])

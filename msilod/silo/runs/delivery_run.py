@@ -20,7 +20,7 @@ All times are wall seconds (UTC).
 
 from collections.abc import Sequence
 
-from msilod.registrar.binding import Binding
+from msilod.registrar.binding import Binding, ContactKey, contact_key
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.runs.claim_cursor import Claims
 from msilod.silo.runs.decision_table import Why, verdict_of
@@ -28,7 +28,7 @@ from msilod.silo.runs.failed_attempts import Failures
 from msilod.silo.runs.in_flight import UnderWay
 from msilod.silo.runs.leased_rows import Hand, Held
 from msilod.silo.runs.recipient_memory import RecipientMemory
-from msilod.silo.runs.run_contacts import READY, STOPPED, Contact, ContactKey, contact_key
+from msilod.silo.runs.run_contacts import READY, STOPPED, Contact
 from msilod.silo.runs.steps import Claim, Finished, Postpone, Reject, Release, Send, Settle, Step
 from msilod.silo.stored_message import Ending, StoredMessage
 

@@ -4,8 +4,9 @@ Rules: a contact has one MESSAGE of the run at a time (RFC 3428 §8); a live bra
 well, and is the attempt of its row. When the run is over nothing of it is under way: its contacts are another's.
 """
 
+from msilod.registrar.binding import ContactKey
 from msilod.silo.runs.leased_rows import Hand
-from msilod.silo.runs.run_contacts import READY, Contact, ContactKey, Contacts
+from msilod.silo.runs.run_contacts import READY, Contact, Contacts
 
 
 class UnderWay:

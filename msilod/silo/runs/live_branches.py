@@ -6,7 +6,7 @@ several, and is free after the last of them.
 
 from collections.abc import Iterator
 
-from msilod.silo.runs.run_contacts import ContactKey
+from msilod.registrar.binding import ContactKey
 from msilod.silo.stored_message import StoredMessage
 
 

@@ -9,22 +9,14 @@ from collections.abc import Hashable, Sequence
 from enum import Enum
 from typing import Final
 
-from msilod.registrar.binding import Binding
-from msilod.sip.flow import Flow
+from msilod.registrar.binding import Binding, ContactKey, contact_key
 from msilod.sip.sips import is_sips
-
-ContactKey = tuple[str, Flow | None]
 
 # A delivery with so many octets of body and kept headers makes a datagram of about 1300 octets (RFC 3261 §18.1.1).
 LARGE: Final = 800
 
 # Bindings of one AOR are bounded by max_contacts; this bounds what is remembered of former ones.
 MAX_KNOWN: Final = 128
-
-
-def contact_key(binding: Binding) -> ContactKey:
-    """What two offers of the same contact share: its URI as sent and the flow it registered by."""
-    return binding.contact, binding.flow
 
 
 class Standing(Enum):

@@ -15,9 +15,9 @@ from msilod.store.commit.history import History
 from msilod.store.commit.quota import Limits, Quota
 from msilod.store.commit.sweep import Sweep
 from msilod.store.commit.transaction import Operation, Transactions
-from msilod.store.engine.sqlite.foreign_changes import Foreign
 from msilod.store.engine.sqlite.holdings import Holdings
 from msilod.store.engine.sqlite.statements import Statements
+from msilod.store.jobs import Foreign
 from msilod.store.times import ClockRow
 
 

@@ -5,7 +5,6 @@ Rules: each call is a small piece on an index, inside a transaction of the write
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from msilod.silo.stored_message import StoredMessage
@@ -14,21 +13,10 @@ from msilod.store.commit.devices import Devices
 from msilod.store.commit.history import History
 from msilod.store.engine.sqlite.holdings import Holdings
 from msilod.store.engine.sqlite.statements import CLEANED, Statements, chunks, marks
-from msilod.store.jobs import End
+from msilod.store.jobs import Cleaned, End
 
 # Ended hashes are kept well past 64*T1, the last retransmission of a sender (law 9).
 ENDED_KEPT: Final = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cleaned:
-    """The rows that expired, and whether another piece is to be had at once.
-
-    Of their bodies only those of `message/*` are here: their senders may have asked to be told (RFC 5438).
-    """
-
-    expired: Sequence[StoredMessage]
-    has_more: bool
 
 
 class Sweep:

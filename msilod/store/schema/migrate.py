@@ -26,7 +26,7 @@ ENGINE: Final = "sqlite"
 def schema_root() -> Traversable:
     """Where the SQL lies: inside the wheel, or beside us in a checkout."""
     shipped = files("msilod").joinpath("schema")
-    return shipped if shipped.is_dir() else Path(__file__).parents[2] / "schema"
+    return shipped if shipped.is_dir() else Path(__file__).parents[3] / "schema"
 
 
 def migrations(engine: str = ENGINE) -> list[tuple[int, str, str]]:

@@ -17,7 +17,6 @@ from msilod.silo.stored_message import StoredMessage
 from msilod.store.columns import binding_values
 from msilod.store.commit.history import entry_values
 from msilod.store.commit.transaction import Transactions
-from msilod.store.engine.sqlite.foreign_changes import Foreign
 from msilod.store.jobs import (
     Added,
     AddJob,
@@ -30,6 +29,7 @@ from msilod.store.jobs import (
     End,
     EndJob,
     Failed,
+    Foreign,
     Job,
     Keeping,
     OverQuota,

@@ -12,9 +12,7 @@ import msgspec
 
 from msilod.errors import StoreError
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.commit.sweep import Cleaned
-from msilod.store.engine.sqlite.foreign_changes import Foreign
-from msilod.store.jobs import AddResult, Batch, CallJob, Outcome
+from msilod.store.jobs import AddResult, Batch, CallJob, Cleaned, Foreign, Outcome
 
 HEAD: Final = 4
 # What operations return that is more than numbers, texts and lists of them.

@@ -40,7 +40,7 @@ async def test_w08_a_notice_to_who_is_away_is_not_kept(world: World) -> None:
     alice.message("bob")
     await trio.sleep(60)
     assert world.column("body") == [b"hello"]
-    assert world.server.counters.notices == 0
+    assert world.parts.counters.notices == 0
 
 
 @virtual(silo={"due_header": "X-Due", "expire_time": 259_200})
@@ -111,7 +111,7 @@ async def test_w19_an_expiry_is_counted_and_the_row_is_gone(world: World) -> Non
     alice.message("bob", extra="Expires: 10\r\n")
     await trio.sleep(400)
     assert world.rows() == {}
-    assert world.server.counters.expired_messages == 1
+    assert world.parts.counters.expired_messages == 1
 
 
 @pytest.mark.parametrize("uri", ["sip:bob@elsewhere.test", "sip:bob@203.0.113.9", "sip:elsewhere.test"])
@@ -155,7 +155,7 @@ async def test_w22_the_counters_count_what_they_are_called(world: World) -> None
     for number in range(3):
         alice.text("bob", name=b"%d" % number)
         await trio.sleep(0.1)
-    counters = world.server.counters
+    counters = world.parts.counters
     assert (counters.stored_messages, counters.dumped_messages) == (3, 0)
     bob.answers = ((0.05, 480),)
     bob.boot()

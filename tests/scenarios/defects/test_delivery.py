@@ -130,7 +130,7 @@ async def test_w07_a_delivery_that_fails_is_no_new_message(world: World) -> None
         bob.boot()
         await trio.sleep(90)
     assert [world.column(name) for name in ("id", "received_at", "expires_at", "headers", "body")] == before
-    assert world.server.counters.stored_messages == 1
+    assert world.parts.counters.stored_messages == 1
     bob.answers = TAKES
     bob.boot()
     await trio.sleep(1)
@@ -147,7 +147,7 @@ async def test_w07_a_contact_that_is_the_daemon_itself_stores_nothing_again(worl
     await trio.sleep(1)
     bob.register_line("Contact: <sip:bob@192.0.2.1:5060>\r\nExpires: 600\r\n")
     await trio.sleep(120)
-    assert world.server.counters.stored_messages == 1
+    assert world.parts.counters.stored_messages == 1
     assert len(world.column("id")) == 1
 
 

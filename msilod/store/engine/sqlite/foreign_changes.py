@@ -4,10 +4,11 @@ So a wake-up by the command line may get lost and nothing is (interface.md: with
 """
 
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from msilod.store.engine.sqlite.statements import Statements, aors_of
+from msilod.store.jobs import Foreign
 
 # As the partial index of the schema has it.
 _WOKEN: Final = "event IN ('released', 'requeued')"
@@ -24,18 +25,6 @@ class Seen:
     def now(cls, db: sqlite3.Connection, statements: Statements) -> "Seen":
         """As the silo stands. Raises sqlite3.Error."""
         return cls(statements.last_id(db), _last_entry(db, statements.table))
-
-
-@dataclass(frozen=True, slots=True)
-class Foreign:
-    """`aors` have rows that an operator has let go, `stored` have rows that are new.
-
-    `paused` are the paused domains; None: no other process has committed.
-    """
-
-    aors: list[str]
-    paused: frozenset[str] | None = None
-    stored: list[str] = field(default_factory=list)
 
 
 class ForeignChanges:

@@ -1,0 +1,103 @@
+"""Parts: the objects that one daemon is made of, as wiring.py has made them."""
+
+from msilod.auth.members import Members
+from msilod.auth.trust import Trust
+from msilod.clock import Clock
+from msilod.config import Config
+from msilod.counters import Counters
+from msilod.daemon.alarm import Alarm
+from msilod.daemon.housekeeping import ClockWatch, Every, Housekeeping
+from msilod.daemon.receiver import Receiver
+from msilod.daemon.recollection import Recollection
+from msilod.daemon.revocation import Revocation
+from msilod.daemon.user_watch import UserWatch
+from msilod.delivering.deliverer import Deliverer
+from msilod.delivering.intervention import Intervention
+from msilod.delivering.online_attempts import OnlineAttempts
+from msilod.delivering.probes import Probes
+from msilod.delivering.silo_changes import SiloChanges
+from msilod.keeping.notices import Notices
+from msilod.keeping.receipts import Receipts
+from msilod.keeping.storing import SiloService
+from msilod.reaching.paths import Paths
+from msilod.reaching.reachable import LazyAsk
+from msilod.reaching.replies import Replies
+from msilod.registrar.keep_alive import KeepAlives
+from msilod.registrar.location import LocationService
+from msilod.relaying.dialogs import Dialogs
+from msilod.relaying.forwarder import Forwarder
+from msilod.relaying.sender import Sender
+from msilod.relaying.targets import Targets
+from msilod.routing.myself import Myself
+from msilod.routing.policy import PolicyInForce
+from msilod.serving.authentication import Authentication
+from msilod.serving.gate import Gate
+from msilod.serving.orphans import Orphans
+from msilod.serving.pings import Pings
+from msilod.serving.registrar import RegistrarService
+from msilod.serving.senders import Senders
+from msilod.serving.shedding import Shedding
+from msilod.serving.transaction_user import TransactionUserService
+from msilod.silo.runs.who_has_mail import MailMemory
+from msilod.store.silo import Silo
+from msilod.store.writer.contract import StoreWriter
+from msilod.transaction.layer import TransactionLayer
+from msilod.transport.transports import Transports
+
+
+class Parts:
+    """Only the modules of daemon/ have it: to begin and end the tasks, and to take over a configuration."""
+
+    config: Config
+    clock: Clock
+    counters: Counters
+    policy: PolicyInForce
+
+    transports: Transports
+    store: Silo
+    writer: StoreWriter
+    layer: TransactionLayer
+
+    location: LocationService
+    keep_alives: KeepAlives
+    mail: MailMemory
+    myself: Myself
+    trust: Trust
+    members: Members
+
+    ask: LazyAsk
+    paths: Paths
+    replies: Replies
+
+    dialogs: Dialogs
+    targets: Targets
+    sender: Sender
+    forwarder: Forwarder
+
+    deliverer: Deliverer
+    intervention: Intervention
+    online: OnlineAttempts
+    probes: Probes
+    changes: SiloChanges
+
+    storing: SiloService
+    notices: Notices
+    receipts: Receipts
+
+    shedding: Shedding
+    authentication: Authentication
+    gate: Gate
+    registrar: RegistrarService
+    orphans: Orphans
+    senders: Senders
+    pings: Pings
+    user: TransactionUserService
+
+    receiver: Receiver
+    alarm: Alarm
+    clock_watch: ClockWatch
+    cleaning: Every
+    housekeeping: Housekeeping
+    recollection: Recollection
+    revocation: Revocation
+    user_watch: UserWatch

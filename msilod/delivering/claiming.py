@@ -1,0 +1,84 @@
+"""Claiming: the rows of a recipient, from the silo into a run."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from msilod.clock import Clock
+from msilod.delivering.carrying_out import CarryingOut
+from msilod.delivering.each_device import EachDevice
+from msilod.delivering.giving_back import GivingBack
+from msilod.errors import StoreError
+from msilod.log import get_log
+from msilod.silo.policy import SiloPolicy
+from msilod.silo.runs.delivery_run import Claim, DeliveryRun
+from msilod.silo.runs.device_runs import parts
+from msilod.silo.runs.live_branches import LiveBranches
+from msilod.silo.runs.schedule import DeliverySchedule
+from msilod.silo.runs.who_has_mail import MailMemory
+from msilod.silo.stored_message import StoredMessage
+from msilod.store.writer.contract import StoreWriter
+
+
+class Claiming:
+    """Carries out `Claim`. `only` has the rows of runs that are for some rows only."""
+
+    def __init__(
+        self,
+        deliverer: CarryingOut,
+        policy: SiloPolicy,
+        writer: StoreWriter,
+        each: EachDevice,
+        giving_back: GivingBack,
+        schedule: DeliverySchedule,
+        mail: MailMemory,
+        live: LiveBranches,
+        only: Mapping[str, frozenset[int]],
+        clock: Clock,
+    ) -> None:
+        self._deliverer = deliverer
+        self.policy = policy
+        self._writer = writer
+        self._each = each
+        self._giving_back = giving_back
+        self._schedule = schedule
+        self._mail = mail
+        self._live = live
+        self._only = only
+        self._clock = clock
+
+    def claim(self, run: DeliveryRun, step: Claim, now: float) -> None:
+        """Ask the writer for rows, unless others wait for their turn."""
+        if self._schedule.must_yield(run.aor):
+            self._deliverer.carry_out(run, run.claimed([], self._clock.wall()), now)
+            return
+        self._giving_back.when_written(parts(run.aor)[0], partial(self._claim_behind, run, step))
+
+    def _claim_behind(self, run: DeliveryRun, step: Claim, is_written: bool) -> None:
+        """Rows that earlier runs of the recipient had in hand go first (law 4): they have to be free for this claim."""
+        if not is_written:
+            self._not_claimed(run)
+            return
+        ids = self._only.get(run.aor, frozenset())
+        self._each.claim(run.aor, step, ids, partial(self._claimed, run, step))
+
+    def _not_claimed(self, run: DeliveryRun) -> None:
+        """The run goes on with what is in hand; the rows are asked for again after a back-off."""
+        self._deliverer.carry_out(run, run.claimed([], self._clock.wall()), self._clock.now())
+        self._schedule.back_off(run.aor, self._clock.wall() + self.policy.backoff(0))
+
+    def _claimed(self, run: DeliveryRun, step: Claim, rows: "list[StoredMessage] | StoreError") -> None:
+        if isinstance(rows, StoreError):
+            get_log().error("rows could not be claimed", aor=run.aor, reason=str(rows))
+            self._not_claimed(run)
+            return
+        if not (rows or step.after or run.in_hand or run.aor in self._live or run.aor in self._only):
+            # Of a device's run it says nothing: no AOR has that name.
+            if step.with_sips:
+                self._mail.discard(run.aor)
+            else:
+                self._writer.has_waiting(run.aor, partial(self._has_waiting, run.aor))
+        self._deliverer.carry_out(run, run.claimed(rows, self._clock.wall()), self._clock.now())
+
+    def _has_waiting(self, aor: str, found: "bool | StoreError") -> None:
+        if found is False:
+            self._mail.discard(aor)

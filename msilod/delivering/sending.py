@@ -1,0 +1,119 @@
+"""Sending: one stored MESSAGE to one contact, and what the contact answers."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from msilod.clock import Clock
+from msilod.delivering.attempt import Attempt, AttemptEnds
+from msilod.delivering.carrying_out import CarryingOut
+from msilod.delivering.historian import Historian
+from msilod.delivering.outgoing import request_for, size_of, target_of
+from msilod.errors import SipError
+from msilod.log import get_log
+from msilod.proxy.forwarding import DELIVERY, branch_for
+from msilod.proxy.target_set import Target
+from msilod.reaching.apart import Apart
+from msilod.reaching.paths import Paths
+from msilod.silo.compose.delivery_request import Unsendable
+from msilod.silo.policy import SiloPolicy
+from msilod.silo.runs.delivery_run import DeliveryRun, Send, Why
+from msilod.silo.runs.overdue import Overdue
+from msilod.sip.flow import Flow
+from msilod.sip.message import Response
+from msilod.sip.retry_after import parse_retry_after
+from msilod.transaction.layer import TransactionLayer
+
+# What stands in the row for a device that would refuse it: 606 Not Acceptable, which ends the row.
+UNSENDABLE: Final = 606
+
+
+class Sending(AttemptEnds):
+    """Carries out `Send`. `is_stopping`: nothing is sent any more."""
+
+    def __init__(
+        self,
+        deliverer: CarryingOut,
+        policy: SiloPolicy,
+        layer: TransactionLayer,
+        paths: Paths,
+        historian: Historian,
+        overdue: Overdue,
+        apart: Apart,
+        clock: Clock,
+        random: Callable[[], bytes],
+    ) -> None:
+        self._deliverer = deliverer
+        self.policy = policy
+        self.layer = layer
+        self.overdue = overdue
+        self._paths = paths
+        self._historian = historian
+        self._apart = apart
+        self._clock = clock
+        self._random = random
+        self.is_stopping = False
+
+    def send(self, run: DeliveryRun, step: Send, now: float) -> None:
+        """One MESSAGE to one contact; after a REGISTER on a stream a moment later (apart.py)."""
+        if self._apart.noted and self._apart.holds(step.contact.key, now, partial(self._send_now, run, step)):
+            return
+        self._send_now(run, step, now)
+
+    def _send_now(self, run: DeliveryRun, step: Send, now: float) -> None:
+        target, size = target_of(step.row, step.contact.binding, self.policy), size_of(step.row)
+        self._paths.way_to(target, partial(self._send_on, run, step, target), now, size)
+
+    def _send_on(self, run: DeliveryRun, step: Send, target: Target, flow: Flow | None, now: float) -> None:
+        if flow is None:
+            self._unreachable(run, step, now)
+            return
+        if self.is_stopping or not run.wants(step.row.id):
+            self._deliverer.carry_out(run, run.unsent(step.row.id, step.contact.key, self._clock.wall()), now)
+            return
+        try:
+            request, how = request_for(step.row, step.contact.binding, self.policy, self._clock.ahead)
+        except SipError as error:
+            self._unmade(run, step, error, now)
+            return
+        attempt = Attempt(self, run, step.row, step.contact, how)
+        owner = self._paths.watched(attempt, target, flow, now)
+        self.layer.request(request, flow, owner, now, branch_for(self._random(), DELIVERY))
+
+    def _unmade(self, run: DeliveryRun, step: Send, error: SipError, now: float) -> None:
+        """No request can be made. A row that no contact can have is rejected, so that later rows are sent.
+
+        Otherwise the stored Path is nothing that a request can have, and the row waits for another contact.
+        """
+        if not isinstance(error, Unsendable):
+            self._unreachable(run, step, now)
+            return
+        row, contact = step.row, step.contact
+        get_log().error("a message cannot be sent", id=row.id, aor=row.aor, reason=str(error))
+        self._historian.refused(row, contact, UNSENDABLE)
+        steps = run.answered(row.id, contact.key, UNSENDABLE, None, self._clock.wall())
+        self._deliverer.carry_out(run, steps, now)
+
+    def _unreachable(self, run: DeliveryRun, step: Send, now: float) -> None:
+        self._historian.silent(step.row, step.contact, "transport")
+        steps = run.failed(step.row.id, step.contact.key, "transport", self._clock.wall())
+        self._deliverer.carry_out(run, steps, now)
+
+    def answered(self, attempt: Attempt, response: Response, now: float) -> None:
+        """A contact gave its final answer, perhaps long after the run went on."""
+        retry_after = None
+        if response.status >= 300:
+            retry_after = parse_retry_after(response.headers.get(b"retry-after"))
+            self._historian.refused(attempt.row, attempt.contact, response.status)
+        run = attempt.run
+        key, wall = attempt.contact.key, self._clock.wall()
+        steps = run.answered(attempt.row.id, key, response.status, retry_after, wall, attempt.how)
+        self._deliverer.carry_out(run, steps, now)
+
+    def failed(self, attempt: Attempt, why: Why, now: float) -> None:
+        """Silence, or no transport."""
+        run = attempt.run
+        self._historian.silent(attempt.row, attempt.contact, why)
+        self._deliverer.carry_out(
+            run, run.failed(attempt.row.id, attempt.contact.key, why, self._clock.wall()), now
+        )

@@ -1,0 +1,16 @@
+"""ProxyPolicy: what the [proxy] section of msilod.toml says. Rule: data only."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyPolicy:
+    """`fr_timer` cuts branches of a MESSAGE, `fr_inv_timer` is Timer C, both in seconds.
+
+    `relay`: whose requests may leave for foreign domains (nobody, users, anybody).
+    """
+
+    fr_timer: float = 10.0
+    fr_inv_timer: float = 180.0
+    max_forwards: int = 70
+    relay: str = "users"

@@ -1,0 +1,58 @@
+"""Acks: an ACK for a 2xx is routed like any request, and never answered (RFC 3261 §16.11)."""
+
+from msilod.clock import Clock
+from msilod.counters import Counters
+from msilod.errors import RequestRefused, SipError
+from msilod.proxy.route import preprocess_route
+from msilod.relaying.dialogs import Dialogs
+from msilod.relaying.sender import Sender
+from msilod.relaying.targets import Targets
+from msilod.routing.myself import Myself
+from msilod.serving.gate import Gate
+from msilod.serving.lookup import Lookup
+from msilod.sip.flow import Flow
+from msilod.sip.message import Request
+
+
+class Acks:
+    """Forwards ACKs, statelessly."""
+
+    def __init__(
+        self,
+        myself: Myself,
+        gate: Gate,
+        dialogs: Dialogs,
+        lookup: Lookup,
+        targets: Targets,
+        sender: Sender,
+        clock: Clock,
+        counters: Counters,
+    ) -> None:
+        self._myself = myself
+        self._gate = gate
+        self._dialogs = dialogs
+        self._lookup = lookup
+        self._targets = targets
+        self._sender = sender
+        self._clock = clock
+        self._counters = counters
+
+    def forward(self, request: Request, flow: Flow, now: float) -> bool:
+        """Send an ACK on to its first target. False for an ACK that was refused."""
+        try:
+            own_routes = preprocess_route(request, self._myself.owns)
+            # It repeats the credentials of its INVITE (§22.1).
+            self._gate.clean_ack(request, flow)
+            named = self._myself.named(request.uri)
+            dialog = self._dialogs.of(request, own_routes, flow, named)
+            author = self._myself.identify(request.from_.uri)
+            if not self._gate.passes_ack(request, author, dialog, flow):
+                raise RequestRefused(403, "Forbidden")
+            may_relay = self._targets.lets_out(None, dialog, flow)
+            bindings = self._lookup.bindings(named, request.method, self._clock.wall())
+            for target in self._targets.of(request, named.uri, bindings, dialog, may_relay)[:1]:
+                self._sender.forward_ack(request, target, flow, now)
+        except SipError:
+            self._counters.dropped += 1
+            return False
+        return True

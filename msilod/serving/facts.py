@@ -1,0 +1,70 @@
+"""Facts: what the policy may ask about a request beyond the request itself (routing/request.py)."""
+
+from msilod.auth.members import Members
+from msilod.clock import Clock
+from msilod.delivering.deliverer import Deliverer
+from msilod.keeping.storing import SiloService
+from msilod.registrar.binding import Binding
+from msilod.routing.myself import Myself, Named
+from msilod.serving.lookup import Lookup
+from msilod.silo.intake.scheduled import is_scheduled
+from msilod.sip.message import Request
+
+
+class Facts:
+    """One for all requests; `Incoming` asks."""
+
+    __slots__ = ("_clock", "_deliverer", "_lookup", "_members", "_myself", "_storing")
+
+    def __init__(
+        self,
+        myself: Myself,
+        lookup: Lookup,
+        members: Members,
+        deliverer: Deliverer,
+        storing: SiloService,
+        clock: Clock,
+    ) -> None:
+        self._myself = myself
+        self._lookup = lookup
+        self._members = members
+        self._deliverer = deliverer
+        self._storing = storing
+        self._clock = clock
+
+    def has_due_rows(self, aor: str, request: Request) -> bool:
+        """True for what goes behind waiting messages (law 7), and for what goes by way of the silo in any case.
+
+        The latter is a MESSAGE for each device (a fork ends with the first 2xx) or for later.
+        """
+        deliverer = self._deliverer
+        # `Deliverer.is_running`, spelt out: this is asked for each MESSAGE.
+        if aor in deliverer.runs or aor in deliverer.registering or aor in deliverer.in_line:
+            return True
+        if deliverer.asks_more and deliverer.is_running(aor):
+            return True
+        silo = self._storing.policy
+        if (silo.is_for_each or silo.due_field) and request.method == b"MESSAGE":
+            return silo.is_for_each or is_scheduled(request, silo.due_field, self._clock.system())
+        return False
+
+    def is_known(self, aor: str) -> bool:
+        """False for a name in a domain of this server without a user."""
+        return self._members.is_known(aor)
+
+    @property
+    def mode(self) -> int:
+        """The configured m_store mode."""
+        return self._storing.policy.mode
+
+    def identify(self, uri: bytes) -> Named:
+        """What `uri` names; for a URI that cannot be read a name that is refused."""
+        return self._myself.identify(uri)
+
+    def named(self, uri: bytes) -> Named:
+        """What `uri` names. Raises MalformedMessage, RequestRefused."""
+        return self._myself.named(uri)
+
+    def bindings(self, named: Named, method: bytes) -> list[Binding]:
+        """The bindings that `named` leads to now."""
+        return self._lookup.bindings(named, method, self._clock.wall())

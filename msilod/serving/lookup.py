@@ -1,0 +1,34 @@
+"""Lookup: the bindings that a name leads to, from memory (SER's lookup("location"))."""
+
+from msilod.delivering.usable_contacts import Usable
+from msilod.registrar.binding import Binding
+from msilod.registrar.location import LocationService
+from msilod.routing.myself import Named
+
+
+class Lookup:
+    """Asks the location service for each request."""
+
+    __slots__ = ("_location", "_usable")
+
+    def __init__(self, location: LocationService, usable: Usable) -> None:
+        self._location = location
+        self._usable = usable
+
+    def bindings(self, named: Named, method: bytes, wall: float) -> list[Binding]:
+        """The bindings of the AOR that `named` names; of a GRUU those of its device. `wall`: UTC seconds.
+
+        Contacts that are known to be away are left out, and for a MESSAGE the contacts that have said that they take
+        none.
+        """
+        aor = named.aor
+        bindings = self._location.bindings(aor, wall)
+        if named.gruu is not None:
+            bindings = named.gruu.of(bindings)
+        if bindings and method == b"MESSAGE":
+            bindings = self._usable.not_out(aor, bindings)
+        elif bindings and named.gruu is None:
+            # A GRUU may be the Contact of a dialog. Requests of a dialog are tried also when the phone seems to be
+            # away.
+            bindings = self._usable.present(aor, bindings)
+        return bindings

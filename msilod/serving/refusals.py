@@ -1,0 +1,67 @@
+"""Refusals: how a request is refused that its sender may or may not have proved (RFC 3261 §8.2.7)."""
+
+from msilod.auth.trust import Trust
+from msilod.counters import Counters
+from msilod.errors import RequestRefused, SipError
+from msilod.log import get_log
+from msilod.serving.incoming import Incoming
+from msilod.serving.shedding import Shedding
+from msilod.sip.flow import Flow
+from msilod.sip.status import reason
+from msilod.sip.warning import warning
+from msilod.transaction.server_transaction import Headers, ServerTransaction
+
+
+class Refusals:
+    """Answers strangers without state, and users within their transaction."""
+
+    __slots__ = ("_counters", "_shedding", "_trust")
+
+    def __init__(self, trust: Trust, shedding: Shedding, counters: Counters) -> None:
+        self._trust = trust
+        self._shedding = shedding
+        self._counters = counters
+
+    def is_proved(self, incoming: Incoming) -> bool:
+        """True for a request of a user or a trusted network; any other is refused without state (RFC 3261 §8.2.7)."""
+        return incoming.user is not None or self._trust.trusts(incoming.transaction.flow)
+
+    def refuse(
+        self, transaction: ServerTransaction, incoming: Incoming | None, error: SipError, now: float
+    ) -> None:
+        """Answer with a failure; `incoming` is None when the request was refused before the gate."""
+        status, headers, phrase = error.status, error.headers, b""
+        if transaction.request.method == b"REGISTER" and error.phrase.encode() != reason(status):
+            # Phones show one of these to their user. A copy of the request gets the Warning alone.
+            phrase = error.phrase.encode()
+            headers += (warning(phrase),)
+        try:
+            if incoming is None or not self.is_proved(incoming):
+                self.without_state(transaction, status, headers, phrase, now)
+            elif phrase:
+                transaction.respond_in_words(status, phrase, headers, now)
+            else:
+                transaction.respond(status, now, headers=headers)
+        except ValueError:
+            # What the sender wrote cannot stand in a header of ours; the status says enough.
+            transaction.respond(status, now)
+
+    def broken(
+        self, transaction: ServerTransaction, incoming: Incoming | None, error: Exception, now: float
+    ) -> None:
+        """Answer 500 for a fault of this program."""
+        self._counters.internal_errors += 1
+        get_log().error("a request could not be served", exc_info=error, method=transaction.request.method)
+        self.refuse(transaction, incoming, RequestRefused(500, "Server Internal Error"), now)
+
+    def count(self, flow: Flow, now: float) -> None:
+        """A request from there has been refused without state."""
+        self._shedding.fruitless(flow, now)
+
+    def without_state(
+        self, transaction: ServerTransaction, status: int, headers: Headers, phrase: bytes, now: float
+    ) -> None:
+        """The answer to a stranger, who is counted for the answer. `phrase` is b"" for the RFC's."""
+        # Refused first: a connection that is closed for this has no answer to be dialled for.
+        transaction.refuse(status, headers, phrase)
+        self._shedding.fruitless(transaction.flow, now)
