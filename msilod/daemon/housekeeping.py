@@ -17,7 +17,7 @@ from msilod.errors import StoreError
 from msilod.log import get_log
 from msilod.registrar.location import LocationService
 from msilod.serving.pings import Pings
-from msilod.serving.registrar import RegistrarService
+from msilod.serving.registrar import Registrar
 from msilod.store.jobs import Cleaned
 from msilod.store.writer.contract import StoreWriter
 
@@ -127,7 +127,7 @@ class Sweeping:
         clock: Clock,
         writer: StoreWriter,
         location: LocationService,
-        registrar: RegistrarService,
+        registrar: Registrar,
         deliverer: Deliverer,
         changes: SiloChanges,
     ) -> None:

@@ -18,7 +18,7 @@ from msilod.delivering.probes import Probes
 from msilod.delivering.silo_changes import SiloChanges
 from msilod.keeping.notices import Notices
 from msilod.keeping.receipts import Receipts
-from msilod.keeping.storing import SiloService
+from msilod.keeping.storing import Storing
 from msilod.reaching.paths import Paths
 from msilod.reaching.reachable import LazyAsk
 from msilod.reaching.replies import Replies
@@ -34,11 +34,11 @@ from msilod.serving.authentication import Authentication
 from msilod.serving.gate import Gate
 from msilod.serving.orphans import Orphans
 from msilod.serving.pings import Pings
-from msilod.serving.registrar import RegistrarService
+from msilod.serving.registrar import Registrar
 from msilod.serving.senders import Senders
 from msilod.serving.shedding import Shedding
 from msilod.serving.transaction_user import TransactionUserService
-from msilod.silo.runs.who_has_mail import MailMemory
+from msilod.silo.runs.who_has_mail import WhoHasMail
 from msilod.store.silo import Silo
 from msilod.store.writer.contract import StoreWriter
 from msilod.transaction.layer import TransactionLayer
@@ -60,7 +60,7 @@ class Parts:
 
     location: LocationService
     keep_alives: KeepAlives
-    mail: MailMemory
+    mail: WhoHasMail
     myself: Myself
     trust: Trust
     members: Members
@@ -80,14 +80,14 @@ class Parts:
     probes: Probes
     changes: SiloChanges
 
-    storing: SiloService
+    storing: Storing
     notices: Notices
     receipts: Receipts
 
     shedding: Shedding
     authentication: Authentication
     gate: Gate
-    registrar: RegistrarService
+    registrar: Registrar
     orphans: Orphans
     senders: Senders
     pings: Pings

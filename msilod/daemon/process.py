@@ -27,7 +27,7 @@ from msilod.daemon.parts import Parts
 from msilod.daemon.policies import log_policy_fault
 from msilod.daemon.reload import Reload
 from msilod.daemon.wiring import build, build_verbs
-from msilod.daemon.writer_results import Delivery, make_room, receive_results
+from msilod.daemon.writer_results import WriterResults, make_room, receive_results
 from msilod.errors import BusyError, MsilodError, StoreError, UnavailableError
 from msilod.log import get_log
 from msilod.routing.policy import Policy
@@ -145,7 +145,7 @@ async def _main(
 ) -> None:
     policy = load_policy(settings.routing, log_policy_fault)
     with ExitStack() as closing:
-        delivery = Delivery()
+        delivery = WriterResults()
         with _starting():
             transports = open_transports(settings, certificates)
             closing.callback(transports.close)

@@ -22,7 +22,7 @@ from msilod.errors import MsilodError
 from msilod.log import get_log
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
-from msilod.serving.registrar import RegistrarService
+from msilod.serving.registrar import Registrar
 from msilod.store.tables.users import UserReads
 from msilod.store.writer.contract import StoreWriter
 
@@ -39,7 +39,7 @@ class Revocation:
         self,
         members: Members,
         location: LocationService,
-        registrar: RegistrarService,
+        registrar: Registrar,
         reads: UserReads,
         writer: StoreWriter,
         clock: Clock,

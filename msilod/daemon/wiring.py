@@ -39,7 +39,7 @@ from msilod.delivering.silo_changes import SiloChanges
 from msilod.dns.resolver import Resolver
 from msilod.keeping.notices import Notices
 from msilod.keeping.receipts import Receipts
-from msilod.keeping.storing import SiloService
+from msilod.keeping.storing import Storing
 from msilod.log import get_log
 from msilod.proxy.record_route import RecordRoute
 from msilod.reaching.paths import Paths
@@ -67,12 +67,12 @@ from msilod.serving.lookup import Lookup
 from msilod.serving.orphans import Orphans
 from msilod.serving.pings import Pings
 from msilod.serving.refusals import Refusals
-from msilod.serving.registrar import RegistrarService
+from msilod.serving.registrar import Registrar
 from msilod.serving.relay import Relaying
 from msilod.serving.senders import Senders
 from msilod.serving.shedding import Shedding
 from msilod.serving.transaction_user import Reading, TransactionUserService
-from msilod.silo.runs.who_has_mail import MailMemory
+from msilod.silo.runs.who_has_mail import WhoHasMail
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
@@ -127,7 +127,7 @@ def _nouns(parts: Parts) -> None:
     config, transports = parts.config, parts.transports
     parts.location = LocationService()
     parts.keep_alives = KeepAlives(parts.location)
-    parts.mail = MailMemory()
+    parts.mail = WhoHasMail()
     parts.myself = Myself(
         config.domains,
         transports.listening(),
@@ -178,7 +178,7 @@ def _delivering(parts: Parts, tasks: Tasks, random: Tokens) -> None:
 
 def _keeping(parts: Parts, random: Tokens) -> None:
     policy, clock, counters = parts.deliverer.policy, parts.clock, parts.counters
-    parts.storing = SiloService(
+    parts.storing = Storing(
         policy, parts.writer, parts.myself, parts.members, clock, counters, parts.deliverer.stored
     )
     parts.notices = Notices(policy, parts.layer, parts.paths, parts.location, clock, counters, random)
@@ -212,7 +212,7 @@ def _serving(parts: Parts) -> None:
     )
     parts.senders = Senders(members, parts.trust, parts.authentication.sources, myself)
     parts.gate = Gate(members, parts.authentication, parts.trust, parts.dialogs, myself, counters)
-    parts.registrar = RegistrarService(
+    parts.registrar = Registrar(
         registrar_policy(parts.config), location, parts.writer, myself, clock, counters, deliverer,
         parts.keep_alives, parts.shedding.sources,
     )  # fmt: skip

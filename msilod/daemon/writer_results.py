@@ -21,7 +21,7 @@ from msilod.store.writer.parent import ProcessWriter
 LOGGED_EVERY: Final = 10.0
 
 
-class Delivery:
+class WriterResults:
     """Tells those who asked, until the end."""
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 
-from msilod.silo.runs.delivery_run import Contact, DeliveryRun, Why
+from msilod.silo.runs.delivery_run import DeliveryRun, RunContact, Why
 from msilod.silo.runs.device_runs import is_for_device
 from msilod.silo.runs.overdue import Overdue
 from msilod.silo.stored_message import Ending, StoredMessage
@@ -35,7 +35,7 @@ class Attempt:
     __slots__ = ("contact", "deliverer", "how", "row", "run")
 
     def __init__(
-        self, deliverer: AttemptEnds, run: DeliveryRun, row: StoredMessage, contact: Contact, how: Ending
+        self, deliverer: AttemptEnds, run: DeliveryRun, row: StoredMessage, contact: RunContact, how: Ending
     ) -> None:
         self.deliverer = deliverer
         self.run = run

@@ -14,7 +14,7 @@ from msilod.silo.runs.delivery_run import Claim, DeliveryRun
 from msilod.silo.runs.device_runs import parts
 from msilod.silo.runs.live_branches import LiveBranches
 from msilod.silo.runs.schedule import DeliverySchedule
-from msilod.silo.runs.who_has_mail import MailMemory
+from msilod.silo.runs.who_has_mail import WhoHasMail
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.writer.contract import StoreWriter
 
@@ -30,7 +30,7 @@ class Claiming:
         each: EachDevice,
         giving_back: GivingBack,
         schedule: DeliverySchedule,
-        mail: MailMemory,
+        mail: WhoHasMail,
         live: LiveBranches,
         only: Mapping[str, frozenset[int]],
         clock: Clock,

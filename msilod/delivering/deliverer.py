@@ -17,7 +17,7 @@ from msilod.delivering.giving_back import GivingBack
 from msilod.delivering.historian import Historian
 from msilod.delivering.row_ends import RowEnds
 from msilod.delivering.sending import Sending
-from msilod.delivering.usable_contacts import Usable
+from msilod.delivering.usable_contacts import UsableContacts
 from msilod.delivering.watchers import Watchers
 from msilod.reaching.apart import Apart
 from msilod.reaching.paths import Paths
@@ -41,7 +41,7 @@ from msilod.silo.runs.live_branches import LiveBranches
 from msilod.silo.runs.overdue import Overdue
 from msilod.silo.runs.pauses import Pauses
 from msilod.silo.runs.schedule import DeliverySchedule
-from msilod.silo.runs.who_has_mail import MailMemory
+from msilod.silo.runs.who_has_mail import WhoHasMail
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.writer.contract import StoreWriter
 from msilod.tasks import Tasks
@@ -68,14 +68,14 @@ class Deliverer(CarryingOut):
         writer: StoreWriter,
         location: LocationService,
         clock: Clock,
-        mail: MailMemory,
+        mail: WhoHasMail,
         counters: Counters,
         tasks: Tasks,
         random: Callable[[], bytes],
     ) -> None:
         self.policy = policy
         self.schedule = DeliverySchedule()
-        self.usable = Usable(location, self.schedule, clock)
+        self.usable = UsableContacts(location, self.schedule, clock)
         self.writer = writer
         self.location = location
         self.clock = clock

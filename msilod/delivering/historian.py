@@ -11,7 +11,7 @@ from msilod.silo.history import Event, HistoryEntry
 from msilod.silo.runs.decision_table import SILENCE, Why
 from msilod.silo.runs.leased_rows import phrase
 from msilod.silo.runs.online_outcome import OnlineEnd
-from msilod.silo.runs.run_contacts import Contact
+from msilod.silo.runs.run_contacts import RunContact
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.writer.contract import StoreWriter
 
@@ -25,11 +25,11 @@ class Historian:
         self.writer = writer
         self.clock = clock
 
-    def refused(self, row: StoredMessage, contact: Contact, status: int) -> None:
+    def refused(self, row: StoredMessage, contact: RunContact, status: int) -> None:
         """An attempt was answered, but not with a 2xx."""
         self._note(row, Event.FAILED, status, phrase(status), contact.binding.contact)
 
-    def silent(self, row: StoredMessage, contact: Contact, why: Why) -> None:
+    def silent(self, row: StoredMessage, contact: RunContact, why: Why) -> None:
         """An attempt was not answered."""
         status, text = SILENCE[why]
         self._note(row, Event.FAILED, status, text, contact.binding.contact)

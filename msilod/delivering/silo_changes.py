@@ -7,7 +7,7 @@ from msilod.counters import Counters
 from msilod.delivering.deliverer import Deliverer
 from msilod.delivering.intervention import Intervention
 from msilod.errors import StoreError
-from msilod.silo.runs.who_has_mail import MailMemory
+from msilod.silo.runs.who_has_mail import WhoHasMail
 from msilod.silo.stored_message import State
 from msilod.store.jobs import Cleaned, Foreign
 
@@ -19,7 +19,7 @@ class SiloChanges:
         self,
         deliverer: Deliverer,
         intervention: Intervention,
-        mail: MailMemory,
+        mail: WhoHasMail,
         clock: Clock,
         counters: Counters,
     ) -> None:

@@ -15,7 +15,7 @@ from msilod.registrar.phones import newest_of_each_phone
 from msilod.silo.runs.schedule import DeliverySchedule
 
 
-class Usable:
+class UsableContacts:
     """Asked for each MESSAGE to who is registered: nearly always nothing is remembered of him."""
 
     def __init__(self, location: LocationService, schedule: DeliverySchedule, clock: Clock) -> None:

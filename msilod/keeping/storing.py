@@ -87,7 +87,7 @@ class _Waiting:
 
     def __init__(
         self,
-        service: "SiloService",
+        service: "Storing",
         transaction: ServerTransaction,
         message: StoredMessage,
         origin: Origin | None,
@@ -140,7 +140,7 @@ class _Waiting:
             refuse(now)
 
 
-class SiloService:
+class Storing:
     """Accepts MESSAGEs into the silo. `on_stored` is told of each new row without an origin of its own, `observers`
     of every one, `on_wrapped` of what is no text, which may ask for a receipt; all but of what is not yet due.
     """

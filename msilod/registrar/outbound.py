@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from msilod.errors import RequestRefused
-from msilod.registrar.register_contact import Contact
+from msilod.registrar.register_contact import RegisterContact
 from msilod.sip.address import NameAddr
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
@@ -22,7 +22,7 @@ APPLIED: Final = (
 )
 
 
-def apply_outbound(request: Request, contacts: Sequence[Contact], path: Sequence[str]) -> bool:
+def apply_outbound(request: Request, contacts: Sequence[RegisterContact], path: Sequence[str]) -> bool:
     """True when the 200 has to say that outbound is applied; where it cannot be applied, the reg-ids are void.
 
     A phone that gives a reg-id without `Supported: outbound` is still bound by instance and reg-id, but its 200

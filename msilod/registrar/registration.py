@@ -17,8 +17,8 @@ from msilod.registrar.reach import wants_pings
 from msilod.registrar.refresh import old_cseq, words_of
 from msilod.registrar.register_contact import (
     MAX_EXPIRES,
-    Contact,
     IsMyself,
+    RegisterContact,
     method_set,
     read_contact,
     refuse_controls,
@@ -118,7 +118,7 @@ def _remove_all(request: Request, registration: Registration, values: list[bytes
     return registration
 
 
-def _is_repeated(request: Request, contacts: Sequence[Contact], bindings: Sequence[Binding]) -> bool:
+def _is_repeated(request: Request, contacts: Sequence[RegisterContact], bindings: Sequence[Binding]) -> bool:
     """True when this REGISTER has made `bindings` already: the same Call-ID, CSeq and contacts.
 
     Its answer was lost, by a restart or past Timer J. Everything that it binds is bound by it, for as long as it says,
@@ -150,7 +150,7 @@ def _check_order(request: Request, binding: Binding) -> None:
 def _apply(
     request: Request,
     registration: Registration,
-    contacts: list[Contact],
+    contacts: list[RegisterContact],
     policy: RegistrarPolicy,
     flow: Flow,
 ) -> None:
@@ -215,7 +215,7 @@ def _path(request: Request) -> tuple[str, ...]:
     return path
 
 
-def _refuse_mixed_schemes(request: Request, contacts: list[Contact], path: tuple[str, ...]) -> None:
+def _refuse_mixed_schemes(request: Request, contacts: list[RegisterContact], path: tuple[str, ...]) -> None:
     """RFC 5630 §5.2: a sips: contact is registered with a sips: Request-URI, by a Path of sips: alone."""
     if any(contact.uri.scheme == "sips" for contact in contacts):
         uris = [request.uri, *(NameAddr.parse(value.encode()).uri for value in path)]
@@ -223,7 +223,7 @@ def _refuse_mixed_schemes(request: Request, contacts: list[Contact], path: tuple
             raise RequestRefused(400, "sips: Contact in a sip: Registration")
 
 
-def _last_of_each(contacts: list[Contact]) -> list[Contact]:
+def _last_of_each(contacts: list[RegisterContact]) -> list[RegisterContact]:
     """A contact that is named twice in one REGISTER is one contact; the last word counts.
 
     A removal is of a binding that existed before (RFC 3261 §10.3 step 7). Where the same REGISTER binds the instance
@@ -251,7 +251,7 @@ def announced(path: Sequence[str], is_outbound: bool) -> list[tuple[bytes, bytes
     return headers
 
 
-def _matching(contact: Contact, bindings: Iterable[Binding]) -> Binding | None:
+def _matching(contact: RegisterContact, bindings: Iterable[Binding]) -> Binding | None:
     for binding in bindings:
         if contact.names(binding):
             return binding
@@ -261,7 +261,7 @@ def _matching(contact: Contact, bindings: Iterable[Binding]) -> Binding | None:
 def _binding(
     request: Request,
     registration: Registration,
-    contact: Contact,
+    contact: RegisterContact,
     path: tuple[str, ...],
     allow: frozenset[str] | None,
     flow: Flow,

@@ -5,14 +5,14 @@ from typing import Any, Final
 
 from msilod.delivering.probes import Probes
 from msilod.errors import RequestRefused
-from msilod.keeping.storing import SiloService
+from msilod.keeping.storing import Storing
 from msilod.proxy.sips import only_sips
 from msilod.proxy.validation import refuse_extensions
 from msilod.routing.actions import Action, Break, Drop, Dump, Reply, Save, Store
 from msilod.routing.myself import Myself
 from msilod.serving.incoming import Incoming
 from msilod.serving.refusals import Refusals
-from msilod.serving.registrar import RegistrarService
+from msilod.serving.registrar import Registrar
 from msilod.sip.status import reason
 
 # The methods that the server itself serves, as a user agent would. It relays others for its users.
@@ -78,7 +78,7 @@ class Replying:
 class Saving:
     """save("location")."""
 
-    def __init__(self, registrar: RegistrarService) -> None:
+    def __init__(self, registrar: Registrar) -> None:
         self._registrar = registrar
 
     def act(self, incoming: Incoming, action: Save, now: float) -> None:
@@ -110,7 +110,7 @@ class Dumping:
 class Keeping:
     """m_store()."""
 
-    def __init__(self, storing: SiloService) -> None:
+    def __init__(self, storing: Storing) -> None:
         self._storing = storing
 
     def act(self, incoming: Incoming, action: Store, now: float) -> None:

@@ -17,7 +17,7 @@ from msilod.auth.source import Sources, sum_of
 from msilod.clock import Clock
 from msilod.counters import Counters
 from msilod.errors import RequestRefused, StatelessRefusal
-from msilod.keeping.storing import SiloService
+from msilod.keeping.storing import Storing
 from msilod.registrar.location import LocationService
 from msilod.registrar.removal import is_removal
 from msilod.routing.domains import canonical_host
@@ -48,7 +48,7 @@ class Authentication:
         judge: Judge,
         members: Members,
         shedding: Shedding,
-        storing: SiloService,
+        storing: Storing,
         myself: Myself,
         location: LocationService,
         clock: Clock,

@@ -3,7 +3,7 @@
 from msilod.auth.members import Members
 from msilod.clock import Clock
 from msilod.delivering.deliverer import Deliverer
-from msilod.keeping.storing import SiloService
+from msilod.keeping.storing import Storing
 from msilod.registrar.binding import Binding
 from msilod.routing.myself import Myself, Named
 from msilod.serving.lookup import Lookup
@@ -22,7 +22,7 @@ class Facts:
         lookup: Lookup,
         members: Members,
         deliverer: Deliverer,
-        storing: SiloService,
+        storing: Storing,
         clock: Clock,
     ) -> None:
         self._myself = myself

@@ -13,7 +13,7 @@ from msilod.clock import Clock
 from msilod.delivering.deliverer import Deliverer
 from msilod.delivering.online_attempts import OnlineAttempts
 from msilod.errors import SipError
-from msilod.keeping.storing import SiloService, answer_by
+from msilod.keeping.storing import Storing, answer_by
 from msilod.proxy.target_set import Target
 from msilod.registrar.binding import contact_key
 from msilod.relaying.fork import Fork
@@ -39,7 +39,7 @@ class FailureRoutes:
         self,
         policy: PolicyInForce,
         actions: Actions,
-        storing: SiloService,
+        storing: Storing,
         online: OnlineAttempts,
         deliverer: Deliverer,
         clock: Clock,

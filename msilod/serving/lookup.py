@@ -1,6 +1,6 @@
 """Lookup: the bindings that a name leads to, from memory (SER's lookup("location"))."""
 
-from msilod.delivering.usable_contacts import Usable
+from msilod.delivering.usable_contacts import UsableContacts
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.routing.myself import Named
@@ -11,7 +11,7 @@ class Lookup:
 
     __slots__ = ("_location", "_usable")
 
-    def __init__(self, location: LocationService, usable: Usable) -> None:
+    def __init__(self, location: LocationService, usable: UsableContacts) -> None:
         self._location = location
         self._usable = usable
 

@@ -12,7 +12,7 @@ from msilod.delivering.deliverer import Deliverer
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.registrar.reach import outlives_its_connection
-from msilod.serving.registrar import RegistrarService
+from msilod.serving.registrar import Registrar
 from msilod.sip.flow import Flow
 from msilod.transport.transports import Transports
 
@@ -24,7 +24,7 @@ class Orphans:
         self,
         transports: Transports,
         location: LocationService,
-        registrar: RegistrarService,
+        registrar: Registrar,
         deliverer: Deliverer,
         clock: Clock,
     ) -> None:

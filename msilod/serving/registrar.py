@@ -45,7 +45,7 @@ MAX_UNREMOVED: Final = 10_000
 REMOVED_AT_ONCE: Final = 500
 
 
-class RegistrarService:
+class Registrar:
     """Serves REGISTER. Where a dump is asked for, waiting messages are delivered behind the 200."""
 
     def __init__(

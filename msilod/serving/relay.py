@@ -6,7 +6,7 @@ from functools import partial
 from msilod.clock import Clock
 from msilod.counters import Counters
 from msilod.errors import RequestRefused
-from msilod.keeping.storing import SiloService
+from msilod.keeping.storing import Storing
 from msilod.proxy.target_set import ANYWHERE, Target
 from msilod.relaying.fork import Fork
 from msilod.relaying.forwarder import Forwarder
@@ -29,7 +29,7 @@ class Relaying:
         failure_routes: FailureRoutes,
         targets: Targets,
         forwarder: Forwarder,
-        storing: SiloService,
+        storing: Storing,
         myself: Myself,
         clock: Clock,
         counters: Counters,

@@ -2,7 +2,7 @@
 
 import structlog
 
-from msilod.daemon.writer_results import Delivery
+from msilod.daemon.writer_results import WriterResults
 from msilod.errors import StoreError
 
 
@@ -12,7 +12,7 @@ def fail(result: object) -> None:
 
 
 def test_failures_of_jobs_without_a_waiter_are_one_line_without_a_traceback() -> None:
-    delivery = Delivery()
+    delivery = WriterResults()
     heard: list[object] = []
     with structlog.testing.capture_logs() as logs:
         delivery.tell([(fail, StoreError("the disk is full"))] * 50)
@@ -29,5 +29,5 @@ def test_a_fault_of_ours_in_a_callback_keeps_its_traceback() -> None:
         _ = 1 // 0
 
     with structlog.testing.capture_logs() as logs:
-        Delivery().tell([(divide, None)])
+        WriterResults().tell([(divide, None)])
     assert [isinstance(entry.get("exc_info"), ZeroDivisionError) for entry in logs] == [True]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from msilod.daemon.writer_results import Delivery
+from msilod.daemon.writer_results import WriterResults
 from msilod.store.commit.quota import Limits
 from msilod.store.writer import parent as store_process
 from tests.faults.disk import only_child, wait_until_dead
@@ -85,7 +85,7 @@ def test_a_memory_error_is_not_taken_for_a_failed_job() -> None:
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        Delivery().tell([(done, None)])
+        WriterResults().tell([(done, None)])
 
 
 @pytest.mark.interpreted

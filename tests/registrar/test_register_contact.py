@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from msilod.errors import MalformedMessage, RequestRefused, SipError
 from msilod.registrar.policy import RegistrarPolicy
-from msilod.registrar.register_contact import MAX_METHODS, Contact, method_set, read_contact
+from msilod.registrar.register_contact import MAX_METHODS, RegisterContact, method_set, read_contact
 from msilod.registrar.registration import Registration
 from msilod.sip.message import build_response
 from msilod.sip.uri import SipUri
@@ -17,7 +17,9 @@ def is_myself(uri: SipUri) -> bool:
     return uri.host in ("example.test", "192.0.2.1") and uri.port in (None, 5060)
 
 
-def read(value: str, extra: str = "", policy: RegistrarPolicy = POLICY, knows_us: bool = True) -> Contact:
+def read(
+    value: str, extra: str = "", policy: RegistrarPolicy = POLICY, knows_us: bool = True
+) -> RegisterContact:
     return read_contact(
         register(value, extra=extra), AOR, value.encode("latin-1"), policy, is_myself if knows_us else None
     )
@@ -243,7 +245,7 @@ def test_r9_an_address_without_a_port_has_the_default_port(contact: str, port: i
     def owns(uri: SipUri) -> bool:
         return uri.host == "192.0.2.1" and uri.port in (None, port)
 
-    def register_it() -> Contact:
+    def register_it() -> RegisterContact:
         return read_contact(register(contact), AOR, contact.encode(), POLICY, owns)
 
     if is_refused:

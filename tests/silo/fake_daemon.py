@@ -25,7 +25,7 @@ from msilod.silo.runs.delivery_run import (
 )
 from msilod.silo.runs.leased_rows import STEPS_BEHIND
 from msilod.silo.runs.recipient_memory import RecipientMemory
-from msilod.silo.runs.run_contacts import Contact
+from msilod.silo.runs.run_contacts import RunContact
 from msilod.silo.stored_message import Ending, State, StoredMessage
 from msilod.sip.flow import UDP, Endpoint, Flow
 
@@ -86,7 +86,7 @@ def row(
 class Attempt:
     """A MESSAGE on the wire."""
 
-    def __init__(self, run: DeliveryRun, row: StoredMessage, contact: Contact) -> None:
+    def __init__(self, run: DeliveryRun, row: StoredMessage, contact: RunContact) -> None:
         self.run = run
         self.row = row
         self.contact = contact
@@ -298,7 +298,7 @@ class FakeDaemon:
         self._check_order(run, row, contact)
         self.wire.append(Attempt(run, row, contact))
 
-    def _check_order(self, run: DeliveryRun, row: StoredMessage, contact: Contact) -> None:
+    def _check_order(self, run: DeliveryRun, row: StoredMessage, contact: RunContact) -> None:
         in_hand = {held.id: held for held in run.in_hand}
         for id in self.order[: self.order.index(row.id)]:
             older = in_hand.get(id)
@@ -336,7 +336,7 @@ def started(*bindings: Binding, rows: int = 2, policy: SiloPolicy | None = None)
     return daemon
 
 
-def name_of(contact: Contact) -> str:
+def name_of(contact: RunContact) -> str:
     """The name that `binding` made it of."""
     return contact.binding.contact.partition("@")[2].partition(".")[0]
 

@@ -4,13 +4,13 @@ from collections.abc import Hashable
 
 from msilod.registrar.binding import contact_key
 from msilod.silo.policy import SiloPolicy
-from msilod.silo.runs.leased_rows import Hand, Held, in_order
+from msilod.silo.runs.leased_rows import Held, LeasedRows, in_order
 from msilod.silo.runs.recipient_memory import RecipientMemory
-from msilod.silo.runs.run_contacts import Contact, Standing
+from msilod.silo.runs.run_contacts import RunContact, Standing
 from msilod.silo.runs.steps import Postpone, Reject, Release
 from tests.silo.fake_daemon import START, binding, describe, row
 
-CONTACT = Contact(binding("a"), contact_key(binding("a")), Standing.READY)
+CONTACT = RunContact(binding("a"), contact_key(binding("a")), Standing.READY)
 KNOWN: set[Hashable] = {"a"}
 
 
@@ -18,8 +18,8 @@ def ids(rows: object) -> list[int]:
     return [r.id for r in rows]  # type: ignore[attr-defined]
 
 
-def hand(*held: int) -> Hand:
-    made = Hand(RecipientMemory())
+def hand(*held: int) -> LeasedRows:
+    made = LeasedRows(RecipientMemory())
     assert made.take([row(id) for id in held], START, 60.0) == []
     return made
 
@@ -82,7 +82,7 @@ def test_a_row_brought_forward_keeps_the_distance_a_loop_asks_for() -> None:
     looped, busy = row(1), row(2)
     looped.last_status, looped.next_attempt_at = 482, START + 50
     busy.last_status, busy.next_attempt_at = 486, START + 50
-    made = Hand(RecipientMemory())
+    made = LeasedRows(RecipientMemory())
     made.take([looped, busy], START, 60.0)
     found = made.oldest_for(CONTACT, START, SiloPolicy())
     assert isinstance(found, Held)

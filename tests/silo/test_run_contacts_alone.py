@@ -1,11 +1,11 @@
 """Contacts of one recipient: which are new, which are free, which take the place of others."""
 
 from msilod.registrar.binding import contact_key
-from msilod.silo.runs.run_contacts import MAX_KNOWN, Contacts, Standing
+from msilod.silo.runs.run_contacts import MAX_KNOWN, RunContacts, Standing
 from tests.silo.fake_daemon import START, binding
 
 
-def standings(contacts: Contacts) -> list[Standing]:
+def standings(contacts: RunContacts) -> list[Standing]:
     return [contact.standing for contact in contacts.known.values()]
 
 
@@ -16,7 +16,7 @@ def test_a_contact_is_its_uri_and_its_flow() -> None:
 
 
 def test_an_offer_says_whether_the_contact_is_new() -> None:
-    contacts = Contacts()
+    contacts = RunContacts()
     assert contacts.offer(binding("a", 5061), START)
     assert not contacts.offer(binding("a", 5061, cseq=2), START)
     assert contacts.offer(binding("a", 5062), START)
@@ -24,7 +24,7 @@ def test_an_offer_says_whether_the_contact_is_new() -> None:
 
 def test_a_refresh_gives_a_failed_one_another_chance_and_another_offer_does_not() -> None:
     """The registrar writes into the binding that it has given: it is not the CSeq in there that tells them apart."""
-    contacts, bound = Contacts(), binding("a", 5061)
+    contacts, bound = RunContacts(), binding("a", 5061)
     contacts.offer(bound, START)
     contacts.stop(contacts.free(), START + 60, 0.0)
     contacts.offer(bound, START)
@@ -35,14 +35,14 @@ def test_a_refresh_gives_a_failed_one_another_chance_and_another_offer_does_not(
 
 
 def test_a_new_flow_takes_the_place_of_the_old_one() -> None:
-    contacts = Contacts()
+    contacts = RunContacts()
     contacts.offer(binding("a", 5061), START)
     contacts.offer(binding("a", 5062), START)
     assert list(contacts.known) == [contact_key(binding("a", 5062))]
 
 
 def test_an_old_flow_with_a_message_on_it_is_gone_until_that_ends() -> None:
-    contacts = Contacts()
+    contacts = RunContacts()
     contacts.offer(binding("a", 5061), START)
     old = contacts.free()[0]
     old.row_id = 1
@@ -53,7 +53,7 @@ def test_an_old_flow_with_a_message_on_it_is_gone_until_that_ends() -> None:
 
 
 def test_two_flows_of_one_phone_stay_both() -> None:
-    contacts = Contacts()
+    contacts = RunContacts()
     for port in (1, 2):
         contacts.offer(binding("a", 5060 + port, instance="<urn:uuid:1>", reg_id=port), START)
     assert len(contacts.known) == 2
@@ -62,7 +62,7 @@ def test_two_flows_of_one_phone_stay_both() -> None:
 
 
 def test_p13_contacts_of_one_instance_are_one_device_with_or_without_reg_id() -> None:
-    contacts = Contacts()
+    contacts = RunContacts()
     contacts.offer(binding("a", 5061, instance="<urn:uuid:1>"), START)
     contacts.offer(binding("b", 5061, instance="<urn:uuid:1>"), START)
     contacts.offer(binding("c", 5061, instance="<urn:uuid:2>"), START)
@@ -70,7 +70,7 @@ def test_p13_contacts_of_one_instance_are_one_device_with_or_without_reg_id() ->
 
 
 def test_an_occupied_contact_is_not_free() -> None:
-    contacts = Contacts()
+    contacts = RunContacts()
     contacts.offer(binding("a"), START)
     contact = contacts.free()[0]
     for name, nothing, something in (("row_id", 0, 1), ("waits_for", 0, 1), ("is_busy", False, True)):
@@ -81,7 +81,7 @@ def test_an_occupied_contact_is_not_free() -> None:
 
 
 def test_a_new_run_begins_with_nobody_offered_and_who_is_out_still_out() -> None:
-    contacts = Contacts()
+    contacts = RunContacts()
     contacts.offer(binding("a"), START)
     contacts.offer(binding("b"), START)
     contacts.free()[1].standing = Standing.OUT
@@ -91,7 +91,7 @@ def test_a_new_run_begins_with_nobody_offered_and_who_is_out_still_out() -> None
 
 
 def test_a_mention_is_not_an_offer_but_has_a_say() -> None:
-    contacts = Contacts()
+    contacts = RunContacts()
     contacts.mention(binding("a"), START)
     assert contacts.free() == []
     assert contacts.devices(START) == {contact_key(binding("a"))}
@@ -99,14 +99,14 @@ def test_a_mention_is_not_an_offer_but_has_a_say() -> None:
 
 
 def test_what_is_remembered_of_former_contacts_is_bounded() -> None:
-    contacts = Contacts()
+    contacts = RunContacts()
     for number in range(MAX_KNOWN + 10):
         contacts.mention(binding(f"n{number}"), START)
     assert len(contacts.known) <= MAX_KNOWN
 
 
 def test_a_contact_that_is_gone_is_not_one_of_the_next_run() -> None:
-    contacts = Contacts()
+    contacts = RunContacts()
     contacts.offer(binding("a", 5061), START)
     contacts.free()[0].row_id = 1
     contacts.withdraw(contact_key(binding("a", 5061)))

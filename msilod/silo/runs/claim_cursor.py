@@ -11,7 +11,7 @@ from msilod.silo.runs.steps import Claim
 from msilod.silo.stored_message import StoredMessage
 
 
-class Claims:
+class ClaimCursor:
     """`asked` is the limit of the Claim under way, 0 for none; `lacks_sips`: the last one left out rows for sips:."""
 
     __slots__ = ("_after", "_was_offered", "_with_sips", "asked", "lacks_sips", "may_have_more")

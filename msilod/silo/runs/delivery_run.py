@@ -22,19 +22,30 @@ from collections.abc import Sequence
 
 from msilod.registrar.binding import Binding, ContactKey, contact_key
 from msilod.silo.policy import SiloPolicy
-from msilod.silo.runs.claim_cursor import Claims
+from msilod.silo.runs.claim_cursor import ClaimCursor
 from msilod.silo.runs.decision_table import Why, verdict_of
-from msilod.silo.runs.failed_attempts import Failures
-from msilod.silo.runs.in_flight import UnderWay
-from msilod.silo.runs.leased_rows import Hand, Held
+from msilod.silo.runs.failed_attempts import FailedAttempts
+from msilod.silo.runs.in_flight import InFlight
+from msilod.silo.runs.leased_rows import Held, LeasedRows
 from msilod.silo.runs.recipient_memory import RecipientMemory
-from msilod.silo.runs.run_contacts import READY, STOPPED, Contact
+from msilod.silo.runs.run_contacts import READY, STOPPED, RunContact
 from msilod.silo.runs.steps import Claim, Finished, Postpone, Reject, Release, Send, Settle, Step
 from msilod.silo.stored_message import Ending, StoredMessage
 
 __all__ = [
-    "Claim", "Contact", "ContactKey", "DeliveryRun", "Finished", "Postpone", "Reject", "Release", "Send",
-    "Settle", "Step", "Why", "contact_key",
+    "Claim",
+    "ContactKey",
+    "DeliveryRun",
+    "Finished",
+    "Postpone",
+    "Reject",
+    "Release",
+    "RunContact",
+    "Send",
+    "Settle",
+    "Step",
+    "Why",
+    "contact_key",
 ]  # fmt: skip
 
 
@@ -53,10 +64,10 @@ class DeliveryRun:
         self.is_finished = False
         self.memory.begin()
         self._contacts = self.memory.contacts
-        self._hand = Hand(self.memory)
-        self._under_way = UnderWay(self._contacts, self._hand)
-        self._failures = Failures(self.memory, self._hand)
-        self._claims = Claims()
+        self._hand = LeasedRows(self.memory)
+        self._under_way = InFlight(self._contacts, self._hand)
+        self._failures = FailedAttempts(self.memory, self._hand)
+        self._claims = ClaimCursor()
         self._settling = 0
         # Until when rows were given back to make room in the hand; 0.0: none were.
         self._put_off = 0.0
@@ -260,7 +271,7 @@ class DeliveryRun:
             self._finish(steps, now)
         return steps
 
-    def _next_for(self, contact: Contact, now: float, steps: list[Step]) -> Held | None:
+    def _next_for(self, contact: RunContact, now: float, steps: list[Step]) -> Held | None:
         """The oldest row that this contact may have; what nobody may have ends on the way."""
         while True:
             held = self._hand.oldest_for(contact, now, self.policy, self._claims.may_have_more)

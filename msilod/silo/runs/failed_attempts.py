@@ -16,25 +16,31 @@ from msilod.silo.runs.decision_table import (
     pause,
     verdict_of,
 )
-from msilod.silo.runs.leased_rows import Hand, Held, phrase
+from msilod.silo.runs.leased_rows import Held, LeasedRows, phrase
 from msilod.silo.runs.recipient_memory import RecipientMemory
-from msilod.silo.runs.run_contacts import Contact, Contacts
+from msilod.silo.runs.run_contacts import RunContact, RunContacts
 from msilod.silo.runs.steps import Reject, Step
 
 
-class Failures:
+class FailedAttempts:
     """Those of one run; `has_stopped` is True when a contact was stopped in it. `retry` is SiloPolicy's."""
 
     __slots__ = ("_contacts", "_hand", "_memory", "has_stopped")
 
-    def __init__(self, memory: RecipientMemory, hand: Hand) -> None:
+    def __init__(self, memory: RecipientMemory, hand: LeasedRows) -> None:
         self.has_stopped = False
         self._memory = memory
-        self._contacts: Contacts = memory.contacts
+        self._contacts: RunContacts = memory.contacts
         self._hand = hand
 
     def answered(
-        self, row_id: int, contact: Contact, status: int, wait: int | None, now: float, retry: Sequence[int]
+        self,
+        row_id: int,
+        contact: RunContact,
+        status: int,
+        wait: int | None,
+        now: float,
+        retry: Sequence[int],
     ) -> list[Step]:
         """Any final answer but a 2xx, to an attempt of ours that was open; `wait` is its Retry-After."""
         held, verdict = self._hand.live(row_id), verdict_of(status)
@@ -55,7 +61,7 @@ class Failures:
             return self._refused(held, contact, status, now)
         return []
 
-    def silent(self, row_id: int, contact: Contact, why: Why, now: float, retry: Sequence[int]) -> None:
+    def silent(self, row_id: int, contact: RunContact, why: Why, now: float, retry: Sequence[int]) -> None:
         """No answer came, or nothing could be sent."""
         status, text = SILENCE[why]
         held = self._hand.live(row_id)
@@ -87,14 +93,14 @@ class Failures:
         self._memory.forget_row(row_id)
         return [Reject(self._hand.former[row_id], status, phrase(status))]
 
-    def _refused(self, held: Held, contact: Contact, status: int, now: float) -> list[Step]:
+    def _refused(self, held: Held, contact: RunContact, status: int, now: float) -> list[Step]:
         self._memory.refuse(held.row.id, contact.device, status)
         known = self._contacts.devices(now, held.is_for_sips)
         refused = self._memory.refused_with(held.row.id, known)
         return [self._hand.reject(held, refused)] if refused else []
 
     def _stop(
-        self, flows: Sequence[Contact], status: int, wait: int | None, now: float, retry: Sequence[int]
+        self, flows: Sequence[RunContact], status: int, wait: int | None, now: float, retry: Sequence[int]
     ) -> None:
         self.has_stopped = True
         retry_at = now + pause(status, wait, self._memory.stops, retry)

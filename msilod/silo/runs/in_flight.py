@@ -5,16 +5,16 @@ well, and is the attempt of its row. When the run is over nothing of it is under
 """
 
 from msilod.registrar.binding import ContactKey
-from msilod.silo.runs.leased_rows import Hand
-from msilod.silo.runs.run_contacts import READY, Contact, Contacts
+from msilod.silo.runs.leased_rows import LeasedRows
+from msilod.silo.runs.run_contacts import READY, RunContact, RunContacts
 
 
-class UnderWay:
+class InFlight:
     """`flights` counts the run's own MESSAGEs on the wire; live branches are kept as row ids by contact."""
 
     __slots__ = ("_branches", "_contacts", "_hand", "_is_over", "flights")
 
-    def __init__(self, contacts: Contacts, hand: Hand) -> None:
+    def __init__(self, contacts: RunContacts, hand: LeasedRows) -> None:
         self.flights = 0
         self._contacts = contacts
         self._hand = hand
@@ -43,7 +43,7 @@ class UnderWay:
         """True when a contact of the run is occupied by a live branch."""
         return bool(self._branches) and any(c.is_busy for c in self._contacts.with_standing(READY))
 
-    def landed(self, row_id: int, key: ContactKey) -> Contact | None:
+    def landed(self, row_id: int, key: ContactKey) -> RunContact | None:
         """The contact whose open attempt of this row has ended; None when there was no such attempt."""
         contact = None if self._is_over else self._contacts.known.get(key)
         if contact is None:

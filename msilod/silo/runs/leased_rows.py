@@ -10,7 +10,7 @@ from typing import Final
 from msilod.silo.policy import UNCOUNTED, SiloPolicy
 from msilod.silo.runs.decision_table import NO_ANSWER, SPACING, Pause, verdict_of
 from msilod.silo.runs.recipient_memory import RecipientMemory
-from msilod.silo.runs.run_contacts import Contact
+from msilod.silo.runs.run_contacts import RunContact
 from msilod.silo.runs.sips_only import is_secure
 from msilod.silo.runs.steps import Postpone, Reject, Release, Step
 from msilod.silo.stored_message import Ending, StoredMessage
@@ -45,7 +45,7 @@ class Held:
         self.flights = 0
         self.ending: Ending | None = None
         self.failed_settles = 0
-        self.takers: list[Contact] = []
+        self.takers: list[RunContact] = []
         self.taken_by = ""
         self.status: int | None = None
         self.reason = ""
@@ -83,7 +83,7 @@ class Held:
         return f"<Held {self.row.id} flights {self.flights} {self.ending}>"
 
 
-class Hand:
+class LeasedRows:
     """`rows` are under lease, in the order to be sent; `former` have left and may yet be answered;
     `given_back` are the ids of those among them that were postponed or released.
     """
@@ -137,7 +137,7 @@ class Hand:
         return held
 
     def oldest_for(
-        self, contact: Contact, now: float, policy: SiloPolicy, may_have_more: bool = False
+        self, contact: RunContact, now: float, policy: SiloPolicy, may_have_more: bool = False
     ) -> Held | None:
         """The first row that this contact may have; or one on the way that the caller has to end.
 

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Set
 from typing import Final
 
 from msilod.silo.runs.decision_table import SPACED_TRIES, Outcome, best_refusal, is_final, verdict_of
-from msilod.silo.runs.run_contacts import OUT, Contacts
+from msilod.silo.runs.run_contacts import OUT, RunContacts
 
 # Rows of one recipient that somebody refused and others have not yet seen.
 MAX_REFUSED: Final = 1000
@@ -23,7 +23,7 @@ class RecipientMemory:
     __slots__ = ("contacts", "delivered", "is_running", "refusals", "spaced", "stops")
 
     def __init__(self) -> None:
-        self.contacts = Contacts()
+        self.contacts = RunContacts()
         self.is_running = False
         self.delivered: dict[int, bool] = {}
         self.stops = 0

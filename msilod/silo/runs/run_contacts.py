@@ -41,7 +41,7 @@ ABSENT: Final = Standing.ABSENT
 GONE: Final = Standing.GONE
 
 
-class Contact:
+class RunContact:
     """`row_id` is the MESSAGE on the wire, 0 for none; `waits_for` how many ends are being committed; `is_sips`:
     it registered as sips:; `cseq` is that of the REGISTER by which it was offered last.
 
@@ -120,13 +120,13 @@ class Contact:
         return f"<Contact {self.binding.contact} {self.standing.value} row {self.row_id}>"
 
 
-class Contacts:
+class RunContacts:
     """All contacts known of one recipient, in the order of their first offer."""
 
     __slots__ = ("_has_flows", "_has_sips", "known")
 
     def __init__(self) -> None:
-        self.known: dict[ContactKey, Contact] = {}
+        self.known: dict[ContactKey, RunContact] = {}
         self._has_flows = False
         self._has_sips = False
 
@@ -140,7 +140,7 @@ class Contacts:
             contact.row_id = contact.waits_for = 0
             contact.is_busy = False
 
-    def offer(self, binding: Binding, now: float) -> Contact | None:
+    def offer(self, binding: Binding, now: float) -> RunContact | None:
         """Serve this one. The contact when its registration is new: another URI, flow, Call-ID or User-Agent."""
         key = contact_key(binding)
         contact = self.known.get(key)
@@ -150,7 +150,7 @@ class Contacts:
             self._supersede(binding)
         return contact if contact.renew(binding, now) else None
 
-    def mention(self, binding: Binding, now: float) -> Contact:
+    def mention(self, binding: Binding, now: float) -> RunContact:
         """Not one of this run, but somebody who may yet take what others refuse."""
         key = contact_key(binding)
         return self.known.get(key) or self._add(binding, key, ABSENT, now)
@@ -160,11 +160,11 @@ class Contacts:
         contact = self.known.get(contact_key(binding))
         return contact is not None and contact.standing is OUT and not contact.is_another(binding)
 
-    def _add(self, binding: Binding, key: ContactKey, standing: Standing, now: float) -> Contact:
+    def _add(self, binding: Binding, key: ContactKey, standing: Standing, now: float) -> RunContact:
         self._supersede(binding)
         if len(self.known) >= MAX_KNOWN:
             self.forget_absent(now)
-        contact = Contact(binding, key, standing)
+        contact = RunContact(binding, key, standing)
         if contact.device != key and any(other.device == contact.device for other in self.known.values()):
             self._has_flows = True
         self._has_sips |= contact.is_sips
@@ -196,7 +196,7 @@ class Contacts:
         contact.is_busy = False
         self.drop_if_gone(contact)
 
-    def stop(self, flows: Sequence[Contact], retry_at: float, not_before: float) -> None:
+    def stop(self, flows: Sequence[RunContact], retry_at: float, not_before: float) -> None:
         """No more of this run to these; `not_before` is kept beyond it."""
         for flow in flows:
             if flow.standing is READY:
@@ -204,7 +204,7 @@ class Contacts:
                 flow.retry_at = retry_at
                 flow.not_before = not_before
 
-    def rule_out(self, flows: Sequence[Contact]) -> None:
+    def rule_out(self, flows: Sequence[RunContact]) -> None:
         """No MESSAGE to these until their registration changes."""
         for flow in flows:
             if flow.standing is not GONE:
@@ -216,12 +216,12 @@ class Contacts:
         if contact is not None and contact.standing is not GONE:
             contact.is_busy = is_busy
 
-    def drop_if_gone(self, contact: Contact) -> None:
+    def drop_if_gone(self, contact: RunContact) -> None:
         """Forget it when nothing of it is under way any more."""
         if contact.standing is GONE and not contact.is_occupied:
             self.known.pop(contact.key, None)
 
-    def free(self) -> list[Contact]:
+    def free(self) -> list[RunContact]:
         """Those that a MESSAGE may leave to now: ready, nothing under way to their device."""
         if not self._has_flows:
             return [
@@ -239,13 +239,13 @@ class Contacts:
                 free.append(contact)
         return free
 
-    def flows_of(self, contact: Contact) -> Sequence[Contact]:
+    def flows_of(self, contact: RunContact) -> Sequence[RunContact]:
         """The contact and the other flows of its device."""
         if not self._has_flows:
             return (contact,)
         return [c for c in self.known.values() if c.device == contact.device]
 
-    def with_standing(self, standing: Standing) -> list[Contact]:
+    def with_standing(self, standing: Standing) -> list[RunContact]:
         """Those of one standing."""
         return [c for c in self.known.values() if c.standing is standing]
 

@@ -7,7 +7,7 @@ last step of a run.
 
 from collections.abc import Sequence
 
-from msilod.silo.runs.run_contacts import Contact
+from msilod.silo.runs.run_contacts import RunContact
 from msilod.silo.stored_message import Ending, StoredMessage
 
 
@@ -35,7 +35,7 @@ class Send:
 
     __slots__ = ("contact", "row")
 
-    def __init__(self, row: StoredMessage, contact: Contact) -> None:
+    def __init__(self, row: StoredMessage, contact: RunContact) -> None:
         self.row = row
         self.contact = contact
 

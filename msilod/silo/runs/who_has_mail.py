@@ -7,7 +7,7 @@ share a hash, it answers yes, and the index decides. It must never answer no for
 from collections.abc import Iterable
 
 
-class MailMemory:
+class WhoHasMail:
     """AORs that may have rows; errs only towards yes."""
 
     def __init__(self) -> None:
