@@ -17,7 +17,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """One on defaults for all tests of a file: their phones unregister."""
     one = Daemon(tmp_path_factory.mktemp("daemon")).start()
     yield one
-    one.stop()
+    one.end()
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, nameserver: Nameserver) -> 
     config = f'[proxy]\nrelay = "anybody"\nnameservers = ["{nameserver.address}"]\n'
     one = Daemon(tmp_path_factory.mktemp("daemon"), config).start()
     yield one
-    one.stop()
+    one.end()
 
 
 @pytest.fixture

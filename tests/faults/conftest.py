@@ -26,4 +26,4 @@ def on_disk(tmp_path: Path, disk: FaultyDisk) -> Iterator[FaultyDaemon]:
     yield start
     for one in made:
         if one.process is not None:
-            one.stop()
+            one.end()

@@ -35,7 +35,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     made.environment["STATE_DIRECTORY"] = str(tmp_path / STATE)
     yield made.start()
     if made.process is not None:
-        made.stop()
+        made.end()
 
 
 def _bodies(silo: Path) -> list[bytes]:

@@ -47,6 +47,11 @@ def query(one: Daemon, sql: str, *values: object) -> list[tuple[object, ...]]:
     return found
 
 
+def is_asleep(pid: int) -> bool:
+    """True while the process waits, here for more of its input."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted_delivered_and_repeated(tmp_path: Path, sign: signal.Signals) -> None:
     one = make(tmp_path)
@@ -58,7 +63,7 @@ def test_interrupted_delivered_and_repeated(tmp_path: Path, sign: signal.Signals
     assert process.stdin is not None
     process.stdin.write("".join(text + "\n" for text in lines()[: 2 * ROWS_A_BATCH + 100]))
     process.stdin.flush()
-    while query(one, "SELECT count(*) FROM silo") != [(2 * ROWS_A_BATCH,)]:
+    while query(one, "SELECT count(*) FROM silo") != [(2 * ROWS_A_BATCH,)] or not is_asleep(process.pid):
         assert process.poll() is None
     process.send_signal(sign)
     errors = process.communicate()[1]

@@ -28,7 +28,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     one.port = next(port for port in range(7000, 9999) if _is_free(port))
     one.start()
     yield one
-    one.stop()
+    one.end()
 
 
 def _is_free(port: int) -> bool:

@@ -182,16 +182,23 @@ def test_online_who_is_out_leaves_the_message_to_the_others(daemon: Daemon, phon
     assert alice.response().status == 200
 
 
-def test_online_a_type_that_one_does_not_take_goes_to_another(daemon: Daemon, phone: MakePhone) -> None:
-    alice, old, new = phone("alice"), phone("bob"), phone("bob")
-    old.register()
-    alice.send(alice.message("bob", "<p/>", content_type="text/html"))
-    old.take(415)
-    assert alice.response().status == 202
-    assert alice.text("bob", "plain").status != 415
-    new.register()
-    assert new.take().body == b"<p/>"
-    assert daemon.rows("bob@example.test") == [] or old.take().body == b"plain"
+def test_online_a_type_that_one_does_not_take_goes_to_another(
+    start_daemon: Callable[..., Daemon],
+) -> None:
+    daemon = start_daemon("[proxy]\nfr_timer = 1\n")
+    with (
+        Phone("alice", daemon.address) as alice,
+        Phone("bob", daemon.address) as old,
+        Phone("bob", daemon.address) as new,
+    ):
+        old.register()
+        alice.send(alice.message("bob", "<p/>", content_type="text/html"))
+        old.take(415)
+        assert alice.response().status == 202
+        assert alice.text("bob", "plain").status != 415
+        new.register()
+        assert new.take().body == b"<p/>"
+        assert daemon.rows("bob@example.test") == [] or old.take().body == b"plain"
 
 
 def test_combined_a_6xx_is_the_answer_for_all(daemon: Daemon, phone: MakePhone) -> None:

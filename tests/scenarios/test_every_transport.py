@@ -44,7 +44,7 @@ def daemon(tls_files: Authority, tmp_path_factory: pytest.TempPathFactory) -> It
         if (transport, host) not in (("udp", "127.0.0.1"), ("tcp", "127.0.0.1"))
     )
     yield made.start()
-    made.stop()
+    made.end()
 
 
 @pytest.fixture
