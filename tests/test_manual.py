@@ -1,7 +1,6 @@
 """The manual cannot rot: every command, option and key has its entry, and mandoc finds nothing to say."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import typer.main
 from msilo_cli.app import app as msilo_app
 from msilod.__main__ import app as msilod_app
 from msilod.config import Config
+from tests.programs import program
 
 MAN = Path(__file__).parent.parent / "man"
 
@@ -69,9 +69,10 @@ def test_every_key_is_in_the_manual() -> None:
 @pytest.mark.peer
 @pytest.mark.parametrize("page", ["msilod.8", "msilo.1", "msilod.toml.5"])
 def test_mandoc_is_content(page: str) -> None:
-    if shutil.which("mandoc") is None:
-        pytest.skip("mandoc is not installed")
     done = subprocess.run(
-        ["mandoc", "-Tlint", "-W", "warning", str(MAN / page)], capture_output=True, text=True, check=False
+        [program("mandoc"), "-Tlint", "-W", "warning", str(MAN / page)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout + done.stderr == ""

@@ -86,12 +86,12 @@ def read_contact(
     refuse_controls(value)
     address = _name_addr(value)
     if len(address.uri) > MAX_CONTACT:
-        raise RequestRefused(403, "RegisterContact Too Long")
+        raise RequestRefused(403, "Contact Too Long")
     uri = _sip_uri(address)
     if uri.is_ip_literal and is_group(bare(uri.host)):
         raise RequestRefused(403, "Contact Is No Host's Address")
     if _names_the_registrar(uri, aor, is_myself):
-        raise RequestRefused(403, "RegisterContact Is the Address of Record")
+        raise RequestRefused(403, "Contact Is the Address of Record")
     return RegisterContact(address, uri, _expires(request, address, policy), _q(address))
 
 
@@ -101,7 +101,7 @@ def refuse_controls(value: bytes) -> None:
     TAB is no control here: it is white space in a header (RFC 3261 §25.1).
     """
     if value.translate(None, _UNSAYABLE) != value:
-        raise MalformedMessage("Control Character in RegisterContact or Path")
+        raise MalformedMessage("Control Character in Contact or Path")
 
 
 _UNSAYABLE: Final = CONTROLS.replace(b"\t", b"")
@@ -174,7 +174,7 @@ def _q(address: NameAddr) -> float:
     whole, _, part = value.partition(b".")
     thousandths = number((part + b"000")[:3], 999) if len(part) <= 3 else None
     if whole not in (b"0", b"1") or thousandths is None or (whole == b"1" and thousandths):
-        raise MalformedMessage("Bad q of a RegisterContact")
+        raise MalformedMessage("Bad q of a Contact")
     return int(whole) + thousandths / 1000
 
 
@@ -184,5 +184,5 @@ def method_set(value: bytes) -> frozenset[str] | None:
     """`INVITE, MESSAGE` as a set; None when nothing is named. Raises MalformedMessage (400) past MAX_METHODS."""
     names = [name.strip(b" \t") for name in value.split(b",", MAX_METHODS)]
     if len(names) > MAX_METHODS:
-        raise MalformedMessage("Too Many Methods in RegisterContact or Allow")
+        raise MalformedMessage("Too Many Methods in Contact or Allow")
     return frozenset(name.decode("ascii").upper() for name in names if is_token(name)) or None

@@ -3,7 +3,6 @@
 import mmap
 import os
 import select
-import shutil
 import signal
 import struct
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from msilod.store.writer.child import UNCHECKED
+from tests.programs import program
 
 SOURCE = Path(__file__).with_name("disk.c")
 NUMBERS = ("fail_sync", "fail_write", "fail_read", "size", "syncs", "refused")
@@ -93,9 +93,7 @@ def apply(content: bytearray, what: bytes, at: int, data: bytes) -> None:
 
 @pytest.fixture(scope="session")
 def disk_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("there is no C compiler")
+    compiler = program("cc")
     library = tmp_path_factory.mktemp("disk") / "disk.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl"], check=True)
     return library

@@ -25,7 +25,7 @@ def python_for(uid: int, gid: int) -> Iterator[tuple[str, dict[str, str]]]:
     )
     descriptors = (binary, home, packages, checkout)
     holder = subprocess.Popen(
-        ["sleep", "600"], user=uid, group=gid, extra_groups=[], pass_fds=descriptors, cwd="/"
+        ["/bin/sleep", "600"], user=uid, group=gid, extra_groups=[], pass_fds=descriptors, cwd="/"
     )
     for descriptor in descriptors:
         os.close(descriptor)

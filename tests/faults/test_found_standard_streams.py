@@ -27,7 +27,7 @@ def silo(tmp_path_factory: pytest.TempPathFactory) -> Daemon:
 def by_shell(one: Daemon, module: str, words: str, **more: str) -> "subprocess.CompletedProcess[bytes]":
     """A command line with redirections of a shell."""
     return subprocess.run(
-        ["sh", "-c", f'exec "$0" -m {module} {words}', sys.executable], env=one.environment | more,
+        ["/bin/sh", "-c", f'exec "$0" -m {module} {words}', sys.executable], env=one.environment | more,
         stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
     )  # fmt: skip
 
@@ -81,7 +81,7 @@ def test_an_import_does_not_stop_because_nobody_hears_it(silo: Daemon, tmp_path:
 def test_the_daemon_does_not_end_because_its_log_is_full(tmp_path: Path, redirection: str) -> None:
     one = Daemon(tmp_path, 'domains = ["example.test"]\n[listen]\nudp = ["127.0.0.1:0"]\ntcp = []\n')
     process = subprocess.Popen(
-        ["sh", "-c", f'exec "$0" -m msilod start {redirection}', sys.executable], env=one.environment
+        ["/bin/sh", "-c", f'exec "$0" -m msilod start {redirection}', sys.executable], env=one.environment
     )
     try:
         # `status` answers as soon as the daemon is ready, which is after its first line of log.
