@@ -1,7 +1,7 @@
-"""name-addr and addr-spec: what stands in From, To, Contact, Route, Path (RFC 3261 §20.10, §25.1).
+"""NameAddr: reads and writes the values of From, To, Contact, Route and Path (RFC 3261 §20.10, §25.1).
 
-Rules: without angle brackets everything behind the first `;` is header parameters (§20); the URI inside is
-kept as bytes and parsed by whoever needs it, because it may be of any scheme.
+Rules: without angle brackets the text behind the first `;` is header parameters (§20). The URI stays bytes and is
+parsed on use, since the scheme may be any.
 """
 
 from functools import lru_cache
@@ -27,15 +27,15 @@ MAX_ADDRESS: Final = 4096
 Params = tuple[tuple[bytes, bytes | None], ...]
 
 _QUESTION: Final = 0x3F
-# Unquoted display names should be tokens; phones put more there, and it hurts nobody but for these.
+# Unquoted display names should be tokens. Phones send other characters too; only these are refused.
 _NEVER_IN_DISPLAY: Final = CONTROLS.replace(b"\t", b"") + b',;"<>\\'
 
 
 class NameAddr:
-    """`display` as sent with its quotes, `uri` raw, `params` of the header field in order, names as sent.
+    """One address. `display` is as received with quotes, `uri` raw, `params` are the header parameters in order.
 
-    `tag` is the one among them, b"" for none (RFC 3261 §19.3). Read only: who is written to again and again, without
-    a tag, is one object.
+    `tag` is the value of the tag parameter, b"" without one (RFC 3261 §19.3). Read only: equal addresses without a tag
+    share one object.
     """
 
     __slots__ = ("display", "params", "tag", "uri")
@@ -48,10 +48,10 @@ class NameAddr:
 
     @classmethod
     def parse(cls, value: bytes) -> "NameAddr":
-        """One value of a From, To, Contact, Route ... field. Raises MalformedMessage (400)."""
+        """Parse one value of From, To, Contact, Route and similar fields. Raises MalformedMessage (400)."""
         if len(value) > MAX_USUAL:
             return _parse_unusual(value)
-        # What nearly all phones send, `"Display" <uri>;tag=token` or less, at a third of the price.
+        # The usual form, `"Display" <uri>;tag=token` or less, takes a third of the time of the full grammar.
         head, _, tail = value.strip(WSP).rpartition(b">")
         usual = _remembered(head)
         if usual is not None:
@@ -63,14 +63,14 @@ class NameAddr:
         return _parse_unusual(value)
 
     def get(self, name: bytes) -> bytes | None:
-        """A parameter's value, b"" when it has none, None when it is absent; `name` in lower case."""
+        """Return the value of a parameter, b"" without a value, None when absent; `name` is in lower case."""
         for key, value in self.params:
             if key.lower() == name:
                 return value or b""
         return None
 
     def to_bytes(self) -> bytes:
-        """In angle brackets always, so that no parameter changes its owner (§20.10)."""
+        """Return the address in angle brackets, so that header parameters never become URI parameters (§20.10)."""
         display = self.display + b" " if self.display else b""
         params = b"".join([b";" + k if v is None else b";%b=%b" % (k, v) for k, v in self.params])
         return b"%b<%b>%b" % (display, self.uri, params)
@@ -80,7 +80,7 @@ class NameAddr:
 
 
 def _parse_unusual(value: bytes) -> NameAddr:
-    """Whatever else the grammar allows."""
+    """Parse a value with the full grammar."""
     if len(value) > MAX_ADDRESS:
         raise MalformedMessage("Address Too Long")
     display, uri, tail = _cut(value.strip(WSP))
@@ -94,7 +94,7 @@ def _parse_unusual(value: bytes) -> NameAddr:
 
 
 def _usual_head(head: bytes) -> NameAddr | None:
-    """`"Display" <uri`, or less; None for what is written in another way."""
+    """Parse `"Display" <uri`, or less; None for other forms."""
     start = 0
     if head[:1] == b'"':
         start = head.find(b'" <') + 2
@@ -106,14 +106,14 @@ def _usual_head(head: bytes) -> NameAddr | None:
     return NameAddr(head[: start - 1] if start else b"", uri)
 
 
-# Who writes and who is written to recurs, only the tag is new: 0.8 us instead of 1.5, and 0.4 without one. A
-# hostile crowd only evicts; 10 MB when full.
+# Senders and recipients recur, and only the tag is new: 0.8 us instead of 1.5, and 0.4 without a tag. Hostile traffic
+# can only evict entries. A full cache takes 10 MB.
 MAX_USUAL: Final = 160
 _remembered: Final = lru_cache(16_384)(_usual_head)
 
 
 def _cut(value: bytes) -> tuple[bytes, bytes, bytes]:
-    """Display name, URI, and the rest from its first `;`."""
+    """Return display name, URI, and the rest from the first `;` on."""
     if value[:1] == b'"':
         end = quoted_end(value)
         rest = value[end:].lstrip(WSP)
@@ -126,10 +126,10 @@ def _cut(value: bytes) -> tuple[bytes, bytes, bytes]:
         return _bare(value)
     display = value[:less]
     if display.translate(None, _NEVER_IN_DISPLAY) != display:
-        # A `;` before the `<`: an addr-spec whose parameters hold a bracket, or nonsense. Both are refused.
+        # A `;` before the `<` is nonsense, or an addr-spec with a bracket in a parameter. Both are refused.
         raise MalformedMessage("Bad Display Name")
     if b":" in display and b"@" in display:
-        # `sip:alice@a.test <sip:mallory@a.test>`: neither is in a token, and some readers take the first URI.
+        # `sip:alice@a.test <sip:mallory@a.test>`: a token has neither `:` nor `@`, and some parsers take the first URI.
         raise MalformedMessage("Bad Display Name")
     return display.rstrip(WSP), *_bracketed(value[less:])
 
@@ -153,7 +153,7 @@ def _params(tail: bytes) -> Params:
     if empty:
         raise MalformedMessage("Bad Address Parameters")
     params = tuple([_param(piece) for piece in pieces])
-    # RFC 3261 §7.3.1: no parameter twice; two tags would make two dialogs of one message.
+    # RFC 3261 §7.3.1: a parameter must not be repeated. Two tags would make two dialogs of one message.
     if len({key.lower() for key, _ in params}) != len(params):
         raise MalformedMessage("Repeated Address Parameter")
     return params

@@ -1,6 +1,6 @@
-"""Tables with a bound that forget their oldest entry first, and shares of what several parties want.
+"""Bounded tables, which drop the oldest entry first, and shares of a bounded resource.
 
-A dict keeps its entries in the order in which they were put in, so the first entry is the oldest one.
+A dict keeps the order of insertion, so the first entry is the oldest.
 """
 
 from typing import TypeVar
@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 def put_last(table: dict[K, V], key: K, value: V, limit: int) -> None:
-    """Put the entry behind all others, and remove the first one when there are more than `limit`."""
+    """Put the entry last, and remove the first entry when the table has more than `limit`."""
     table.pop(key, None)
     table[key] = value
     if len(table) > limit:
@@ -18,7 +18,7 @@ def put_last(table: dict[K, V], key: K, value: V, limit: int) -> None:
 
 
 class Shares:
-    """How much of a bounded resource each party holds. A party may hold `most`; "" may hold any number."""
+    """Counts how much of a bounded resource each party holds. A party may hold `most`; "" has no bound."""
 
     __slots__ = ("_held", "most")
 
@@ -27,21 +27,21 @@ class Shares:
         self._held: dict[str, int] = {}
 
     def has_room(self, party: str) -> bool:
-        """True when `party` may take one more."""
+        """True when `party` may take one more unit."""
         return not party or self._held.get(party, 0) < self.most
 
     def take(self, party: str) -> None:
-        """`party` holds one more, whether it has room or not."""
+        """Count one more unit for `party`, even without room."""
         if party:
             self._held[party] = self._held.get(party, 0) + 1
 
     def give_back(self, party: str) -> None:
-        """`party` holds one less."""
+        """Count one unit less for `party`."""
         if party:
             left = self._held.pop(party) - 1
             if left:
                 self._held[party] = left
 
     def __len__(self) -> int:
-        """Parties that hold something."""
+        """Number of parties with at least one unit."""
         return len(self._held)

@@ -1,12 +1,12 @@
-"""A cache of parsed values of the wire, bounded in bytes and not only in entries.
+"""Cache: remembers parsed values, bounded in bytes and not only in entries.
 
-A key may come from any stranger, so the number of entries alone bounds nothing: one URI of 2 kB with 50 parameters
-takes as much memory as 20 usual ones. Each cache has a function that says how many bytes an entry takes, and drops
-its oldest entries when the sum exceeds the limit.
+Any sender can choose the keys, so a bound on the number of entries is not enough: one URI of 2 kB with 50 parameters
+takes as much memory as 20 usual URIs. Each cache has a function for the bytes of an entry, and drops the oldest entries
+when the sum exceeds the limit.
 
-The class is a `dict`, because `cache.__getitem__` then runs at the speed of C for an entry that is there (40 ns) and
-costs the caller no more than `functools.lru_cache` would. Python code runs only when a key is new. Not compiled:
-mypyc knows no generic subclass of dict.
+The class is a `dict`: for a known key `cache.__getitem__` runs at the speed of C (40 ns) and costs no more than
+`functools.lru_cache`. Python code runs only for a new key. The module is not compiled, since mypyc does not support
+generic subclasses of dict.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,10 @@ V = TypeVar("V")
 
 
 class Cache(dict[K, V]):
-    """`cache[key]` is `read(key)`, remembered. An exception of `read` is raised and not remembered.
+    """`cache[key]` is the remembered result of `read(key)`. Exceptions of `read` are raised and not remembered.
 
-    `size_of(key, value)` estimates the bytes of an entry; `limit` bounds their sum. `bytes` is the present sum.
+    `size_of(key, value)` estimates the bytes of an entry. `limit` bounds the sum of these, and `bytes` is the present
+    sum.
     """
 
     __slots__ = ("_limit", "_read", "_size_of", "bytes")
@@ -36,7 +37,7 @@ class Cache(dict[K, V]):
         value = self._read(key)
         size = self._size_of(key, value)
         if size <= self._limit // 16:
-            # An entry that is larger than that would drop many others.
+            # A larger entry would evict many others, and is not remembered.
             self.bytes += size
             if self.bytes > self._limit:
                 self._drop_oldest()
@@ -44,6 +45,9 @@ class Cache(dict[K, V]):
         return value
 
     def _drop_oldest(self) -> None:
-        """Drop the older half: to drop one at a time, a dict looks through all that went before."""
+        """Drop the older half of the entries.
+
+        Dropping one entry at a time would be slow: a dict scans past all dropped entries.
+        """
         for key in list(islice(self, len(self) // 2 + 1)):
             self.bytes -= self._size_of(key, self.pop(key))

@@ -1,6 +1,6 @@
-"""The Date header field (RFC 3261 §20.17): RFC 1123 dates in GMT, in English whatever the locale; and RFC 3339.
+"""Dates: reads and writes RFC 1123 dates (the Date field, RFC 3261 §20.17), and reads RFC 3339 dates.
 
-Rule: the time is an argument; no clock is read here.
+Rules: RFC 1123 dates are in GMT and in English in every locale. The time is an argument; no clock is read here.
 """
 
 from datetime import UTC, datetime
@@ -16,9 +16,9 @@ _MONTHS: Final = (
 
 
 def format_date(wall: float) -> bytes:
-    """Seconds since 1970 (UTC) as `Sat, 13 Nov 2010 23:29:00 GMT`; fractions are cut.
+    """Return seconds since 1970 (UTC) as `Sat, 13 Nov 2010 23:29:00 GMT`, without fractions.
 
-    A time outside of the years 1970 to 9999 is the nearest one within.
+    A time outside of the years 1970 to 9999 becomes the nearest time inside.
     """
     at = datetime.fromtimestamp(int(max(0.0, min(wall, _LATEST))), UTC)
     return b"%b, %02d %b %04d %02d:%02d:%02d GMT" % (
@@ -27,7 +27,7 @@ def format_date(wall: float) -> bytes:
 
 
 def parse_date(value: bytes) -> float | None:
-    """Seconds since 1970 (UTC); None for anything but an RFC 1123 date in GMT (RFC 3261 §20.17).
+    """Return seconds since 1970 (UTC); None unless the value is an RFC 1123 date in GMT (RFC 3261 §20.17).
 
     The name of the day is not compared with the date.
     """
@@ -50,12 +50,12 @@ def parse_date(value: bytes) -> float | None:
 
 
 def parse_rfc3339(value: bytes) -> float | None:
-    """Seconds since 1970 (UTC) of an RFC 3339 §5.6 date-time; None for anything else.
+    """Return seconds since 1970 (UTC) of an RFC 3339 §5.6 date-time; None for other text.
 
         date-time = full-date "T" partial-time time-offset
         time-offset = "Z" / ("+" / "-") 2DIGIT ":" 2DIGIT
 
-    What Python takes beyond that (weeks, times without an offset) is refused.
+    Python also reads weeks and times without an offset. Both are refused here.
     """
     text = value.decode("ascii", "replace").upper()
     head, offset = (text[:-1], "+00:00") if text.endswith("Z") else (text[:-6], text[-6:])

@@ -1,12 +1,12 @@
-"""Digest access authentication: the grammar of challenges and credentials, and the sums (RFC 7616, RFC 8760).
+"""Digest: reads credentials, writes challenges, and computes responses (RFC 7616, RFC 8760).
 
     challenge    =  "Digest" LWS digest-cln *(COMMA digest-cln)        ; RFC 3261 §25.1
     credentials  =  "Digest" LWS dig-resp *(COMMA dig-resp)
     dig-resp     =  username / realm / nonce / digest-uri / dresponse / algorithm / cnonce
                     / opaque / message-qop / nonce-count / auth-param
 
-Rules: user names and passwords are bytes, UTF-8 by RFC 8760 §2.6; what the RFC quotes may come without quotes and
-the other way round (§22.4, real clients); a parameter that comes twice is refused. Nothing here knows a user.
+Rules: user names and passwords are bytes, UTF-8 by RFC 8760 §2.6. Real clients send tokens in quotes and quoted values
+without quotes (§22.4); both are read. A repeated parameter is refused. The module has no users and no passwords.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from typing import Final
 from msilod.errors import MalformedMessage
 from msilod.sip.grammar import EQUALS, WSP, only, quoted_end, split_outside
 
-# RFC 8760 §2.3 and RFC 7616 §3.3; SHA-512-256 is FIPS 180-4's SHA-512/256, not a SHA-512 cut short.
+# RFC 8760 §2.3 and RFC 7616 §3.3. SHA-512-256 is SHA-512/256 of FIPS 180-4, not a truncated SHA-512.
 _HASHES: Final[dict[bytes, Callable[[bytes], "hashlib._Hash"]]] = {
     b"MD5": partial(hashlib.md5, usedforsecurity=False),
     b"SHA-256": hashlib.sha256,
@@ -29,7 +29,7 @@ HA1_SIZES: Final = {b"MD5": 16, b"SHA-256": 32, b"SHA-512-256": 32}
 _BY_NAME: Final = {name.lower(): name for name in ALGORITHMS}
 
 MAX_CREDENTIALS: Final = 2048
-# Phones register at one URI again and again. A URI is part of credentials, so 4,096 entries take 9 MB at most.
+# A phone registers at the same URI again and again. A URI is part of credentials, so 4,096 entries take 9 MB at most.
 CACHED_HA2: Final = 4096
 MAX_PARAMS: Final = 32
 _NC_DIGITS: Final = 8
@@ -39,10 +39,10 @@ _REQUIRED: Final = (b"username", b"realm", b"nonce", b"uri", b"response")
 
 
 class Credentials:
-    """What a client shows. `algorithm` is canonical, b"" for one that we do not know; absent means MD5.
+    """The credentials of a client. `algorithm` is canonical, b"" when unknown; an absent algorithm is MD5.
 
-    `qop` is in lower case, b"" when absent: the form of RFC 2069. `nc` and `count`, the nonce count as a number, are
-    then b"" and 0, also when the client sent them.
+    `qop` is in lower case, and b"" when absent (the form of RFC 2069). `nc` is the nonce count as text, `count` as a
+    number. Without qop these are b"" and 0, even when the client sent a count.
     """
 
     __slots__ = ("algorithm", "cnonce", "count", "nc", "nonce", "qop", "realm", "response", "uri", "username")
@@ -60,7 +60,7 @@ class Credentials:
         self.count = int(self.nc, 16) if self.nc else 0
 
     def is_right(self, ha1: bytes, method: bytes) -> bool:
-        """True when who made them knows `ha1`; in constant time (§5 of RFC 7616, checklist A10)."""
+        """True when the client knows `ha1`. The comparison takes constant time (RFC 7616 §5, checklist A10)."""
         expected = response(
             self.algorithm,
             ha1,
@@ -74,18 +74,18 @@ class Credentials:
 
 
 def challenge(realm: bytes, nonce: bytes, algorithm: bytes, is_stale: bool = False) -> bytes:
-    """The value of a WWW-Authenticate or Proxy-Authenticate field.
+    """Return the value of a WWW-Authenticate or Proxy-Authenticate field.
 
-    `stale` and `algorithm` go without quotes, `qop` with (RFC 7616 §3.3); qop always goes (RFC 8760 §2.6).
+    `stale` and `algorithm` have no quotes, `qop` has quotes (RFC 7616 §3.3). `qop` is always sent (RFC 8760 §2.6).
     """
     stale = b", stale=true" if is_stale else b""
     return b'Digest realm="%b", nonce="%b", algorithm=%b, qop="auth"%b' % (realm, nonce, algorithm, stale)
 
 
 def parse_credentials(value: bytes) -> Credentials | None:
-    """An Authorization or Proxy-Authorization value; None for another scheme than Digest.
+    """Parse an Authorization or Proxy-Authorization value; None for a scheme other than Digest.
 
-    Raises MalformedMessage (400) for a Digest that cannot be read.
+    Raises MalformedMessage (400) for unreadable Digest credentials.
     """
     scheme, _, rest = value.strip(WSP).partition(b" ")
     if scheme.lower() != b"digest":
@@ -97,7 +97,7 @@ def parse_credentials(value: bytes) -> Credentials | None:
         params = _params(rest)
         if not all(params.get(name) for name in _REQUIRED):
             raise MalformedMessage("Bad Credentials")
-    # Without qop no count is part of the response; some clients send one, in any form (RFC 2069).
+    # Without qop the response does not cover the count. Some clients send a count of any form (RFC 2069).
     if not params.get(b"qop"):
         params.pop(b"nc", None)
     nc = params.get(b"nc")
@@ -107,9 +107,9 @@ def parse_credentials(value: bytes) -> Credentials | None:
 
 
 def _usual(rest: bytes) -> dict[bytes, bytes] | None:
-    """What nearly all send: names in lower case, one space at most behind a comma, no comma or escape in quotes.
+    """Read the usual form: lower-case names, at most one space after a comma, no comma or escape in quotes.
 
-    A quarter of the price; None for all else, which is looked at again.
+    Nearly all clients send this form. Takes a quarter of the time of `_params`. Returns None for other forms.
     """
     if _BACKSLASH in rest:
         return None
@@ -150,7 +150,7 @@ def _params(rest: bytes) -> dict[bytes, bytes]:
 
 
 def _unquoted(value: bytes, is_name: bool) -> bytes:
-    """Without its quotes. A name is unescaped as well; the others are hashed as they stand (RFC 7616 §3.4)."""
+    """Remove quotes. A user name is unescaped as well; other values are hashed as received (RFC 7616 §3.4)."""
     if value[:1] != b'"':
         return value
     if quoted_end(value) != len(value):
@@ -164,22 +164,22 @@ def _unescaped(text: bytes) -> bytes:
     return b"\\".join(piece.replace(b"\\", b"") for piece in (head, *rest))
 
 
-# --- the sums (RFC 7616 §3.4) ------------------------------------------------------------------------
+# --- hashes (RFC 7616 §3.4) --------------------------------------------------------------------------
 
 
 def ha1(algorithm: bytes, username: bytes, realm: bytes, password: bytes) -> bytes:
-    """H(A1), the only thing that is ever kept of a password; raw, HA1_SIZES[algorithm] bytes."""
+    """Return H(A1), HA1_SIZES[algorithm] raw bytes. The server stores this hash instead of the password."""
     return _HASHES[algorithm](b"%b:%b:%b" % (username, realm, password)).digest()
 
 
 def session_ha1(algorithm: bytes, ha1: bytes, nonce: bytes, cnonce: bytes) -> bytes:
-    """H(A1) of the `-sess` form (§3.4.2), which we do not offer."""
+    """Return H(A1) of the `-sess` form (§3.4.2). This server offers no `-sess` algorithm."""
     return _HASHES[algorithm](b"%b:%b:%b" % (ha1.hex().encode(), nonce, cnonce)).digest()
 
 
 @lru_cache(CACHED_HA2)
 def ha2(algorithm: bytes, method: bytes, uri: bytes, body_hash: bytes = b"") -> bytes:
-    """H(A2) in hex; `body_hash`, H(entity-body) in hex, makes it the one of auth-int (§3.4.3)."""
+    """Return H(A2) in hex. With `body_hash`, H(entity-body) in hex, for auth-int (§3.4.3)."""
     text = b"%b:%b:%b" % (method, uri, body_hash) if body_hash else b"%b:%b" % (method, uri)
     return _HASHES[algorithm](text).hexdigest().encode()
 
@@ -193,7 +193,7 @@ def response(
     cnonce: bytes = b"",
     qop: bytes = b"",
 ) -> bytes:
-    """The response in hex; without `qop` in the form of RFC 2069."""
+    """Return the response in hex; without `qop` in the form of RFC 2069."""
     secret = ha1.hex().encode()
     parts = (secret, nonce, nc, cnonce, qop, ha2) if qop else (secret, nonce, ha2)
     return _HASHES[algorithm](b":".join(parts)).hexdigest().encode()

@@ -1,6 +1,6 @@
-"""Flow: the path a message came by and an answer goes back on, without a socket in sight (RFC 5626's word).
+"""Flow: the name of the path of a message, by which answers go back (the term of RFC 5626).
 
-Rule: pure rooms name flows, only `transport/` owns the sockets behind them.
+Rule: pure rooms name flows; only transport/ has the sockets.
 """
 
 from typing import Final
@@ -11,7 +11,8 @@ TLS: Final = "tls"
 WS: Final = "ws"
 WSS: Final = "wss"
 
-# What tells where a message ends: the datagram, Content-Length (RFC 3261 §18.3), the WebSocket (RFC 7118 §4.2).
+# How the end of a message is found: by the datagram, by Content-Length (RFC 3261 §18.3), or by the WebSocket (RFC 7118
+# §4.2).
 BY_DATAGRAM: Final = 0
 BY_LENGTH: Final = 1
 BY_WEBSOCKET: Final = 2
@@ -19,10 +20,11 @@ _FRAMING: Final = {UDP: BY_DATAGRAM, WS: BY_WEBSOCKET, WSS: BY_WEBSOCKET}
 
 
 class Endpoint:
-    """One address that we listen on.
+    """One listening address of this server.
 
-    `via` is the head of our Via there, e.g. b"SIP/2.0/UDP 192.0.2.1:5060" (RFC 3261 §18.1.1); `via_line` its whole
-    line up to the branch, with an rport on UDP (RFC 3581 §3); `framing` one of the above.
+    `via` is the head of our Via there, for example b"SIP/2.0/UDP 192.0.2.1:5060" (RFC 3261 §18.1.1). `via_line` is the
+    whole line up to the branch, with an rport on UDP (RFC 3581 §3). `framing` is BY_DATAGRAM, BY_LENGTH or
+    BY_WEBSOCKET.
     """
 
     __slots__ = ("framing", "host", "port", "transport", "via", "via_line")
@@ -41,9 +43,9 @@ class Endpoint:
 
 
 class Flow:
-    """An endpoint of ours, the peer's address, and for streams the serial number of the connection.
+    """A listening address of this server, the address of the peer, and the serial number of a stream's connection.
 
-    `connection` is 0 on UDP. Two flows are equal when bytes sent on either leave on the same path.
+    `connection` is 0 on UDP. Two flows are equal when both lead over the same listener or connection to the same peer.
     """
 
     __slots__ = ("connection", "endpoint", "host", "port")

@@ -1,7 +1,7 @@
-"""Messages on a stream: where one ends and the next begins (RFC 3261 §18.3, §7.5, RFC 5626 §4.4.1).
+"""Framing: cuts a stream into messages (RFC 3261 §18.3, §7.5, RFC 5626 §4.4.1).
 
-Rules: Content-Length decides and nothing else; when it cannot be trusted the stream cannot go on. No byte
-is looked at twice, however the stream is cut. What is held is bounded by the limits of one message.
+Rules: Content-Length alone decides where a message ends. A stream without a reliable Content-Length is closed. Each
+byte is looked at once, no matter how the stream is cut into segments. The limits of one message bound the buffer.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ from msilod.sip.salvage import salvage
 
 
 class KeepAlive:
-    """A double CRLF between messages: answer one CRLF at once (RFC 5626 §4.4.1, T18)."""
+    """A double CRLF between messages: the peer gets one CRLF at once (RFC 5626 §4.4.1, T18)."""
 
     __slots__ = ()
 
@@ -25,7 +25,7 @@ class KeepAlive:
 KEEP_ALIVE: Final = KeepAlive()
 PING: Final = b"\r\n\r\n"
 PONG: Final = b"\r\n"
-# No message that the parser takes is longer.
+# The parser refuses messages with more bytes.
 LONGEST: Final = MAX_HEADERS_BYTES + 4 + MAX_BODY
 _VISIBLE: Final = 0x21
 _DELETE: Final = 0x7F
@@ -33,9 +33,9 @@ _INITIALS: Final = frozenset((b"c", b"C", b"l", b"L"))
 
 
 class FramingLost(MalformedMessage):
-    """The stream cannot go on: answer `request` when it is not None, then close (T8).
+    """The stream cannot go on: answer `request` when `request` is not None, then close (T8).
 
-    `messages` is what came whole before that, in the same segment: serve it first.
+    `messages` are the complete messages before the fault, in the same segment. Serve these first.
     """
 
     def __init__(
@@ -46,38 +46,38 @@ class FramingLost(MalformedMessage):
 
 
 class StreamFramer:
-    """Cuts one connection's bytes into messages. `max_body` in bytes."""
+    """Cuts the bytes of one connection into messages. `max_body` is in bytes."""
 
     __slots__ = ("_buffer", "_max_body", "_need", "_scanned")
 
     def __init__(self, max_body: int = MAX_BODY) -> None:
         self._buffer = bytearray()
         self._max_body = max_body
-        # Bytes of the message whose head is complete; 0 while it is not.
+        # Bytes of the first message when its head is complete, else 0.
         self._need = 0
-        # How much of the buffer is known to hold no end of a head.
+        # The first so many bytes of the buffer contain no end of a head.
         self._scanned = 0
 
     @property
     def pending(self) -> bool:
-        """True when a message has begun and is not complete."""
+        """True when the buffer holds the start of a message."""
         return bool(self._buffer) and not PING.startswith(self._buffer)
 
     @property
     def held(self) -> int:
-        """Bytes of what is not complete."""
+        """Bytes of the incomplete message."""
         return len(self._buffer)
 
     @property
     def is_in_body(self) -> bool:
-        """True when the head of that message is complete."""
+        """True when the head of the incomplete message is complete."""
         return self._need > 0
 
     def feed(self, data: bytes) -> list[bytes | KeepAlive]:
-        """The messages that `data` completes, in order, each head and body; KEEP_ALIVE for pings between.
+        """Return the messages completed by `data`, in order, each with head and body; KEEP_ALIVE for a ping.
 
-        Raises FramingLost, a MalformedMessage: 400 for a head without a Content-Length to rely on, 413 for
-        a body and 513 for a head beyond the limits. Do not feed again after that.
+        Raises FramingLost, a MalformedMessage: 400 for a head without a reliable Content-Length, 413 for a body and 513
+        for a head beyond the limits. After an exception `feed` must not be called again.
         """
         self._buffer += data
         out: list[bytes | KeepAlive] = []
@@ -89,7 +89,7 @@ class StreamFramer:
         return out
 
     def _next(self, out: list[bytes | KeepAlive]) -> bool:
-        """Take one thing from the front; False when more bytes are needed."""
+        """Take one message or line end from the front; False when more bytes are needed."""
         buffer = self._buffer
         if not self._need:
             if not _VISIBLE <= buffer[0] < _DELETE:
@@ -103,7 +103,7 @@ class StreamFramer:
         return True
 
     def _line_ends(self, out: list[bytes | KeepAlive]) -> bool:
-        """Line ends between messages (§7.5); a double one is a ping, and a row of pings gets one answer."""
+        """Take line ends between messages (§7.5). A double CRLF is a ping; a row of pings gets one answer."""
         buffer = self._buffer
         if buffer[:4] == PING:
             del buffer[:4]
@@ -113,13 +113,13 @@ class StreamFramer:
         if PING.startswith(buffer):
             return False
         if buffer[:2] != b"\r\n":
-            # Also what a TLS client says to a TCP port: nothing that comes behind it can be a message.
+            # A TLS client on a TCP port ends up here as well. No message can follow.
             raise MalformedMessage("Bad Line End")
         del buffer[:2]
         return True
 
     def _measure(self) -> int:
-        """The length of the message at the front, 0 while its head is not complete."""
+        """Return the length of the message at the front; 0 while the head is incomplete."""
         buffer = self._buffer
         end = buffer.find(b"\r\n\r\n", self._scanned, MAX_HEADERS_BYTES + 4)
         if end < 0:
@@ -134,7 +134,7 @@ class StreamFramer:
     def _content_length(self, head: bytes) -> int:
         lines = head.split(b"\r\n")
         rest = b"".join(lines)
-        # Another reader might take a lone CR or LF for a line end, and see another length.
+        # Another parser might take a lone CR or LF for a line end, and read another length.
         if CR in rest or LF in rest:
             raise MalformedMessage("Bad Line End")
         if head.find(b"\r\n ") >= 0 or head.find(b"\r\n\t") >= 0:

@@ -1,10 +1,11 @@
-"""The lexical layer: character classes, numbers, lists, escapes, IP literals (RFC 3261 §25.1).
+"""Grammar: character classes, numbers, lists, escapes and IP literals (RFC 3261 §25.1).
 
-Rules: bytes in, bytes out; every class is an explicit set of ASCII bytes, because `int`, `strip`, `isdigit`
-and `splitlines` on str accept Unicode, and `int(b"+1_0")` is 10. No function here is worse than linear.
+Rules: bytes in, bytes out. Every class is an explicit set of ASCII bytes, because `int`, `strip`, `isdigit` and
+`splitlines` accept Unicode in str, and `int(b"+1_0")` is 10. Every function takes linear time.
 
-Measured, CPython 3.11: a class test by a table made once costs half of `translate(None, chars)`, which makes
-its table at each call; `44 in value` a third of `b"," in value`, which raises and clears a TypeError first.
+Measured with CPython 3.11: a class test with a prepared table takes half the time of `translate(None, chars)`, which
+builds a table at each call. `44 in value` takes a third of the time of `b"," in value`, which raises and clears a
+TypeError first.
 """
 
 from collections.abc import Iterator
@@ -17,9 +18,9 @@ ALPHANUM: Final = DIGIT + b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ
 MARK: Final = b"-_.!~*'()"
 UNRESERVED: Final = ALPHANUM + MARK
 TOKEN: Final = ALPHANUM + b"-.!%*_+`'~"
-# `_` is in no host name of the RFC, but in many of container networks.
+# RFC 3261 permits no `_` in a host name, but container networks use `_` in names.
 HOST: Final = ALPHANUM + b"-._"
-# Everything a URI of any scheme may hold (RFC 2396 §2): no space, quote, angle bracket or control.
+# All characters of a URI of any scheme (RFC 2396 §2): no space, quote, angle bracket or control.
 URI: Final = UNRESERVED + b";/?:@&=+$,%[]"
 WSP: Final = b" \t"
 VISIBLE: Final = bytes(range(0x21, 0x7F))
@@ -45,7 +46,7 @@ TOKEN_ONLY: Final = only(TOKEN)
 HOST_ONLY: Final = only(HOST)
 URI_ONLY: Final = only(URI)
 VISIBLE_ONLY: Final = only(VISIBLE)
-# token / host (IPv6 too), of a parameter.
+# token / host (also IPv6): the unquoted values of a parameter.
 VALUE_ONLY: Final = only(TOKEN + b"[]:")
 _OCTETS: Final = frozenset(str(number) for number in range(256))
 _HEX_ONLY: Final = only(HEX)
@@ -57,41 +58,41 @@ def is_token(value: bytes) -> bool:
 
 
 def is_call_id(value: bytes) -> bool:
-    """True for a Call-ID of visible ASCII characters, which is more than `word [ "@" word ]` (RFC 3261 §25.1)."""
+    """True for a Call-ID of visible ASCII characters. RFC 3261 §25.1 permits less: `word [ "@" word ]`."""
     return bool(value) and value.translate(VISIBLE_ONLY) == value
 
 
 def is_param_value(value: bytes) -> bool:
-    """True for a token, a host or a quoted string (gen-value), and for nothing at all."""
+    """True for a token, a host or a quoted string (gen-value), and for an empty value."""
     if value[:1] == b'"':
         return quoted_end(value) == len(value)
     return value.translate(VALUE_ONLY) == value
 
 
 def number(value: bytes, maximum: int) -> int | None:
-    """1*DIGIT as an int; None when it is something else or more than `maximum`.
+    """Return 1*DIGIT as an int; None for other bytes and for numbers above `maximum`.
 
-    Leading zeros are fine; `maximum` is below 10**10, so that a number cut at 11 digits is still too large.
+    Leading zeros are permitted. `maximum` must be below 10**10, so that a number cut to 11 digits is still too large.
     """
     # bytes.isdigit is ASCII only, unlike str.isdigit.
     if not value.isdigit():
         return None
     if len(value) > 10:
-        # int() takes quadratic time and then raises on thousands of digits.
+        # int() takes quadratic time for thousands of digits, and raises ValueError.
         value = value.lstrip(b"0")[:11] or b"0"
     result = int(value)
     return result if result <= maximum else None
 
 
 def words(value: bytes) -> list[bytes]:
-    """What linear white space separates."""
+    """Return the words between linear white space."""
     return [word for word in value.replace(b"\t", b" ").split(b" ") if word]
 
 
 def split_outside(value: bytes, separator: bytes) -> list[bytes]:
-    """Cut at each `separator` outside quoted strings and angle brackets; pieces trimmed, empty ones kept.
+    """Cut at each `separator` outside quoted strings and angle brackets; pieces are trimmed, empty ones kept.
 
-    An unclosed quote or bracket takes in the rest: what parses the piece will refuse it.
+    With an unclosed quote or bracket the rest is one piece, and the parser of the piece refuses the value.
     """
     if _QUOTE not in value and _LESS not in value:
         return [piece.strip(WSP) for piece in value.split(separator)]
@@ -105,7 +106,7 @@ def split_outside(value: bytes, separator: bytes) -> list[bytes]:
 
 
 def _cuts(value: bytes, separator: bytes) -> Iterator[int]:
-    """Each next position is found once and kept until it is passed, so that this stays linear."""
+    """Yield the positions of the separators. Each next position is searched once, so the time is linear."""
     cut, quote, less = value.find(separator), value.find(b'"'), value.find(b"<")
     while cut >= 0:
         nearest = min(quote if quote >= 0 else cut, less if less >= 0 else cut, cut)
@@ -135,7 +136,7 @@ def quoted_end(value: bytes, start: int = 0) -> int:
 
 
 def unescape(value: str) -> bytes:
-    """Each %HH as its byte, once; a `%` without two hex digits stays."""
+    """Return each %HH as its byte, decoded once; a `%` without two hex digits stays."""
     head, *pieces = value.encode("ascii").split(b"%")
     return head + b"".join([_unescaped(piece) for piece in pieces])
 
@@ -157,7 +158,7 @@ def _are_hex(digits: bytes) -> bool:
 
 
 def ipv4(host: str) -> str | None:
-    """`host` when it is an IPv4 literal: four decimal numbers without leading zeros. Else None."""
+    """Return `host` when `host` is an IPv4 literal (four decimal numbers without leading zeros), else None."""
     parts = host.split(".")
     if len(parts) != 4 or not all(part in _OCTETS for part in parts):
         return None
@@ -165,10 +166,10 @@ def ipv4(host: str) -> str | None:
 
 
 def ipv6(text: str) -> str | None:
-    """An IPv6 address without brackets in its one spelling (RFC 5952), else None.
+    """Return an IPv6 address without brackets in the spelling of RFC 5952; None for other text.
 
-    Three colons are a product of RFC 3261's grammar and are read as two (RFC 5118 §4.10). An IPv4-mapped
-    address is written with dots whatever the Python version writes.
+    RFC 3261's grammar produces three colons; these are read as two (RFC 5118 §4.10). An IPv4-mapped address is written
+    with dots in every Python version.
     """
     if "%" in text:
         return None

@@ -1,7 +1,7 @@
-"""Header fields: an ordered list of lines, each with its canonical name (RFC 3261 §7.3, §20).
+"""Headers: the header fields of a message as an ordered list of lines with canonical names (RFC 3261 §7.3, §20).
 
-Rules: a line keeps the bytes it came with, unfolded; names are compared in lower-case long form; values are
-parsed by whoever asks. A line made here never holds CR, LF or NUL.
+Rules: a line keeps the received bytes, unfolded. Names are compared in lower-case long form. Values are parsed by the
+code which needs the value. A line made here has no CR, LF or NUL.
 """
 
 from typing import Final
@@ -39,17 +39,18 @@ def _known() -> dict[bytes, bytes]:
     return known
 
 
-# One look-up names most fields; it is never added to, or strangers would fill it.
+# All usual spellings of known names: one look-up finds nearly every name. Names from the wire are never added, since
+# hostile messages could fill the memory.
 KNOWN: Final = _known()
 
 
 def canonical(name: bytes) -> bytes:
-    """A field name in any spelling as lower-case long form, e.g. b"v" as b"via" (RFC 3261 §7.3.3)."""
+    """Return a field name in lower-case long form: b"v" becomes b"via" (RFC 3261 §7.3.3)."""
     return KNOWN.get(name) or KNOWN.get(lowered := name.lower()) or lowered
 
 
 def line(name: bytes, value: bytes) -> bytes:
-    """`Name: value`. Raises ValueError for CR, LF or NUL in the value and for a name that is no token."""
+    """Return `Name: value`. Raises ValueError for a value with CR, LF or NUL, and for a name other than a token."""
     if CR in value or LF in value or 0 in value:
         raise ValueError("a header value with CR, LF or NUL")
     if name not in KNOWN and not is_token(name):
@@ -58,14 +59,15 @@ def line(name: bytes, value: bytes) -> bytes:
 
 
 def value_of(text: bytes) -> bytes:
-    """What stands behind the colon of a line, trimmed."""
+    """Return the text behind the colon of a line, trimmed."""
     return text.partition(b":")[2].strip(WSP)
 
 
 def unfold(lines: list[bytes]) -> list[bytes]:
-    """Lines of a head, start line first, with continuation lines joined by one space (RFC 3261 §7.3.1).
+    """Join each continuation line to the line above with one space (RFC 3261 §7.3.1).
 
-    Raises MalformedMessage when there is nothing to continue.
+    `lines` are the lines of a head, start line first. Raises MalformedMessage when the first field line is a
+    continuation.
     """
     groups: list[list[bytes]] = []
     for text in lines:
@@ -86,8 +88,8 @@ def _joined(group: list[bytes]) -> bytes:
 class Headers:
     """The header fields of one message, in order.
 
-    `fields` holds (canonical name, whole line without CRLF). Names given to methods are canonical, but
-    `add`, `prepend` and `replace` print the name as given and find its canonical form themselves.
+    `fields` holds (canonical name, whole line without CRLF). Methods take canonical names; but `add`, `prepend` and
+    `replace` print the name as given and derive the canonical name.
     """
 
     __slots__ = ("fields",)
@@ -96,49 +98,49 @@ class Headers:
         self.fields = [] if fields is None else fields
 
     def get(self, name: bytes) -> bytes | None:
-        """The first value, trimmed; None when there is none."""
+        """Return the first value, trimmed; None when the field is absent."""
         for known, text in self.fields:
             if known == name:
                 return text.partition(b":")[2].strip(WSP)
         return None
 
     def get_all(self, name: bytes) -> list[bytes]:
-        """The value of each line, in order, trimmed."""
+        """Return the value of each line, in order, trimmed."""
         return [value_of(text) for known, text in self.fields if known == name]
 
     def split(self, name: bytes) -> list[bytes]:
-        """The values of a comma list over all its lines (RFC 3261 §7.3.1); empty ones are left out."""
+        """Return the values of a comma list, over all lines of the field (RFC 3261 §7.3.1), without empty values."""
         if name not in self:
             return []
         return [piece for value in self.get_all(name) for piece in split_outside(value, b",") if piece]
 
     def __contains__(self, name: bytes) -> bool:
-        # A loop: `any` with a generator costs three times as much, and this is asked for every request.
+        # A loop, because `any` with a generator takes three times as long, and this runs for every request.
         for known, _ in self.fields:  # noqa: SIM110
             if known == name:
                 return True
         return False
 
     def add(self, name: bytes, value: bytes) -> None:
-        """Append a field. Raises ValueError for what no line may hold."""
+        """Append a field. Raises ValueError for a value or name not permitted in a line (see `line`)."""
         self.fields.append((canonical(name), line(name, value)))
 
     def add_received(self, name: bytes, value: bytes) -> None:
-        """Append a field with a value from a message that the parser has read.
+        """Append a field with a value from a received message, unchecked.
 
-        Nothing is checked: a quoted string may hold a NUL (RFC 3261 §25.1 quoted-pair), and such a value goes on as it
-        came. The parser lets no CR and no LF in.
+        A received quoted string may contain a NUL (RFC 3261 §25.1 quoted-pair); the NUL is forwarded. The parser admits
+        no CR and no LF.
         """
         self.fields.append((canonical(name), b"%b: %b" % (name, value)))
 
     def prepend(self, name: bytes, value: bytes) -> None:
-        """Put a field before all others. Raises ValueError for what no line may hold."""
+        """Put a field before all others. Raises ValueError for a value or name not permitted in a line (see `line`)."""
         self.fields.insert(0, (canonical(name), line(name, value)))
 
     def replace(self, name: bytes, value: bytes) -> None:
-        """Put the value into the first such field and drop the others; append when there is none.
+        """Set the value of the first field with this name and remove the others; append the field when absent.
 
-        Raises ValueError for what no line may hold.
+        Raises ValueError for a value or name not permitted in a line (see `line`).
         """
         known = canonical(name)
         text = line(name, value)
@@ -150,11 +152,11 @@ class Headers:
         self.fields.append((known, text))
 
     def remove(self, name: bytes) -> None:
-        """Drop all fields of that name."""
+        """Remove all fields with this name."""
         self.fields[:] = [field for field in self.fields if field[0] != name]
 
     def copy(self) -> "Headers":
-        """The same lines in a list of its own."""
+        """Return a copy with its own list of lines."""
         return Headers(self.fields.copy())
 
     def __repr__(self) -> str:

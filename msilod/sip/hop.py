@@ -1,10 +1,10 @@
-"""Hop: where a request is to go before there is a flow to it, and which addresses are no host's (RFC 3263 §4)."""
+"""Hop: the next transport address of a request, and the kinds of addresses (RFC 3263 §4)."""
 
 import ipaddress
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-# Addresses recur; ipaddress takes 3 us for each.
+# The same addresses recur, and ipaddress takes 3 us for each.
 CACHED: Final = 4096
 
 # Kinds of networks.
@@ -28,7 +28,7 @@ _NAT64: Final = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "6
 
 
 class Hop(NamedTuple):
-    """Where to send: `transport` udp, tcp or tls, `host` an IP literal without brackets."""
+    """A transport address: `transport` is udp, tcp or tls, `host` an IP literal without brackets."""
 
     transport: str
     host: str
@@ -37,13 +37,16 @@ class Hop(NamedTuple):
 
 @lru_cache(CACHED)
 def is_group(host: str) -> bool:
-    """True for multicast and broadcast: one datagram from us would be everybody's. `host` without brackets."""
+    """True for multicast and broadcast addresses: a datagram would reach many hosts. `host` is without brackets."""
     return ipaddress.ip_address(host).is_multicast or host == "255.255.255.255"
 
 
 @lru_cache(CACHED)
 def can_be_sent_to(host: str) -> bool:
-    """False for a group, the unspecified address, and IPv4-mapped IPv6: our sockets are of one family."""
+    """False for multicast, broadcast, unspecified and IPv4-mapped IPv6 addresses.
+
+    Each socket of this server has one address family.
+    """
     address = ipaddress.ip_address(host)
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return False
@@ -52,11 +55,11 @@ def can_be_sent_to(host: str) -> bool:
 
 @lru_cache(CACHED)
 def kind_of(host: str) -> str:
-    """Which kind of network an address is in: LOOPBACK, LINK_LOCAL, PRIVATE or PUBLIC. `host` without brackets.
+    """Return the kind of network of an address: LOOPBACK, LINK_LOCAL, PRIVATE or PUBLIC. `host` is without brackets.
 
-    Private are RFC 1918, RFC 6598 (shared by a carrier's customers), RFC 4193 and reserved addresses. An IPv6 address
-    that stands for an IPv4 address (NAT64, 6to4) has the kind of that one. The addresses for documentation count as
-    public.
+    PRIVATE are RFC 1918, RFC 6598 (shared by the customers of a carrier), RFC 4193 and reserved addresses. An IPv6
+    address with an IPv4 address inside (NAT64, 6to4) has the kind of the IPv4 address. Addresses for documentation are
+    PUBLIC.
     """
     address = ipaddress.ip_address(host.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
@@ -72,12 +75,12 @@ def kind_of(host: str) -> str:
 
 
 def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 address stands for, None for most."""
+    """Return the IPv4 address inside an IPv6 address; None for most."""
     if any(address in network for network in _NAT64):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour
 
 
 def bare(host: str) -> str:
-    """An address as sockets want it: IPv6 without its brackets."""
+    """Return an address for sockets: an IPv6 address without brackets."""
     return host[1:-1] if host.startswith("[") else host

@@ -1,11 +1,11 @@
-"""Bytes to a Request or a Response (RFC 3261 §7, §16.3 step 1, §18.3).
+"""Parser: turns bytes into a Request or a Response (RFC 3261 §7, §16.3 step 1, §18.3).
 
-The head is split, never scanned by regex; From, To and the rest are parsed by whoever asks. What is checked
-here is what every later room relies on: one start line of version 2.0, field names that are tokens, exactly
-one To, From, Call-ID and CSeq, a top Via that can be read, a CSeq that fits, a body as long as it says.
+The head is split, without regular expressions. From, To and other values are parsed later, on first use. The parser
+checks all facts on which later rooms rely: one start line of version 2.0, field names are tokens, exactly one To, From,
+Call-ID and CSeq, a readable top Via, a CSeq within its limit, a body of the length in Content-Length.
 
-Rules: a malformed request raises MalformedMessage with as much of a Request as an answer needs; a malformed
-response or ACK raises it without one, and is dropped. Everything is bounded by limits.py.
+Rules: a malformed request raises MalformedMessage with the parts of the request needed for an answer. A malformed
+response or ACK raises MalformedMessage without these, and the message is dropped. limits.py bounds every size.
 """
 
 from typing import Final
@@ -42,10 +42,10 @@ Fields = list[tuple[bytes, bytes]]
 
 
 def parse(data: bytes, framing: int = BY_DATAGRAM) -> Request | Response:
-    """One message as its transport cut it out; `framing` is one of sip/flow.py.
+    """Parse one message, cut out by its transport; `framing` is a constant of sip/flow.py.
 
-    Raises MalformedMessage: 400, 414 (Request-URI), 505 (version), 513 (limits); its `request` is None when
-    nothing may be answered.
+    Raises MalformedMessage: 400, 414 (Request-URI), 505 (version), 513 (limits). The `request` of the exception is None
+    when no answer is permitted.
     """
     try:
         return _parse(data, framing)
@@ -55,8 +55,8 @@ def parse(data: bytes, framing: int = BY_DATAGRAM) -> Request | Response:
 
 
 def _parse(data: bytes, framing: int) -> Request | Response:
-    # Here and below: partition() is called without the tuple of arguments that find(), startswith() and count()
-    # unpack in CPython 3.11, and its three pieces cost less than one slice.
+    # Speed, here and below: CPython 3.11 makes a tuple of arguments for find(), startswith() and count(), but not for
+    # partition(). The three pieces of partition() cost less than one slice.
     head, closed, body = data.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     rest = b"".join(lines)
@@ -88,7 +88,7 @@ def _response(lines: list[bytes], body: bytes, framing: int) -> Response:
 
 
 def _unusual(data: bytes, stream: bool) -> tuple[list[bytes], bytes]:
-    """Leading line ends (§7.5), and on UDP only LF-only heads and heads that end with their datagram."""
+    """Read a head with leading line ends (§7.5); on UDP also with LF as line end, or ended by the datagram."""
     data = data.lstrip(b"\r\n")
     if not data:
         raise MalformedMessage("Empty Message")
@@ -102,7 +102,7 @@ def _unusual(data: bytes, stream: bool) -> tuple[list[bytes], bytes]:
 
 
 def _head_end(data: bytes, stream: bool) -> tuple[int, bytes]:
-    """Where the head ends, and its line end. Line ends are not mixed: they would split for others."""
+    """Return the end of the head and the line end. Mixed line ends are refused: other parsers would split elsewhere."""
     limit = MAX_HEADERS_BYTES + 4
     end = data.find(b"\r\n\r\n", 0, limit)
     if not stream:
@@ -113,7 +113,7 @@ def _head_end(data: bytes, stream: bool) -> tuple[int, bytes]:
         return end, b"\r\n"
     if len(data) > limit:
         raise MalformedMessage("Message Too Large", status=513)
-    # RFC 4475 §3.1.2.15 as it was published: the datagram ends behind the last line.
+    # RFC 4475 §3.1.2.15 as published: the datagram ends after the last line.
     if stream or data[-1:] != b"\n":
         raise MalformedMessage("Header Section Not Closed")
     return (len(data) - 2, b"\r\n") if data[-2:] == b"\r\n" else (len(data) - 1, b"\n")
@@ -125,7 +125,7 @@ def _check_size(lines: list[bytes]) -> None:
 
 
 def _request_line(start: bytes) -> tuple[bytes, bytes]:
-    """Method and Request-URI; an empty one for a status line."""
+    """Return method and Request-URI; both are empty for a status line."""
     parts = start.split(b" ")
     if len(parts) != 3 or parts[2] != _VERSION or parts[0] not in _METHODS:
         if parts[0] == _VERSION or start[:4].upper() == b"SIP/":
@@ -140,10 +140,10 @@ def _request_line(start: bytes) -> tuple[bytes, bytes]:
 
 
 def _strange_uri(uri: bytes) -> bytes:
-    """A Request-URI with characters that no URI has, as we go on with it.
+    """Return a Request-URI in which some characters are not permitted in a URI, in the form to be forwarded.
 
-    Angle brackets around it are removed, as RFC 4475 §3.1.2.7 allows; a raw `#` in its user part is escaped. It is
-    forwarded in that form. Raises MalformedMessage for other characters.
+    Surrounding angle brackets are removed, as RFC 4475 §3.1.2.7 permits. A raw `#` in the user part is escaped. Raises
+    MalformedMessage for other characters.
     """
     uri = escape_hash(without_brackets(uri))
     if not uri or uri.translate(URI_ONLY) != uri:
@@ -168,7 +168,7 @@ def _status_line(start: bytes) -> tuple[int, bytes]:
 
 
 def _fields(lines: list[bytes]) -> tuple[Fields, dict[bytes, bytes]]:
-    """All fields, and what stands behind the colon of the first of each name."""
+    """Return all fields, and for each name the text behind the colon of the first field."""
     fields = []
     first = {}
     known = KNOWN
@@ -198,13 +198,13 @@ def _vias(fields: Fields) -> int:
 
 
 def _check_repeated(fields: Fields, first: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    """The first value of each name, where some name comes twice; `first` has the last."""
+    """Return the first value of each name when a name is repeated. `first` has the last values."""
     more = len(fields) - len(first)
     top = 0
     while top <= more and fields[top][0] == b"via":
         top += 1
     if more < top <= MAX_VIAS:
-        # What has passed a proxy has its Vias on top, and mostly nothing else twice: 2 us less.
+        # Requests from a proxy have several Vias on top, and mostly no other repeated name. This saves 2 us.
         first[b"via"] = fields[0][1].partition(b":")[2]
         return first
     first = {}
@@ -222,7 +222,7 @@ def _check_repeated(fields: Fields, first: dict[bytes, bytes]) -> dict[bytes, by
 
 
 def _identity(first: dict[bytes, bytes]) -> tuple[Via, bytes, int, bytes]:
-    """Top Via, Call-ID and CSeq; that From and To are there (RFC 3261 §8.1.1)."""
+    """Return top Via, Call-ID, CSeq number and method. From and To must be present (RFC 3261 §8.1.1)."""
     try:
         via = first[b"via"].strip(WSP)
         call_id = first[b"call-id"].strip(WSP)
@@ -252,9 +252,10 @@ def _strange_cseq(value: bytes) -> tuple[int, bytes]:
 
 
 def _body(first: dict[bytes, bytes], body: bytes, framing: int) -> bytes:
-    """RFC 3261 §18.3: surplus of a datagram is cut, a short one is refused; a stream's fits by framing.
+    """Return the body cut to Content-Length (RFC 3261 §18.3).
 
-    In a WebSocket message the field may lack, and lies when it differs (RFC 7118 §5.4, T12).
+    The surplus of a datagram is cut, and a short datagram is refused. On a stream the length fits by framing. In a
+    WebSocket message the field may be absent, and a differing length is refused (RFC 7118 §5.4, T12).
     """
     value = first.get(b"content-length")
     if value is None:

@@ -1,11 +1,14 @@
-"""P-Asserted-Identity and Privacy: whose word about a sender goes on, and to whom (RFC 3325, RFC 3323).
+"""P-Asserted-Identity and Privacy: which identities of a sender are passed on (RFC 3325, RFC 3323).
 
     Privacy-hdr  = "Privacy" HCOLON priv-value *(";" priv-value)
     priv-value   = "header" / "session" / "user" / "none" / "critical" / "id" / token
 
-Rules: an assertion of somebody whom we do not trust goes to nobody (RFC 3325 §5); with `id` none leaves the trust
-domain, and user agents are outside of it (§7); without a Privacy field, or with `none`, it stays. We are no privacy
-service (RFC 3323 §5): all other priv-values pass, `critical` too, for whoever is one.
+Rules:
+- An identity asserted by an untrusted peer is removed (RFC 3325 §5).
+- With the priv-value `id`, asserted identities stay inside the trust domain; user agents are outside (§7). Without a
+Privacy field, or with `none`, asserted identities are passed on.
+- This server is no privacy service (RFC 3323 §5). All other priv-values pass unchanged, `critical` too: a privacy
+service behind this server may serve these.
 """
 
 from typing import Final
@@ -15,20 +18,20 @@ from msilod.sip.headers import Headers
 
 ASSERTED: Final = b"p-asserted-identity"
 PREFERRED: Final = b"p-preferred-identity"
-# What P-Asserted-Identity was before RFC 3325 (draft-ietf-sip-privacy). Phones still show it as the caller.
+# The field before RFC 3325 (draft-ietf-sip-privacy). Phones still show its value as the caller.
 REMOTE_PARTY: Final = b"remote-party-id"
 
 
 def asks_for_id(value: bytes) -> bool:
     """True when a Privacy field's value has the priv-value `id`."""
-    # Some write a comma list, which no rule of the RFC allows, and mean it all the same.
+    # Some clients write a comma list. The RFC has no comma here, but the meaning is clear.
     return any(part.strip(WSP).lower() == b"id" for part in value.replace(b",", b";").split(b";"))
 
 
 def guard_identity(headers: Headers, is_from_trusted: bool, is_to_trusted: bool) -> None:
-    """Take out what must not go on: a stranger's assertion; a hidden one that would leave the trust domain.
+    """Remove identities asserted by an untrusted peer, and hidden identities from messages to an untrusted peer.
 
-    P-Preferred-Identity is a hint for the first trusted proxy and ends there (RFC 3325 §5).
+    P-Preferred-Identity is a hint for the first trusted proxy, and is always removed (RFC 3325 §5).
     """
     headers.remove(PREFERRED)
     is_hidden = not is_to_trusted and any(map(asks_for_id, headers.get_all(b"privacy")))

@@ -1,6 +1,6 @@
-"""Retry-After (RFC 3261 §20.33): `Retry-After = delta-seconds [comment] *(;retry-param)`.
+"""Retry-After: reads the field (RFC 3261 §20.33): `Retry-After = delta-seconds [comment] *(;retry-param)`.
 
-Rule: a value that is none is read as absent; nobody is kept waiting by garbage.
+Rule: an unreadable value counts as absent.
 """
 
 from typing import Final

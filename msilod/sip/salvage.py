@@ -1,7 +1,7 @@
-"""What can be read of a malformed request, so that it can be answered (RFC 3261 §8.2.6.2, §18.3).
+"""Salvage: reads the parts of a malformed request needed for an answer (RFC 3261 §8.2.6.2, §18.3).
 
-Rules: never raises; answers nothing that has no Via to answer to, no response and no ACK; copies only lines
-that can stand in a response, and each single field once.
+Rules: raises no exception. A message without a readable Via, a response and an ACK get no answer. Only lines permitted
+in a response are copied, and each single field once.
 """
 
 from typing import Final
@@ -17,7 +17,7 @@ _WANTED: Final = {b"via": MAX_VIAS, b"from": 1, b"to": 1, b"call-id": 1, b"cseq"
 
 
 def salvage(data: bytes) -> Request | None:
-    """A Request good for `build_response` only; None when nothing may be answered."""
+    """Return a Request fit for `build_response` only; None when no answer is permitted."""
     lines = _lines(data)
     method, _, rest = lines[0].partition(b" ")
     if not is_token(method) or method == b"ACK":
@@ -33,12 +33,12 @@ def salvage(data: bytes) -> Request | None:
 
 
 def _lines(data: bytes) -> list[bytes]:
-    """The whole lines of the head, unfolded, whatever their ends."""
+    """Return the whole lines of the head, unfolded, with any kind of line end."""
     head = data[: MAX_HEADERS_BYTES + 4].lstrip(b"\r\n").replace(b"\r\n", b"\n")
     head, closed, _ = head.partition(b"\n\n")
     lines = head.split(b"\n")
     if not closed:
-        # What a cut left behind may be half a line.
+        # The last line may be cut off.
         lines[-1] = b""
     try:
         return unfold(lines[: MAX_FIELDS + 1])

@@ -1,4 +1,7 @@
-"""Status codes and their phrases (RFC 3261 §21 and the IANA registry). Rule: data only."""
+"""Status: the status codes and phrases of RFC 3261 §21 and the IANA registry.
+
+Rule: data only.
+"""
 
 from typing import Final
 
@@ -37,5 +40,5 @@ _CLASSES: Final = {
 
 
 def reason(status: int) -> bytes:
-    """The registered phrase, or one for the class of an unknown code."""
+    """Return the registered phrase, or the phrase of its class for an unknown code."""
     return PHRASES.get(status) or _CLASSES.get(status // 100, b"")

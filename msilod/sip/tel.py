@@ -1,4 +1,4 @@
-"""tel URIs: the number that one names (RFC 3966 §3).
+"""tel URIs: reads the number of a tel URI (RFC 3966 §3).
 
     telephone-uri        = "tel:" telephone-subscriber
     telephone-subscriber = global-number / local-number
@@ -10,8 +10,8 @@
     context              = ";phone-context=" descriptor
     descriptor           = domainname / global-number-digits
 
-Rules: two spellings of one number are one number (§5.1.1, visual separators mean nothing). A local number
-without its context is taken: callers send it.
+Rules: visual separators mean nothing (§5.1.1), so two spellings of one number are equal. A local number without the
+required context is read, since clients send such numbers.
 """
 
 from typing import Final
@@ -21,7 +21,7 @@ from msilod.sip.grammar import DIGIT, only
 from msilod.sip.limits import MAX_URI
 
 TEL: Final = b"tel:"
-# E.164 has 15 digits; a local number with its extension dialled behind it may be longer.
+# E.164 numbers have 15 digits. A local number with a dialled extension may be longer.
 MAX_DIGITS: Final = 64
 _SEPARATORS: Final = b"-.()"
 _GLOBAL: Final = only(DIGIT)
@@ -29,12 +29,12 @@ _LOCAL: Final = only(DIGIT + b"abcdef*#")
 
 
 def is_tel(raw: bytes) -> bool:
-    """True for a URI of this scheme."""
+    """True for a tel URI."""
     return raw[:4].lower() == TEL
 
 
 def parse_tel(raw: bytes) -> tuple[str, str]:
-    """The number as the user part of a SIP URI, and its phone-context in lower case, "" for none.
+    """Return the number as user part of a SIP URI, and the phone-context in lower case, "" without one.
 
     +420 777-123-456 is `+420777123456`; `#` is escaped (RFC 3261 §19.1.6). Raises MalformedMessage (400).
     """

@@ -1,7 +1,7 @@
-"""SIP and SIPS URIs: parsing, the address-of-record, equality (RFC 3261 §19.1, §10.3 step 5).
+"""SipUri: reads and compares SIP and SIPS URIs, and makes addresses-of-record (RFC 3261 §19.1, §10.3 step 5).
 
-Rules: the `@` is looked for first, since a user part may hold `;` and `?`; an escaped byte is never turned
-into a raw control or separator; a URI is as it was sent until `aor()` or `equals()` is asked.
+Rules: `parse` looks for the `@` first, since a user part may contain `;` and `?`. Unescaping never makes a raw control
+or separator. A SipUri keeps the received spelling; `aor()` and `equals()` compare canonical spellings.
 """
 
 from typing import Final
@@ -28,9 +28,9 @@ _PASSWORD: Final = only(UNRESERVED + b"&=+$,%")
 _PARAMS: Final = only(UNRESERVED + b"[]/:&+$%;=")
 _HEADERS: Final = only(UNRESERVED + b"[]/?:+$%&=")
 _SCHEME: Final = only(ALPHANUM + b"+-.")
-# A URI of so many octets is within MAX_URI also when it is written: a `#` becomes `%23`.
+# A URI of so many octets stays within MAX_URI when printed: a `#` becomes `%23`.
 _NEVER_LONG: Final = MAX_URI // 3
-# RFC 3261 §19.1.4: these never match when only one of two URIs has them.
+# RFC 3261 §19.1.4: two URIs differ when only one of the two has one of these parameters.
 _DECISIVE: Final = ("user", "ttl", "method", "maddr", "transport")
 
 Params = dict[str, str | None]
@@ -39,8 +39,9 @@ Params = dict[str, str | None]
 class SipUri:
     """A sip or sips URI.
 
-    `user` and `password` as sent (None when absent), `host` in lower case (IPv6 in brackets and in its one
-    spelling), `port` None when not sent, `params` by lower-case name in order, `headers` what follows `?`.
+    `user` and `password` are as received, None when absent. `host` is in lower case; an IPv6 address has brackets and
+    the spelling of RFC 5952. `port` is None when absent. `params` have lower-case names and keep their order. `headers`
+    is the text behind `?`.
     """
 
     __slots__ = ("headers", "host", "params", "password", "port", "scheme", "user")
@@ -65,7 +66,7 @@ class SipUri:
 
     @classmethod
     def parse(cls, raw: bytes | str) -> "SipUri":
-        """Raises MalformedMessage: 416 for another scheme, 400 for what is no URI (RFC 3261 §8.2.2.1)."""
+        """Parse a URI. Raises MalformedMessage: 416 for another scheme, else 400 (RFC 3261 §8.2.2.1)."""
         data = raw if isinstance(raw, bytes) else _encoded(raw)
         scheme, rest = _scheme(data)
         userinfo, at, tail = rest.rpartition(b"@")
@@ -80,16 +81,15 @@ class SipUri:
         found = _params(params) if semicolon else {}
         uri = cls(scheme, user, host, port, found, headers.decode("ascii"), password)
         if len(data) > _NEVER_LONG and max(len(data), len(str(uri))) > MAX_URI:
-            # Some are longer when they are written, and what is written here is parsed again.
+            # Some URIs get longer when printed, and printed URIs are parsed again.
             raise MalformedMessage("URI Too Long")
         return uri
 
     def aor(self) -> str:
-        """`user@host` as the key of a mailbox: sip:%61lice@H;x=1 and sips:alice@h are alice@h.
+        """Return `user@host`, the key of a mailbox: sip:%61lice@H;x=1 and sips:alice@h are alice@h.
 
-        Escapes are decoded and what may not stand raw is escaped again, so that no two spellings make two
-        mailboxes and no control byte comes out (RFC 3261 §10.3 step 5). Raises MalformedMessage (400)
-        without a user.
+        Escapes are decoded, and characters not allowed raw are escaped again. So two spellings of an address are one
+        mailbox, and the key has no control byte (RFC 3261 §10.3 step 5). Raises MalformedMessage (400) without a user.
         """
         if self.user is None:
             raise MalformedMessage("URI Without User")
@@ -118,7 +118,7 @@ class SipUri:
         return f"<SipUri {self}>"
 
     def equals(self, other: "SipUri") -> bool:
-        """RFC 3261 §19.1.4. Not transitive, so it is no `__eq__`."""
+        """Compare by RFC 3261 §19.1.4. The relation is not transitive, so this is no `__eq__`."""
         return (
             self.scheme == other.scheme
             and self.host == other.host
@@ -131,15 +131,15 @@ class SipUri:
 
 
 def without_brackets(uri: bytes) -> bytes:
-    """`uri` without angle brackets around it, which RFC 4475 §3.1.2.7 allows to ignore in a Request-URI."""
+    """Return `uri` without surrounding angle brackets. RFC 4475 §3.1.2.7 permits to ignore these in a Request-URI."""
     return uri[1:-1] if uri[:1] == b"<" and uri[-1:] == b">" else uri
 
 
 def escape_hash(uri: bytes) -> bytes:
-    """`uri` with each raw `#` of its user part as `%23`.
+    """Return `uri` with each raw `#` of the user part as `%23`.
 
-    RFC 3261 §25.1 has no `#` in a user part, but door stations send users like `9901#1`. They are read, and written
-    as the RFC wants. A `#` elsewhere stays, and SipUri.parse refuses it.
+    RFC 3261 §25.1 permits no `#` in a user part, but door stations send users like `9901#1`. A `#` elsewhere stays, and
+    SipUri.parse refuses the URI.
     """
     userinfo, at, host = uri.rpartition(b"@")
     scheme, colon, user = userinfo.partition(b":")
@@ -148,26 +148,26 @@ def escape_hash(uri: bytes) -> bytes:
 
 
 def canonical_user(user: str) -> str:
-    """A user part with every escape that needs none removed and the others in upper case."""
+    """Return a user part without needless escapes. Other escapes are in upper case."""
     if "%" not in user:
         return user
     return "".join([chr(b) if b in _USER and b != 0x25 else f"%{b:02X}" for b in unescape(user)])
 
 
 def user_of(name: bytes) -> str:
-    """A name as people and digests have it, as a canonical user part: what may not stand raw is escaped."""
+    """Return a plain name, as in digest credentials, as a canonical user part: special characters are escaped."""
     if name.translate(_USER_ONLY) == name and PERCENT not in name:
         return name.decode("ascii")
     return "".join([chr(byte) if byte in _USER and byte != PERCENT else f"%{byte:02X}" for byte in name])
 
 
 def name_of(user: str) -> bytes:
-    """The other way: the name that a user part stands for."""
+    """Return the plain name for a user part. The inverse of `user_of`."""
     return unescape(user)
 
 
 def parse_aor(text: str) -> str:
-    """What a person types, with or without `sip:`, as canonical `user@host`.
+    """Return an address typed by a person, with or without `sip:`, as canonical `user@host`.
 
     Raises ValueError with the reason in plain words.
     """
@@ -232,7 +232,7 @@ def _hostport(hostport: bytes) -> tuple[str, int | None]:
         host = host[:-1]
     last = host.rpartition(".")[2]
     if not last or (last.isdigit() and (has_root or ipv4(host) is None)):
-        # A name does not end in a number (§25.1 toplabel), and 127.1 is an address to some resolvers.
+        # A host name does not end in a number (§25.1 toplabel), and some resolvers take 127.1 for an address.
         raise MalformedMessage("Bad Host In URI")
     return host, _port(digits) if colon else None
 
@@ -261,7 +261,7 @@ def _params(text: bytes) -> Params:
 
 
 def _comparable(part: str | None) -> str | None:
-    """With the escapes of unreserved characters removed: only those mean the same (§19.1.4, RFC 2396)."""
+    """Remove escapes of unreserved characters: only such escapes do not change the meaning (§19.1.4, RFC 2396)."""
     if part is None or "%" not in part:
         return part
     head, *pieces = part.split("%")

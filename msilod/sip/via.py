@@ -1,7 +1,7 @@
-"""Via: who sent this and where its answer goes (RFC 3261 §18, §20.42, RFC 3581).
+"""Via: reads the sender and the way back of a message (RFC 3261 §18, §20.42, RFC 3581).
 
-Rules: only the topmost value is ever parsed; stamp.py writes into the one line, because the values
-below it belong to others and go back as they came.
+Rules: only the topmost value is parsed, and stamp.py changes only this value. The values below belong to other servers
+and go back unchanged.
 """
 
 from functools import lru_cache
@@ -34,17 +34,17 @@ _NAME_ONLY: Final = only(DIGIT + b"abcdefghijklmnopqrstuvwxyz-_.")
 _IPV6_ONLY: Final = only(HEX + b":.")
 
 Params = dict[bytes, bytes | None]
-# Transport, host, port, and the last two as one name (see Via.sent_by).
+# Transport, host, port, and `host:port` with the default port filled in (see Via.sent_by).
 Sender = tuple[bytes, bytes, int | None, bytes]
 
 
 class Via:
     """One Via value.
 
-    `transport` in upper case, `host` in lower case (IPv6 in brackets), `port` None when not sent, `sent_by`
-    `host:port` with the transport's default port filled in (§17.2.3, §18.1.1), `branch` b"" when not sent, `raw`
-    the value as it stands in its line. `asks_rport`: beside the branch there is an `rport` without a value and
-    nothing else, so that nobody has to look for what else there may be.
+    `transport` is in upper case. `host` is in lower case; an IPv6 address has brackets. `port` is None when absent.
+    `sent_by` is `host:port` with the default port of the transport filled in (§17.2.3, §18.1.1). `branch` is b"" when
+    absent. `raw` is the received value. `asks_rport`: True when the only parameters are the branch and an `rport`
+    without a value; this saves the search for other parameters.
     """
 
     __slots__ = ("_params", "asks_rport", "branch", "host", "port", "raw", "sent_by", "transport")
@@ -70,7 +70,7 @@ class Via:
 
     @property
     def params(self) -> Params:
-        """The parameters by lower-case name, in order; read only. The first of two counts."""
+        """The parameters by lower-case name, in order; read only. Of two with one name the first counts."""
         if self._params is None:
             self._params = _read_params(self.raw)
         return self._params
@@ -79,12 +79,12 @@ class Via:
     def has_cookie(self) -> bool:
         """True when the branch is a transaction identifier of RFC 3261 (§8.1.1.7), not of RFC 2543.
 
-        The bare cookie identifies nothing (RFC 4475 §3.2.1).
+        A branch of only the cookie identifies no transaction (RFC 4475 §3.2.1).
         """
         return self.branch[:7] == COOKIE != self.branch
 
     def stamp(self, raw: bytes) -> None:
-        """Exchange the text; only parameters other than the branch may differ."""
+        """Exchange the text. Only parameters other than the branch may differ."""
         self.asks_rport = False
         self.raw = raw
         self._params = None
@@ -96,16 +96,16 @@ class Via:
         return f"<Via {self.raw!r}>"
 
 
-# The Via of a request of our own that was not sent yet.
+# The Via of a request of this server, before sending.
 NO_VIA: Final = Via(b"", b"", None, b"", b"", b"")
 
 
 def parse_via(value: bytes) -> Via:
-    """One Via value, trimmed. Raises MalformedMessage (400)."""
+    """Parse one trimmed Via value. Raises MalformedMessage (400)."""
     head, _, tail = value.partition(b";branch=")
     sent, more, before = head.partition(b";")
     branch, still_more, rest = tail.partition(b";")
-    # Nearly all phones have nothing else beside the branch.
+    # Nearly all phones send no other parameter beside the branch.
     asks_rport = (before == b"rport" and not rest) or (rest == b"rport" and not before)
     if (
         not branch
@@ -118,9 +118,9 @@ def parse_via(value: bytes) -> Via:
 
 
 def _are_plain(head: bytes, tail: bytes) -> bool:
-    """True for parameters without white space, quotes, capitals or repetition in their names.
+    """True when the parameters have no white space, no quotes, no capitals in names and no repeated name.
 
-    They stand in `head` behind the sent-by and in `tail` behind the branch.
+    `head` is the text before the branch, `tail` the text after the branch.
     """
     names = {b"branch"}
     pieces = head.split(b";")[1:] + tail.split(b";")[1:]
@@ -133,12 +133,12 @@ def _are_plain(head: bytes, tail: bytes) -> bool:
 
 
 def top_value(value: bytes) -> bytes:
-    """The first of the comma-joined values of a Via line."""
+    """Return the first of the comma-separated values of a Via line."""
     return split_outside(value, b",")[0]
 
 
 def _parse_spaced(value: bytes) -> Via:
-    """With white space wherever §25.1 allows it (SEMI, EQUAL), quoted parameters, or no branch."""
+    """Parse a value with white space (SEMI and EQUAL of §25.1), quoted parameters, or no branch."""
     sent, *pieces = split_outside(value, b";")
     params = dict(_param(piece) for piece in pieces)
     if len(params) != len(pieces):
@@ -147,22 +147,22 @@ def _parse_spaced(value: bytes) -> Via:
 
 
 def parse_outline(value: bytes) -> Via:
-    """Transport and sent-by of a Via with unreadable parameters or of another SIP version.
+    """Return transport and sent-by of a Via with unreadable parameters or of another SIP version.
 
-    Enough to answer 400 or 505. Raises MalformedMessage (400).
+    This is enough for an answer of 400 or 505. Raises MalformedMessage (400).
     """
     return Via(*_read_sender(value.partition(b";")[0], None), b"", value)
 
 
 def _read_sender(sent: bytes, version: bytes | None = b"2.0") -> Sender:
-    """`SIP/2.0/UDP host:port`, white space allowed around `/` and `:`; `version` None takes any."""
+    """Parse `SIP/2.0/UDP host:port`, with white space around `/` and `:`. With `version` None any version is read."""
     transport, sent_by = _protocol(sent, version)
     host, port = _host_port(sent_by)
     return transport, host, port, b"%b:%d" % (host, port or _DEFAULT_PORTS.get(transport, DEFAULT_PORT))
 
 
 def _protocol(sent: bytes, version: bytes | None) -> tuple[bytes, bytes]:
-    """Transport in upper case, and what stands behind it."""
+    """Return the transport in upper case and the text behind."""
     protocol, _, sent_by = sent.partition(b" ")
     transport = _PROTOCOLS.get(protocol)
     if transport is not None:
@@ -177,8 +177,8 @@ def _protocol(sent: bytes, version: bytes | None) -> tuple[bytes, bytes]:
     return parts[0].upper(), b" ".join(parts[1:])
 
 
-# Most traffic comes from senders that spoke a moment ago: 0.1 us instead of 0.7. A hostile crowd only evicts;
-# 4096 keys of less than MAX_REMEMBERED bytes are 1 MB at most.
+# Most requests come from recently seen senders: a look-up takes 0.1 us instead of 0.7. Hostile traffic can only evict
+# entries. 4096 keys of less than MAX_REMEMBERED bytes take at most 1 MB.
 MAX_REMEMBERED: Final = 80
 _sender: Final = lru_cache(4096)(_read_sender)
 
@@ -219,10 +219,9 @@ def _read_params(raw: bytes) -> Params:
 
 
 def response_address(via: Via) -> tuple[str, int]:
-    """Where a response goes when its flow is gone (RFC 3261 §18.2.2, RFC 3581 §4): host without brackets.
+    """Return host (without brackets) and port for a response without its flow (RFC 3261 §18.2.2, RFC 3581 §4).
 
-    Raises MalformedMessage for a port that is none and for an address that many or none listen on
-    (RFC 4475 §3.3.10).
+    Raises MalformedMessage for a bad port and for an address which is not the address of one host (RFC 4475 §3.3.10).
     """
     params = via.params
     default = via.port or _DEFAULT_PORTS.get(via.transport, DEFAULT_PORT)

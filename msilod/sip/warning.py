@@ -1,4 +1,4 @@
-"""The Warning header field (RFC 3261 §20.43): why a request is refused, in words that may be shown to a person."""
+"""Warning: writes the field with the reason of a refusal, for display to a user (RFC 3261 §20.43)."""
 
 from typing import Final
 
