@@ -1,10 +1,11 @@
-"""The client transactions of the layer: sending, sending again, matching responses (RFC 3261 §17.1, §9.1).
+"""ClientTransactions: sends requests, retransmits, and matches responses (RFC 3261 §17.1, §9.1).
 
-One short cut beside the tables, for the path that every relayed MESSAGE takes: a non-INVITE client
-transaction leaves at its final response. Timer K would only absorb copies of it, and a response that matches
-nothing is dropped as well, never forwarded (RFC 6026 §7.3, §8); that is 1 us less, and 150,000 transactions
-fewer alive at 30,000 a second. Timers A and B, or E and F, and the branch limit are one alarm: `_tick` looks
-which of them is due and waits for the next.
+One short cut bypasses the tables, on the path of every relayed MESSAGE: a non-INVITE client transaction is removed at
+its final response. Timer K would only absorb retransmitted responses; and a response without a transaction is dropped
+and never forwarded (RFC 6026 §7.3, §8). The short cut saves 1 us, and 150,000 live transactions at 30,000 a second.
+
+Timers A and B (or E and F) and the branch limit share one alarm. `_tick` runs the timers which are due and sets the
+alarm to the next deadline.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,23 +27,26 @@ _COMPLETED: Final = State.COMPLETED
 _PROCEEDING: Final = State.PROCEEDING
 
 
-class _Nobody:
-    """Owner of the CANCELs that the layer sends itself: what became of the INVITE its own response says."""
+class _IgnoringOwner:
+    """Owner of the CANCELs sent by the layer.
+
+    The response to the INVITE reports the outcome, so all events are ignored.
+    """
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """200 or 481."""
 
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:
-        """None was set."""
+        """Never called: no limit is set."""
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
-        """The INVITE ends by itself, at the same time."""
+        """The INVITE ends at the same time."""
 
     def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
-        """Likewise."""
+        """The INVITE ends at the same time."""
 
 
-NOBODY: Final = _Nobody()
+_IGNORING_OWNER: Final = _IgnoringOwner()
 
 
 def _raise(error: Exception) -> None:
@@ -50,7 +54,7 @@ def _raise(error: Exception) -> None:
 
 
 class ClientTransactions:
-    """Live client transactions by branch; a CANCEL of ours by `cancel_key`."""
+    """Live client transactions by branch; CANCELs by `cancel_key`."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -61,7 +65,7 @@ class ClientTransactions:
         self._first_keys = first.keys.append
         self._unsent: list[tuple[float, bytes]] = []
         self.on_stray: Callable[[Response, Flow, float], None] = lambda response, flow, now: None
-        # Told of an exception that an owner raised when a timer of its transaction fired.
+        # Called with an exception of an owner in a timer call.
         self.on_error: Callable[[Exception], None] = _raise
         self.stray_responses = 0
         self.retransmissions_out = 0
@@ -81,7 +85,7 @@ class ClientTransactions:
 
     @property
     def live(self) -> Mapping[bytes, ClientTransaction]:
-        """All that have not ended, by key."""
+        """All live client transactions by key."""
         return self._live
 
     def awaits(self, branch: bytes) -> bool:
@@ -89,7 +93,7 @@ class ClientTransactions:
         return branch in self._live
 
     def _begin(self, transaction: ClientTransaction, now: float) -> None:
-        """CALLING or TRYING, with the first interval of Timer A or E."""
+        """Enter CALLING or TRYING, and start Timer A or E."""
         branch = transaction.branch
         self._live[branch] = transaction
         self._first_times(now)
@@ -102,7 +106,7 @@ class ClientTransactions:
         try:
             self._send(data, transaction.flow)
         except TransportError:
-            # Who asked is still busy with asking: he hears of it at the next timeout.
+            # The caller is still inside `request`, and gets the error from the next `handle_timeout`.
             self._unsent.append((now, branch))
 
     def cancel(self, transaction: ClientTransaction, now: float) -> None:
@@ -114,7 +118,7 @@ class ClientTransactions:
         elif transaction.state is _PROCEEDING and not transaction.alarm:
             transaction.alarm = self._timers.add(PATIENCE, transaction.branch, now)
             request, key = cancel_for(transaction.request), cancel_key(transaction.branch)
-            self._begin(ClientTransaction(request, transaction.flow, NOBODY, key, now), now)
+            self._begin(ClientTransaction(request, transaction.flow, _IGNORING_OWNER, key, now), now)
 
     # --- responses in --------------------------------------------------------------------------------
 
@@ -138,7 +142,7 @@ class ClientTransactions:
             self._receive_for_invite(transaction, response, now)
 
     def _match(self, response: Response) -> ClientTransaction | None:
-        """§17.1.3: branch and CSeq method."""
+        """Find the transaction by branch and CSeq method (§17.1.3)."""
         via = response.via
         if via is None:
             return None
@@ -162,8 +166,8 @@ class ClientTransactions:
         step = transaction.machine.table.get((transaction.state, happened))
         if step is None:
             return
-        former, transaction.state = transaction.state, step[0]
-        if former is not step[0]:
+        previous, transaction.state = transaction.state, step[0]
+        if previous is not step[0]:
             self._enter(transaction, now)
         self._perform(transaction, step[1], now, response)
 
@@ -187,7 +191,7 @@ class ClientTransactions:
         if transaction.state is State.TERMINATED:
             del self._live[transaction.branch]
         elif transaction.machine is not NICT:
-            # Timers A and B and the limit are over with the first answer (§17.1.1.2).
+            # Timers A and B and the limit end with the first answer (§17.1.1.2).
             transaction.alarm = transaction.limit_at = 0.0
             for timer in transaction.machine.timers.get(transaction.state, ()):
                 seconds = interval(timer, transaction.flow.is_reliable)
@@ -205,18 +209,24 @@ class ClientTransactions:
     # --- failures ------------------------------------------------------------------------------------
 
     def fail(self, key: bytes, now: float) -> None:
-        """A transport error for this transaction, if it lives."""
+        """Report a transport error to the transaction with this key, if there is one."""
         transaction = self._live.get(key)
         if transaction is not None:
             self._step(transaction, Input.TRANSPORT_ERROR, now)
 
     def fail_flow(self, flow: Flow, now: float) -> None:
-        """A transport error for all on this flow. A scan, because connections rarely close with much open."""
+        """Report a transport error to all transactions on this flow.
+
+        This scans all live transactions, since connections rarely close with many of these.
+        """
         for key in [key for key, transaction in self._live.items() if transaction.flow == flow]:
             self._fail_alone(key, now)
 
     def _fail_alone(self, key: bytes, now: float) -> None:
-        """As `fail`, for one of several: the trouble of one owner is told, and the others hear of their failures."""
+        """Report a transport error.
+
+        An exception of the owner goes to `on_error`, and other transactions are served.
+        """
         try:
             self.fail(key, now)
         except MemoryError:
@@ -227,11 +237,11 @@ class ClientTransactions:
     # --- timers --------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
-        """The earliest alarm; in the past when something could not be sent."""
+        """Return the earliest alarm, in the past when a request could not be sent."""
         return self._unsent[0][0] if self._unsent else self._timers.next_deadline()
 
     def handle_timeout(self, now: float) -> None:
-        """Let everything happen that is due."""
+        """Run all timers due at `now`."""
         unsent, self._unsent = self._unsent, []
         for _, key in unsent:
             self._fail_alone(key, now)
@@ -243,7 +253,7 @@ class ClientTransactions:
                 except MemoryError:
                     raise
                 except Exception as error:
-                    # The trouble of one owner must not take their timers from the others.
+                    # An exception of one owner must not stop the timers of other owners.
                     self.on_error(error)
 
     def _fire(self, transaction: ClientTransaction, now: float) -> None:
@@ -255,7 +265,7 @@ class ClientTransactions:
             self._step(transaction, Input.CANCEL_EXPIRED, now)
 
     def _tick(self, transaction: ClientTransaction, now: float) -> None:
-        """The branch limit, Timer B or F, Timer A or E: in this order, whichever have come."""
+        """Run the branch limit, Timer B or F, and Timer A or E, in this order, when due."""
         if 0.0 < transaction.limit_at <= now:
             transaction.limit_at = 0.0
             transaction.owner.on_limit(transaction, now)
@@ -274,7 +284,7 @@ class ClientTransactions:
             self._wait(transaction, now)
 
     def _wait(self, transaction: ClientTransaction, now: float) -> None:
-        """Set the alarm to the next tick, or to what comes before it: the limit, Timer B or F."""
+        """Set the alarm to the next retransmission, the branch limit, or Timer B or F: the earliest counts."""
         deadline = min(transaction.resend_at, transaction.started + PATIENCE)
         if transaction.limit_at:
             deadline = min(deadline, transaction.limit_at)

@@ -1,4 +1,4 @@
-"""ClientTransaction: one request that went out on one branch (RFC 3261 §17.1)."""
+"""ClientTransaction: one request sent on one branch (RFC 3261 §17.1)."""
 
 from typing import Protocol
 
@@ -9,34 +9,37 @@ from msilod.transaction.timers import T1
 
 
 class ClientOwner(Protocol):
-    """Who hears what became of a request. One of the last two calls, or a final response, is the end."""
+    """The receiver of the events of a client transaction.
+
+    A final response, `on_timeout` or `on_transport_error` is the end of a transaction.
+    """
 
     def on_response(self, transaction: "ClientTransaction", response: Response, now: float) -> None:
-        """A provisional or final response, ready to be forwarded: our Via is taken off.
+        """A provisional or final response came; our Via is removed, so the response can be forwarded.
 
-        Of an INVITE each 2xx, its copies included (RFC 6026 §7.2).
+        For an INVITE each 2xx is passed, also a retransmitted one (RFC 6026 §7.2).
         """
 
     def on_limit(self, transaction: "ClientTransaction", now: float) -> None:
-        """The branch limit has passed without a final answer (INVITE: without any). It goes on living.
+        """The branch limit passed without a final answer (INVITE: without any answer). The transaction goes on.
 
-        `limit_at` may be set once more in here.
+        This method may set `limit_at` once more.
         """
 
     def on_timeout(self, transaction: "ClientTransaction", now: float) -> None:
-        """Timer B or F: to be treated as a 408 (RFC 3261 §8.1.3.1)."""
+        """Timer B or F fired. The owner treats the timeout as a 408 (RFC 3261 §8.1.3.1)."""
 
     def on_transport_error(self, transaction: "ClientTransaction", now: float) -> None:
-        """It could not be sent, ICMP came back, or the connection closed: to be treated as a 503."""
+        """Sending failed, an ICMP error came, or the connection closed. The owner treats the error as a 503."""
 
 
 class ClientTransaction:
-    """`started` in monotonic seconds; `request` has our Via on top.
+    """The state of one client transaction. `started` is in monotonic seconds; `request` has our Via on top.
 
-    `branch` names it among the living; a CANCEL of ours, which shares that of its INVITE, has a word before.
-    `data` is what Timer A or E sends again, on streams nothing. `alarm` is the one deadline that counts, of
-    all that wait for this branch; `resend_at` and `interval` belong to Timer A or E. `limit_at` is 0.0
-    without a branch limit and when it has passed.
+    `branch` is the key of the transaction. A CANCEL has the branch of its INVITE, so its key has a prefix (key.py).
+    `data` are the bytes for Timer A or E, b"" on streams. `alarm` is the next deadline; all other deadlines in the
+    queues for this branch are void. `resend_at` and `interval` belong to Timer A or E. `limit_at` is 0.0 without a
+    branch limit and after the limit.
     """
 
     __slots__ = (
@@ -62,7 +65,7 @@ class ClientTransaction:
 
     @property
     def is_silent(self) -> bool:
-        """True when nothing has come back so far, not even a 100."""
+        """True when no response has come so far, not even a 100."""
         return self.state < State.PROCEEDING
 
     def __repr__(self) -> str:

@@ -1,17 +1,17 @@
-"""The memory of completed non-INVITE server transactions: their Completed state and Timer J.
+"""Remembered: the memory of completed non-INVITE server transactions, in place of Completed state and Timer J.
 
-30,000 answers a second for 32 s are a million entries, 0.6 to 0.8 GB as whole responses. So an answer of our
-own is remembered as its status, and made again from the retransmitted request; one with header fields or a
-To tag as a line or two; any other answer as its bytes. An entry has the fingerprint of its request as well
-(`key.fingerprint`), since a request with the same branch need not be a copy. Measured (tests/bench/transactions.py):
-160 bytes an entry for a plain status, key included, 185 for a relayed MESSAGE.
+At 30,000 answers a second, 32 s are a million entries. As whole responses these take 0.6 to 0.8 GB. Therefore an answer
+of this server is remembered as a status, or as a line or two with To tag and header fields, and made again from the
+retransmitted request. Other answers are remembered as bytes. An entry also holds the fingerprint of the request
+(`key.fingerprint`), since a request with the same branch need not be a retransmission. Measured
+(tests/bench/transactions.py): 160 bytes for a plain status with its key, 185 for a relayed MESSAGE.
 
-Entries live in generations of 2 s that are dropped whole: one dict with deletions took half as much again,
-and stopped the world for 60 ms a minute to resize. Asking seventeen generations would be seventeen cache
-misses, so a table of one byte per hash says which requests cannot have been seen: 1.9 us became 1.1.
+Entries live in generations of 2 s, and a generation is dropped as a whole. A single dict with deletions took half as
+much memory again, and stopped the process for 60 ms a minute to resize. A look-up in seventeen generations has
+seventeen cache misses, so a table with one byte per hash excludes most new requests first: 1.1 us instead of 1.9.
 
-Bounded: a generation that is full ends early, and the oldest is forgotten before its Timer J. A copy that
-comes that late is a new request to the user.
+The memory is bounded. A full generation ends early, and the oldest generation is dropped before its Timer J. A later
+retransmission is then a new request for the user.
 """
 
 from collections.abc import Sequence
@@ -21,37 +21,37 @@ from msilod.sip.message import Request, answer_bytes
 from msilod.transaction.key import STATUS_BITS, fingerprint
 from msilod.transaction.timers import PATIENCE
 
-# A status; or `status tag` and header lines; or a whole response.
+# A status; or bytes: `status tag` and header lines, or a whole response.
 Answer = int | bytes
-# The fingerprint with the status in its low bits; or the fingerprint in eight octets, and the answer behind them.
+# An int: the fingerprint with the status in the low bits. Bytes: the fingerprint in eight octets, then the answer.
 Entry = int | bytes
 
-# In place of a status: the request is known, and its answer is not here. A copy of it is dropped.
+# In place of a status: the request is known without its answer. Retransmissions are dropped.
 NO_ANSWER: Final = 0
 _STATUS_MASK: Final = (1 << STATUS_BITS) - 1
 
 TIMER_J: Final = PATIENCE
 GENERATIONS: Final = 16
 SPAN: Final = TIMER_J / GENERATIONS
-# 62,500 answers a second, and 6 MB a second of those that are kept as bytes.
+# 62,500 answers a second, and 6 MB a second of answers kept as bytes.
 MAX_ENTRIES: Final = 2_000_000
 MAX_BYTES: Final = 192 * 1024 * 1024
-# 4 MiB; with a million entries a fifth of all new requests asks the generations in vain.
+# 4 MiB. With a million entries, a fifth of the new requests are looked up in the generations without need.
 _MARKS: Final = 1 << 22
 _MASK: Final = _MARKS - 1
-# Marks are the numbers of generations, 1 to 255; an old number marks nothing.
+# Marks are numbers of generations, 1 to 255. Numbers of dropped generations are invalid.
 _NUMBERS: Final = 255
 
 
 def pack(status: int, to_tag: bytes, lines: Sequence[bytes] = ()) -> Answer:
-    """What to remember of an answer that can be made again; an empty tag is the stateless one."""
+    """Return the short form of an answer; an empty tag means the stateless tag."""
     if not lines:
         return b"%d %b" % (status, to_tag) if to_tag else status
     return b"\r\n".join([b"%d %b" % (status, to_tag), *lines])
 
 
 def unpack(answer: Answer, request: Request, stateless_tag: bytes) -> bytes:
-    """The response that was sent, for a copy of its request."""
+    """Return the response for a retransmission of the answered request."""
     if isinstance(answer, int):
         return answer_bytes(request, answer, stateless_tag)
     if answer.startswith(b"SIP/2.0 "):
@@ -62,19 +62,20 @@ def unpack(answer: Answer, request: Request, stateless_tag: bytes) -> bytes:
 
 
 def fingerprint_of(entry: Entry) -> int:
-    """The fingerprint of the request that this was the answer to."""
+    """Return the fingerprint of the answered request."""
     return entry & ~_STATUS_MASK if isinstance(entry, int) else int.from_bytes(entry[:8], "big")
 
 
 def answer_in(entry: Entry) -> Answer:
-    """The answer alone; NO_ANSWER when none is kept."""
+    """Return the answer of an entry; NO_ANSWER when no answer is kept."""
     return entry & _STATUS_MASK if isinstance(entry, int) else entry[8:]
 
 
 class Remembered:
-    """Answers by transaction key, each for Timer J and at most SPAN longer.
+    """Answers by transaction key, each kept for Timer J and at most SPAN longer.
 
-    `forgotten` counts those that had to go early. `limit` entries and `limit_bytes` bytes of answers at most.
+    `limit` bounds the entries, `limit_bytes` the bytes of the answers. `forgotten` counts answers dropped before Timer
+    J.
     """
 
     __slots__ = (
@@ -95,7 +96,7 @@ class Remembered:
         self.turn_at = 0.0
 
     def add(self, key: bytes, fingerprint: int, answer: Answer, now: float) -> None:
-        """Remember for Timer J. `fingerprint` is that of the request."""
+        """Remember an answer for Timer J. `fingerprint` belongs to the answered request."""
         if now >= self.turn_at or len(self._newest) >= self._limit or self._bytes >= self._limit_bytes:
             self.turn(now)
         self._marks[hash(key) & _MASK] = self._number
@@ -106,13 +107,13 @@ class Remembered:
             self._newest[key] = fingerprint | answer
 
     def renew(self, key: bytes, now: float) -> None:
-        """Remember the entry for Timer J from now on."""
+        """Remember an entry for another Timer J from now on."""
         entry = self.get(key)
         if entry is not None:
             self.add(key, fingerprint_of(entry), answer_in(entry), now)
 
     def get(self, key: bytes) -> Entry | None:
-        """What was answered; None when nothing is remembered."""
+        """Return the entry for `key`; None when there is none."""
         if not self._valid[self._marks[hash(key) & _MASK]]:
             return None
         for generation in self._generations:
@@ -121,17 +122,20 @@ class Remembered:
         return None
 
     def answer_to(self, key: bytes, request: Request) -> Answer | None:
-        """What a copy of `request` was answered, NO_ANSWER when that is not kept; None when `key` has no copy of it."""
+        """Return the answer to a retransmission; None when `request` is no retransmission of a remembered request.
+
+        NO_ANSWER when the request is known without its answer.
+        """
         entry = self.get(key)
         if entry is None or fingerprint_of(entry) != fingerprint(request):
             return None
         return answer_in(entry)
 
     def turn(self, now: float) -> None:
-        """Begin a generation, and drop what is past Timer J. To be called when `turn_at` has come."""
+        """Start a new generation and drop generations past Timer J. Called at `turn_at`."""
         turns = 1
         if self._generations and now >= self.turn_at:
-            # After silence those between then and now are empty.
+            # Add empty generations for the time without traffic.
             turns += int(min((now - self.turn_at) // SPAN, GENERATIONS))
         elif len(self._generations) > GENERATIONS:
             self.forgotten += len(self._generations[-1])
@@ -148,7 +152,7 @@ class Remembered:
 
     @property
     def is_empty(self) -> bool:
-        """True when there is nothing left to drop."""
+        """True when all generations are empty."""
         return not any(self._generations)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Responses on their way back: whose they are, and what is remembered of them (RFC 3261 §16.7, §17.2.2)."""
+"""Responses: prepares responses for the way back, and for the memory of answers (RFC 3261 §16.7, §17.2.2)."""
 
 from typing import Final
 
@@ -9,9 +9,9 @@ from msilod.sip.message import Request, Response
 from msilod.sip.via import parse_via, top_value
 from msilod.transaction.completed import Answer, pack
 
-# Octets of a response that is remembered as it is.
+# Octets. A longer response is not remembered as a whole.
 MAX_WHOLE: Final = 4_096
-# What `response_bytes` makes again, and what a phone says of itself: a copy may go without.
+# Fields left out of a remembered answer: `response_bytes` makes these again, or the fields only describe the phone.
 _DISPENSABLE: Final = frozenset(
     (
         b"via", b"from", b"to", b"call-id", b"cseq", b"content-length", b"user-agent", b"server", b"allow",
@@ -21,7 +21,7 @@ _DISPENSABLE: Final = frozenset(
 
 
 def take_top_via(response: Response) -> None:
-    """Remove our Via (§16.7 step 3). `via` is None from here on: to parse the next is 0.8 us for nobody."""
+    """Remove our Via (§16.7 step 3). `via` is None afterwards: parsing the next Via takes 0.8 us and is not needed."""
     fields = response.headers.fields
     position = 0
     while fields[position][0] != b"via":
@@ -36,11 +36,11 @@ def take_top_via(response: Response) -> None:
 
 
 def as_addressed(response: Response, request: Request) -> Response:
-    """The response with the Vias of the request, which is where it has to go.
+    """Return the response with the Vias of the request, which lead back to the sender.
 
-    A device that loses or damages what was below its own would leave the sender without an answer, and the
-    message sent again. §8.2.6.2 has it copy them, so nearly all come back as they are: then this is one
-    comparison of the first lines.
+    Some devices lose or damage the Vias below their own. Without this repair the sender would get no answer and would
+    retransmit the request. Nearly all devices copy the Vias (§8.2.6.2), and then one comparison of the first lines is
+    enough.
     """
     fields = response.headers.fields
     if fields and fields[0] == request.headers.fields[0]:
@@ -64,12 +64,12 @@ def _top_branch(headers: Headers) -> bytes | None:
 
 
 def final_tag(response: Response) -> bytes:
-    """The To tag, b"" when there is none or To cannot be read."""
+    """Return the To tag, b"" when To has no tag or is unreadable."""
     for name, line in response.headers.fields:
         if name == b"to":
             tag = line.rpartition(b";tag=")[2]
             if tag and tag.translate(TOKEN_ONLY) == tag:
-                # Nine of ten: nothing stands behind it. A full parse takes 3 us.
+                # Nine of ten responses end with the tag. A full parse takes 3 us.
                 return tag
             break
     try:
@@ -79,11 +79,11 @@ def final_tag(response: Response) -> bytes:
 
 
 def answer_of(method: bytes, response: Response, data: bytes) -> Answer:
-    """What to remember of a relayed final response that left as `data`: its status and tag, or its bytes.
+    """Return what is remembered of a relayed final response sent as `data`: status and tag, or the bytes.
 
-    To a MESSAGE a 2xx has no body and no Contact, so its status and tag say all (RFC 3428 §7). So do those of
-    a failure without a field like Retry-After, Warning or a challenge. What is longer than MAX_WHOLE is remembered
-    without its body, or as its status and tag: one phone with long answers would take the memory from all others.
+    A 2xx to a MESSAGE has no body and no Contact, so status and tag are enough (RFC 3428 §7). The same holds for a
+    failure without a field like Retry-After, Warning or a challenge. A response longer than MAX_WHOLE is remembered
+    without its body, or as status and tag. Otherwise one phone with long answers could fill the memory.
     """
     if method != b"MESSAGE" or response.body:
         return _shortened(response, data)

@@ -1,9 +1,10 @@
-"""The server transactions of the layer: matching, answers, copies of requests (RFC 3261 §17.2, §9.2).
+"""ServerTransactions: matches requests, sends answers, and answers retransmissions (RFC 3261 §17.2, §9.2).
 
-One short cut beside the tables, for the path that every MESSAGE takes: a non-INVITE server transaction that
-gets its final answer leaves the live ones for the compact memory, which is its Completed state and Timer J.
-That takes 3.3 us less than a step through the table with a queue for Timer J, and 125 bytes in place of 2600
-(tests/bench/transactions.py; tests/transaction/test_walks.py shows that both do the same). Two with one key: key.py.
+One short cut bypasses the tables, on the path of every MESSAGE: a non-INVITE server transaction with a final answer
+moves from the live transactions to the compact memory (completed.py), which replaces Completed state and Timer J. This
+takes 3.3 us less than a step through the table with a queue for Timer J, and 125 bytes instead of 2600
+(tests/bench/transactions.py). tests/transaction/test_walks.py shows the same behaviour for both. For two requests with
+one key see key.py.
 """
 
 from collections.abc import Sequence
@@ -20,10 +21,10 @@ from msilod.transaction.key import (
     old_ack_key,
     own_key,
     server_key,
-    thread_key,
+    shared_key,
     to_tag,
 )
-from msilod.transaction.named import find_invite, names_other
+from msilod.transaction.named import cancels_other_method, find_invite
 from msilod.transaction.responses import answer_of, as_addressed, final_tag
 from msilod.transaction.server_transaction import (
     Fields,
@@ -45,7 +46,7 @@ _COMPLETED: Final = State.COMPLETED
 _PROCEEDING: Final = State.PROCEEDING
 _TERMINATED: Final = State.TERMINATED
 _TRYING: Final = State.TRYING
-# Requests with rules of their own: every other one becomes a ServerTransaction.
+# Requests with their own rules. All other requests become a ServerTransaction.
 _OF_INVITES: Final = frozenset((b"INVITE", b"ACK", b"CANCEL"))
 _BUSY: Final = ((b"Retry-After", b"5"),)
 
@@ -61,8 +62,8 @@ class ServerTransactions(ServerSide):
         self._many = min(max_transactions, MANY)
         self._live: dict[bytes, ServerTransaction] = {}
         self.shares = Shares(self._live, max_transactions)
-        # Live INVITEs with the branch of another request, by `thread_key`.
-        self._threads: dict[bytes, InviteServerTransaction] = {}
+        # Live INVITEs with the branch of another request, by `shared_key`.
+        self._by_shared_key: dict[bytes, InviteServerTransaction] = {}
         self._timers = TimerQueues()
         trying = self._timers.queue(TRYING_AT)
         self._trying_times, self._trying_keys = trying.times.append, trying.keys.append
@@ -114,20 +115,20 @@ class ServerTransactions(ServerSide):
             self._begin_invite(InviteServerTransaction(self, request, flow, key), now)
 
     def _refuse_busy(self, request: Request, flow: Flow, now: float) -> None:
-        """503: there is no room for one more transaction."""
+        """Refuse a request with 503 for lack of room."""
         self.refused += 1
         self._send_once(response_bytes(request, 503, self.tags.of(request), _BUSY), flow)
         self._user.on_refused(flow, now)
 
     def _own_key(self, request: Request, flow: Flow, key: bytes, now: float) -> bytes:
-        """The key for a request that found `key` in use; b"" when it was a copy, which is dealt with here."""
+        """Return the key for a request when `key` is in use; b"" for a retransmission, which is answered here."""
         live = self._live.get(key)
         if live is not None:
             if is_copy(request, live.request):
                 self._receive_copy(live, now)
                 return b""
             if not live.flow.is_reliable:
-                # It may leave before the copies of the new request have ended.
+                # The live transaction may end before the retransmissions of the new request.
                 self.memory.add(key, fingerprint(live.request), NO_ANSWER, now)
         elif self._answer_copy(request, flow, key):
             return b""
@@ -146,7 +147,7 @@ class ServerTransactions(ServerSide):
             self._put(live, live.last, now)
 
     def _answer_copy(self, request: Request, flow: Flow, key: bytes) -> bool:
-        """True when the memory has the request under `key`; it has been answered then."""
+        """Answer a retransmission from the memory. False when the memory has no such request."""
         answer = self.memory.answer_to(key, request)
         if answer is None:
             return False
@@ -159,11 +160,11 @@ class ServerTransactions(ServerSide):
         self._live[transaction.key] = transaction
         key = server_key(transaction.request, b"INVITE")
         if key != transaction.key:
-            transaction.thread = thread_key(key, transaction.request)
-            self._threads[transaction.thread] = transaction
+            transaction.shared_key = shared_key(key, transaction.request)
+            self._by_shared_key[transaction.shared_key] = transaction
         self._user.on_request(transaction, now)
         if transaction.state is _PROCEEDING and not transaction.last:
-            # §17.2.1: unless the user is known to answer within 200 ms; it has had its chance.
+            # §17.2.1: a 100, unless the user answered in `on_request`.
             transaction.respond(100, now)
 
     def _receive_ack(self, request: Request, flow: Flow, now: float) -> None:
@@ -175,28 +176,32 @@ class ServerTransactions(ServerSide):
             self._user.on_ack(request, flow, now)
 
     def _invite_of_ack(self, request: Request) -> ServerTransaction | None:
-        """§17.2.3; without the cookie the To tag is the one of the request, or else of our answer."""
-        found = find_invite(self._live, self._threads, server_key(request, b"INVITE"), request, True)
+        """Find the INVITE of an ACK (§17.2.3).
+
+        Without the cookie the To tag is the tag of the INVITE or of our answer.
+        """
+        found = find_invite(self._live, self._by_shared_key, server_key(request, b"INVITE"), request, True)
         if found is not None or request.via.has_cookie:
             return found
-        old = find_invite(self._live, self._threads, old_ack_key(request), request, True)
+        old = find_invite(self._live, self._by_shared_key, old_ack_key(request), request, True)
         if isinstance(old, InviteServerTransaction) and old.tag == to_tag(request):
             return old
         return None
 
     def _was_refused(self, request: Request) -> bool:
-        """True for the ACK of a stateless 503, or of a failure of ours that is forgotten: it ends here.
+        """True for the ACK of a stateless 503, or of a forgotten failure of this server. Such an ACK is dropped.
 
-        It has the branch of its INVITE, so our tag can be made again; the ACK of a 2xx has its own.
+        The ACK of a failure has the branch of its INVITE, so our tag can be computed. The ACK of a 2xx has a new
+        branch.
         """
         return to_tag(request) == self.tags.of(request)
 
     def _receive_cancel(self, request: Request, flow: Flow, key: bytes, now: float) -> None:
-        """§9.2: 200 when it matches, whatever it matches; 481 when not. A MESSAGE goes on all the same."""
-        invite = find_invite(self._live, self._threads, server_key(request, b"INVITE"), request, False)
-        status = 200 if invite is not None or names_other(self._live, self.memory, request) else 481
+        """Answer a CANCEL: 200 when a request of any method matches, else 481 (§9.2). Only an INVITE is cancelled."""
+        invite = find_invite(self._live, self._by_shared_key, server_key(request, b"INVITE"), request, False)
+        status = 200 if invite is not None or cancels_other_method(self._live, self.memory, request) else 481
         if status == 200 and not flow.is_reliable:
-            # A 481 is made again for a copy: anybody can ask for it.
+            # A 481 is computed again for a retransmission, and takes no memory: any sender can cause a 481.
             self.memory.add(key, fingerprint(request), status, now)
         self._send_once(response_bytes(request, status, self.tags.of(request)), flow)
         if status == 481:
@@ -205,7 +210,7 @@ class ServerTransactions(ServerSide):
             self._user.on_cancel(invite, now)
 
     def serve(self, user: TransactionUser) -> None:
-        """Requests go to `user` from now on."""
+        """Set the receiver of new requests."""
         self._user = user
 
     # --- answers out ---------------------------------------------------------------------------------
@@ -255,7 +260,7 @@ class ServerTransactions(ServerSide):
                 data = as_addressed(response, request).to_bytes()
                 self._complete(transaction, data, answer_of(request.method, response, data), now)
         elif status != 100 and may_answer(transaction, status):
-            # §16.7 step 5: a 100 says something about the next hop only.
+            # §16.7 step 5: a 100 concerns the next hop only.
             data = as_addressed(response, request).to_bytes()
             self._answer(transaction, status, data, final_tag(response), now)
 
@@ -285,7 +290,7 @@ class ServerTransactions(ServerSide):
             return
         if isinstance(transaction, InviteServerTransaction):
             transaction.tag = tag
-        # Copies of an INVITE that has had its 2xx are absorbed; who sent the 2xx sends it again (RFC 6026).
+        # Retransmissions of an INVITE with a 2xx are absorbed. The sender of the 2xx sends the 2xx again (RFC 6026).
         transaction.last = b"" if transaction.state is State.ACCEPTED else data
         self._put(transaction, data, now)
 
@@ -295,8 +300,8 @@ class ServerTransactions(ServerSide):
         step = transaction.machine.table.get((transaction.state, happened))
         if step is None:
             return Action.NOTHING
-        former, transaction.state = transaction.state, step[0]
-        if former is not step[0]:
+        previous, transaction.state = transaction.state, step[0]
+        if previous is not step[0]:
             self._enter(transaction, now)
         return step[1]
 
@@ -309,12 +314,12 @@ class ServerTransactions(ServerSide):
                 self._start(transaction, timer, now)
 
     def _forget(self, transaction: ServerTransaction) -> None:
-        """It is live no more."""
+        """Remove the transaction from the live ones."""
         if self._live.get(transaction.key) is transaction:
             del self._live[transaction.key]
-        thread = transaction.thread if isinstance(transaction, InviteServerTransaction) else b""
-        if thread and self._threads.get(thread) is transaction:
-            del self._threads[thread]
+        shared = transaction.shared_key if isinstance(transaction, InviteServerTransaction) else b""
+        if shared and self._by_shared_key.get(shared) is transaction:
+            del self._by_shared_key[shared]
 
     def _start(self, transaction: InviteServerTransaction, timer: Input, now: float) -> None:
         seconds = interval(timer, transaction.flow.is_reliable)
@@ -331,14 +336,14 @@ class ServerTransactions(ServerSide):
     # --- timers --------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
-        """The earliest of the timers and of what the memory wants to drop."""
+        """Return the earlier of the next timer and the next turn of the memory."""
         deadline = self._timers.next_deadline()
         if self.memory.is_empty or (deadline is not None and deadline < self.memory.turn_at):
             return deadline
         return self.memory.turn_at
 
     def handle_timeout(self, now: float) -> None:
-        """Let everything happen that is due."""
+        """Run all timers due at `now`."""
         for deadline, span, key in self._timers.due(now, self._live):
             transaction = self._live.get(key)
             if isinstance(transaction, InviteServerTransaction):
@@ -349,7 +354,7 @@ class ServerTransactions(ServerSide):
             self.memory.turn(now)
 
     def _fire(self, transaction: ServerTransaction, span: float, now: float) -> None:
-        """RFC 4320: the one late 100, and after 64*T1 the end of what nobody answered."""
+        """Send the one late 100 of RFC 4320, or end an unanswered transaction after 64*T1."""
         if span != TRYING_AT:
             self._step(transaction, Input.PEER_GAVE_UP, now)
             return

@@ -1,4 +1,4 @@
-"""ServerTransaction: one request that came in, and the answers to it; who serves it (RFC 3261 §17.2)."""
+"""ServerTransaction: one received request and the answers to the request (RFC 3261 §17.2)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -8,15 +8,15 @@ from msilod.sip.flow import Flow
 from msilod.sip.message import Request, Response, build_response
 from msilod.transaction.tables import IST, NIST, Input, Machine, State
 
-# Raises TransportError.
+# Sends bytes on a flow. Raises TransportError.
 Send = Callable[[bytes, Flow], None]
-# (printed name, value) of each.
+# Header fields as (printed name, value).
 Fields = Iterable[tuple[bytes, bytes]]
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class ServerSide(ABC):
-    """The table that server transactions live in (server_side.py); each method is described where it is offered."""
+    """The interface from a server transaction to the table of all server transactions (server_side.py)."""
 
     @abstractmethod
     def respond(
@@ -46,7 +46,7 @@ class ServerSide(ABC):
 
 
 class ServerTransaction:
-    """A request other than INVITE. `last` is the response that a copy of the request is answered with."""
+    """A request other than INVITE. `last` is the response for retransmissions of the request."""
 
     __slots__ = ("_home", "flow", "key", "last", "request", "state")
 
@@ -62,31 +62,31 @@ class ServerTransaction:
 
     @property
     def is_answered(self) -> bool:
-        """True from the final response on, and when it is too late for one: further answers are dropped."""
+        """True after the final response, and when a final response would be too late. Later answers are dropped."""
         return self.state > State.PROCEEDING
 
     def respond(
         self, status: int, now: float, to_tag: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()
     ) -> None:
-        """An answer of our own; `headers` are (printed name, value).
+        """Answer the request; `headers` are (printed name, value).
 
-        Without `to_tag` it gets the stateless one, the same for each copy (RFC 3261 §8.2.6.2, §8.2.7).
-        Dropped: what RFC 4320 forbids to a non-INVITE (1xx but 100, an early 100, 408), and what comes after
-        a final response. Raises ValueError for a value with CR, LF or NUL.
+        Without `to_tag` the answer gets the stateless tag, equal for each retransmission (RFC 3261 §8.2.6.2, §8.2.7).
+        Answers to a non-INVITE which RFC 4320 forbids (a 1xx other than 100, an early 100, a 408) and answers after a
+        final response are dropped. Raises ValueError for a value with CR, LF or NUL.
         """
         self._home.respond(self, status, now, to_tag, headers)
 
     def refuse(self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), phrase: bytes = b"") -> None:
-        """An answer that is not remembered: a copy of the request is a new one, and gets it again (§8.2.7).
+        """Answer without remembering the answer: a retransmission is a new request with a new refusal (§8.2.7).
 
-        For answers that any stranger can ask for: it costs no memory, and its To tag absorbs the ACK of an INVITE.
-        `phrase` is b"" for the RFC's. Raises ValueError for a header with CR, LF or NUL; the request is not answered
-        then.
+        Used for refusals of requests from any sender: a refusal takes no memory. The To tag identifies the ACK of a
+        refused INVITE. An empty `phrase` means the registered phrase. Raises ValueError for a header with CR, LF or
+        NUL; the request is not answered then.
         """
         self._home.refuse(self, status, headers, phrase)
 
     def respond_in_words(self, status: int, phrase: bytes, headers: Headers, now: float) -> None:
-        """An answer with another phrase than the RFC's; a copy of a request that is not INVITE gets the RFC's.
+        """Answer with another phrase than the registered one. A retransmitted non-INVITE gets the registered phrase.
 
         Raises ValueError for a value with CR, LF or NUL.
         """
@@ -94,18 +94,19 @@ class ServerTransaction:
         self.forward(build_response(self.request, status, phrase, tag, headers), now)
 
     def takes_room_of_strangers(self, now: float) -> bool:
-        """Count it among those of senders without a password; False when these have no room left."""
+        """Count the transaction among those of senders without a password; False when these have no room left."""
         return self._home.takes_room_of_strangers(self, now)
 
     def forward(self, response: Response, now: float) -> None:
-        """A response from downstream; its top Via is the request's own (§16.7 step 9). Dropped: as above.
+        """Forward a response from downstream, with the Via of the request on top (§16.7 step 9).
 
-        Of an answered INVITE every further 2xx goes out as well (RFC 6026 §7.1).
+        A 100, and the answers dropped by `respond`, are dropped. After the first 2xx to an INVITE each further 2xx is
+        sent as well (RFC 6026 §7.1).
         """
         self._home.forward(self, response, now)
 
     def drop(self) -> None:
-        """Never answer it, not even with a 100; it takes no room from here on, and each copy is a new request."""
+        """Remove the transaction without any answer. A retransmission is a new request."""
         self._home.drop(self)
 
     def __repr__(self) -> str:
@@ -113,13 +114,13 @@ class ServerTransaction:
 
 
 class InviteServerTransaction(ServerTransaction):
-    """`tag` is the To tag of the final response, which an ACK without the magic cookie is matched by.
+    """An INVITE. `tag` is the To tag of the final response, for the matching of an ACK without the magic cookie.
 
-    `resend_at` and `ends_at` are the deadlines of Timer G, and of Timer H, I or L; `interval` is Timer G's. `thread`
-    is the `thread_key` of an INVITE that came with the branch of another request, b"" for nearly all.
+    `resend_at` is the deadline of Timer G, `ends_at` the deadline of Timer H, I or L. `interval` belongs to Timer G.
+    `shared_key` (see key.py) is set for an INVITE with the branch of another request, b"" for nearly all.
     """
 
-    __slots__ = ("ends_at", "interval", "resend_at", "tag", "thread")
+    __slots__ = ("ends_at", "interval", "resend_at", "shared_key", "tag")
 
     machine: ClassVar[Machine] = IST
 
@@ -129,11 +130,11 @@ class InviteServerTransaction(ServerTransaction):
         self.interval = 0.0
         self.resend_at = 0.0
         self.ends_at = 0.0
-        self.thread = b""
+        self.shared_key = b""
 
 
 def input_of(transaction: ServerTransaction, status: int) -> Input:
-    """The input that an answer is to the machine of the transaction."""
+    """Return the input for an answer with this status to the state machine."""
     if status < 200:
         return Input.PROVISIONAL
     if transaction.machine is NIST:
@@ -142,9 +143,9 @@ def input_of(transaction: ServerTransaction, status: int) -> Input:
 
 
 def may_answer(transaction: ServerTransaction, status: int) -> bool:
-    """False for an answer that RFC 4320 forbids: to a non-INVITE a 1xx other than 100, and on UDP an early 100.
+    """False for a forbidden answer to a non-INVITE: a 1xx other than 100, and on UDP an early 100 (RFC 4320).
 
-    Not for final answers to a non-INVITE, which the caller checks.
+    Final answers to a non-INVITE are checked by the caller.
     """
     if transaction.machine is not NIST:
         return True
@@ -155,19 +156,25 @@ def may_answer(transaction: ServerTransaction, status: int) -> bool:
 
 
 class TransactionUser(Protocol):
-    """Who serves requests."""
+    """The receiver of requests."""
 
     def on_request(self, transaction: ServerTransaction, now: float) -> None:
-        """A new request, never an ACK or a CANCEL. An INVITE that gets no answer in here gets a 100."""
+        """A new request came, never an ACK or a CANCEL.
+
+        The layer sends a 100 to an INVITE without an answer in this call.
+        """
 
     def on_cancel(self, invite: ServerTransaction, now: float) -> None:
-        """A CANCEL for this INVITE, not finally answered yet, came and has had its 200 (§9.2)."""
+        """A CANCEL came for this INVITE, which has no final answer. The CANCEL has its 200 (§9.2)."""
 
     def on_ack(self, request: Request, flow: Flow, now: float) -> None:
-        """An ACK for a 2xx, or for nothing known: to be routed, never answered (§13.2.2.4, §16.11)."""
+        """An ACK for a 2xx or without a transaction came.
+
+        The user routes the ACK and never answers (§13.2.2.4, §16.11).
+        """
 
     def on_refused(self, flow: Flow, now: float) -> None:
-        """A request from there was refused in the layer, and nothing is kept of it: a CANCEL of nothing, or no room."""
+        """The layer refused a request from `flow` without state: a CANCEL without a transaction, or a lack of room."""
 
     def on_unsent(self, data: bytes, flow: Flow) -> None:
-        """An answer could not be sent on `flow`; there may be another way (§18.2.2)."""
+        """An answer could not be sent on `flow`. The user may send the answer another way (§18.2.2)."""

@@ -1,11 +1,11 @@
-"""What live transactions may hold of memory: in all, and those of one sender.
+"""Shares: bounds the memory of live transactions, in all and for each sender.
 
-A request is kept until its transaction ends, with a copy for each branch that leaves by UDP: 32 s when nobody answers,
-185 s when a phone rings. One user with a password, and a phone that is silent, could so hold gigabytes.
+A request is kept until its transaction ends, with a copy for each branch on UDP: 32 s without an answer, 185 s while a
+phone rings. Without a bound, one user with a password and a silent phone could fill gigabytes.
 
-Nothing is counted while a request passes. A request that is large, or that comes while many are live, is asked about
-here. Then the live transactions are counted: once a second, or sooner when much has come. What deliveries of the silo
-hold is bounded by the runs, and is not counted.
+A passing request costs no counting. `has_room` is called only for large requests, and for all requests while many
+transactions are live. The live transactions are then counted once a second, or sooner after many octets. Deliveries of
+the silo are not counted, since the runs bound these.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,23 +16,22 @@ from msilod.sip.message import Request
 from msilod.transaction.client_transaction import ClientTransaction
 from msilod.transaction.server_transaction import ServerTransaction
 
-# Octets of a request beyond which it is asked about, and the number of live requests beyond which all are.
+# `has_room` is called for requests with more octets than LARGE, and for all requests above MANY live transactions.
 LARGE: Final = 4_096
 MANY: Final = 5_000
-# Bytes: of one sender, and of all. Beyond the latter only senders of little get more.
+# Bytes for one sender, and for all. Above MOST_IN_ALL only senders with less than LITTLE have room.
 MOST_OF_SENDER: Final = 24_000_000
 MOST_IN_ALL: Final = 160_000_000
 LITTLE: Final = 1_000_000
-# Bytes of a transaction beside the message that it keeps.
+# Bytes of a transaction without the kept message.
 SERVER: Final = 2_000
 CLIENT: Final = 1_500
-# When to count again: after so many seconds or octets. A transaction takes 0.5 us to count, so the more there are the
-# later.
+# Seconds and octets between two counts. Counting a transaction takes 0.5 us, so the interval grows with the number.
 EVERY: Final = 1.0
 PER_SECOND: Final = 20_000
 AFTER: Final = 8_000_000
 
-# The sender of a request as one name, "" for one without a share of its own. Without a flow: by its From alone.
+# Returns the name of the sender of a request, "" for a sender without a share. Without a flow, only From is used.
 SenderOf = Callable[[Request, Flow | None], str]
 
 
@@ -41,7 +40,10 @@ def _host(request: Request, flow: Flow | None) -> str:
 
 
 class Shares:
-    """`servers` and `clients` are the live transactions of both kinds, by key; `max_servers` bounds the former."""
+    """Sums up the memory of each sender. `servers` are the live server transactions by key, at most `max_servers`.
+
+    `clients` are the live client transactions by key.
+    """
 
     def __init__(self, servers: Mapping[bytes, ServerTransaction], max_servers: int) -> None:
         self._servers = servers
@@ -64,7 +66,7 @@ class Shares:
             return True
         if self.sender_of(request, flow) in self._full:
             return False
-        # What a sender without a name has on its branches is counted under no name.
+        # Branches of a sender without a name are counted under "".
         return "" not in self._full or bool(self.sender_of(request, None))
 
     def _count(self, now: float) -> None:

@@ -1,10 +1,10 @@
-"""Server transactions of senders without a password: a bound of their own, in number and bytes.
+"""Strangers: bounds the server transactions of senders without a password, in number and bytes.
 
-Where the gate lets in senders of foreign domains, their requests take the same tables as those of users. With this
-bound they never fill the tables, and users find room. A refused request takes no room: it is answered without state.
+When the gate admits senders of foreign domains, their requests share tables with the requests of users. This bound
+keeps room in the tables for users. A refused request is answered without state and takes no room.
 
-An entry costs nothing when its transaction ends: those that have ended are found by `_sweep`, once a second at most and
-only at the bound. So the path of every other request is as short as without the bound.
+The end of a transaction is not counted at once: `_sweep` removes ended transactions, at most once a second and only at
+the bound. So other requests cost nothing more.
 """
 
 from collections.abc import Container
@@ -12,17 +12,17 @@ from typing import Final
 
 from msilod.transaction.completed import Remembered
 
-# Live transactions and remembered answers: 1,500 a second.
+# Live transactions and remembered answers: about 1,500 requests a second.
 MAX_NUMBER: Final = 50_000
 MAX_BYTES: Final = 32_000_000
-# Bytes of a live transaction beside its request, and of a remembered answer.
+# Bytes of a live transaction without its request, and of a remembered answer.
 LIVE: Final = 2_500
 REMEMBERED: Final = 200
 SWEEP_EVERY: Final = 1.0
 
 
 class Strangers:
-    """Transactions by key with their bytes. `live` are all live ones, `memory` has the answers of ended ones."""
+    """Sizes of transactions by key. `live` are the live transactions, `memory` holds the answers of ended ones."""
 
     __slots__ = ("_live", "_memory", "_next_sweep", "_sizes", "bytes")
 
@@ -34,7 +34,7 @@ class Strangers:
         self.bytes = 0
 
     def add(self, key: bytes, size: int, now: float) -> bool:
-        """Count a transaction whose request has `size` bytes; False when there is no room. `now` never decreases."""
+        """Count a transaction with a request of `size` bytes; False when there is no room. `now` never decreases."""
         if (len(self._sizes) >= MAX_NUMBER or self.bytes + size > MAX_BYTES) and now >= self._next_sweep:
             self._next_sweep = now + SWEEP_EVERY
             self._sweep()

@@ -1,19 +1,18 @@
-"""The four transaction machines of RFC 3261 §17 as tables: figures 5 to 8, with RFC 6026 and RFC 4320.
+"""Tables: the four transaction machines of RFC 3261 §17, figures 5 to 8, with RFC 6026 and RFC 4320.
 
     ICT   INVITE client       figure 5, RFC 6026 §8.4      CALLING    until Timer B, D or M
     NICT  non-INVITE client   figure 6                     TRYING     until Timer F or K
     IST   INVITE server       figure 7, RFC 6026 §8.5      PROCEEDING until Timer H, I or L
     NIST  non-INVITE server   figure 8, RFC 4320 §4        TRYING     until Timer J
 
-A transaction is a state. What happens to it is an input: a message, an answer of the user, a timer, a
-transport error. The table gives the next state and what to do. Entering a state starts its timers.
+A transaction has a state. Inputs are messages, answers of the user, timers and transport errors. The table gives the
+next state and the action for each state and input. Entering a state starts its timers.
 
-Rule 1: what a machine does stands here and nowhere else; the layer only carries it out. Its two short cuts
-are held against these tables by tests/transaction/test_walks.py.
-Rule 2: a (state, input) that is absent is ignored.
-Rule 3: where a line differs from the RFC's figure, the reason stands beside it.
+Rule 1: only these tables define the machines; the layer carries out the actions. The layer has two short cuts, and
+tests/transaction/test_walks.py compares these with the tables. Rule 2: an absent (state, input) is ignored. Rule 3: a
+comment gives the reason for each difference from the figure of the RFC.
 
-The enums are IntEnum because a plain Enum hashes in Python: 0.1 us instead of 0.4 per look-up.
+The enums are IntEnum because a plain Enum hashes in Python: 0.1 us instead of 0.4 for each look-up.
 """
 
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from typing import Final
 
 
 class State(IntEnum):
-    """The states of all four machines. Up to PROCEEDING there is no final answer."""
+    """The states of all four machines. In the states up to PROCEEDING there is no final answer."""
 
     CALLING = auto()
     TRYING = auto()
@@ -34,7 +33,7 @@ class State(IntEnum):
 
 
 class Input(IntEnum):
-    """What can happen to a transaction."""
+    """The inputs of all four machines."""
 
     REQUEST = auto()
     """A retransmission of the request comes in (server)."""
@@ -69,7 +68,7 @@ class Input(IntEnum):
 
 
 class Action(IntEnum):
-    """What the layer does on the way."""
+    """The actions of all four machines."""
 
     NOTHING = auto()
     SEND = auto()
@@ -97,9 +96,9 @@ Table = Mapping[tuple[State, Input], tuple[State, Action]]
 
 
 class Machine:
-    """One of the four: its table, where it begins, and the timers that entering a state starts.
+    """One machine: table, initial state, and the timers to start on entering a state.
 
-    `resend` and `give_up` name its Timer A, E or G and its Timer B or F.
+    `resend` is Timer A, E or G; `give_up` is Timer B or F.
     """
 
     __slots__ = ("give_up", "initial", "name", "resend", "table", "timers")
@@ -137,12 +136,12 @@ ICT: Final = Machine(
         (S.PROCEEDING, I.PROVISIONAL): (S.PROCEEDING, A.TELL_RESPONSE),
         (S.PROCEEDING, I.SUCCESS): (S.ACCEPTED, A.TELL_RESPONSE),
         (S.PROCEEDING, I.FAILURE): (S.COMPLETED, A.ACK_AND_TELL),
-        # Not in figure 5: a phone whose connection closes while it rings would ring for ever (§16.9).
+        # Not in figure 5: when a connection closes, the phone would otherwise ring without end (§16.9).
         (S.PROCEEDING, I.TRANSPORT_ERROR): (S.TERMINATED, A.TELL_TRANSPORT_ERROR),
         # Not in figure 5: "the client SHOULD then consider the original transaction cancelled" (§9.1).
         (S.PROCEEDING, I.CANCEL_EXPIRED): (S.TERMINATED, A.TELL_TIMEOUT),
         (S.COMPLETED, I.FAILURE): (S.COMPLETED, A.ACK_AGAIN),
-        # Figure 5 informs the user here; ours has its final answer, and the peer will ask for the ACK again.
+        # Figure 5 informs the user. Here the owner has the final answer already, and the peer will retransmit.
         (S.COMPLETED, I.TRANSPORT_ERROR): (S.TERMINATED, A.NOTHING),
         (S.COMPLETED, I.TIMER_D): (S.TERMINATED, A.NOTHING),
         (S.ACCEPTED, I.SUCCESS): (S.ACCEPTED, A.TELL_RESPONSE),
@@ -186,7 +185,7 @@ IST: Final = Machine(
         (S.PROCEEDING, I.PROVISIONAL): (S.PROCEEDING, A.SEND),
         (S.PROCEEDING, I.SUCCESS): (S.ACCEPTED, A.SEND),
         (S.PROCEEDING, I.FAILURE): (S.COMPLETED, A.SEND),
-        # RFC 6026 §7.1: an error no longer ends the transaction; a retransmission may find the way.
+        # RFC 6026 §7.1: an error no longer ends the transaction. A later retransmission may succeed.
         (S.PROCEEDING, I.TRANSPORT_ERROR): (S.PROCEEDING, A.COUNT_ERROR),
         (S.COMPLETED, I.REQUEST): (S.COMPLETED, A.SEND_AGAIN),
         (S.COMPLETED, I.TIMER_G): (S.COMPLETED, A.SEND_AGAIN),
@@ -213,15 +212,15 @@ NIST: Final = Machine(
     {
         (S.TRYING, I.PROVISIONAL): (S.PROCEEDING, A.SEND),
         (S.TRYING, I.FINAL): (S.COMPLETED, A.SEND),
-        # RFC 4320 §4.1 and §4.2, which came after figure 8: one late 100, and silence instead of a 408.
+        # RFC 4320 §4.1 and §4.2, later than figure 8: one late 100, and no 408.
         (S.TRYING, I.TRYING_DUE): (S.PROCEEDING, A.SEND_TRYING),
         (S.TRYING, I.PEER_GAVE_UP): (S.TERMINATED, A.NOTHING),
         (S.PROCEEDING, I.PEER_GAVE_UP): (S.TERMINATED, A.NOTHING),
         (S.PROCEEDING, I.REQUEST): (S.PROCEEDING, A.SEND_AGAIN),
         (S.PROCEEDING, I.PROVISIONAL): (S.PROCEEDING, A.SEND),
         (S.PROCEEDING, I.FINAL): (S.COMPLETED, A.SEND),
-        # Figure 8 ends the transaction at a transport error. A copy of the request would then be a new one,
-        # relayed a second time; so it lives on, as RFC 6026 has it for INVITE.
+        # Figure 8 ends the transaction at a transport error. A retransmission would then be a new request and be
+        # relayed a second time. So the transaction goes on, as an INVITE does by RFC 6026.
         (S.PROCEEDING, I.TRANSPORT_ERROR): (S.PROCEEDING, A.COUNT_ERROR),
         (S.COMPLETED, I.REQUEST): (S.COMPLETED, A.SEND_AGAIN),
         (S.COMPLETED, I.TRANSPORT_ERROR): (S.COMPLETED, A.COUNT_ERROR),

@@ -1,9 +1,8 @@
-"""Timer values of RFC 3261 §17 (table 4), RFC 6026 and RFC 4320, and the queues that timers wait in.
+"""Timers: the timer values of RFC 3261 §17 (table 4), RFC 6026 and RFC 4320, and queues of running timers.
 
-A queue holds (time, key) for one interval, so that its first is always its next. A transaction that has
-ended leaves its keys behind; `due` looks them up among the living and does not find them. That costs 0.1 us
-and 16 bytes each: heaps and wheels of timer objects kept half a second of garbage alive and cost a quarter
-of the rate.
+A queue holds (time, key) of timers with one interval, so the first entry is always the next. The keys of ended
+transactions stay in the queue; `due` skips keys of ended transactions. This costs 0.1 us and 16 bytes for each. Heaps
+and wheels of timer objects kept half a second of garbage alive and cost a quarter of the rate.
 """
 
 from collections import deque
@@ -17,14 +16,14 @@ from msilod.transaction.tables import Input
 T1: Final = 0.5
 T2: Final = 4.0
 T4: Final = 5.0
-# Timers B, F, H, J, L and M: how long a peer keeps trying, and may come with a copy.
+# Timers B, F, H, J, L and M: a peer retransmits for so long.
 PATIENCE: Final = 64 * T1
-# RFC 4320 §4.1: a 100 when the peer's Timer E reaches T2, after T1 + 2*T1 + 4*T1.
+# RFC 4320 §4.1: a 100 is sent when Timer E of the peer reaches T2, after T1 + 2*T1 + 4*T1.
 TRYING_AT: Final = 7 * T1
-# RFC 3261 §17.1.1.2: "at least 32 seconds" whatever T1 is.
+# RFC 3261 §17.1.1.2: "at least 32 seconds", for any T1.
 TIMER_D: Final = 32.0
 
-# First interval on an unreliable and on a reliable transport. None: is not started. 0.0: fires at once.
+# First interval on an unreliable and on a reliable transport. None: not started. 0.0: fires at once.
 INTERVALS: Final[dict[Input, tuple[float | None, float | None]]] = {
     Input.TIMER_A: (T1, None),
     Input.TIMER_B: (PATIENCE, PATIENCE),
@@ -45,12 +44,12 @@ INTERVALS: Final[dict[Input, tuple[float | None, float | None]]] = {
 
 
 def interval(timer: Input, is_reliable: bool) -> float | None:
-    """Seconds; None for a timer that this transport does not need."""
+    """Return the interval in seconds; None for a timer not used with this transport."""
     return INTERVALS[timer][is_reliable]
 
 
 class TimerQueue:
-    """Keys that all wait for the same `interval` (seconds). Append to `times` and `keys` together."""
+    """Keys with the same `interval` (seconds). Each append to `times` needs an append to `keys`."""
 
     __slots__ = ("interval", "keys", "times")
 
@@ -61,9 +60,9 @@ class TimerQueue:
 
 
 class TimerQueues:
-    """The queues of one half of the layer, and a heap for the few deadlines that fit no interval.
+    """The queues of the server or the client transactions, and a heap for the few deadlines without a fixed interval.
 
-    Intervals are constants of this room, so there is a handful of queues. `now` never decreases.
+    Intervals are constants of this room, so there are only a few queues. `now` never decreases.
     """
 
     __slots__ = ("_heap", "_queues")
@@ -73,25 +72,25 @@ class TimerQueues:
         self._heap: list[tuple[float, bytes]] = []
 
     def queue(self, interval: float) -> TimerQueue:
-        """The queue of an interval, for those who append to it directly."""
+        """Return the queue of an interval, for callers which append directly."""
         found = self._queues.get(interval)
         if found is None:
             found = self._queues[interval] = TimerQueue(interval)
         return found
 
     def add(self, interval: float, key: bytes, now: float) -> float:
-        """Wait until now + interval, which is returned."""
+        """Start a timer for `key`, and return the deadline: now + interval."""
         queue = self.queue(interval)
         queue.times.append(now)
         queue.keys.append(key)
         return now + interval
 
     def add_at(self, deadline: float, key: bytes) -> None:
-        """Wait until `deadline`."""
+        """Start a timer for `key` with a given deadline."""
         heappush(self._heap, (deadline, key))
 
     def next_deadline(self) -> float | None:
-        """The earliest deadline, of the living and the dead; None when nothing waits."""
+        """Return the earliest deadline, also of ended transactions; None without timers."""
         found = self._heap[0][0] if self._heap else None
         for queue in self._queues.values():
             if queue.times:
@@ -100,21 +99,21 @@ class TimerQueues:
                     found = deadline
         return found
 
-    def due(self, now: float, living: Container[bytes]) -> list[tuple[float, float, bytes]]:
-        """Take out all that is due, in order: (deadline, interval, key) of the living.
+    def due(self, now: float, live: Container[bytes]) -> list[tuple[float, float, bytes]]:
+        """Remove the timers due at `now`, and return (deadline, interval, key) of live transactions, in order.
 
-        The interval is 0.0 for what `add_at` put in.
+        The interval is 0.0 for timers from `add_at`.
         """
         found = []
         for queue in self._queues.values():
             times, keys, span = queue.times, queue.keys, queue.interval
             while times and times[0] + span <= now:
                 deadline, key = times.popleft() + span, keys.popleft()
-                if key in living:
+                if key in live:
                     found.append((deadline, span, key))
         while self._heap and self._heap[0][0] <= now:
             deadline, key = heappop(self._heap)
-            if key in living:
+            if key in live:
                 found.append((deadline, 0.0, key))
         found.sort()
         return found

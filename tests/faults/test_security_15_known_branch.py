@@ -295,7 +295,7 @@ def test_ten_thousand_invites_with_one_branch_leave_nothing_behind() -> None:
         transaction.refuse(403)
     station.after(100)
     assert station.layer.remembered == 0
-    assert station.layer._servers._threads == {}
+    assert station.layer._servers._by_shared_key == {}
     assert station.layer._servers._live == {}
 
 
