@@ -1,12 +1,12 @@
-"""The dialog token: the facts about a dialog that our Record-Route carries, in bytes (RFC 3261 §12, §16.6 step 4).
+"""The dialog token: the facts about a dialog in our Record-Route, as bytes (RFC 3261 §12, §16.6 step 4).
 
     token = MAC(12) cipher(flags(1) ends_at(4) side(4) caller callee [instance(4)] [callee's AOR])
     place = kind(1) [listener(2)] [connection(4)] [port(2) address(4 or 16)] [client(8)]
 
-The MAC also covers parts that every request of the dialog repeats: Call-ID, the caller's tag, and the addresses in From
-and To with the AORs of this server that they name. These are not in the token, so that a token stays below 90
-characters with IPv4 and below 120 with IPv6; each client behind an edge proxy takes eleven more. The text is enciphered
-under its MAC (a synthetic IV, as in registrar/gruu.py): a peer learns no address from it.
+The MAC also covers the parts repeated in every request of the dialog: Call-ID, the caller's tag, and the addresses in
+From and To with their AORs on this server. The token does not contain these parts, and so is shorter than 90 characters
+with IPv4 and 120 with IPv6. Each client behind an edge proxy takes eleven more. The text is enciphered under the MAC (a
+synthetic IV, as in registrar/gruu.py), so a peer learns no address from the token.
 """
 
 from base64 import b64decode, urlsafe_b64encode
@@ -21,7 +21,7 @@ from msilod.sip.flow import TCP, TLS, UDP, WS, WSS, Endpoint, Flow
 from msilod.sip.tel import is_tel, parse_tel
 from msilod.sip.uri import SipUri, canonical_user
 
-# As in auth/source.py: the client behind an edge cannot be told from others.
+# The value of auth/source.py for an indistinguishable client behind an edge proxy.
 NOT_TOLD: Final = "-"
 _TRANSPORTS: Final = (UDP, TCP, TLS, WS, WSS)
 _MAC_BYTES: Final = 12
@@ -32,7 +32,7 @@ _CLIENT: Final = 0x20
 _CLIENT_BYTES: Final = 8
 _NOWHERE: Final = 0xFF
 _MOST_SECONDS: Final = 2**32 - 1
-# The AOR is in the token only when To names another one.
+# The token contains the AOR only when To has another AOR.
 MAX_AOR: Final = 128
 
 # Flags.
@@ -42,17 +42,18 @@ CALLEE_IS_BOUND: Final = 4
 CALLEE_IS_USER: Final = 8
 _HAS_INSTANCE: Final = 16
 CALLEE_IS_IN_TO: Final = 32
-# The callee's place is that of a contact, or the routing policy chose it: a caller's Request-URI proves nothing of To.
+# The callee's place is the place of a contact, or from the routing policy. The Request-URI of a caller proves nothing
+# about To.
 CALLEE_IS_PROVEN: Final = 64
-# The caller has shown a password, or came from where the AOR in From is registered.
+# The caller has shown a password, or sent from the place where the AOR in From is registered.
 CALLER_IS_PROVEN: Final = 128
 
 
 class Place:
-    """Where the messages of one peer come from: our listener, address and port, the connection of a stream.
+    """Where the messages of one peer come from: our listener, the peer's address and port, the connection of a stream.
 
-    `listener` is a hash of the listener, 16 bits. `connection` is 0 on UDP. `host` is "" for a place that is not known.
-    `client` is a hash of the client behind an edge proxy, b"" where there is no edge.
+    `listener` is a hash of the listener, 16 bits. `connection` is 0 on UDP. `host` is "" for an unknown place. `client`
+    is a hash of the client behind an edge proxy, b"" without an edge proxy.
     """
 
     __slots__ = ("client", "connection", "host", "listener", "port", "transport")
@@ -68,7 +69,7 @@ class Place:
         self.connection = connection
 
     def is_source_of(self, flow: Flow, client: str = "") -> bool:
-        """True when a message that came by `flow` came from here; `client` is that behind an edge, "" for none."""
+        """True when a message on `flow` came from this place; `client` is the client behind an edge proxy, or ""."""
         if client and (client == NOT_TOLD or self.client != _client(client)):
             return False
         return (
@@ -80,7 +81,7 @@ class Place:
         )
 
     def name(self, listening: Iterable[Endpoint]) -> str:
-        """`repr` of the flow to here by one of these listeners; "" when the listener is no more."""
+        """Return `repr` of the flow from one of these listeners to this place; "" when the listener is gone."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         tail = f"#{self.connection}" if self.connection else ""
         for endpoint in listening if host else ():
@@ -93,11 +94,11 @@ NOWHERE: Final = Place("", b"", "", 0, 0)
 
 
 class DialogToken:
-    """The content of one token. `ends_at` in seconds since 1970. `side` is a hash of host and port of the caller's
-    side.
+    """The content of one token. `ends_at` is in seconds since 1970.
 
-    `instance` is a hash of the callee's +sip.instance, b"" for none. The INVITE went to a
-    contact of `callee_aor`, which is "" when To names that AOR (`CALLEE_IS_IN_TO`) or when there is none.
+    `side` is a hash of host and port of the caller's side. `instance` is a hash of the callee's +sip.instance, b""
+    without one. `callee_aor` is the AOR of the contact which received the INVITE; "" when To has this AOR
+    (`CALLEE_IS_IN_TO`), or without an AOR.
     """
 
     __slots__ = ("callee", "callee_aor", "caller", "ends_at", "flags", "instance", "side")
@@ -122,10 +123,10 @@ class DialogToken:
 
 
 class DialogNames:
-    """The parts that each request of a dialog repeats, as the caller has them: the MAC of a token covers them.
+    """The parts repeated in each request of a dialog, seen from the caller. The MAC of a token covers these.
 
-    `caller` and `callee` are URIs, `caller_aor` and `callee_aor` the AORs of this server that they name, "" for none.
-    `peer` leaves out ports and contexts, by which a URI may be foreign: `sip:alice@example.test:9` is.
+    `caller` and `callee` are URIs. `caller_aor` and `callee_aor` are their AORs on this server, "" for foreign URIs.
+    The AORs are needed since `peer` leaves out ports and contexts: `sip:alice@example.test:9` is a foreign URI.
     """
 
     __slots__ = ("covered",)
@@ -144,14 +145,17 @@ class DialogNames:
 
 
 class DialogTokens:
-    """Makes tokens and reads them. `secret`: 16 to 64 bytes that outlive a restart, since dialogs do."""
+    """Makes and reads tokens.
+
+    `secret` has 16 to 64 bytes and is kept over restarts, since dialogs outlive a restart.
+    """
 
     def __init__(self, secret: bytes) -> None:
         self._mac = blake2b(digest_size=_MAC_BYTES, key=secret, person=b"dialog-mac")
         self._key = blake2b(key=secret, person=b"dialog-cipher").digest()
 
     def seal(self, names: DialogNames, token: DialogToken) -> str:
-        """The text of `token` for the dialog `names`: letters, digits, `-` and `_`."""
+        """Return the text of `token` for the dialog `names`: letters, digits, `-` and `_`."""
         flags = token.flags | (_HAS_INSTANCE if token.instance else 0)
         ends_at = min(max(token.ends_at, 0), _MOST_SECONDS)
         plain = (
@@ -162,7 +166,7 @@ class DialogTokens:
         return urlsafe_b64encode(mac + self._ciphered(plain, mac)).rstrip(b"=").decode()
 
     def open(self, names: DialogNames, text: str) -> DialogToken | None:
-        """The content of `text`; None when this server did not make it, or made it for another dialog."""
+        """Return the content of `text`; None for a text of another server or another dialog."""
         try:
             data = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except ValueError:
@@ -174,32 +178,33 @@ class DialogTokens:
         return _unpacked(plain)
 
     def _mac_of(self, names: DialogNames, plain: bytes) -> bytes:
-        made = self._mac.copy()
-        made.update(names.covered)
-        made.update(plain)
-        return made.digest()
+        mac = self._mac.copy()
+        mac.update(names.covered)
+        mac.update(plain)
+        return mac.digest()
 
     def _ciphered(self, text: bytes, mac: bytes) -> bytes:
-        """Enciphered or, again, plain."""
+        """Encipher or decipher."""
         stream = shake_256(self._key + mac).digest(len(text))
         return (int.from_bytes(text, "big") ^ int.from_bytes(stream, "big")).to_bytes(len(text), "big")
 
 
 def place_of(flow: Flow, client: str = "") -> Place:
-    """The place that a message on `flow` came from; `client` is that behind an edge, "" for none."""
+    """Return the place of the sender of a message on `flow`; `client` is the client behind an edge proxy, or ""."""
     hashed = _client(client) if client else b""
     return Place(flow.transport, _listener(flow.endpoint), flow.host, flow.port, flow.connection, hashed)
 
 
 def short_hash(text: str) -> bytes:
-    """Four bytes that tell a host or an instance from others."""
+    """Return a four-byte hash of a host or an instance."""
     return blake2b(text.encode("utf-8", "replace").lower(), digest_size=4).digest()
 
 
 def peer(uri: bytes) -> bytes:
-    """The address in From or To in one spelling: `user@host`, the digits of a tel URI, or another URI in lower case.
+    """Return the address in From or To in one spelling: `user@host`, or the digits of a tel URI.
 
-    Scheme, port and parameters do not count: phones leave them out or add them inside a dialog.
+    Scheme, port and parameters are left out, since phones leave these out or add these inside a dialog. A URI of
+    another scheme is returned in lower case.
     """
     try:
         if is_tel(uri):
@@ -211,7 +216,11 @@ def peer(uri: bytes) -> bytes:
 
 
 def _client(client: str) -> bytes:
-    """Eight bytes: a client can choose its port and part of its IPv6 address, and would find one of four soon."""
+    """Return an eight-byte hash.
+
+    A client can choose its port and part of its IPv6 address, and could soon find a second client with one four-byte
+    hash.
+    """
     return blake2b(client.encode("utf-8", "replace"), digest_size=_CLIENT_BYTES).digest()
 
 
@@ -225,7 +234,7 @@ def _packed(place: Place) -> bytes:
     except ValueError:
         return bytes((_NOWHERE,))
     if "%" in place.host or place.connection > _MOST_SECONDS:
-        # A scope (fe80::1%eth0) has no place in 16 bytes.
+        # A scope (fe80::1%eth0) does not fit into 16 bytes.
         return bytes((_NOWHERE,))
     kind = _TRANSPORTS.index(place.transport)
     if len(address) == 16:
@@ -240,7 +249,7 @@ def _packed(place: Place) -> bytes:
 
 
 def _unpacked(plain: bytes) -> DialogToken:
-    """Our own MAC was right, so that lengths are."""
+    """Read a text with a right MAC. All lengths are right, since this server made the text."""
     flags, at = plain[0], _FIXED
     caller, at = _place(plain, at)
     callee, at = _place(plain, at)

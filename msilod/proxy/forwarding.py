@@ -1,7 +1,7 @@
-"""Request forwarding, RFC 3261 §16.6 without the Via, and the loop hash of RFC 5393 §4.2.
+"""Request forwarding by RFC 3261 §16.6, without the Via, and the loop hash of RFC 5393 §4.2.
 
-Rules: what is not named here passes unchanged (§16.6 step 1); no Record-Route and no Contact is ever added to
-a MESSAGE (RFC 3428 §4, §9).
+Rules: all fields not named here are forwarded unchanged (§16.6 step 1). A MESSAGE never gets a Record-Route or a
+Contact (RFC 3428 §4, §9).
 """
 
 from collections.abc import Callable, Sequence
@@ -24,11 +24,11 @@ _USUAL_HOPS: Final = b" %d" % DEFAULT_MAX_FORWARDS
 _LARGEST_BREADTH: Final = 2**31
 # RFC 5393 §5.3.3.
 MAX_BREADTH: Final = 60
-# All that these fields can be on the way out, made once.
+# All possible lines of these fields, made once.
 _HOPS_LEFT: Final = [(b"max-forwards", b"Max-Forwards: %d" % hops) for hops in range(MAX_HOPS)]
 _BREADTHS: Final = [(b"max-breadth", b"Max-Breadth: %d" % breadth) for breadth in range(MAX_BREADTH + 1)]
 _MASK: Final = (1 << 64) - 1
-# The loop part of a branch by which the silo delivers: shorter than every hash, so that it is none.
+# The loop part in branches of deliveries from the silo. Every hash is longer, so the two are never equal.
 DELIVERY: Final = b"silo"
 
 
@@ -39,10 +39,10 @@ def forward_request(
     record_routes: Sequence[bytes] = (),
     breadth: int = MAX_BREADTH,
 ) -> Request:
-    """The copy that goes to `target`: Request-URI, Max-Forwards, Route from Path (§16.6 steps 1 to 6).
+    """Return the copy for `target`: Request-URI, Max-Forwards, and Route from Path (§16.6 steps 1 to 6).
 
-    `record_routes` are the URIs to record, the one that faces the target first; `breadth` is this branch's share
-    of the Max-Breadth (RFC 5393 §5.3).
+    `record_routes` are the URIs to record; the first faces the target. `breadth` is the share of this branch in the
+    Max-Breadth (RFC 5393 §5.3).
     """
     copy, received = request.copy(), request.received
     copy.uri = under_scheme_of(request.uri, target_uri(target.uri))
@@ -57,7 +57,7 @@ def forward_request(
     fields.insert(0, _BREADTHS[breadth])
     if target.path:
         _push_routes(copy, target.path)
-    # `received` has what came: a Route that was ours is gone, which a look into the list tells.
+    # `received` still has a removed Route of ours, so the header fields are looked at as well.
     if target.path or (b"route" in received and b"route" in copy.headers):
         _satisfy_strict_router(copy)
     for uri in reversed(record_routes):
@@ -66,9 +66,9 @@ def forward_request(
 
 
 def share_of_breadth(request: Request, branches: int) -> int:
-    """What each of so many parallel branches gets of the request's Max-Breadth (RFC 5393 §5.3.3).
+    """Return the Max-Breadth for each of `branches` parallel branches (RFC 5393 §5.3.3).
 
-    Raises RequestRefused 440 when there is not enough for all, MalformedMessage for what is no number.
+    Raises RequestRefused (440) when the Max-Breadth is too small, MalformedMessage for a value other than a number.
     """
     breadth = MAX_BREADTH
     value = request.received.get(b"max-breadth")
@@ -83,7 +83,7 @@ def share_of_breadth(request: Request, branches: int) -> int:
 
 
 def target_uri(contact: str) -> bytes:
-    """A contact as Request-URI: without headers and method parameter (§16.6 step 2, §19.1.1 table 1)."""
+    """Return a contact as Request-URI, without headers and method parameter (§16.6 step 2, §19.1.1 table 1)."""
     # An escape may hide a letter of "method" (RFC 4475 §3.1.1.3).
     if "?" not in contact and "%" not in contact and (";" not in contact or "method" not in contact.lower()):
         return contact.encode("utf-8", "replace")
@@ -96,9 +96,9 @@ def target_uri(contact: str) -> bytes:
 
 
 def next_hop(request: Request, target: Target) -> SipUri:
-    """Where the copy for `target` is sent (§16.6 step 7): its Path, else the request's first Route, else itself.
+    """Return the next hop of the copy for `target` (§16.6 step 7): Path, else first Route of the request, else target.
 
-    `request` is what came, behind `preprocess_route`. Raises MalformedMessage.
+    `request` is the received request after `preprocess_route`. Raises MalformedMessage.
     """
     if target.path:
         return SipUri.parse(NameAddr.parse(target.path[0].encode("utf-8", "replace")).uri)
@@ -107,8 +107,8 @@ def next_hop(request: Request, target: Target) -> SipUri:
 
 
 def read_hops(value: bytes) -> int | None:
-    """A Max-Forwards, not trimmed; None for what is no number up to 255."""
-    # RFC 3261 §8.1.1.6: what nearly all begin with need not be read, 0.3 us.
+    """Return the number in an untrimmed Max-Forwards; None unless the value is a number up to 255."""
+    # RFC 3261 §8.1.1.6: nearly all requests start with 70. Comparing saves 0.3 us.
     return DEFAULT_MAX_FORWARDS if value == _USUAL_HOPS else number(value.strip(WSP), MAX_HOPS)
 
 
@@ -122,15 +122,15 @@ def _position_of(wanted: bytes, fields: list[tuple[bytes, bytes]]) -> int:
 
 
 def _push_routes(request: Request, path: Sequence[str]) -> None:
-    """RFC 3327 §5.3: the stored Path becomes the Route, before any that is there."""
+    """Put the stored Path before all Routes (RFC 3327 §5.3)."""
     for value in reversed(path):
         request.headers.prepend(b"Route", value.encode("utf-8", "replace"))
 
 
 def _satisfy_strict_router(request: Request) -> None:
-    """§16.6 step 6: a first Route without lr becomes the Request-URI, which waits as the last Route.
+    """Send to a strict router: a first Route without lr becomes the Request-URI (§16.6 step 6).
 
-    A Route that is no SIP URI is for whoever put it there to understand.
+    The old Request-URI becomes the last Route. A Route with another URI than a SIP URI is left alone.
     """
     values = request.headers.split(b"route")
     if not values or values[0].partition(b">")[0].endswith(b";lr"):
@@ -149,15 +149,16 @@ def _satisfy_strict_router(request: Request) -> None:
 
 
 def loop_hash(request: Request) -> bytes:
-    """What a request that comes back unchanged has the same again (RFC 5393 §4.2.1): not the method.
+    """Return a hash of the parts of a request which stay equal in a loop (RFC 5393 §4.2.1), without the method.
 
-    It is taken behind `validate` and `preprocess_route`: From and To are parsed, and Request-URI and Route are those
-    that decide where it goes. Raises MalformedMessage for a From or a To that is unreadable.
+    The request has passed `validate` and `preprocess_route`: From and To are parsed, and Request-URI and Route are the
+    values used for routing. Raises MalformedMessage for an unreadable From or To.
     """
-    # `received` has what came, and a Route of ours is gone since. Only the URI's part of its first value counts,
-    # whoever has joined or cut the list.
+    # `received` still has a removed Route of ours, so the header fields are read. Only the URI of the first value is
+    # hashed, since other servers may join or split the list.
     route = request.headers.get(b"route") if b"route" in request.received else None
-    # Only we compare it, and only while we run: Python's keyed hash does, at a fifth of a digest's price.
+    # Hashes are compared only in this process, so Python's keyed hash is enough. The hash takes a fifth of the time of
+    # a digest.
     parts = (
         request.uri,
         route.partition(b">")[0] if route else b"",
@@ -170,32 +171,32 @@ def loop_hash(request: Request) -> bytes:
 
 
 def is_delivery(request: Request, is_own_via: Callable[[bytes], bool]) -> bool:
-    """True for a stored MESSAGE that we have sent ourselves and that some next hop has sent back."""
+    """True for a stored MESSAGE sent by this server and sent back by a next hop."""
     if request.has_one_via:
         return False
     return any(_own_hash(value, is_own_via) == DELIVERY for value in request.headers.split(b"via"))
 
 
 def branch_for(random: bytes, loop: bytes) -> bytes:
-    """The cookie, the unguessable part, and the loop part (§16.6 step 8)."""
+    """Return a branch: cookie, random part and loop part (§16.6 step 8)."""
     return b"%b%b.%b" % (COOKIE, random, loop) if loop else COOKIE + random
 
 
 def is_loop(request: Request, is_own_via: Callable[[bytes], bool], is_myself: IsMyself) -> bool:
-    """True when a Via of ours carries the hash that we would give again; another hash is a spiral.
+    """True when a Via of ours has the loop hash of this request. Another hash means a spiral, which is permitted.
 
-    `request` is as it came, before `preprocess_route`. A Via that cannot be read is no Via of ours (P6).
+    `request` is as received, before `preprocess_route`. An unreadable Via is not a Via of ours (P6).
     """
     hashes = [_own_hash(value, is_own_via) for value in request.headers.split(b"via")]
     if not any(hashes):
         return False
-    twin = request.copy()
-    preprocess_route(twin, is_myself)
-    return loop_hash(twin) in hashes
+    copy = request.copy()
+    preprocess_route(copy, is_myself)
+    return loop_hash(copy) in hashes
 
 
 def _own_hash(value: bytes, is_own_via: Callable[[bytes], bool]) -> bytes:
-    """The loop part of a branch of ours, else b""."""
+    """Return the loop part of a branch of ours, else b""."""
     try:
         via = parse_via(value)
     except MalformedMessage:

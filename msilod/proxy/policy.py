@@ -1,13 +1,16 @@
-"""ProxyPolicy: what the [proxy] section of msilod.toml says. Rule: data only."""
+"""ProxyPolicy: the values of the [proxy] section of msilod.toml.
+
+Rule: data only.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyPolicy:
-    """`fr_timer` cuts branches of a MESSAGE, `fr_inv_timer` is Timer C, both in seconds.
+    """`fr_timer` is the time for a branch of a MESSAGE, `fr_inv_timer` is Timer C, both in seconds.
 
-    `relay`: whose requests may leave for foreign domains (nobody, users, anybody).
+    `relay`: the senders permitted to reach foreign domains (nobody, users, anybody).
     """
 
     fr_timer: float = 10.0

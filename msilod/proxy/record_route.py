@@ -1,8 +1,8 @@
-"""Record-Route: our URI in requests that make a dialog, with a token that names the dialog (RFC 3261 §16.6 step 4).
+"""Record-Route: our URI in requests which form a dialog, with a token for the dialog (RFC 3261 §16.6 step 4).
 
-There is one value, or two when the request leaves on another listener than it came on (RFC 5658 §3.1), the one that
-faces the next hop first. Both carry the same token (dialog_token.py). The token is made for each branch, since it
-names the callee that the branch goes to.
+There is one value, or two when the request leaves by another listener than it came by (RFC 5658 §3.1). The first of two
+faces the next hop. Both carry the same token (dialog_token.py). The token is made for each branch, since the token
+names the callee of the branch.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from msilod.sip.flow import TCP, TLS, UDP, WS, WSS, Flow
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
-# RFC 3261 §20.30: a Record-Route means something in requests that make or refresh a dialog.
+# RFC 3261 §20.30: a Record-Route has a meaning only in requests which form or refresh a dialog.
 DIALOG_FORMING: Final = frozenset((b"INVITE", b"SUBSCRIBE", b"REFER"))
-# No request of these methods belongs to a dialog: REGISTER and PUBLISH never do (RFC 3261 §10.2, RFC 3903 §4).
+# Requests of these methods are never inside a dialog (RFC 3261 §10.2, RFC 3903 §4).
 OUTSIDE_DIALOGS: Final = frozenset((b"REGISTER", b"PUBLISH"))
 TOKEN: Final = "dlg"
-# Tokens that are looked at in one request: two for each time that it passes here.
+# Tokens read in one request: two for each pass through this server.
 MAX_TOKENS: Final = 8
-# RFC 7118 §5.2: a URI says ws for both; which of them is told by the port.
+# RFC 7118 §5.2: a URI has transport=ws for both; the port decides between ws and wss.
 _TRANSPORT: Final = {
     UDP: b"",
     TCP: b";transport=tcp",
@@ -31,7 +31,10 @@ _TRANSPORT: Final = {
 
 
 class RecordRoute:
-    """`secret`: 16 to 64 bytes that outlive a restart, since dialogs do."""
+    """Makes and reads our Record-Route values.
+
+    `secret` has 16 to 64 bytes and is kept over restarts, since dialogs outlive a restart.
+    """
 
     def __init__(self, secret: bytes) -> None:
         self._tokens = DialogTokens(secret)
@@ -45,11 +48,10 @@ class RecordRoute:
         from_aor: str = "",
         to_aor: str = "",
     ) -> tuple[bytes, ...]:
-        """The URIs to record in `request`, which makes a dialog, came on one flow and leaves on another.
+        """Return the URIs to record in a `request` which forms a dialog; `came` and `leaves` are the flows in and out.
 
-        `from_aor` and `to_aor` are the AORs of ours that From and To name, "" for none.
-
-        Raises MalformedMessage for a From or a To that cannot be read.
+        `from_aor` and `to_aor` are the AORs on this server in From and To, "" for foreign addresses. Raises
+        MalformedMessage for an unreadable From or To.
         """
         text = self._tokens.seal(_names(request, True, from_aor, to_aor), token)
         parameter = b";%b=%b" % (TOKEN.encode(), text.encode())
@@ -59,10 +61,11 @@ class RecordRoute:
     def read(
         self, request: Request, own_routes: Sequence[SipUri], from_aor: str = "", to_aor: str = ""
     ) -> tuple[list[DialogToken], bool]:
-        """The tokens in `own_routes` for the dialog of `request`, in their order; whether the caller sent it.
+        """Return the tokens in `own_routes` for the dialog of `request`, in order; and True when the caller sent the
+        request.
 
-        Empty for a request outside of dialogs: one without a To tag, a REGISTER, a PUBLISH. Raises MalformedMessage for
-        a From or a To that cannot be read.
+        The list is empty for a request outside of dialogs: without a To tag, a REGISTER, a PUBLISH. Raises
+        MalformedMessage for an unreadable From or To.
         """
         if not request.to.tag or request.method in OUTSIDE_DIALOGS:
             return [], True
@@ -85,6 +88,6 @@ def _names(request: Request, from_caller: bool, from_aor: str, to_aor: str) -> D
 
 
 def _uri(flow: Flow, parameter: bytes) -> bytes:
-    """Our URI on the side of `flow` (RFC 3261 §16.6 step 4)."""
+    """Return our URI for the side of `flow` (RFC 3261 §16.6 step 4)."""
     sent_by = flow.endpoint.via.rpartition(b" ")[2]
     return b"sip:%b%b;lr%b" % (sent_by, _TRANSPORT[flow.endpoint.transport], parameter)

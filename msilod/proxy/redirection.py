@@ -1,6 +1,7 @@
-"""Recursion on redirections, RFC 3261 §16.7 step 4: which contacts of a 3xx are tried next.
+"""Redirection: chooses the contacts of a 3xx to try next (RFC 3261 §16.7 step 4).
 
-Rule: never the same target twice (§16.5), never from sips to sip, and no more than there is room for.
+Rules: a target is never tried twice (§16.5), a sips: request never goes to a sip: contact, and the number of branches
+is bounded.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,10 +21,10 @@ _RECURSIBLE: Final = frozenset((300, 301, 302))
 def redirection(
     request: Request, response: Response, tried: Sequence[str], may_use: Callable[[SipUri], bool], room: int
 ) -> tuple[tuple[str, ...], Response | None]:
-    """The URIs to try, best q first, and what is left of `response` for upstream; None when nothing is.
+    """Return the URIs to try, best q first, and the rest of `response` for upstream; None without a rest.
 
-    `tried` are the URIs that have had a branch; `room` is how many more there may be. Raises MalformedMessage
-    for a Request-URI that is neither SIP nor tel URI, or a tried one that is no SIP URI.
+    `tried` are the URIs of earlier branches; `room` is the number of branches which may be added. Raises
+    MalformedMessage when the Request-URI is neither a SIP nor a tel URI, or a URI in `tried` is not a SIP URI.
     """
     if response.status not in _RECURSIBLE or room <= 0:
         return (), response
@@ -38,7 +39,7 @@ def redirection(
         if contact is None or (is_sips and contact[1].scheme != "sips") or not may_use(contact[1]):
             left.append(value)
         elif any(contact[1].equals(uri) for uri in known):
-            # It has had its turn, here or in another 3xx: it is neither tried nor told again.
+            # A contact tried before is neither tried again nor passed upstream.
             continue
         elif len(used) < room:
             known.append(contact[1])
@@ -50,7 +51,7 @@ def redirection(
 
 
 def _read(value: bytes) -> tuple[float, SipUri] | None:
-    """q and URI; None for what cannot be read or is of another scheme."""
+    """Return q and URI; None when unreadable or of another scheme."""
     try:
         address = NameAddr.parse(value)
         return _q(address.get(b"q")), SipUri.parse(address.uri)
@@ -59,7 +60,7 @@ def _read(value: bytes) -> tuple[float, SipUri] | None:
 
 
 def _q(value: bytes | None) -> float:
-    """A wrong q is no reason to lose a contact: it goes last."""
+    """Return the q of a contact. A contact with a bad q is kept, and comes last."""
     if value is None:
         return 1.0
     if value.count(b".") > 1 or not value.replace(b".", b"").isdigit() or len(value) > 5:
@@ -72,6 +73,6 @@ def _without(response: Response, left: list[bytes]) -> Response | None:
         return None
     rest = response.copy()
     rest.headers.remove(b"contact")
-    # As they were received: `add` would raise for a NUL in somebody's display name.
+    # The lines are as received: `add` would raise ValueError for a NUL in a display name.
     rest.headers.fields += [(b"contact", b"Contact: " + value) for value in left]
     return rest

@@ -1,8 +1,8 @@
-"""The response context, RFC 3261 §16.7 to §16.10: what the branches of one request come to.
+"""The response context: combines the responses of all branches of one request (RFC 3261 §16.7 to §16.10).
 
-Rules: pure; it is told what happened to a branch and says what to do as a `Step`. `best_response` follows
-§16.7 steps 6 and 7 to the letter. A MESSAGE is decided by the silo's table instead: its caller looks at
-`finals` when a step says `is_over`. Never a 408 to a non-INVITE (RFC 4320 §4.2).
+Rules: pure. Each method takes an event of a branch and returns the actions as a `Step`. `best_response` follows §16.7
+steps 6 and 7. For a MESSAGE the table of the silo decides instead: the caller reads `finals` after a step with
+`is_over`. A non-INVITE is never answered with 408 (RFC 4320 §4.2).
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -20,17 +20,17 @@ MayUse = Callable[[SipUri], bool]
 NO_ANSWER: Final = 408
 NO_TRANSPORT: Final = 503
 MAX_TARGETS: Final = 10
-# Challenges that other branches add to the best answer: one of ten phones must not fill the datagram.
+# Challenges of other branches added to the best response. The bound keeps one phone from filling the datagram.
 MAX_CHALLENGES: Final = 16
 
-# Step 6: these tell the client how to make the request acceptable, so they come before their neighbours.
-_TELLING: Final = (401, 407, 415, 420, 484)
+# Step 6: these responses tell the client how to make the request acceptable, so they are preferred in their class.
+_HELPFUL: Final = (401, 407, 415, 420, 484)
 _CHALLENGES: Final = (b"www-authenticate", b"proxy-authenticate")
 
 
 @dataclass(frozen=True, slots=True)
 class BranchEnd(Generic[Branch]):
-    """How a branch ended; `response` None for a 408 or 503 that nobody sent (§16.7 step 1, §16.9)."""
+    """How a branch ended. `response` is None for a 408 or 503 made here (§16.7 step 1, §16.9)."""
 
     branch: Branch
     status: int
@@ -39,9 +39,11 @@ class BranchEnd(Generic[Branch]):
 
 @dataclass(frozen=True, slots=True)
 class Step(Generic[Branch]):
-    """What to do now, in this order: `forward` upstream, or answer with a status of our own; CANCEL branches;
-    begin branches to the URIs of `recurse`, or those of the next group. `is_over`: no branch is left. No field
-    set: wait.
+    """The actions to take now, in this order. A step without any field set means: wait.
+
+    `forward` a response upstream, or `answer` with a status of our own; send a CANCEL on the branches in `cancel`;
+    begin branches to the URIs in `recurse`, or to the next group of targets (`begins_next`). `is_over`: no branch is
+    left.
     """
 
     forward: Response | None = None
@@ -53,11 +55,11 @@ class Step(Generic[Branch]):
 
 
 class ResponseContext(Generic[Branch]):
-    """One forwarded request. A branch is named by whatever hashable its owner likes.
+    """One forwarded request. The owner names a branch by any hashable object.
 
-    `may_use` tells which contacts of a 3xx may be tried here (§16.7 step 4); None: no recursion.
-    `max_targets` bounds the branches that redirections may add up to; `later` is how many groups of targets
-    wait for all branches before them to fail (§16.6: serial by q).
+    `may_use` tells which contacts of a 3xx may be tried (§16.7 step 4); None means no recursion. `max_targets` bounds
+    the branches including redirections. `later` is the number of groups of targets still to be tried, each after the
+    failure of all branches before (§16.6: serial by q).
     """
 
     __slots__ = (
@@ -83,7 +85,7 @@ class ResponseContext(Generic[Branch]):
         self._pending: dict[Branch, bool] = {}
         self._finals: dict[Branch, BranchEnd[Branch]] = {}
 
-    # --- what is known -------------------------------------------------------------------------------
+    # --- state ---------------------------------------------------------------------------------------
 
     @property
     def pending(self) -> list[Branch]:
@@ -92,17 +94,17 @@ class ResponseContext(Generic[Branch]):
 
     @property
     def finals(self) -> list[BranchEnd[Branch]]:
-        """How the others ended, in order; a late answer stands in place of its silence."""
+        """The ends of the other branches, in order. A late response replaces a timeout."""
         return list(self._finals.values())
 
     @property
     def _is_invite(self) -> bool:
         return self.request.method == b"INVITE"
 
-    # --- what happened -------------------------------------------------------------------------------
+    # --- events --------------------------------------------------------------------------------------
 
     def add_branch(self, branch: Branch, uri: str) -> bool:
-        """A request is about to be sent to `uri`; False when none may be sent any more (step 5, step 10)."""
+        """Add a branch about to be sent to `uri`; False when no more branches may be sent (step 5, step 10)."""
         if self.is_closed:
             return False
         self._pending[branch] = False
@@ -110,7 +112,7 @@ class ResponseContext(Generic[Branch]):
         return True
 
     def provisional(self, branch: Branch, response: Response) -> Step[Branch]:
-        """101 to 199 go back at once, of an INVITE only (step 5, RFC 4320 §4.1)."""
+        """A provisional response came. 101 to 199 to an INVITE are forwarded at once (step 5, RFC 4320 §4.1)."""
         if self._is_invite and branch in self._pending and response.status > 100:
             self._pending[branch] = True
             if not self.is_answered:
@@ -118,7 +120,7 @@ class ResponseContext(Generic[Branch]):
         return Step()
 
     def final(self, branch: Branch, response: Response) -> Step[Branch]:
-        """A final answer, perhaps of a branch that counted as silent; each 2xx of an INVITE goes back."""
+        """A final response came, perhaps after a timeout of the branch. Each 2xx to an INVITE is forwarded."""
         if response.status < 300:
             return self._succeeded(branch, response)
         if 300 <= response.status < 400:
@@ -126,15 +128,15 @@ class ResponseContext(Generic[Branch]):
         return self._failed(BranchEnd(branch, response.status, response))
 
     def timed_out(self, branch: Branch) -> Step[Branch]:
-        """Timer B or F, or the owner's limit: counts as 408 (§16.7 step 1); the branch may still live."""
+        """Timer B or F or the branch limit passed: counts as 408 (§16.7 step 1). The branch may still answer."""
         return self._failed(BranchEnd(branch, NO_ANSWER, None))
 
     def transport_failed(self, branch: Branch) -> Step[Branch]:
-        """Nothing could be sent: counts as 503 (§16.9)."""
+        """Sending failed: counts as 503 (§16.9)."""
         return self._failed(BranchEnd(branch, NO_TRANSPORT, None))
 
     def timer_c(self, branch: Branch) -> Step[Branch]:
-        """§16.8: a branch that rings is cancelled, and its 487 ends it; a silent one counts as 408."""
+        """Timer C fired (§16.8): a ringing branch is cancelled and ends with a 487; a silent branch counts as 408."""
         if branch not in self._pending:
             return Step()
         return Step(cancel=(branch,)) if self._pending[branch] else self.timed_out(branch)
@@ -143,7 +145,7 @@ class ResponseContext(Generic[Branch]):
         """A CANCEL came from upstream (§16.10)."""
         self.is_cancelled = self.is_closed = True
         if not self._pending and not self.is_answered:
-            # It came before the first branch could be begun.
+            # The CANCEL came before the first branch.
             return self._decide()
         return Step(cancel=self._to_cancel())
 
@@ -174,7 +176,7 @@ class ResponseContext(Generic[Branch]):
             return Step()
         cancel: tuple[Branch, ...] = ()
         if final.status >= 600 and not self.is_closed:
-            # Nobody else will take it: no new branches, and the answer waits for those that are under way.
+            # A 6xx is an answer for all targets: no new branches. The response waits for the open branches.
             self.is_closed = True
             cancel = self._to_cancel()
         if self._pending or self.is_answered:
@@ -185,7 +187,7 @@ class ResponseContext(Generic[Branch]):
         return self._decide()
 
     def _end(self, final: BranchEnd[Branch]) -> bool:
-        """False for what ends nothing: a branch that was never begun, or has ended for good."""
+        """Record the end of a branch; False when the branch was unknown or had its final response already."""
         known = self._finals.get(final.branch)
         is_pending = self._pending.pop(final.branch, None) is not None
         if not is_pending and (known is None or known.response is not None or final.response is None):
@@ -194,35 +196,35 @@ class ResponseContext(Generic[Branch]):
         return True
 
     def _to_cancel(self) -> tuple[Branch, ...]:
-        """Step 10; a CANCEL is for an INVITE only (§9.1)."""
+        """Return the branches to cancel (step 10). Only an INVITE can be cancelled (§9.1)."""
         return tuple(self._pending) if self._is_invite else ()
 
     def _decide(self) -> Step[Branch]:
-        """Step 6: no branch is left, and none has succeeded."""
+        """Choose the answer when no branch is left and none succeeded (step 6)."""
         self.is_answered = self.is_closed = True
         ends = [end for end in self._finals.values() if self._is_invite or end.status != NO_ANSWER]
         best = min(ends, key=lambda end: (*_rank(end.status), end.response is None), default=None)
         if best is None:
-            return Step(answer=self._silence(), is_over=True)
+            return Step(answer=self._timeout_status(), is_over=True)
         if best.response is None:
-            return Step(answer=500 if best.status == NO_TRANSPORT else self._silence(), is_over=True)
+            return Step(answer=500 if best.status == NO_TRANSPORT else self._timeout_status(), is_over=True)
         answers = [end.response for end in ends if end.response is not None]
         return Step(forward=best_response(answers), is_over=True)
 
-    def _silence(self) -> int:
+    def _timeout_status(self) -> int:
         if not self._is_invite:
             return 0
         return 487 if self.is_cancelled else NO_ANSWER
 
 
 def best_response(finals: Sequence[Response]) -> Response:
-    """The best of the final responses: a 6xx, else the lowest class, in it the more telling one.
+    """Return the best of the final responses: a 6xx, else the lowest class, and in a class the most helpful one.
 
-    All challenges are merged into a 401 or 407 (step 7), in the order they came (RFC 8760 §2.5); a lone 503
-    becomes 500 (step 6), and where no flow was left the device is away: 480 (RFC 5626 §7). A 408 to a non-INVITE
-    comes last: nobody waits for it (RFC 4320 §4.2). Raises ValueError when there is none.
+    A 401 or 407 gets the challenges of all branches (step 7), in the order of arrival (RFC 8760 §2.5). A single 503
+    becomes 500 (step 6). A 430 becomes 480, since the device has no flow left (RFC 5626 §7). A 408 to a non-INVITE
+    comes last: the client does not expect one (RFC 4320 §4.2). Raises ValueError without any response.
     """
-    best = min(finals, key=lambda response: (_is_vain(response), *_rank(response.status)))
+    best = min(finals, key=lambda response: (_is_unexpected(response), *_rank(response.status)))
     if best.status in (401, 407):
         return _merge_challenges(best, finals)
     if best.status == 503:
@@ -235,13 +237,13 @@ def best_response(finals: Sequence[Response]) -> Response:
     return best
 
 
-def _is_vain(response: Response) -> bool:
+def _is_unexpected(response: Response) -> bool:
     return response.status == NO_ANSWER and response.cseq_method != b"INVITE"
 
 
 def _rank(status: int) -> tuple[bool, int, int, bool]:
-    telling = _TELLING.index(status) if status in _TELLING else len(_TELLING)
-    return status < 600, status // 100, telling, status == 503
+    helpful = _HELPFUL.index(status) if status in _HELPFUL else len(_HELPFUL)
+    return status < 600, status // 100, helpful, status == 503
 
 
 def _merge_challenges(best: Response, finals: Sequence[Response]) -> Response:

@@ -1,6 +1,6 @@
-"""Route information preprocessing, RFC 3261 §16.4.
+"""Route: preprocesses the Route fields of a request (RFC 3261 §16.4).
 
-Real clients preload `Route: <sip:server;lr>` (baresip, PJSIP, linphone): a first Route that names us goes.
+Real clients preload `Route: <sip:server;lr>` (baresip, PJSIP, linphone). A first Route with our name is removed.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,13 +15,13 @@ IsMyself = Callable[[SipUri], bool]
 
 
 def preprocess_route(request: Request, is_myself: IsMyself) -> Sequence[SipUri]:
-    """Undo what a strict router did, drop a maddr that is ours, and remove the Routes at the top that name us.
+    """Undo the change of a strict router, drop a maddr of ours, and remove first Routes which name this server.
 
-    Returns these: two when a dialog changes its transport here (RFC 5658 §3.1). Other Routes stay as they are.
+    Returns the removed URIs: two when a dialog changes its transport here (RFC 5658 §3.1). Other Routes stay unchanged.
     Raises MalformedMessage.
     """
     ours = _use_routes(request, is_myself) if b"route" in request.received else ()
-    # Most URIs have no parameter with a value, which is seen in a third of the time.
+    # Most URIs have no parameter with a value, and this test takes a third of the time.
     if EQUALS in request.uri and b"maddr" in request.uri.lower():
         _drop_maddr(request, is_myself)
     return ours
@@ -33,7 +33,7 @@ def _use_routes(request: Request, is_myself: IsMyself) -> list[SipUri]:
     ours = []
     uri = _read_uri(request.uri) if b";lr" in request.uri.lower() else None
     if left and uri is not None and uri.user is None and "lr" in uri.params and is_myself(uri):
-        # A strict router put our Record-Route value into the Request-URI; the real one is the last Route.
+        # A strict router moved our Record-Route value into the Request-URI. The real Request-URI is the last Route.
         request.uri = NameAddr.parse(left.pop()).uri
         ours.append(uri)
     while left:
@@ -50,12 +50,12 @@ def _use_routes(request: Request, is_myself: IsMyself) -> list[SipUri]:
 
 
 def _read(value: bytes) -> SipUri | None:
-    """None for what is no SIP URI, and so not ours."""
+    """Return the URI of a Route; None for a URI other than a SIP URI, which cannot be ours."""
     return _read_uri(NameAddr.parse(value).uri)
 
 
 def _read_uri(raw: bytes) -> SipUri | None:
-    """None for another scheme."""
+    """Return the parsed URI; None for another scheme."""
     try:
         return SipUri.parse(raw)
     except MalformedMessage as error:
@@ -65,7 +65,7 @@ def _read_uri(raw: bytes) -> SipUri | None:
 
 
 def _drop_maddr(request: Request, is_myself: IsMyself) -> None:
-    """§16.4: a maddr that names us has done its work, with the port and the transport that led here."""
+    """Drop a maddr of this server, with the port and the transport which led here (§16.4)."""
     uri = _read_uri(request.uri)
     maddr = uri.params.get("maddr") if uri is not None else None
     if uri is None or not maddr or not is_myself(SipUri("sip", None, maddr.lower(), uri.port)):

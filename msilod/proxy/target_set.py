@@ -1,4 +1,4 @@
-"""The target set, RFC 3261 §16.5: where one request is to go."""
+"""The target set: the places to which a request is sent (RFC 3261 §16.5)."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import groupby
@@ -9,7 +9,7 @@ from msilod.registrar.phones import newest_of_each_phone
 from msilod.sip.flow import Flow
 from msilod.sip.hop import Hop
 
-# What says that a flow is dead; any other final answer is the device's, by whichever flow (RFC 5626 §7).
+# Responses by which a flow counts as dead. Any other final response is from the device (RFC 5626 §7).
 DEAD_FLOW: Final = frozenset((408, 430))
 # Bounds of a target (Target.reach).
 ANYWHERE: Final = "*"
@@ -17,14 +17,16 @@ BY_FLOW: Final = "-"
 
 
 class Target:
-    """One place to send to. `binding` is None for a URI that is nobody's contact here.
+    """One place to send to. `binding` is None when the URI is not a contact in our location service.
 
-    `route` is the first Route that the request still has: the bytes go there (§16.6 step 7). `hops` is where its
-    URI was found to be, the one in use first and those that are left behind it (RFC 3263 §4.3). `others` are the
-    other flows of its device, which are tried when this one is dead. `reach` bounds where its URI or its Route may
-    lead: ANYWHERE for a URI of the operator, BY_FLOW for its `flow` alone, "" for places that every sender may reach;
-    any other text is an address that its peer was heard from. `booked_on` is the party that has named the place: a
-    user, or a source (auth/source.py); "" for the operator. Look-ups and connections count against that party.
+    - `route`: the first remaining Route of the request, which is the next hop (§16.6 step 7).
+    - `hops`: the resolved addresses of the URI, the one in use first, then those left to try (RFC 3263 §4.3).
+    - `others`: the other flows of the same device, tried when this flow is dead.
+    - `reach`: the addresses to which URI or Route may lead. ANYWHERE: all, for a URI of the operator. BY_FLOW: only
+      `flow`. "": the addresses permitted to every sender. Other text: these, and the address from which the peer was
+      heard.
+    - `booked_on`: the party which named the place: a user, or a source (auth/source.py), "" for the operator. This
+      party is charged for DNS look-ups and connections.
     """
 
     __slots__ = ("binding", "booked_on", "flow", "hops", "others", "path", "q", "reach", "route", "uri")
@@ -47,7 +49,7 @@ class Target:
         self.others: Sequence[Binding] = ()
 
     def turn(self) -> bool:
-        """Become the next flow of the device, whose last one is dead (RFC 5626 §7); False when there is none."""
+        """Change to the next flow of the device after a dead flow (RFC 5626 §7); False without another flow."""
         if not self.others:
             return False
         binding, *self.others = self.others
@@ -60,10 +62,10 @@ class Target:
 
 
 def target_set(bindings: Iterable[Binding]) -> list[Target]:
-    """The bindings as targets, in their order (best q first), never the same one twice (§16.5).
+    """Return the bindings as targets, in order (best q first), without repetitions (§16.5).
 
-    A device is one target however many flows it has: the latest first, the others behind it (RFC 5626 §7). A phone
-    that was started again is one target as well (registrar/phones.py).
+    A device is one target, even with several flows: the latest flow first, then the others (RFC 5626 §7). A restarted
+    phone with an old and a new binding is one target as well (registrar/phones.py).
     """
     bindings = list(bindings)
     if len(bindings) == 1:
@@ -71,7 +73,7 @@ def target_set(bindings: Iterable[Binding]) -> list[Target]:
     bindings = newest_of_each_phone(bindings)
     devices: dict[Hashable, list[Binding]] = {}
     for binding in bindings:
-        device = (binding.aor, binding.instance) if binding.instance else _way(binding)
+        device = (binding.aor, binding.instance) if binding.instance else _path(binding)
         devices.setdefault(device, []).append(binding)
     return [_target(flows[0]) if len(flows) == 1 else _device(flows) for flows in devices.values()]
 
@@ -80,7 +82,7 @@ def _target(binding: Binding) -> Target:
     return Target(binding.contact, binding.flow, binding.path, binding.q, binding)
 
 
-def _way(binding: Binding) -> tuple[str, Flow | None, tuple[str, ...]]:
+def _path(binding: Binding) -> tuple[str, Flow | None, tuple[str, ...]]:
     return binding.contact, binding.flow, binding.path
 
 
@@ -88,13 +90,13 @@ def _device(bindings: Sequence[Binding]) -> Target:
     latest_first = sorted(bindings, key=lambda binding: -binding.registered_at)
     flows: dict[Hashable, Binding] = {}
     for binding in latest_first:
-        flows.setdefault(_way(binding), binding)
+        flows.setdefault(_path(binding), binding)
     target = _target(latest_first[0])
     target.others = list(flows.values())[1:]
     return target
 
 
 def q_groups(targets: Sequence[Target]) -> list[list[Target]]:
-    """Targets in groups of one q, best first: each group in parallel, one group after the other (§16.6)."""
+    """Return groups of targets with equal q, best first: parallel in a group, one group after the other (§16.6)."""
     ordered = sorted(targets, key=lambda target: -target.q)
     return [list(group) for _, group in groupby(ordered, key=lambda target: target.q)]

@@ -11,7 +11,7 @@ a registrar, a proxy or a silo. The only import from other rooms is `msilod.erro
 Rules:
 - Input from the wire is bytes. Input is hostile, and every size is bounded (limits.py). Parsing takes linear time.
 - Header lines keep the received bytes, apart from line folding. So a forwarded request has the fields of the received
-request (RFC 3261 §16.6 step 1).
+  request (RFC 3261 §16.6 step 1).
 
 Start with message.py, then parser.py and headers.py. The tests are in tests/sip.
 """

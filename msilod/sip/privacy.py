@@ -6,9 +6,9 @@
 Rules:
 - An identity asserted by an untrusted peer is removed (RFC 3325 §5).
 - With the priv-value `id`, asserted identities stay inside the trust domain; user agents are outside (§7). Without a
-Privacy field, or with `none`, asserted identities are passed on.
+  Privacy field, or with `none`, asserted identities are passed on.
 - This server is no privacy service (RFC 3323 §5). All other priv-values pass unchanged, `critical` too: a privacy
-service behind this server may serve these.
+  service behind this server may serve these.
 """
 
 from typing import Final

@@ -9,9 +9,9 @@ retransmission only when Request-URI, From, To, Call-ID, CSeq, Contact and body 
 becomes a transaction under a key of its own (`own_key`), and its retransmissions are found under the second key:
 - Answers find their transaction, since the transaction user answers the transaction object.
 - Retransmissions of the second request are looked up under the first key, then under the second key. Therefore the
-first request must stay known for 64*T1 after the second, and is remembered anew when the second comes.
+  first request must stay known for 64*T1 after the second, and is remembered anew when the second comes.
 - An ACK and a CANCEL belong to the INVITE with the same Request-URI, From, Call-ID and CSeq number (`shared_key`).
-When two INVITEs have equal values, the ACK or CANCEL belongs to the newer INVITE in a fitting state.
+  When two INVITEs have equal values, the ACK or CANCEL belongs to the newer INVITE in a fitting state.
 - The look-ups cost a new request nothing. A completed transaction keeps a fingerprint of 50 bits.
 """
 
