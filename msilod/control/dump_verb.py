@@ -1,4 +1,4 @@
-"""msilo dump: deliver now, or say what would be sent; and wait for the outcome."""
+"""Dump verb: `msilo dump` delivers messages now, or shows the deliveries without sending."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -20,13 +20,13 @@ from msilod.silo.stored_message import StoredMessage
 from msilod.store.silo import Silo
 
 Params = dict[str, Any]
-# What `dump --wait` waits for one recipient: Timer F of two rounds and the commits.
+# Longest wait of `dump --wait` for one recipient, in seconds: Timer F (32 s) twice, and the commits.
 DUMP_DEADLINE: Final = 90.0
 _SIPS_ONLY: Final = "sent to sips:, and not all of the way there is"
 
 
 class DumpVerb:
-    """The handler of `dump`. `after` hands over what was collected for writer and sockets."""
+    """The handler of `dump`. `after` ends a batch: the collected jobs go to the writer, the bytes to the sockets."""
 
     def __init__(
         self,
@@ -49,31 +49,36 @@ class DumpVerb:
         self._after = after
 
     async def dump(self, params: Params) -> Params:
-        """m_dump: deliver now, to the registered contacts, or to one contact that is named."""
-        asked = msgspec.convert(params, DumpParams)
-        to = asked.to
+        """Deliver now (msilo's m_dump), to the registered contacts or to the contact `to`.
+
+        `params` are those of DumpParams. The result has a list `results` with one object per message, in the order of
+        the recipients. Raises msgspec.ValidationError and DumpRefused.
+        """
+        wanted = msgspec.convert(params, DumpParams)
+        to = wanted.to
         if to is not None:
             check_contact(to)
-        aors = [self._names.aor(aor) for aor in asked.aors or []] or [self._names.aor_of_contact(to)]
-        ids = frozenset(asked.ids or ())
+        aors = [self._names.aor(aor) for aor in wanted.aors or []] or [self._names.aor_of_contact(to)]
+        ids = frozenset(wanted.ids or ())
         found: dict[str, list[Params]] = {}
 
-        async def one(aor: str) -> None:
+        async def dump_recipient(aor: str) -> None:
             try:
-                if asked.dry_run:
+                if wanted.dry_run:
                     found[aor] = await self._dry_run(aor, to, ids)
                 else:
-                    found[aor] = await self._dump_one(aor, to, ids, asked.wait)
+                    found[aor] = await self._dump_one(aor, to, ids, wanted.wait)
             except MsilodError as error:
-                # The others go on; an error in the nursery would end their tasks.
+                # An error in the nursery would cancel the tasks of the other recipients.
                 found[aor] = [{"aor": f"sip:{aor}", "outcome": "failed", "reason": str(error)}]
 
         async with trio.open_nursery() as nursery:
             for aor in dict.fromkeys(aors):
-                nursery.start_soon(one, aor)
+                nursery.start_soon(dump_recipient, aor)
         return {"results": [result for aor in dict.fromkeys(aors) for result in found[aor]]}
 
     def _contacts(self, aor: str, to: str | None) -> list[Binding]:
+        """The registered contacts for MESSAGE; with `to`, only a binding made for the contact `to`."""
         if to is None:
             found = self._location.bindings(aor, self._clock.wall())
             return [binding for binding in found if binding.takes_messages]
@@ -81,6 +86,7 @@ class DumpVerb:
         return [Binding(aor, to, "msilo-dump", 0, wall + DUMP_DEADLINE, wall)]
 
     async def _dump_one(self, aor: str, to: str | None, ids: frozenset[int], wait: bool) -> list[Params]:
+        """Begin the deliveries of one recipient; with `wait`, return after the last delivery has ended."""
         results: list[Params] = []
         contacts = self._contacts(aor, to)
         if self._pauses.cover(aor):
@@ -117,7 +123,10 @@ class DumpVerb:
         return results
 
     async def _left_out(self, aor: str, contacts: list[Binding], ids: frozenset[int]) -> list[Params]:
-        """Rows that wait for a sips: contact, which none of these is: an operator does not overrule the sender."""
+        """The results of rows for sips: contacts when none of `contacts` is secure (RFC 5630 §5.3).
+
+        These rows are skipped: the operator cannot overrule the sender's choice of sips:.
+        """
         rows = await trio.to_thread.run_sync(self._store.waiting, aor, True)
         return [
             _not_for(row, contacts[0])
@@ -129,18 +138,19 @@ class DumpVerb:
         return await trio.to_thread.run_sync(self._store.waiting_count, aor)
 
     def _taker(self, row: StoredMessage, contacts: list[Binding]) -> Binding | None:
-        """The first of them that may have the row."""
+        """The first of `contacts` to which the row may be sent."""
         policy = self._deliverer.policy
         fitting = (c for c in contacts if not row.is_for_sips or is_secure(row, c, policy))
         return next(fitting, None)
 
     async def _ids_by_hop(self, aor: str, ids: frozenset[int]) -> list[int]:
-        """The rows that go by a next hop to who is not registered here."""
+        """The ids of rows with a next hop, for a recipient without a binding here."""
         rows = await trio.to_thread.run_sync(self._store.waiting, aor)
         has_hop = bool(self._deliverer.policy.next_hop)
         return [row.id for row in rows if (has_hop or row.next_hop) and (not ids or row.id in ids)]
 
     async def _dry_run(self, aor: str, to: str | None, ids: frozenset[int]) -> list[Params]:
+        """The requests of a dump, without sending."""
         contacts = self._contacts(aor, to)
         if not contacts and await self._ids_by_hop(aor, ids):
             contacts = [self._probes.contact(aor)]

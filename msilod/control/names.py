@@ -1,4 +1,4 @@
-"""Names: recipients and contacts as an operator writes them."""
+"""Names: reads recipients and contacts in the spelling of operators."""
 
 from typing import Final
 
@@ -11,13 +11,13 @@ USAGE: Final = 2
 
 
 class DumpRefused(MsilodError):
-    """A dump that does not say enough; the command line exits with 2."""
+    """A dump without a clear recipient; the command line exits with 2."""
 
     exit_code = USAGE
 
 
 def check_contact(to: str) -> None:
-    """Raises DumpRefused for a contact that is no SIP URI."""
+    """Check that `to` is a SIP URI. Raises DumpRefused."""
     try:
         SipUri.parse(to)
     except SipError as error:
@@ -25,21 +25,24 @@ def check_contact(to: str) -> None:
 
 
 class Names:
-    """Reads names by the domains and the bindings of the daemon."""
+    """Reads names with the domains and the bindings of the daemon."""
 
     def __init__(self, myself: Myself, location: LocationService) -> None:
         self._myself = myself
         self._location = location
 
     def aor(self, text: str) -> str:
-        """The AOR that `text` means. Raises DumpRefused."""
+        """The AOR named by `text`. Raises DumpRefused."""
         try:
             return self._myself.mailbox(text)
         except ValueError as error:
             raise DumpRefused(str(error)) from error
 
     def aor_of_contact(self, contact: str | None) -> str:
-        """The AOR that a `--to` without a user means (interface.md, dump). Raises DumpRefused, MalformedMessage."""
+        """The AOR for a `--to` without a recipient: an AOR of ours, or the only user registered at the contact.
+
+        Raises DumpRefused, MalformedMessage.
+        """
         if not contact:
             raise DumpRefused("dump needs a recipient or --to CONTACT")
         named = self._myself.named(contact.encode("ascii", "backslashreplace"))
@@ -50,4 +53,4 @@ class Names:
             return bound[0]
         if not bound:
             raise DumpRefused(f"nobody is registered at {contact}; name the recipient as well")
-        raise DumpRefused(f"{contact} belongs to {', '.join(bound)}; name one of them as well")
+        raise DumpRefused(f"{contact} belongs to {', '.join(bound)}; name one recipient as well")

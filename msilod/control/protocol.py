@@ -1,7 +1,8 @@
-"""The control protocol: JSON-RPC 2.0, one object per line, on a Unix stream socket; and msilo's side of it.
+"""Protocol: the calls and answers of the control socket, and the client of `msilo`.
 
-Rules: pure but for the small blocking client at the end; a line is at most MAX_LINE bytes; a method's failure
-carries the exit code a command ends with, so that both sides tell the same story.
+JSON-RPC 2.0, one object per line, on a Unix stream socket. A line of a request has at most MAX_LINE bytes. An error
+carries the exit code of the command, so the daemon decides how `msilo` ends. The module is pure, except for the small
+blocking client at the end.
 """
 
 import socket
@@ -13,7 +14,7 @@ import msgspec
 from msilod.errors import MsilodError, PermissionDenied, UnavailableError
 
 MAX_LINE: Final = 1 << 20
-# The bindings of 100,000 phones take 50 MB.
+# Bytes of an answer. The bindings of 100,000 phones take 50 MB.
 MAX_ANSWER: Final = 1 << 30
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
@@ -23,7 +24,7 @@ FAILED: Final = -32000
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One call; without an id nobody hears the result."""
+    """One call. A call without an id is a notification and gets no answer (JSON-RPC 2.0 §4.1)."""
 
     method: str
     params: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -31,18 +32,22 @@ class Request(msgspec.Struct, frozen=True):
     jsonrpc: str = "2.0"
 
 
-# The params of the methods that have any. An id is that of a row, and a row of SQLite has 63 bits.
+# The id of a row. SQLite's row ids have 63 bits.
 RowId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class BindingsParams(msgspec.Struct, frozen=True):
-    """Of `bindings`: the AORs; none: all."""
+    """Params of `bindings`: the AORs; None for all bindings."""
 
     aors: list[str] | None = None
 
 
 class DumpParams(msgspec.Struct, frozen=True):
-    """Of `dump`: recipients and ids, a contact instead of the registered ones, and what is to be told."""
+    """Params of `dump`.
+
+    `aors` and `ids` select messages. `to` is a contact to use instead of the registered contacts. `wait` asks for the
+    outcome of each delivery, `dry_run` for the requests without sending.
+    """
 
     aors: list[str] | None = None
     ids: list[RowId] | None = None
@@ -52,13 +57,17 @@ class DumpParams(msgspec.Struct, frozen=True):
 
 
 class RowsParams(msgspec.Struct, frozen=True):
-    """Of `give_up` and `expire`: ids by AOR."""
+    """Params of `give_up` and `expire`: the ids of rows, by AOR."""
 
     rows: dict[str, list[RowId]] = {}
 
 
 class WakeParams(msgspec.Struct, frozen=True):
-    """Of `wake`: AORs with rows that were let go, the ids of requeued rows by AOR, and whether users have changed."""
+    """Params of `wake`.
+
+    `aors`: recipients with released rows. `requeued`: ids of requeued rows, by AOR. `users`: True when
+    users were added, changed or removed.
+    """
 
     aors: list[str] = []
     requeued: dict[str, list[RowId]] = {}
@@ -66,7 +75,7 @@ class WakeParams(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Why a call failed; `data.exit_code` for the command line."""
+    """The error of a failed call. `data["exit_code"]` is the exit code for the command line."""
 
     code: int
     message: str
@@ -74,7 +83,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a daemon says to a call: a result or an error."""
+    """The daemon's answer to a call: a result or an error."""
 
     result: Any = None
     error: Problem | None = None
@@ -84,7 +93,7 @@ _ANSWER: Final = msgspec.json.Decoder(Answer)
 
 
 class ControlError(MsilodError):
-    """The daemon's own words for a failed call."""
+    """A call failed; the text and the exit code come from the daemon."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -92,7 +101,10 @@ class ControlError(MsilodError):
 
 
 def decode_request(line: bytes) -> Request:
-    """Raises msgspec.DecodeError (not JSON, or nested too deeply) or msgspec.ValidationError (not a request)."""
+    """The call in `line`.
+
+    Raises msgspec.DecodeError (not JSON, or nested too deeply) or msgspec.ValidationError (not a request).
+    """
     try:
         return msgspec.json.decode(line, type=Request)
     except RecursionError as error:
@@ -101,20 +113,20 @@ def decode_request(line: bytes) -> Request:
 
 
 def encode_result(id: int | str | None, result: Any) -> bytes:
-    """A result line."""
+    """The line of a result."""
     return msgspec.json.encode({"jsonrpc": "2.0", "id": id, "result": result}) + b"\n"
 
 
 def encode_problem(id: int | str | None, problem: Problem) -> bytes:
-    """An error line."""
+    """The line of an error."""
     return msgspec.json.encode({"jsonrpc": "2.0", "id": id, "error": problem}) + b"\n"
 
 
 class ControlClient:
-    """A connection to a daemon. `timeout` seconds bound each step.
+    """A blocking connection to a daemon. `timeout`: seconds for each step.
 
-    Raises UnavailableError when there is none, PermissionDenied when it is not for us, ControlError for a
-    method's failure.
+    Raises UnavailableError when no daemon answers, PermissionDenied when the caller may not use the socket, and
+    ControlError when a method fails.
     """
 
     def __init__(self, path: Path, timeout: float = 5.0) -> None:
@@ -125,14 +137,14 @@ class ControlClient:
             self._socket.connect(str(path))
         except PermissionError as error:
             self._socket.close()
-            raise PermissionDenied(f"{path} is not for you (ask to be put into the group msilod)") from error
+            raise PermissionDenied(f"{path}: permission denied (join the group msilod)") from error
         except OSError as error:
             self._socket.close()
             raise UnavailableError(f"no daemon at {path} (is msilod running?)") from error
         self._reader = self._socket.makefile("rb")
 
     def call(self, method: str, params: dict[str, Any] | None = None, timeout: float | None = None) -> Any:
-        """The result of a method."""
+        """The result of a method. `timeout`: seconds for this call and later ones; None leaves the last value."""
         if timeout is not None:
             self._socket.settimeout(timeout)
         try:
@@ -145,14 +157,14 @@ class ControlClient:
         try:
             answer = _ANSWER.decode(line)
         except (msgspec.MsgspecError, RecursionError) as error:
-            raise UnavailableError(f"what answers at {self.path} is no msilod: {error}") from error
+            raise UnavailableError(f"the program at {self.path} is no msilod: {error}") from error
         if answer.error is not None:
             code = answer.error.data.get("exit_code", 1)
             raise ControlError(answer.error.message, code if isinstance(code, int) and 0 < code < 256 else 1)
         return answer.result
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._reader.close()
         self._socket.close()
 

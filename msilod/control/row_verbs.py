@@ -1,6 +1,7 @@
-"""What the command line asks of a running daemon about rows: which are on the wire, give these up, these are new.
+"""Row verbs: calls about rows before and after a change by the command line.
 
-Rule: as control_verbs.py; the rows themselves are the database's, and the command line changes them there.
+The command line changes rows directly in the database. The daemon is asked for the rows on the wire, and is told to
+give up claimed rows, to end expired rows, and to send released rows.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,14 +20,15 @@ from msilod.store.jobs import Cleaned
 from msilod.store.writer.contract import StoreWriter
 
 Params = dict[str, Any]
-# A commit under load takes some 10 ms; who waits longer for a release asks in vain.
+# Seconds. A commit under load takes some 10 ms, so after this time the writer is stuck.
 RELEASE_DEADLINE: Final = 5.0
 
 
 class RowVerbs:
-    """The handlers, as those of ControlVerbs.
+    """The handlers of `on_wire`, `give_up`, `expire` and `wake`.
 
-    `look_for_users` reads the users again; `after` hands over what was collected for writer and sockets.
+    `look_for_users` reads the users again. `after` ends a batch: the collected jobs go to the writer, the bytes to the
+    sockets.
     """
 
     def __init__(
@@ -48,14 +50,17 @@ class RowVerbs:
         self._after = after
 
     def on_wire(self, params: Params) -> Params:
-        """The ids of rows that a MESSAGE is under way for."""
+        """The ids of rows on the wire: their MESSAGE was sent and has no final response yet."""
         return {"ids": self._intervention.on_wire()}
 
     async def give_up(self, params: Params) -> Params:
-        """`rows` by AOR: those not on the wire leave the delivery run, and their leases are ended."""
+        """Take rows out of the delivery runs and end their leases, except for rows on the wire.
+
+        `params` are those of RowsParams. The result has the ids under `given_up` and `sending`.
+        """
         given, sending = self._give_up(params)
         committed = trio.Event()
-        # Behind the releases, in the order of commits.
+        # The writer commits in order: this job is answered after the releases are committed.
         self._writer.poll_foreign(lambda found: self._after_release(found, committed))
         self._after()
         with trio.move_on_after(RELEASE_DEADLINE):
@@ -63,7 +68,7 @@ class RowVerbs:
         return {"given_up": given, "sending": sending}
 
     def _give_up(self, params: Params) -> tuple[list[int], list[int]]:
-        """The ids of `rows`: those that are free now, and those on the wire."""
+        """(ids of rows without a run, ids of rows on the wire)."""
         sending: list[int] = []
         given: list[int] = []
         for aor, ids in msgspec.convert(params, RowsParams).rows.items():
@@ -73,9 +78,9 @@ class RowVerbs:
         return given, sending
 
     async def expire(self, params: Params) -> Params:
-        """`rows` by AOR: expired ones end now, and their senders are told. Raises StoreError, BusyError.
+        """End the expired rows among `rows` now, and tell their senders. Raises StoreError, BusyError.
 
-        Rows on the wire are left, and rows that their run ends by itself.
+        Rows on the wire stay; their run ends these rows.
         """
         given, sending = self._give_up(params)
         committed = trio.Event()
@@ -88,7 +93,7 @@ class RowVerbs:
                 self._changes.expired(result)
                 self._after()
 
-        # Behind the releases, in the order of commits.
+        # The writer commits in order: this job is answered after the releases are committed.
         self._writer.expire(self._clock.wall(), given, done)
         self._after()
         with trio.move_on_after(RELEASE_DEADLINE):
@@ -104,16 +109,16 @@ class RowVerbs:
         self._changes.foreign(found)
 
     async def wake(self, params: Params) -> Params:
-        """Rows of `aors` were let go; earlier refusals of the `requeued` ones are forgotten.
+        """Send the released rows of `aors`, and forget earlier refusals of the `requeued` rows.
 
-        New rows and pauses of other processes are noticed now as well; with `users` true, users too.
+        New rows and pauses by other processes are taken over at once as well; with `users`, also changes of users.
         """
-        told = msgspec.convert(params, WakeParams)
-        if told.users:
+        wanted = msgspec.convert(params, WakeParams)
+        if wanted.users:
             await self._look_for_users()
-        for aor, ids in told.requeued.items():
+        for aor, ids in wanted.requeued.items():
             self._intervention.forget_refusals(aor, ids)
-        self._changes.noticed([self._names.aor(aor) for aor in told.aors])
+        self._changes.noticed([self._names.aor(aor) for aor in wanted.aors])
         self._writer.poll_foreign(self._changes.foreign)
         self._after()
         return {}

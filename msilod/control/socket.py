@@ -1,8 +1,8 @@
-"""The control socket: a Unix stream that answers JSON-RPC lines (the protocol is in control.py).
+"""Control socket: accepts clients on a Unix stream socket and answers their JSON-RPC lines.
 
-Rules: 0660, so that the group msilod may use it; a stale socket file is replaced, a live one never; garbage
-gets an error and the daemon serves on. Clients that send nothing cannot keep others out: at the bound the client
-with the oldest last request is disconnected.
+The socket has mode 0660: members of the group msilod may use the socket. The socket file of a dead daemon is
+replaced; the socket of a live daemon is an error. A malformed line is answered with an error. At MAX_CLIENTS the client
+with the oldest last request is disconnected, so idle clients cannot keep others out (law 8).
 """
 
 import os
@@ -36,14 +36,17 @@ Handler = Callable[[dict[str, Any]], Any]
 MAX_CLIENTS: Final = 64
 MODE: Final = 0o660
 CHUNK: Final = 65536
-# Seconds that a client may take to read one answer.
+# Seconds for a client to read one answer.
 WRITE_TIMEOUT: Final = 10.0
-# The pause after an accept() that failed, seconds: the process has no descriptor left.
+# Seconds to pause after a failed accept(): the process has no descriptor left.
 ACCEPT_PAUSE: Final = 0.2
 
 
 class ControlServer:
-    """Bound at construction. Raises UnavailableError when another daemon answers there."""
+    """The socket at `path`, bound by the constructor. `handlers`: method name to handler.
+
+    The constructor raises UnavailableError when another daemon answers at `path`, or when the path cannot be bound.
+    """
 
     def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
         self.path = path
@@ -54,7 +57,7 @@ class ControlServer:
         self._socket = _bind(path)
 
     async def serve(self) -> None:
-        """Accept and answer until cancelled."""
+        """Accept clients and answer their lines until cancelled."""
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(self._socket))
         async with trio.open_nursery() as nursery:
             while True:
@@ -70,7 +73,7 @@ class ControlServer:
                     nursery.start_soon(self._serve_client, stream)
 
     def _disconnect_oldest(self) -> bool:
-        """Make room for a new client; False when every client waits for an answer."""
+        """Disconnect the client with the oldest last request; False when every client waits for an answer."""
         if not self._idle:
             return False
         oldest = next(iter(self._idle))
@@ -91,7 +94,7 @@ class ControlServer:
                 async with stream:
                     await self._serve_lines(stream, scope)
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
-            get_log().debug("a control client has hung up")
+            get_log().debug("a control client has closed its connection")
         finally:
             self._idle.pop(stream, None)
             self._clients -= 1
@@ -103,18 +106,18 @@ class ControlServer:
             *lines, buffer = (buffer + data).split(b"\n")
             for line in lines:
                 if line.strip():
-                    # While its request is served the client is not idle.
+                    # The client is not idle while the request is served.
                     self._idle.pop(stream, None)
                     answer = await self.answer(line)
                     with trio.fail_after(WRITE_TIMEOUT):
                         await stream.send_all(answer)
             if len(buffer) > MAX_LINE:
                 return
-            # Half a line keeps the client's place: only a whole request makes the client a recent one.
+            # The order changes only with a whole request: half a line keeps the old place.
             self._idle.setdefault(stream, scope)
 
     async def answer(self, line: bytes) -> bytes:
-        """The line that answers `line`; b"" for a notification."""
+        """The answer to `line`, with its line end; b"" for a notification."""
         try:
             request = decode_request(line)
         except msgspec.ValidationError as error:
@@ -146,7 +149,7 @@ class ControlServer:
             )
 
     def close(self) -> None:
-        """Remove the socket."""
+        """Close the socket and remove its file."""
         self._socket.close()
         self.path.unlink(missing_ok=True)
 
@@ -160,19 +163,19 @@ def _bind(path: Path) -> socket.socket:
         if path.is_socket():
             _refuse_live(path)
             path.unlink()
-        # Under this mask the socket never exists with a wider mode.
-        former = os.umask(0o777 & ~MODE)
+        # With this mask the socket file never has a wider mode than MODE.
+        mask = os.umask(0o777 & ~MODE)
         try:
             sock.bind(str(path))
         finally:
-            os.umask(former)
+            os.umask(mask)
         adopt_socket(path)
         sock.listen(MAX_CLIENTS)
     except OSError as error:
         sock.close()
         reason = error.strerror or str(error)
         raise UnavailableError(
-            f"cannot have the control socket {path}: {reason} (see [control] socket)"
+            f"cannot open the control socket {path}: {reason} (see [control] socket)"
         ) from error
     except UnavailableError:
         sock.close()
@@ -182,6 +185,7 @@ def _bind(path: Path) -> socket.socket:
 
 
 def _refuse_live(path: Path) -> None:
+    """Raise UnavailableError when a daemon answers at `path`."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:

@@ -1,6 +1,6 @@
-"""What the control socket can ask of a running daemon: status, names, bindings, dump, wake, reload, stop.
+"""Verbs: the methods of the control socket.
 
-Rule: one method per verb, plain JSON in and out; msilo(1) shows the results, msilod(8) documents them.
+One method per verb, with plain JSON in and out. msilo(1) shows the results, msilod(8) documents the methods.
 """
 
 import os
@@ -30,7 +30,7 @@ Params = dict[str, Any]
 
 
 class StatusVerb:
-    """The handler of `status`. `started`: monotonic seconds."""
+    """The handler of `status`."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class StatusVerb:
         self._started = clock.now()
 
     async def status(self, params: Params) -> Params:
-        """How the daemon does: what it listens on, rows per state, counters."""
+        """The state of the daemon: listeners, connections, rows per state, bindings, counters. `uptime`: seconds."""
         streams, users = self._transports.streams, self._users
         return {
             "version": __version__,
@@ -80,7 +80,10 @@ class StatusVerb:
 
 
 class ControlVerbs:
-    """The handlers. Each takes the params object and returns the result object."""
+    """The table of methods. A handler takes the params object and returns the result object.
+
+    `reload` and `stop` are the daemon's own (daemon/reload.py, daemon/daemon.py).
+    """
 
     def __init__(
         self,
@@ -120,7 +123,7 @@ class ControlVerbs:
         }
 
     def names(self, params: Params) -> Params:
-        """The domains, addresses and ports of this server; msilo(1) reads addresses by them as the daemon does."""
+        """The domains, addresses and ports of this server, with which msilo(1) reads addresses as the daemon does."""
         myself = self._myself
         return {
             "domains": list(myself.domains),
@@ -129,7 +132,7 @@ class ControlVerbs:
         }
 
     def bindings(self, params: Params) -> Params:
-        """Who is registered where; all, or the named AORs."""
+        """The unexpired bindings of the AORs in `aors`, or of all. Times are system time."""
         wall = self._clock.wall()
         aors = msgspec.convert(params, BindingsParams).aors
         if aors:
@@ -139,17 +142,17 @@ class ControlVerbs:
         return {"bindings": [_binding(b, self._clock.ahead) for b in found]}
 
     def reload(self, params: Params) -> Params:
-        """As HUP: read the configuration again, and say what only a restart would change."""
+        """Read the configuration again, as after HUP. The result names the keys for a restart. Raises MsilodError."""
         return self._reload()
 
     def stop(self, params: Params) -> Params:
-        """As TERM: drain and end."""
+        """Begin to drain, as after TERM."""
         self._stop()
         return {}
 
 
 def _binding(binding: Binding, ahead: float) -> Params:
-    """Its times are system time, which is `ahead` of silo time by so many seconds."""
+    """The JSON object of a binding. `ahead`: seconds from silo time to system time."""
     return {
         "aor": f"sip:{binding.aor}",
         "contact": binding.contact,
