@@ -1,6 +1,4 @@
-"""One alarm for all timers of the transaction layer, and for deliveries that wait after a REGISTER: sleep until the
-next deadline, then let them act.
-"""
+"""Alarm: one timer for the whole transaction layer, and for deliveries held apart after a REGISTER."""
 
 from collections.abc import Callable
 from math import inf
@@ -11,13 +9,16 @@ import trio
 from msilod.reaching.apart import Apart
 from msilod.transaction.layer import TransactionLayer
 
-# So late a timer may fire. The next deadline is mostly that of a transaction which has ended, and under load
-# there is one in every batch: the alarm rang beside each of them, for nothing.
+# Seconds by which a timer may fire late. Most next deadlines belong to transactions that have ended. Under load each
+# batch has one, and without the grain the task woke up for each batch without any work to do.
 GRAIN: Final = 0.01
 
 
 class Alarm:
-    """Runs `layer.handle_timeout` and that of `apart` when due. `after` hands over the jobs and bytes of both."""
+    """Calls `handle_timeout` of `layer` and of `apart` at their next deadline.
+
+    `after` ends a batch: the collected jobs go to the writer, the bytes to the sockets.
+    """
 
     def __init__(self, layer: TransactionLayer, apart: Apart, after: Callable[[], None]) -> None:
         self.layer = layer
@@ -27,13 +28,13 @@ class Alarm:
         self._not_before = -inf
 
     def rearm(self) -> None:
-        """Called after each batch: wake earlier if an earlier deadline has come up."""
+        """Move the wake-up forward when a batch has brought an earlier deadline; called after each batch."""
         deadline = self._deadline()
         if deadline < self._scope.deadline:
             self._scope.deadline = deadline
 
     async def run(self) -> None:
-        """Forever; one task."""
+        """Sleep until the next deadline, again and again, until cancelled; one task."""
         while True:
             with trio.CancelScope(deadline=self._deadline()) as self._scope:
                 await trio.sleep_forever()

@@ -1,6 +1,6 @@
-"""Configuring: what a reload takes over, a line per room.
+"""Configuring: passes a configuration to all rooms, at the start and after a reload.
 
-Sockets, the database and the control socket are opened once; a change of these needs a restart (reload.py).
+Listeners, the database and the control socket are opened once; a change of these needs a restart (reload.py).
 """
 
 from msilod.config import Config
@@ -12,7 +12,7 @@ from msilod.store.commit.quota import Limits
 
 
 def configure(parts: Parts, config: Config) -> None:
-    """Serve by `config` from now on. What needs another socket or database is left as it is."""
+    """Serve with `config` from now on. Listeners, the database and the control socket stay as they are."""
     auth, proxy = auth_policy(config), proxy_policy(config)
     parts.config = config
     parts.myself.configure(config.domains, Aliases(config.aliases))
@@ -30,7 +30,7 @@ def configure(parts: Parts, config: Config) -> None:
 
 
 def configure_silo(parts: Parts, policy: SiloPolicy) -> None:
-    """[silo]: storing, deliveries, and what senders are told."""
+    """Pass on [silo]: storing, deliveries, notices, receipts."""
     parts.storing.policy = policy
     parts.deliverer.configure(policy)
     parts.members.own_aor = policy.registrar_aor
@@ -41,10 +41,10 @@ def configure_silo(parts: Parts, policy: SiloPolicy) -> None:
 
 
 def users_changed(parts: Parts) -> None:
-    """The first user closes the server, and the quotas of senders begin."""
+    """Apply a change of the users: whether passwords are asked for, and the quotas of senders."""
     members, silo = parts.members, parts.config.silo
     members.refresh()
-    # Without passwords there are no users who could be crowded out.
+    # Shedding protects users from strangers. Without passwords there are no users.
     parts.shedding.is_active = members.is_closed
     memory = silo.device_memory if silo.devices == EACH_DEVICE else 0
     parts.store.configure(Limits.of(silo, members.knows_names), silo.history, memory)

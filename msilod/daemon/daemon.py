@@ -1,4 +1,4 @@
-"""Daemon: the life of one daemon: start, serve, drain."""
+"""Daemon: starts the tasks of a daemon, serves, reloads and drains."""
 
 from collections.abc import Callable
 from typing import Final
@@ -16,7 +16,7 @@ DRAIN_POLL: Final = 0.05
 
 
 class Daemon:
-    """Made inside trio.run(), when listeners and silo are open; `run` serves until `stop`."""
+    """One daemon, made inside trio.run() with open listeners and an open silo. `run` serves until `stop`."""
 
     def __init__(self, parts: Parts, nursery: trio.Nursery) -> None:
         self._parts = parts
@@ -25,9 +25,9 @@ class Daemon:
         self.stopping = trio.Event()
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Serve until `stop`, then drain; `ready` is called when everything listens.
+        """Serve until `stop`, then drain. `ready` is called when all listeners accept messages.
 
-        The caller closes the writer, the listeners and the control socket.
+        The caller closes the writer, the listeners and the control socket afterwards.
         """
         parts, start = self._parts, self._nursery.start_soon
         parts.recollection.begin()
@@ -51,13 +51,16 @@ class Daemon:
         await self._drain()
 
     def reload(self, config: Config, policy: Policy) -> None:
-        """Take over everything that needs no other socket or database."""
+        """Take over a new configuration and routing policy, except for listeners, database and control socket.
+
+        When bindings need a password and did not before, all bindings end (daemon/revocation.py).
+        """
         parts = self._parts
         is_other_realm, was_closed = config.auth.realm != parts.config.auth.realm, parts.members.is_closed
         parts.policy.policy = policy
         configure(parts, config)
         if not was_closed:
-            # Nobody has shown a password for the bindings of until now.
+            # The bindings so far were made without a password.
             parts.revocation.end(None)
         if is_other_realm:
             self._nursery.start_soon(parts.user_watch.read_again)
@@ -67,7 +70,7 @@ class Daemon:
         self.stopping.set()
 
     async def _drain(self) -> None:
-        """No new work and no new delivery; open transactions get `drain` seconds to end (interface.md, TERM)."""
+        """Refuse requests, begin no delivery, and give open transactions `drain` seconds to end (msilod(8), TERM)."""
         parts = self._parts
         parts.user.is_draining = True
         parts.pings.stop()

@@ -1,8 +1,8 @@
-"""What happens by the clock: retries that are due, wake-ups that were missed, leases, expiry.
+"""Housekeeping: work by the clock, for example due retries, lapsed leases and expired rows.
 
-Every second: rows that the writer cannot take any more, commits of the command line (a missed wake-up is made good
-within that second), retries, probes. Every check_time: leases and expired bindings. Every clean_period-th check_time:
-expired rows, in small batches (msilo's parameters and their meaning).
+Every second: the system's clock, rows too late for the writer, commits of the command line (a missed wake-up is made up
+for within a second), scheduled rows, retries, probes, Timer C, expired bindings. Every RENEWAL seconds: leases. Every
+check_time times clean_period seconds: expired rows, in small batches (msilo's parameters). wiring.py has the list.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,19 +22,20 @@ from msilod.store.jobs import Cleaned
 from msilod.store.writer.contract import StoreWriter
 
 TICK: Final = 1.0
-# Leases last 60 s.
+# Seconds between two renewals. A lease lasts 60 s.
 RENEWAL: Final = 20
-# Seconds. A clock that is slewed gains or loses less than a millisecond in a second (adjtime(3)).
+# Seconds. A larger difference between two looks means that the clock was set: a slewed clock gains or loses less than
+# 1 ms in a second (adjtime(3)).
 IS_SET: Final = 1.0
-# Seconds. After another boot silo time is not earlier than it was kept last.
+# Seconds between two records of silo time in the silo. After a reboot silo time starts at the last record or later.
 KEPT_EVERY: Final = 60
-# Bindings taken out per sweep and rows per cleaning transaction: a few milliseconds each.
+# Bindings per sweep, and rows per cleaning transaction. Each takes a few milliseconds.
 BINDINGS_A_SWEEP: Final = 1000
 ROWS_A_BATCH: Final = 500
 
 
 class Every:
-    """One piece of work, done every `seconds` (a whole number). `action` gets monotonic seconds."""
+    """A periodic action. `seconds`: the period, a whole number. `action` is called with monotonic seconds."""
 
     __slots__ = ("action", "seconds")
 
@@ -44,7 +45,10 @@ class Every:
 
 
 class Housekeeping:
-    """Does `work` in its order, once a second at most. `after` hands over what it collected for writer and sockets."""
+    """Calls the actions of `work` in the given order, each at most once a second.
+
+    `after` ends a batch: the collected jobs go to the writer, the bytes to the sockets.
+    """
 
     def __init__(self, clock: Clock, work: Sequence[Every], after: Callable[[], None]) -> None:
         self._clock = clock
@@ -53,14 +57,14 @@ class Housekeeping:
         self._ticks = 0
 
     async def run(self) -> None:
-        """Forever; one task."""
+        """Tick every second until cancelled; one task."""
         while True:
             await trio.sleep(TICK)
             self.tick()
             self._after()
 
     def tick(self) -> None:
-        """One second's work."""
+        """Do the work of one second."""
         now = self._clock.now()
         self._ticks += 1
         for every in self._work:
@@ -69,7 +73,7 @@ class Housekeeping:
 
 
 async def send_pings(pings: Pings) -> None:
-    """Ping the contacts that have their turn, until the pings are stopped; one task."""
+    """Ping contacts by the schedule until the pings are stopped; one task."""
     while not pings.is_stopped:
         await trio.sleep(pings.until_next())
         if not pings.is_stopped:
@@ -77,9 +81,10 @@ async def send_pings(pings: Pings) -> None:
 
 
 class ClockWatch:
-    """Looks whether somebody has set the system's clock. Silo time does not follow, and nothing has to be moved.
+    """Notices steps of the system's clock, and makes scheduled rows due.
 
-    Rows with a time of the sender's (due_at) are in system time: a step of the clock can make many of them due at once.
+    Rows and bindings carry silo time, so a step changes no row and no binding. Only `due_at`, the time set by a sender,
+    is system time: a step can make many scheduled rows due at once.
     """
 
     def __init__(self, clock: Clock, writer: StoreWriter, changes: SiloChanges) -> None:
@@ -87,15 +92,15 @@ class ClockWatch:
         self._writer = writer
         self._changes = changes
         self._looks = 0
-        # `Clock.ahead` before a step of the system's clock, until all rows that the step made due are waiting.
+        # `Clock.ahead` before the last step, until all rows made due by the step are in state `waiting`.
         self._due_ahead = clock.ahead
 
     def resume(self, former_ahead: float) -> None:
-        """The system's clock was `former_ahead` of silo time when a daemon looked last."""
+        """Go on from `former_ahead`: the value of `Clock.ahead` at the end of the last daemon."""
         self._due_ahead = min(former_ahead, self._clock.ahead)
 
     def look(self, now: float) -> None:
-        """See whether the clock was set since the last look; once a second."""
+        """Check whether the clock was set since the last call; called once a second."""
         moved = self._clock.look()
         is_set = abs(moved) > IS_SET
         self._looks += 1
@@ -106,12 +111,12 @@ class ClockWatch:
         self._due_ahead = min(self._due_ahead, self._clock.ahead)
 
     def take_due(self, now: float) -> None:
-        """Scheduled rows whose time has come."""
+        """Ask the writer to make scheduled rows due."""
         clock = self._clock
         self._writer.due(clock.system(), clock.wall(), self._due_ahead, ROWS_A_BATCH, self._due)
 
     def _due(self, aors: "Sequence[str] | StoreError") -> None:
-        """One AOR for each row that has fallen due."""
+        """`aors`: the recipient of each row made due, with repetitions."""
         if isinstance(aors, StoreError):
             return
         if len(aors) < ROWS_A_BATCH:
@@ -120,7 +125,7 @@ class ClockWatch:
 
 
 class Sweeping:
-    """Takes out what has expired: bindings, leases, rows."""
+    """Removes expired bindings, leases and rows."""
 
     def __init__(
         self,
@@ -139,24 +144,24 @@ class Sweeping:
         self._changes = changes
 
     def look_for_others(self, now: float) -> None:
-        """Commits of other processes."""
+        """Take over commits by other processes, for example `msilo`."""
         self._writer.poll_foreign(self._changes.foreign)
 
     def renew_leases(self, now: float) -> None:
-        """Leases of rows that a run has in hand last longer; rows that no run has become due when theirs ends."""
+        """Renew the leases of rows in delivery runs; rows with a lapsed lease become due again (law 3)."""
         wall = self._clock.wall()
         self._writer.renew(self._deliverer.in_hand(), wall)
         self._writer.free_lapsed(wall, self._changes.noticed)
 
     def sweep_bindings(self, now: float) -> None:
-        """Bindings that have expired are no bindings any more."""
+        """Remove expired bindings, at most BINDINGS_A_SWEEP per call."""
         expired = self._location.expire(self._clock.wall(), BINDINGS_A_SWEEP)
         self._registrar.forget_lost(expired)
         for binding in expired:
             self._deliverer.gone(binding, now)
 
     def clean(self, now: float) -> None:
-        """Rows whose life has ended are deleted."""
+        """Delete expired rows, in transactions of ROWS_A_BATCH."""
         self._clean()
 
     def _clean(self) -> None:

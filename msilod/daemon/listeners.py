@@ -1,7 +1,7 @@
-"""Opening the listeners: what the configuration says of them, in the words of the transport room.
+"""Listeners: opens the listeners of the configuration, and reads the certificates.
 
-Rule: certificates are read before anything listens and before a reload changes anything; what is wrong with
-one is a ConfigError that names file, line and key.
+Certificates are read before any listener opens, and before a reload changes anything. A fault in a certificate is a
+ConfigError with file, line and key.
 """
 
 import resource
@@ -16,18 +16,21 @@ from msilod.transport.streams import RESERVED_FILES, Limits
 from msilod.transport.tls import BadTlsFile, Certificates, load_certificates
 from msilod.transport.transports import Transports
 
-# A start takes 24: listeners, the silo, its writer, the event loop. The rest is for connections.
+# Open files. A start takes 24, for listeners, silo, writer and event loop. The others are for connections.
 FEWEST_FILES: Final = 64
 
 
 def open_transports(settings: Settings, certificates: Certificates | None) -> Transports:
-    """Bind all listeners. Raises UnavailableError."""
+    """Bind all listeners. `certificates` are None without [tls]. Raises UnavailableError."""
     limits = stream_limits(settings.config)
     return Transports(settings.listeners, certificates, settings.config.listen.ws_origins, limits)
 
 
 def read_certificates(settings: Settings) -> Certificates | None:
-    """The certificates of [tls]; None when none are named, and none are needed. Raises ConfigError."""
+    """Read the certificates of [tls]; None without a `certificate` and without a TLS or WSS listener.
+
+    Raises ConfigError.
+    """
     tls = settings.config.tls
     if not tls.certificate:
         secure = [spec for spec in settings.listeners if spec.transport in SECURE]
@@ -45,7 +48,10 @@ def read_certificates(settings: Settings) -> Certificates | None:
 
 
 def stream_limits(config: Config) -> Limits:
-    """How many connections, and how long they may idle; never more than the process may have files."""
+    """The limits of [listen]: connections in all and per address, and idle seconds.
+
+    The number of connections is at most the number of files that the process may open.
+    """
     listen = config.listen
     room = max(1, _files() - RESERVED_FILES)
     return Limits(
@@ -56,7 +62,10 @@ def stream_limits(config: Config) -> Limits:
 
 
 def raise_file_limit() -> None:
-    """As many files as the administrator allows: every connection is one. Raises UnavailableError for too few."""
+    """Raise the soft limit of open files to the hard limit, since each connection is a file.
+
+    Raises UnavailableError when fewer than FEWEST_FILES are allowed.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

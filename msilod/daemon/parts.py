@@ -1,4 +1,4 @@
-"""Parts: the objects that one daemon is made of, as wiring.py has made them."""
+"""Parts: names the objects of one daemon, as made by wiring.py."""
 
 from msilod.auth.members import Members
 from msilod.auth.trust import Trust
@@ -46,7 +46,11 @@ from msilod.transport.transports import Transports
 
 
 class Parts:
-    """Only the modules of daemon/ have it: to begin and end the tasks, and to take over a configuration."""
+    """The objects of one daemon.
+
+    Only modules of daemon/ receive the parts: to start and stop tasks, and to pass on a configuration. The classes of
+    other rooms receive single objects in their constructors.
+    """
 
     config: Config
     clock: Clock

@@ -1,4 +1,4 @@
-"""From configuration to the policies of the pure rooms, which know no configuration."""
+"""Policies: turns the configuration into the policies of the pure rooms, which do not import config.py."""
 
 from msilod.auth.policy import AuthPolicy
 from msilod.config import Config
@@ -10,7 +10,7 @@ from msilod.silo.intake.acceptance import SiloPolicy
 
 
 def registrar_policy(config: Config) -> RegistrarPolicy:
-    """[registrar]."""
+    """The policy of [registrar]."""
     section = config.registrar
     return RegistrarPolicy(
         section.default_expires, section.min_expires, section.max_expires, section.max_contacts
@@ -18,7 +18,7 @@ def registrar_policy(config: Config) -> RegistrarPolicy:
 
 
 def auth_policy(config: Config) -> AuthPolicy:
-    """[auth]."""
+    """The policy of [auth]."""
     section = config.auth
     return AuthPolicy(
         mode=section.mode,
@@ -32,7 +32,7 @@ def auth_policy(config: Config) -> AuthPolicy:
 
 
 def proxy_policy(config: Config) -> ProxyPolicy:
-    """[proxy]."""
+    """The policy of [proxy]."""
     section = config.proxy
     return ProxyPolicy(
         float(section.fr_timer), float(section.fr_inv_timer), section.max_forwards, section.relay
@@ -40,7 +40,7 @@ def proxy_policy(config: Config) -> ProxyPolicy:
 
 
 def silo_policy(config: Config, domains: Domains) -> SiloPolicy:
-    """[silo]. The notice's sender is canonical, so that it can be compared with other names."""
+    """The policy of [silo]. The `registrar` is in canonical form, for comparisons with other names."""
     section = config.silo
     registrar = domains.identify(section.registrar.encode("ascii", "backslashreplace")).aor
     return SiloPolicy(
@@ -70,5 +70,5 @@ def silo_policy(config: Config, domains: Domains) -> SiloPolicy:
 
 
 def log_policy_fault(reason: str) -> None:
-    """A fault of the operator's routing policy, in the log."""
+    """Log a fault of the operator's routing policy."""
     get_log().error("the routing policy failed; such requests are answered 500", reason=reason)

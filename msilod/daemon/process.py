@@ -1,7 +1,8 @@
-"""The process around a Server: opening, the ready line, signals, draining, closing; in that order.
+"""Process: runs a daemon as a process, from opening the files to the exit code.
 
-Rules: everything that can fail at a start fails before the ready line, as one line and an exit code; what was
-opened is closed again. TERM or INT once drains, twice ends at once (interface.md).
+The order is: open the listeners and the silo, print the ready line, serve until a signal, drain, close. Each failure at
+a start comes before the ready line, as one line on standard error and an exit code, and closes all that was opened. The
+first TERM or INT drains, the second ends at once (msilod(8)).
 """
 
 import errno
@@ -44,19 +45,21 @@ from msilod.transport.transports import Transports
 
 STOPPED: Final = 0
 FAILED: Final = 1
-# How long a thread that reads the silo waits for the interpreter while datagrams come without a pause: with Python's
-# 5 ms a page of recipients would wait so long after each of its statements.
+# Seconds until a reading thread gets the interpreter while datagrams come without a pause. With Python's
+# 5 ms, reading a page of recipients waits 5 ms after each statement.
 SWITCH_INTERVAL: Final = 0.0001
+# Allocations before a collection, per generation.
 GC_THRESHOLD: Final = (50_000, 50, 50)
 
 
 def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
-    """Run the daemon until it is told to stop; returns the exit code.
+    """Run the daemon until TERM or INT; returns the exit code.
 
-    `read_again` reads the configuration anew, for HUP. Raises MsilodError for a failed start.
+    `read_again` reads the configuration again, for HUP. Raises MsilodError when the start fails, or when the daemon
+    has to end, for example because the silo is lost.
     """
-    # What we make is freed by reference count: the collector finds nothing, and walks over all that lives.
-    # With Python's 700 it cost a quarter of the stores.
+    # Reference counts free all our objects. The collector finds nothing and walks over all live objects: with Python's
+    # default threshold of 700 a quarter of the stores per second was lost.
     gc.set_threshold(*GC_THRESHOLD)
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
@@ -75,13 +78,13 @@ def _serve(settings: Settings, read_again: Callable[[], Settings]) -> None:
 
 
 def _end_by(error: BaseException) -> None:
-    """Raise the MsilodError that `error` stands for, if there is one. Out of memory, the process ends here."""
+    """Raise the MsilodError for the cause of `error`, if any. Out of memory, the process ends here."""
     causes = list(_causes(error))
     if any(isinstance(cause, MemoryError) for cause in causes):
         end_out_of_memory()
     for cause in causes:
         if isinstance(cause, MsilodError):
-            # The nursery has put a group around it.
+            # trio's nursery puts exceptions into a group.
             raise cause from error
     for cause in causes:
         if isinstance(cause, OSError):
@@ -89,7 +92,7 @@ def _end_by(error: BaseException) -> None:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The exceptions in a group, or behind one of trio's own."""
+    """The exceptions in a group, or the cause of a TrioInternalError."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from _causes(inner)
@@ -100,9 +103,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def end_out_of_memory() -> NoReturn:
-    """End at once: any other step might need memory, too, and never end.
+    """End at once: each other step might need memory, too, and never end.
 
-    The writer's process notices, commits the frames that have arrived whole, and ends.
+    The writer's process sees the end of the pipe, commits the complete frames, and ends.
     """
     os.write(2, b"msilod: out of memory\n")
     os._exit(FAILED)
@@ -120,7 +123,7 @@ def _unavailable(error: OSError) -> UnavailableError:
 
 @contextmanager
 def _starting() -> Iterator[None]:
-    """A failure at a start becomes UnavailableError: one line, exit 69 (interface.md)."""
+    """Turn a failure at a start into UnavailableError: one line, exit 69 (msilod(8))."""
     try:
         yield
     except (StoreError, BusyError) as error:
@@ -130,7 +133,10 @@ def _starting() -> Iterator[None]:
 
 
 def have_users_existed(settings: Settings) -> bool:
-    """Asked of the silo before it is opened for good; one that is not there has none. Raises MsilodError."""
+    """True when the silo has or had users; False without a silo. Called before the silo is opened to serve.
+
+    Raises MsilodError.
+    """
     if not settings.silo.exists():
         return False
     table = UserTable(settings.silo, settings.config.db_table)
@@ -192,7 +198,7 @@ def _announce(settings: Settings, parts: Parts) -> None:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
     except OSError:
-        # Standard output is closed or full. The log has the line, too.
+        # Standard output is closed or full. The log gets the same facts.
         discard(sys.stdout)
     get_log().info("ready", listening=listening, domains=" ".join(parts.myself.domains), silo=settings.silo)
     systemd.notify(f"READY=1\nSTATUS={listening}")

@@ -1,6 +1,7 @@
-"""Receiver: bytes in, one direct call per layer, and the end of each batch (speed 1 to 3 of the design).
+"""Receiver: passes received bytes to the layers with one direct call per layer, and ends each batch.
 
-What a drained batch has collected for the writer is handed over once, in `after_batch`.
+A batch is the datagrams of one wake-up, or the messages of one read. `after_batch` hands the jobs of the batch to the
+writer in one frame, and sends the responses.
 """
 
 from msilod.auth.fruitless import LITTLE
@@ -23,7 +24,7 @@ from msilod.transport.transports import Transports
 
 
 class Receiver:
-    """Hears the transports (transport/receiver.py). `tie` comes before the first message."""
+    """Receives from the transports (transport/receiver.py). `tie` must be called before the first message."""
 
     _alarm: Alarm
     _orphans: Orphans
@@ -45,16 +46,16 @@ class Receiver:
         self._shedding = shedding
         self._clock = clock
         self._counters = counters
-        # One reading of the clock for all messages of a batch; 0.0 between two batches.
+        # Monotonic seconds: the clock is read once per batch. 0.0 between two batches.
         self._now = 0.0
 
     def tie(self, alarm: Alarm, orphans: Orphans) -> None:
-        """The two objects above that hear of batches and connections."""
+        """Set the objects to tell of the end of a batch and of closed connections; both are made later."""
         self._alarm = alarm
         self._orphans = orphans
 
     def receive(self, data: bytes, flow: Flow) -> None:
-        """One datagram, or one framed message of a stream."""
+        """Handle one datagram, or one framed message of a stream. Never raises, except for MemoryError."""
         try:
             now = self._now = self._now or self._clock.now()
             message = parse(data, flow.endpoint.framing)
@@ -74,7 +75,7 @@ class Receiver:
             get_log().error("a message could not be handled", exc_info=error, flow=repr(flow))
 
     def malformed(self, error: MalformedMessage, flow: Flow) -> None:
-        """Bytes that are no message: answered if they can be, else counted (RFC 3261 §18.3, §8.2)."""
+        """Answer malformed bytes if a Via could be read, otherwise drop the bytes (RFC 3261 §18.3, §8.2)."""
         self._counters.malformed += 1
         self._shedding.fruitless(flow, self._now or self._clock.now())
         request = error.request
@@ -92,24 +93,24 @@ class Receiver:
             get_log().debug("an answer could not be sent", reason=str(failure))
 
     def noise(self, flow: Flow) -> None:
-        """A keep-alive, STUN, or bytes that are no message; the transport has answered them where they need that."""
+        """Count a keep-alive, a STUN request, or meaningless bytes; the transport has sent the response, if any."""
         self._shedding.fruitless(flow, self._now or self._clock.now(), LITTLE)
 
     def after_batch(self) -> None:
-        """Hand over what was collected and send the answers, and wake the alarm earlier if need be."""
+        """End a batch: hand the collected jobs to the writer, send the responses, and set the alarm."""
         self._now = 0.0
         self._writer.flush()
         self._transports.flush()
         self._alarm.rearm()
 
     def unreachable(self, branch: bytes, host: str, port: int) -> None:
-        """ICMP told that a branch has no listener (RFC 3261 §18.4)."""
+        """Fail the transaction of `branch` after an ICMP error from `host` and `port` (RFC 3261 §18.4)."""
         self._layer.transport_failed(branch, self._clock.now())
 
     def broken(self, error: Exception, flow: Flow) -> None:
-        """A connection raised an exception that is a fault of the daemon or a library; the connection ends.
+        """Log an unexpected exception of a connection, a fault of the daemon or of a library; the connection ends.
 
-        Raises MemoryError when that is the fault: then the daemon ends.
+        Raises MemoryError when memory has run out: then the daemon ends.
         """
         if isinstance(error, MemoryError):
             raise error
@@ -119,11 +120,11 @@ class Receiver:
         get_log().error("a connection broke", exc_info=error, flow=repr(flow))
 
     def is_needed(self, flow: Flow) -> bool:
-        """A connection that a binding came by is kept, however quiet the phone is."""
+        """True when a binding uses the connection: then the connection is not closed for being idle."""
         return self._location.has_flow(flow)
 
     def closed(self, flow: Flow) -> None:
-        """A connection ended: its transactions fail now, its bindings lose their flow, or go with it."""
+        """A connection has ended: fail the transactions, and remove the bindings or their flow."""
         self._layer.flow_closed(flow, self._clock.now())
         self._orphans.closed(flow)
         self.after_batch()

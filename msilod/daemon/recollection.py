@@ -1,8 +1,8 @@
-"""Recollection: what a daemon that starts has to know of the silo that it finds.
+"""Recollection: reads the silo's clock, recipients and back-offs into memory after a start.
 
-Rules: the first page of recipients with mail is read before the daemon serves, the other pages beside the work. Until
-all are read a REGISTER asks the index, and a MESSAGE to a user that may have mail goes by way of the silo: its claim
-asks the index. Then back-offs are restored, and recipients that are registered already get their mail.
+The first page of recipients with mail is read before the daemon serves, the other pages while the daemon serves. Until
+all pages are read, a REGISTER queries the index of the silo, and a MESSAGE to a user with possible mail goes through
+the silo (law 7). Then back-offs are restored, and deliveries to registered recipients begin.
 """
 
 from math import inf
@@ -19,7 +19,7 @@ Due = tuple[float, str]
 
 
 class Recollection:
-    """`begin` at the start, then `go_on` as a task, from where that ended."""
+    """The reads of a start: `begin` before the daemon serves, then `go_on` as a task."""
 
     def __init__(self, silo: Silo, deliverer: Deliverer, intervention: Intervention) -> None:
         self.silo = silo
@@ -27,13 +27,13 @@ class Recollection:
         self.intervention = intervention
         self._after = ""
         self._knows_clock = False
-        # `Clock.ahead` when a daemon looked last.
+        # `Clock.ahead` at the last look of an earlier daemon.
         self.former_ahead = 0.0
 
     def begin(self) -> None:
-        """Go on with the silo's time, and read the first page of recipients with mail. Raises UnavailableError.
+        """Continue silo time, and read the first page of recipients with mail. Raises UnavailableError.
 
-        It comes before everything that reads a time of rows or bindings.
+        Must be called before any code that compares times of rows or bindings.
         """
         clock, kept = self.deliverer.clock, self.silo.kept_clock()
         clock.resume(kept)
@@ -48,7 +48,7 @@ class Recollection:
         self._after = self._fill_mail("")
 
     async def go_on(self) -> None:
-        """The other pages, and who backs off; then deliveries to who is here."""
+        """Read the other pages and the back-offs, then begin deliveries to registered recipients."""
         deliverer = self.deliverer
         while self._after:
             self._after = await trio.to_thread.run_sync(self._fill_mail, self._after)
@@ -60,7 +60,7 @@ class Recollection:
         deliverer.tasks.after()
 
     def _fill_mail(self, after: str) -> str:
-        """Remember a page of who has mail; where the next one begins, "" when there is none."""
+        """Read a page of recipients with mail. Returns the start of the next page, "" after the last."""
         page = self.silo.recipients(after)
         self.deliverer.mail.add_all(page)
         if len(page) == PAGE:
@@ -69,9 +69,12 @@ class Recollection:
         return ""
 
     def _fill_schedule(self, after: Due) -> Due | None:
-        """Remember a page of who backs off, to be tried when he is due as before the restart; where the next begins."""
+        """Read a page of back-offs, so the next tries come at the same times as without the restart.
+
+        Returns the start of the next page, None after the last.
+        """
         deliverer, page = self.deliverer, self.silo.backing_off(after)
-        # Of a silo of a former version nothing says how long a back-off still was: not longer than the longest.
+        # A silo without a kept clock does not say how long a back-off still lasts: at most the longest of [silo] retry.
         latest = inf if self._knows_clock else deliverer.clock.wall() + deliverer.policy.retry[-1]
         for at, aor in page:
             if deliverer.location.bindings(aor, deliverer.clock.wall()):

@@ -1,7 +1,7 @@
-"""Reload: the configuration is read again, for HUP and for the control method `reload`.
+"""Reload: reads the configuration again, for HUP and for the control method `reload`.
 
-A configuration that is missing, empty, unreadable or wrong is refused, and the one in force stays. An empty file may
-be one that is just being saved, a missing file may be removed by mistake, and the built-in defaults have no domains.
+A missing, empty, unreadable or wrong configuration is refused, and the configuration in force stays. An empty file may
+be in the middle of a save; a missing file may be a mistake; the built-in defaults have no domains.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from msilod.settings import Settings, check_doors
 
 
 class Reload:
-    """Called without arguments. `started_with` are the settings that the sockets and the silo were opened by."""
+    """A callable without arguments. `started_with`: the settings of the open listeners, silo and control socket."""
 
     def __init__(
         self, daemon: Daemon, parts: Parts, started_with: Settings, read_again: Callable[[], Settings]
@@ -30,7 +30,10 @@ class Reload:
         self._read_again = read_again
 
     def __call__(self) -> dict[str, Any]:
-        """Take over the file; returns the keys that need a restart. Raises MsilodError, and nothing is changed then."""
+        """Take over the file. Returns under `wants_restart` the changed keys without effect before a restart.
+
+        Raises MsilodError; then nothing has changed.
+        """
         try:
             settings = self._read()
             users = self._parts.members.users
@@ -60,20 +63,20 @@ class Reload:
         return settings
 
     def _wants_restart(self, settings: Settings) -> list[str]:
-        former = self._started_with
+        started = self._started_with
         return [
             name
             for name, is_same in (
-                ("listen", settings.listeners == former.listeners),
-                ("db_url", settings.silo == former.silo),
-                ("control.socket", settings.socket == former.socket),
+                ("listen", settings.listeners == started.listeners),
+                ("db_url", settings.silo == started.silo),
+                ("control.socket", settings.socket == started.socket),
             )
             if not is_same
         ]
 
 
 def check_still_there(in_force: Settings, found: Settings) -> None:
-    """Raise ConfigError when the file in force has gone or has become empty."""
+    """Raise ConfigError when the file in force is missing, or has no key any more."""
     if in_force.file is None:
         return
     if found.file != in_force.file and not in_force.file.is_file():

@@ -1,16 +1,17 @@
 """Revocation: a binding ends when the password that made it is no longer valid (RFC 3261 §10.3 step 3).
 
-A phone was stolen, and the operator gives its user another password. From then on the phone cannot register. Its
-binding would last until it expires, and would still get each message and call. So a change of a user ends bindings:
+For example, a phone was stolen, and the operator gives the user another password. The phone cannot register any more,
+but without revocation the phone's binding would get messages and calls until the binding expires. These changes end
+bindings:
 
     the user was removed, or has another password       all bindings of the user
-    the first user was added, or the gate was opened     all bindings: nobody has shown a password for them
-    and is closed again
+    the first user was added, or passwords are asked    all bindings: made without a password
+    for again
 
-A phone that has the new password registers again, and gets what was stored meanwhile. Calls that exist go on.
+A phone with the new password registers again and gets the messages stored meanwhile. Existing calls go on.
 
-The daemon may be down while a user is changed, or may end before the bindings are removed from the database. So the
-number of the newest change is kept there, behind the removals; at a start the changes after it are made up for.
+The daemon may be down during a change, or may end before the bindings are removed from the database. So the number of
+the newest applied change is kept in the database, after the removals; a start applies all later changes.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,14 +27,14 @@ from msilod.serving.registrar import Registrar
 from msilod.store.tables.users import UserReads
 from msilod.store.writer.contract import StoreWriter
 
-# Kept in the place of a change while bindings need no password.
+# Kept instead of the number of a change while bindings need no password.
 NO_PASSWORDS: Final = -1
 
 Gone = Callable[[Binding, float], None]
 
 
 class Revocation:
-    """Ends bindings. `gone` hears of each one that has ended, `after` when all have."""
+    """Ends the bindings of changed users. `gone` is called for each ended binding, `after` once at the end."""
 
     def __init__(
         self,
@@ -58,9 +59,9 @@ class Revocation:
         self._kept: int | None = None
 
     def begin(self) -> None:
-        """End what changes of users have ended while no daemon ran. The bindings have been loaded.
+        """Apply the changes made while no daemon ran. The bindings must be loaded.
 
-        When the users cannot be read, this is done after the first look at them (`looked`).
+        When the users cannot be read, `looked` does this after the first successful read.
         """
         if not self._members.users.is_readable:
             return
@@ -74,13 +75,13 @@ class Revocation:
         self.end(aors)
 
     def _changed_meanwhile(self) -> Iterable[str] | None:
-        """The AORs to end; None for all."""
+        """The users with bindings to end; None for all. Raises MsilodError."""
         kept = self._kept
         aors: set[str] = set()
         if kept is not None and kept != self._reads.last_change():
             changed = self._reads.changed_since(kept)
             if changed is None:
-                # Nobody has shown a password, or more users have changed than the list of changes has.
+                # The bindings were made without a password, or the list of changes is too short.
                 return None
             aors = {aor for _, aor in changed}
         if self._members.knows_names:
@@ -88,7 +89,7 @@ class Revocation:
         return aors
 
     def end(self, aors: Iterable[str] | None) -> None:
-        """End the bindings of these users; None: of all."""
+        """End the bindings of `aors`, None for all; nothing while bindings need no password."""
         if not self._members.is_closed:
             return
         ended = {binding.aor for binding in self._location.all()} if aors is None else aors
@@ -97,7 +98,7 @@ class Revocation:
         self._after()
 
     def looked(self, change: int) -> None:
-        """The users are known as of `change`: keep that, as soon as all removals are in the database."""
+        """The users were read up to `change`: keep this number once all removals are in the database."""
         if not self._has_begun:
             self.begin()
             return

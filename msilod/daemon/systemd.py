@@ -1,11 +1,11 @@
-"""sd_notify(3): tell systemd that we are ready, or stopping. One datagram; nothing without NOTIFY_SOCKET."""
+"""systemd: reports readiness and status to systemd (sd_notify(3)), one datagram per report."""
 
 import os
 import socket
 
 
 def notify(state: str) -> None:
-    """`READY=1`, `STOPPING=1`, `STATUS=...`; several lines in one."""
+    """Send `state` (`READY=1`, `STOPPING=1`, `STATUS=...`, several lines) to $NOTIFY_SOCKET; nothing without."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -15,5 +15,5 @@ def notify(state: str) -> None:
         try:
             sock.sendto(state.encode(), address)
         except OSError:
-            # systemd has gone; that is not our business.
+            # systemd does not listen any more; the daemon serves on.
             return

@@ -1,7 +1,7 @@
-"""The users as the daemon knows them: all in memory, and never older than a second.
+"""User watch: keeps all users in memory, at most a second older than the table of users.
 
-Read at the start, looked after once a second and whenever the command line says `wake`. Users that cannot be read
-are never "no users": the gate then answers 503 (design), until they can.
+The table is read at the start, once a second, and when the command line says `wake`. An unreadable table never
+counts as "no users": the gate answers 503 until the table can be read again.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,17 +19,17 @@ from msilod.store.tables.users import UserReads, UserRow
 LOOK_EVERY: Final = 1.0
 
 RealmOf = Callable[[str], str]
-# Told of the users who have been removed or have another password; None: the first user has just come.
+# Called with removed users and users with another password; None when the first user was added.
 Gone = Callable[[Iterable[str] | None], None]
-# Told after each look of the newest change that has been taken over.
+# Called after each look, with the number of the newest change taken over.
 Looked = Callable[[int], None]
 
 
 class UserWatch:
-    """Keeps `users` as the table is. `realm_of` gives the realm of an AOR.
+    """Keeps `users` equal to the table. `realm_of` gives the realm of an AOR.
 
-    `changed` hears when all have been read or cannot be, `gone` of removals and of other passwords, `looked` of each
-    look.
+    `changed` is called when all users were read or cannot be read, `gone` after removals and changes of passwords,
+    `looked` after each look.
     """
 
     def __init__(
@@ -52,20 +52,20 @@ class UserWatch:
         self._is_told = False
 
     async def run(self) -> None:
-        """Forever; one task."""
+        """Look every second until cancelled; one task."""
         while True:
             await trio.sleep(LOOK_EVERY)
             await self.look()
 
     def start(self) -> None:
-        """Read everybody, before anybody is served."""
+        """Read all users, before the daemon serves."""
         try:
             self._take_all(*self._read_all())
         except MsilodError as error:
             self._failed(error)
 
     async def look(self) -> None:
-        """See what is new."""
+        """Take over the changes since the last look."""
         async with self._looking:
             try:
                 await self._look()
@@ -74,7 +74,7 @@ class UserWatch:
                 self._failed(error)
 
     async def read_again(self) -> None:
-        """Everybody anew: the realm is another one."""
+        """Read all users again, after a change of the realm."""
         self._seen = 0
         await self.look()
 
@@ -90,7 +90,10 @@ class UserWatch:
             self._seen = change
 
     def _take(self, aor: str, rows: list[UserRow]) -> None:
-        """One user was added, changed or removed. The password may be the same, with values for one algorithm more."""
+        """Take over one added, changed or removed user.
+
+        `gone` is not called when only values for another algorithm were added to the same password.
+        """
         if rows and self.users.put(aor, self._values(aor, rows)):
             return
         if not rows:
@@ -98,7 +101,7 @@ class UserWatch:
         self._gone((aor,))
 
     def _read_all(self) -> tuple[int, Users]:
-        """On any thread: the newest change, and everybody as of then or later."""
+        """The number of the newest change, and all users as of this change or later; runs on any thread."""
         seen, found = self._reads.last_change(), Users()
         for aor, rows in groupby(self._reads.all(), attrgetter("aor")):
             found.put(aor, self._values(aor, rows))
@@ -118,7 +121,7 @@ class UserWatch:
             self._gone(gone)
 
     def _values(self, aor: str, rows: Iterable[UserRow]) -> list[tuple[bytes, bytes]]:
-        """Those of another realm prove nothing here; the user is known all the same."""
+        """(name, HA1) of a user. HA1 values of another realm are left out; the user is known all the same."""
         realm = self._realm_of(aor)
         found = []
         for row in rows:
@@ -133,5 +136,5 @@ class UserWatch:
         self.users.is_readable = False
         self._changed()
         if not self._is_told:
-            get_log().error("the users cannot be read, so nobody is let in", reason=str(error))
+            get_log().error("the users cannot be read, so requests are answered 503", reason=str(error))
             self._is_told = True

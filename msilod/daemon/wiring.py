@@ -1,4 +1,4 @@
-"""Wiring: makes the objects of one daemon, bottom up, and ties the few calls that go up."""
+"""Wiring: makes the objects of one daemon, from the lower rooms to the upper ones, and ties the upward calls."""
 
 import secrets
 from collections.abc import Callable
@@ -85,7 +85,7 @@ from msilod.transport.transports import Transports
 def build(
     config: Config, clock: Clock, transports: Transports, store: Silo, nursery: trio.Nursery, policy: Policy
 ) -> Parts:
-    """The objects of one daemon. The listeners and the silo are open; `nursery` is for the tasks of all rooms."""
+    """Make the objects of one daemon. `transports` and `store` are open; `nursery` runs the tasks of all rooms."""
     parts = Parts()
     parts.config, parts.clock, parts.transports, parts.store = config, clock, transports, store
     parts.writer, parts.counters, parts.policy = store.writer, Counters(), PolicyInForce(policy)
@@ -107,7 +107,7 @@ def build(
 
 
 def build_verbs(parts: Parts, reload: Callable[[], dict[str, Any]], stop: Callable[[], None]) -> ControlVerbs:
-    """The handlers of the control socket. `reload` and `stop` are those of the process."""
+    """Make the handlers of the control socket. `reload` and `stop` are those of the process."""
     clock, location, myself, deliverer = parts.clock, parts.location, parts.myself, parts.deliverer
     after, names = parts.receiver.after_batch, Names(myself, location)
     return ControlVerbs(
@@ -124,6 +124,7 @@ def build_verbs(parts: Parts, reload: Callable[[], dict[str, Any]], stop: Callab
 
 
 def _nouns(parts: Parts) -> None:
+    """Objects of the pure rooms."""
     config, transports = parts.config, parts.transports
     parts.location = LocationService()
     parts.keep_alives = KeepAlives(parts.location)
@@ -140,7 +141,7 @@ def _nouns(parts: Parts) -> None:
 
 
 def _bottom(parts: Parts, tasks: Tasks) -> None:
-    """The transaction layer, and the way of bytes into it."""
+    """The transaction layer, and the receiver of bytes from the transports."""
     transports, clock, counters = parts.transports, parts.clock, parts.counters
     parts.layer = TransactionLayer(transports.send, secrets.token_bytes(16))
     parts.shedding = Shedding(Sources(), parts.trust, transports, tasks, clock, counters)
@@ -151,6 +152,7 @@ def _bottom(parts: Parts, tasks: Tasks) -> None:
 
 
 def _reaching(parts: Parts, tasks: Tasks) -> None:
+    """Paths to contacts, foreign domains and senders."""
     transports = parts.transports
     listening = transports.listening()
     parts.replies = Replies(transports, tasks)
@@ -255,7 +257,7 @@ def _answering(parts: Parts) -> None:
 
 
 def _watching(parts: Parts, random: Tokens) -> None:
-    """What happens by the clock."""
+    """Timers, pings, housekeeping, and the watch over users."""
     clock, after, deliverer = parts.clock, parts.receiver.after_batch, parts.deliverer
     parts.alarm = Alarm(parts.layer, deliverer.apart, after)
     parts.pings = Pings(parts.keep_alives, parts.transports, deliverer, clock, random, after)
@@ -278,7 +280,7 @@ def _watching(parts: Parts, random: Tokens) -> None:
 
 
 def _by_the_clock(parts: Parts, sweeping: Sweeping) -> None:
-    """What is done every second, and more rarely."""
+    """The actions of each second, and the rarer ones, in order."""
     silo = parts.config.silo
     parts.cleaning = Every(silo.check_time * silo.clean_period, sweeping.clean)
     parts.housekeeping = Housekeeping(
@@ -303,14 +305,14 @@ def _by_the_clock(parts: Parts, sweeping: Sweeping) -> None:
 
 
 def _tie(parts: Parts) -> None:
-    """The calls that go up: each of these hears what happens in a lower room."""
+    """Tie the upward calls: events of a lower room, reported to an object of an upper room."""
 
     def tell_sender(row: StoredMessage, reason: str, now: float) -> None:
         parts.notices.failed(row, reason, now)
         parts.receipts.failed(row, reason, now)
 
     def heard_stray(response: Response, flow: Flow, now: float) -> None:
-        """A response that matches no transaction."""
+        """Handle a response without a transaction: the answer to a ping, or a late answer to a delivery."""
         if not parts.pings.heard(response, now):
             parts.deliverer.overdue.heard(response, now)
         parts.shedding.fruitless(flow, now, LITTLE)
@@ -318,7 +320,7 @@ def _tie(parts: Parts) -> None:
     parts.layer.serve(parts.user)
 
     def owner_failed(error: Exception) -> None:
-        """An exception of the owner of a transaction, raised by a timer."""
+        """Log an exception raised by the owner of a transaction in a timer."""
         parts.counters.internal_errors += 1
         get_log().error("the end of a transaction could not be handled", exc_info=error)
 

@@ -1,8 +1,7 @@
-"""Delivery of what the writer's process has committed, and room for what it is to commit: the loop's part of
-store/writer/parent.py.
+"""Writer results: receives the results of the writer's process, and sends frames when the socket has room again.
 
-Rule: without its writer the daemon is of no use, and a MESSAGE that nobody can commit must not wait for its 202:
-the end of that process is the end of this one, at once with the line and the code of an error.
+This is the event loop's part of store/writer/parent.py. When the writer's process ends, the daemon ends at once, with a
+line in the log and an exit code: without a commit there is no 202 (law 1).
 """
 
 import time
@@ -17,25 +16,25 @@ from msilod.log import get_log
 from msilod.store.jobs import Result
 from msilod.store.writer.parent import ProcessWriter
 
-# Seconds between two log lines about jobs that have failed.
+# Seconds between two log lines about failed jobs.
 LOGGED_EVERY: Final = 10.0
 
 
 class WriterResults:
-    """Tells those who asked, until the end."""
+    """Passes results to the callbacks of the jobs, until `end`."""
 
     def __init__(self) -> None:
         self._is_over = False
         self._failures = 0
-        # When a failure was logged last, by time.monotonic().
+        # time.monotonic() of the last log line.
         self._logged_at = -inf
 
     def end(self) -> None:
-        """From here on nobody waits for an answer; what was committed is committed."""
+        """Drop all later results: the daemon ends, and no caller waits for a result. Commits stay committed."""
         self._is_over = True
 
     def tell(self, results: Sequence[Result]) -> None:
-        """Call everybody."""
+        """Call the callback of each result. An exception of one callback is logged, and the others are called."""
         if self._is_over:
             return
         for done, result in results:
@@ -49,18 +48,21 @@ class WriterResults:
                 get_log().error("a commit's result could not be used", exc_info=error)
 
     def _failed(self, error: StoreError) -> None:
-        """Log a job that has failed and that has no waiter. A full disk fails many of them a second."""
+        """Log failed jobs without a waiter, at most every LOGGED_EVERY seconds: a full disk fails many a second."""
         self._failures += 1
         now = time.monotonic()
         if now - self._logged_at >= LOGGED_EVERY:
             get_log().error(
-                "the silo did not take what it was told", reason=str(error), failures=self._failures
+                "changes could not be written to the silo", reason=str(error), failures=self._failures
             )
             self._failures, self._logged_at = 0, now
 
 
 async def receive_results(writer: ProcessWriter, after: Callable[[], None]) -> None:
-    """Until cancelled; `after` hands over what was asked for meanwhile. Raises StoreError when the process ends."""
+    """Receive results until cancelled. `after` ends a batch of callbacks: the new jobs and bytes are handed over.
+
+    Raises StoreError when the writer's process ends.
+    """
     while True:
         await trio.lowlevel.wait_readable(writer.socket)
         writer.receive()
@@ -68,7 +70,10 @@ async def receive_results(writer: ProcessWriter, after: Callable[[], None]) -> N
 
 
 async def make_room(writer: ProcessWriter) -> None:
-    """Go on with a frame for which the socket had no room: bodies are up to 64 kB, and a disk may be slow."""
+    """Send the rest of a frame when the socket has room again, until cancelled.
+
+    Bodies are up to 64 kB, and a slow disk fills the socket.
+    """
     wanted = trio.Event()
     writer.when_full = lambda: wanted.set()
     while True:
