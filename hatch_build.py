@@ -1,12 +1,14 @@
-"""The build: what every message passes is compiled by mypyc, from the same source, where a C compiler is at hand.
+"""Build: compiles the modules on the path of each message with mypyc, when a C compiler is available.
 
-`MSILOD_COMPILE` says what is wanted: nothing or `auto`, compiled if it can be, else plain Python with a warning;
-`1`, compiled or failed, also in an editable install, where the compiled modules then lie beside their sources;
-`0`, plain Python. An editable install is plain unless it is asked for in so many words: whoever edits a source
-wants to run what he wrote.
+MSILOD_COMPILE sets the mode:
+- unset or `auto`: compile if possible, otherwise plain Python with a warning; an editable install is always plain.
+- `1`: compile or fail, also in an editable install; there the compiled modules lie beside their sources.
+- `0`: plain Python.
 
-Measured on two cores, with its tools to fetch: 90 s, of which 10 are mypyc's and most are the C compiler's, with a
-file for each module and its warnings off; one file for all with Python's own -Wall took four minutes.
+An editable install is plain by default, because a changed source must take effect without a build.
+
+Measured on two cores, with the download of the tools: 90 s. mypyc takes 10 s of these, the C compiler most of the
+others, with one file per module and without warnings. One file for all modules, with -Wall, took 4 minutes.
 """
 
 import os
@@ -29,19 +31,22 @@ REQUIRED: Final = [
     "structlog>=24.1",
     "trio>=0.27",
 ]
-# No configuration: what is strict with us must not fail an install with another mypy.
+# Without the project's configuration: the strict checks could fail an install with another version of mypy.
 OPTIONS: Final = ["--config-file=", "--explicit-package-bases", "--ignore-missing-imports"]
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
-    """[tool.hatch.build.targets.wheel.hooks.custom] names the modules in `include` and `exclude`."""
+    """The build hook. [tool.hatch.build.targets.wheel.hooks.custom] has the modules in `include` and `exclude`."""
 
     def dependencies(self) -> list[str]:
-        """What the build environment has to hold."""
+        """The packages needed by the build; none for plain Python."""
         return REQUIRED if self._wish() != "0" else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile into a folder of its own and put the results into the wheel. Raises what fails, if it must not."""
+        """Compile in a temporary folder, and add the results to the wheel (or copy them, when editable).
+
+        Raises the error of a failed compilation when MSILOD_COMPILE is `1`.
+        """
         wish = self._wish()
         if wish == "0" or (version == "editable" and wish != "1"):
             return
@@ -51,9 +56,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
         except (Exception, SystemExit) as error:
             if wish == "1":
                 raise
-            self.app.display_warning(
-                f"msilod is not compiled; plain Python runs at half the speed ({error!r})"
-            )
+            self.app.display_warning(f"msilod is not compiled; plain Python has half the speed ({error!r})")
             return
         if version == "editable":
             for path, name in built.items():
@@ -64,7 +67,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
         build_data["infer_tag"] = True
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        """Leave nothing behind."""
+        """Remove the temporary folder."""
         if hasattr(self, "_folder"):
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -79,7 +82,10 @@ class CustomBuildHook(BuildHookInterface[Any]):
 
 
 def compiled(root: Path, modules: list[str], folder: Path) -> dict[Path, str]:
-    """Where each compiled module is, and its place in the wheel. Raises CompileError, or SystemExit of mypy."""
+    """Compile `modules` in `folder`. Returns compiled files with their places in the wheel.
+
+    Raises CompileError, or SystemExit from mypy.
+    """
     from mypyc.build import mypycify
 
     with chdir(root):
@@ -95,7 +101,10 @@ def compiled(root: Path, modules: list[str], folder: Path) -> dict[Path, str]:
 
 
 def _build(extensions: list[Any], folder: Path) -> None:
-    """On all processors: setuptools takes the sources of one module in turn, and nearly all are in one."""
+    """Compile with all processors.
+
+    setuptools compiles the sources of one extension one after the other, and nearly all sources are in one extension.
+    """
     from setuptools import Distribution
     from setuptools.command.build_ext import build_ext
 

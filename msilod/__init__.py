@@ -4,9 +4,10 @@
  UDP/TCP/TLS/WS ─► transport/ ─► sip/ ─► transaction/ ─► routing/ registrar/ proxy/ silo/ ─► store/ ─► SQLite
                     (trio)       pure      pure                 pure                   own process, Peewee
                        ▲                                                                       ▲
-                       └──────────────── daemon/ (the only room that knows everybody) ─────────┘
+                       └─────────────── daemon/ (the only room that imports all rooms) ────────┘
 
-ARCHITECTURE.md tells what belongs in which room, and walks a message through them.
+ARCHITECTURE.md says which code belongs in which room, and follows a message through the rooms. The modules in this
+folder belong to no room: configuration, errors, log, clock, and small modules for all rooms.
 """
 
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -16,6 +17,6 @@ __version__ = "0.1.0"
 
 
 def is_compiled() -> bool:
-    """Whether the rooms that every message passes are compiled here (README, "How fast")."""
+    """True when the modules on the path of each message are compiled (README, "How fast")."""
     parser = Path(__file__).with_name("sip") / "parser"
     return any(parser.with_suffix(suffix).exists() for suffix in EXTENSION_SUFFIXES)

@@ -1,7 +1,7 @@
-"""The `msilod` command: start, check, demo. Thin: words in, exit code out (msilod(8)).
+"""Main: the command `msilod`, with the verbs start, check and demo (msilod(8)).
 
-Rule: beside msilo_cli this is the only file that knows typer; everything heavy is imported by the verb that
-needs it.
+The module reads the arguments and turns errors into one line and an exit code. Apart from msilo_cli, no other module
+imports typer. Each verb imports the modules for its work, so `msilod --help` is fast.
 """
 
 import os
@@ -17,7 +17,7 @@ from msilod.streams import discard, prepare
 
 app = typer.Typer(
     name="msilod",
-    help="SIP registrar, stateful proxy and silo for MESSAGEs to users who are away.",
+    help="SIP registrar, stateful proxy, and silo for MESSAGEs to offline users.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -42,7 +42,7 @@ def msilod(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """SIP registrar, stateful proxy and silo for MESSAGEs to users who are away."""
+    """SIP registrar, stateful proxy, and silo for MESSAGEs to offline users."""
 
 
 @app.command()
@@ -69,7 +69,7 @@ def start(
 
     if log_level not in log.LEVELS:
         raise typer.BadParameter(
-            f"{log_level!r} is none of {', '.join(log.LEVELS)}", param_hint="--log-level"
+            f"{log_level!r} is no level; choose one of {', '.join(log.LEVELS)}", param_hint="--log-level"
         )
     options = Options(domains=domain or None, listen=listen or None, db_url=db_url)
     settings = load(config, os.environ, options)
@@ -79,7 +79,7 @@ def start(
 
 @app.command()
 def check(config: ConfigFile = None) -> None:
-    """Read configuration, certificates and routing policy, and say what is wrong, in one line; exit 0 or 78."""
+    """Check the configuration, the certificates and the routing policy; one line, exit 0 or 78."""
     from msilod.daemon.listeners import read_certificates
     from msilod.daemon.process import have_users_existed
     from msilod.routing.policy_file import load_policy
@@ -94,25 +94,25 @@ def check(config: ConfigFile = None) -> None:
 
 @app.command()
 def demo() -> None:
-    """Show the main job on a free loopback port: a MESSAGE to an absent user is kept, and delivered."""
+    """Show the main job on a free loopback port: a MESSAGE to an offline user is stored, then delivered."""
     from msilod.demo import run_demo
 
     raise typer.Exit(run_demo())
 
 
 def main() -> None:
-    """The border: every error of ours ends as one line and its exit code."""
+    """Run the command. Each MsilodError ends as one line on standard error and an exit code."""
     prepare()
     try:
         app()
     except MsilodError as error:
-        print(f"msilod: {error}", file=sys.stderr)  # noqa: T201 - the one line an operator gets
+        print(f"msilod: {error}", file=sys.stderr)  # noqa: T201 - the line for the operator
         sys.exit(error.exit_code)
     except BrokenPipeError:
         discard(sys.stdout)
         sys.exit(0)
     except OSError as error:
-        # A file or a folder that the words name cannot be used: of the configuration, of a policy, of the silo.
+        # A file or folder cannot be used: the configuration, a routing policy, the silo.
         name = error.filename or "standard output"
         print(f"msilod: {name}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
         discard(sys.stdout)

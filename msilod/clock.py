@@ -1,8 +1,8 @@
-"""The clocks of the daemon. Nothing else in it reads one.
+"""Clock: the clocks of the daemon. No other module of the daemon reads a clock.
 
-`now` is monotonic and drives every timer; `wall` is silo time (store/times.py) and is what rows and bindings carry,
-because they outlive the process; `system` is UTC as the system's clock says, for what people and other hosts read.
-`wall` does not follow when somebody sets the system's clock. Tests put a virtual clock in the place of this one.
+`now` is monotonic and drives all timers. `wall` is silo time (store/times.py). Rows and bindings carry silo time, since
+rows and bindings outlive the process. `system` is UTC by the system's clock, for users and other hosts. A step of the
+system's clock does not change `wall`. Tests use a virtual clock instead.
 """
 
 import time
@@ -16,8 +16,8 @@ from msilod.store.times import KeptClock, boot_name, resumed, since_boot
 class Clock:
     """The real clocks; made inside trio.run().
 
-    `now()`: monotonic seconds, trio's, without the two calls that trio.current_time() looks its clock up with.
-    `ahead`: seconds from silo time to system time, as `look` found them last.
+    `now()`: trio's monotonic seconds, without trio.current_time()'s two calls for finding the clock.
+    `ahead`: seconds from silo time to system time, as of the last `look`.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Clock:
         self.base: float = self.system() - self.since_boot()
 
     def wall(self) -> float:
-        """Silo time: seconds since 1970, UTC but for what the system's clock was set by; never set itself."""
+        """Silo time: seconds since 1970, in UTC except for steps of the system's clock; silo time makes no step."""
         return since_boot() + self.base
 
     def system(self) -> float:
@@ -35,24 +35,24 @@ class Clock:
         return time.time()
 
     def since_boot(self) -> float:
-        """Seconds since the boot of the system, in which the system also slept."""
+        """Seconds since the boot of the system, including time asleep."""
         return since_boot()
 
     def boot(self) -> str:
-        """A name for this boot of the system; "" where there is none to be had."""
+        """A name for this boot of the system; "" where the system has none."""
         return boot_name()
 
     def resume(self, kept: KeptClock | None) -> None:
-        """Go on with the silo time that a silo has kept; None: silo time is system time."""
+        """Continue the silo time kept in a silo; with None, silo time starts as system time."""
         found = resumed(kept, self.boot(), self.since_boot(), self.system())
         self.base, self.ahead = found.base, round(found.ahead, 3)
 
     def look(self) -> float:
-        """Look at the system's clock; the seconds that it was set by since the last look."""
-        # Two clocks are read one after the other.
-        former, self.ahead = self.ahead, round(self.system() - self.wall(), 3)
-        return self.ahead - former
+        """Read the system's clock. Returns the seconds by which the clock was set since the last look."""
+        # The two clocks are read one after the other: rounding hides the time in between.
+        before, self.ahead = self.ahead, round(self.system() - self.wall(), 3)
+        return self.ahead - before
 
     def kept(self) -> KeptClock:
-        """What a silo keeps of silo time."""
+        """The clock as kept in the silo, for `resume`."""
         return KeptClock(self.boot(), self.base, self.wall(), self.ahead)

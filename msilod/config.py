@@ -1,7 +1,6 @@
-"""The configuration: every key of msilod.toml(5) with its type and default, and what types cannot say.
+"""Configuration: all keys of msilod.toml(5) with types and defaults, and the checks beyond types.
 
-Rules: every key has a default that harms nobody. What a later version will serve is refused here, by UNSUPPORTED,
-and never silently ignored.
+Each default is safe. A key for a later version is refused (UNSUPPORTED), never silently ignored.
 """
 
 import re
@@ -25,12 +24,12 @@ Count = Annotated[int, Meta(ge=1, le=2**31)]
 MediaRange = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$&^_.+-]{1,127}/(\*|[A-Za-z0-9!#$&^_.+-]{1,127})$")]
 # One header field, printable.
 HeaderLine = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!%*_+`'~.-]{1,64}:[ -~\u00a0-\uffff]{0,512}$")]
-# 0: none.
+# 0: no limit.
 Limit = Annotated[int, Meta(ge=0, le=2**62)]
 
 
 class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """[listen]."""
+    """The section [listen]."""
 
     udp: list[str] = field(default_factory=lambda: ["127.0.0.1:5060"])
     tcp: list[str] = field(default_factory=lambda: ["127.0.0.1:5060"])
@@ -44,7 +43,7 @@ class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """[tls]."""
+    """The section [tls]."""
 
     certificate: str = ""
     private_key: str = ""
@@ -52,7 +51,7 @@ class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AuthConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """[auth]."""
+    """The section [auth]."""
 
     mode: Literal["auto", "off", "required"] = "auto"
     realm: str = ""
@@ -64,7 +63,7 @@ class AuthConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RegistrarConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """[registrar]."""
+    """The section [registrar]."""
 
     default_expires: Seconds = 3600
     min_expires: Seconds = 60
@@ -74,7 +73,7 @@ class RegistrarConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProxyConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """[proxy]."""
+    """The section [proxy]."""
 
     max_forwards: Annotated[int, Meta(ge=1, le=255)] = 70
     fr_timer: Annotated[float, Meta(gt=0, lt=32)] = 10
@@ -84,7 +83,7 @@ class ProxyConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SiloConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """[silo]."""
+    """The section [silo]."""
 
     mode: Literal[0, 1, 2] = 0
     next_hop: str = ""
@@ -123,19 +122,19 @@ class SiloConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ControlConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """[control]."""
+    """The section [control]."""
 
     socket: str = ""
 
 
 class MetricsConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """[metrics]."""
+    """The section [metrics]."""
 
     listen: str = ""
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file."""
+    """The whole file msilod.toml."""
 
     domains: list[str] = field(default_factory=list)
     db_url: str = "sqlite:///silo.db"
@@ -154,14 +153,14 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
 
 
-# Keys that must keep their defaults until the part that serves them is here: key, and what serves meanwhile.
+# Keys that must keep their defaults in this version: key, and what to use instead.
 UNSUPPORTED: Final = {
     "metrics.listen": "ask msilo status --json",
 }
 
 
 def keys(struct: Struct | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key with its default."""
+    """All keys of `struct` with their values; without `struct`, all keys of the file with their defaults."""
     for name, value in msgspec.structs.asdict(struct or Config()).items():
         if isinstance(value, Struct):
             yield from keys(value, f"{name}.")
@@ -170,7 +169,7 @@ def keys(struct: Struct | None = None, prefix: str = "") -> Iterator[tuple[str, 
 
 
 def problems(config: Config) -> Iterator[tuple[str, str]]:
-    """(key, what is wrong; what would be right) for what types alone cannot say."""
+    """The faults that types cannot find: (key, text). The text says what is wrong and what to write."""
     defaults, values = dict(keys()), dict(keys(config))
     for key, instead in UNSUPPORTED.items():
         if values[key] != defaults[key]:
@@ -178,7 +177,7 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
     if config.auth.realm and not re.fullmatch(r"[\w.:@ \[\]-]{1,255}", config.auth.realm, re.ASCII):
         yield "auth.realm", f"{config.auth.realm!r} is no realm; write letters, digits, dots: example.test"
     if len(set(config.auth.algorithms)) != len(config.auth.algorithms):
-        yield "auth.algorithms", 'names one twice; write ["SHA-256", "MD5"], the best first'
+        yield "auth.algorithms", 'has an algorithm twice; write ["SHA-256", "MD5"], the strongest first'
     for key in ("silo.registrar", "silo.next_hop"):
         if values[key]:
             yield from ((key, problem) for problem in _uri_problem(values[key], key == "silo.registrar"))
@@ -222,8 +221,8 @@ def _network_problems(config: Config) -> Iterator[tuple[str, str]]:
             parse_nameserver(text)
         except ValueError as error:
             yield "proxy.nameservers", str(error)
-    for key, network in [("trusted", one) for one in config.trusted] + [
-        ("auth.edges", one) for one in config.auth.edges
+    for key, network in [("trusted", network) for network in config.trusted] + [
+        ("auth.edges", network) for network in config.auth.edges
     ]:
         try:
             ip_network(network, strict=False)

@@ -1,6 +1,6 @@
-"""What the daemon has done since its start, under the names that msilo's statistics gave them.
+"""Counters: counts events since the start of the daemon, under the names of msilo's statistics.
 
-Rule: plain integers, added to where the thing happens; `status` and the log read them.
+The counts are plain integers. The code that handles an event adds to the count; `status` reads all counts.
 """
 
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(slots=True)
 class Counters:
-    """Counts since the start; every one only grows."""
+    """Counts since the start of the daemon. A count never decreases."""
 
     stored_messages: int = 0
     dumped_messages: int = 0

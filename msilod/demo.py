@@ -1,8 +1,8 @@
-"""`msilod demo`: the main job before your eyes, on real sockets and a real database, in under five seconds.
+"""Demo: `msilod demo` shows the main job on real sockets and a real database, in under five seconds.
 
-A daemon of its own on a free loopback port, with a silo in a temporary folder; alice sends a MESSAGE to bob,
-who is away; bob registers; the MESSAGE arrives. Each step is checked against what came over the wire, and
-the exit status is 0 only if every step was seen. Nothing is left behind.
+The demo starts a daemon on a free loopback port, with a silo in a temporary folder. Alice sends a MESSAGE to Bob, an
+offline user; Bob registers; the MESSAGE arrives. Each step is compared with the bytes on the wire, and the exit status
+is 0 only when all steps were seen. The folder is removed at the end.
 """
 
 import os
@@ -27,12 +27,12 @@ COLUMNS: Final = {"alice": 3, "msilod": 34, "bob": 65}
 
 
 class DemoFailed(Exception):
-    """A step that was not seen."""
+    """A step of the demo did not happen."""
 
 
 @dataclass
 class Phone:
-    """A user agent in ten lines: a UDP socket that says what is put in its mouth."""
+    """A minimal user agent: a UDP socket to send and receive messages."""
 
     name: str
     server: tuple[str, int] = ("127.0.0.1", 0)
@@ -44,7 +44,7 @@ class Phone:
 
     @property
     def port(self) -> int:
-        """Where the phone listens."""
+        """The local UDP port of the phone."""
         return int(self.socket.getsockname()[1])
 
     def say(self, data: bytes) -> None:
@@ -52,28 +52,28 @@ class Phone:
         self.socket.sendto(data, self.server)
 
     def hear(self) -> Request | Response:
-        """The next message; raises DemoFailed when none comes."""
+        """Receive the next message. Raises DemoFailed after PATIENCE seconds."""
         try:
             return parse(self.socket.recv(65535))
         except TimeoutError as error:
-            raise DemoFailed(f"{self.name} heard nothing for {PATIENCE:g} s") from error
+            raise DemoFailed(f"{self.name} received nothing for {PATIENCE:g} s") from error
 
 
 class Ladder:
-    """A SIP ladder, drawn line by line as things happen."""
+    """A SIP ladder diagram, printed line by line."""
 
     def __init__(self) -> None:
         print("\n" + "".join(f"{name:^31}" for name in COLUMNS))
 
     def arrow(self, start: str, end: str, text: str, note: str = "") -> None:
-        """One message between two of the three."""
+        """Print the arrow of one message from `start` to `end`."""
         left, right = sorted((COLUMNS[start], COLUMNS[end]))
         shaft = f" {text} ".center(right - left - 3 + 12, "-")[: right - left + 9]
         shaft = shaft + ">" if COLUMNS[start] < COLUMNS[end] else "<" + shaft
         print(" " * (left + 9) + shaft.ljust(36) + ("" if not note else f"  {note}"))
 
     def note(self, text: str) -> None:
-        """Something that is seen beside the wire."""
+        """Print text below the ladder, for example the output of a command."""
         for line in text.splitlines():
             print(f"      {line}")
 
@@ -138,7 +138,7 @@ class Daemon:
         self.process = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, text=True)
 
     def port(self) -> int:
-        """Read the ready line and take the UDP port from it."""
+        """The UDP port in the daemon's ready line. Raises DemoFailed without a ready line."""
         assert self.process.stdout is not None
         ready = self.process.stdout.readline()
         for word in ready.replace(",", " ").split():
@@ -148,7 +148,7 @@ class Daemon:
         raise DemoFailed("the daemon did not start")
 
     def msilo(self, *arguments: str) -> str:
-        """What the real `msilo` prints."""
+        """The output of the real `msilo`. Raises DemoFailed when `msilo` fails."""
         command = [sys.executable, "-m", "msilo_cli", *arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -158,7 +158,7 @@ class Daemon:
         return done.stdout
 
     def stop(self) -> None:
-        """TERM, and wait for the clean end."""
+        """Send TERM and wait for the end; after PATIENCE seconds, kill."""
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(PATIENCE)
@@ -217,11 +217,11 @@ def _row_is_gone(daemon: Daemon, ladder: Ladder) -> None:
     while rows := daemon.msilo("list", f"bob@{daemon.domain}"):
         if time.monotonic() > deadline:
             raise DemoFailed(f"the row is still there: {rows.strip()}")
-    ladder.note(f"$ msilo list bob@{daemon.domain}\n(nothing: delivered rows are gone)")
+    ladder.note(f"$ msilo list bob@{daemon.domain}\n(nothing: a delivered row is deleted)")
 
 
 def run_demo() -> int:
-    """Play the demo; 0 only if every step was seen."""
+    """Run the demo. Returns 0 when all steps were seen, 1 otherwise."""
     with tempfile.TemporaryDirectory(prefix="msilod-demo-") as folder:
         daemon = Daemon(Path(folder))
         try:
@@ -231,5 +231,5 @@ def run_demo() -> int:
             return 1
         finally:
             daemon.stop()
-    print("\nEvery step was seen: stored durably, delivered once, gone from the silo.")
+    print("\nEvery step was seen: stored durably, delivered once, deleted from the silo.")
     return 0

@@ -1,37 +1,41 @@
-"""Every error of ours, as one tree. An error carries the answer: a SIP status or an exit code.
+"""Errors: all errors of the project as one tree. An error carries its answer: a SIP status or an exit code.
 
     MsilodError
-    ├── SipError                 .status .phrase: what to answer a request with
-    │   ├── MalformedMessage     400 (413, 414, 416, 505, 513 where the RFC has a better one)
-    │   ├── RequestRefused       any other status, with headers (Retry-After, Unsupported ...)
+    ├── SipError                 .status .phrase: the response to a request
+    │   ├── MalformedMessage     400 (413, 414, 416, 505, 513 where the RFC names a better status)
+    │   ├── RequestRefused       any other status, with header fields (Retry-After, Unsupported ...)
     │   │   └── StatelessRefusal   401, 407: the request is not remembered
-    │   └── PolicyError          500: the operator's routing policy raised, or said what is no action
-    ├── TransportError           a datagram or a connection that cannot be had; a branch then fails as 503
-    ├── ConfigError              exit 78: file, line, key, what is wrong, what would be right
-    ├── SchemaError              exit 78: a database of another version, or not ours
-    ├── UnavailableError         exit 69: a listener, the silo or the daemon cannot be had
-    │   ├── SiloLost             the silo's files are not the ones that were opened, or are damaged
+    │   └── PolicyError          500: the operator's routing policy raised, or returned no action
+    ├── TransportError           a datagram or connection failed; the branch then fails as with a 503
+    ├── ConfigError              exit 78: file, line, key, the fault, the right form
+    ├── SchemaError              exit 78: a database of another version, or of another program
+    ├── UnavailableError         exit 69: a listener, the silo or the daemon is not available
+    │   ├── SiloLost             the files of the silo are not the opened files any more, or are damaged
     │   └── UnknownOutcome       an I/O error at COMMIT: neither 202 nor 503 would be true
-    ├── BusyError                exit 75: locked by somebody else for longer than we wait
-    ├── PermissionDenied         exit 77: and whose group would help
-    └── StoreError               a commit that failed: 503 to the sender, nothing was kept
+    ├── BusyError                exit 75: another process holds a lock for too long
+    ├── PermissionDenied         exit 77: the text names the right group
+    ├── NoSuchMessage            exit 66: an id without a row in the silo
+    └── StoreError               a failed commit: 503 to the sender, nothing was stored
 
-Rules: this module imports nothing, so that every room may import it. `phrase` and `str(error)` of a
-SipError are safe to send; detail goes to the log only. Foreign exceptions are translated at one border
-per room (store/engine/sqlite/connection.py, transport/).
+This module imports no other module of the project, so all rooms may import the errors. The sender of a request may see
+`phrase`; `detail` goes only to the log. Exceptions of libraries are translated at one place per room
+(store/engine/sqlite/connection.py, transport/).
 """
 
 from collections.abc import Sequence
 
 
 class MsilodError(Exception):
-    """The root. `exit_code` is what a command ends with when this reaches its border."""
+    """The root of the tree. `exit_code`: the exit code of a command that ends with this error."""
 
     exit_code = 1
 
 
 class SipError(MsilodError):
-    """A request that cannot be served; RFC 3261 §21 gives the statuses."""
+    """A request that cannot be served. `status` and `phrase` are those of the response (RFC 3261 §21).
+
+    `headers`: further header fields of the response. `detail`: text for the log only.
+    """
 
     def __init__(
         self, status: int, phrase: str, headers: Sequence[tuple[bytes, bytes]] = (), detail: str = ""
@@ -43,9 +47,9 @@ class SipError(MsilodError):
 
 
 class MalformedMessage(SipError):
-    """Bytes that are no SIP message we can serve. `request` is what could be read of it, else None.
+    """Bytes that are no valid SIP message. `request`: the readable part with a Via, or None.
 
-    Answer `status` when `request` is not None; drop otherwise (RFC 3261 §18.3: never answer what has no Via).
+    With a `request` the answer is `status`. Without one the bytes are dropped: a response needs a Via (RFC 3261 §18.3).
     """
 
     def __init__(
@@ -56,11 +60,11 @@ class MalformedMessage(SipError):
 
 
 class RequestRefused(SipError):
-    """A well-formed request that policy or an RFC rule turns away."""
+    """A well-formed request, refused by a policy or by a rule of an RFC."""
 
 
 class PolicyError(SipError):
-    """A routing policy that failed; `detail` is file, line and what was wrong, for the log."""
+    """A fault in the operator's routing policy. `detail`: file, line and fault, for the log."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(500, "Server Internal Error", detail=detail)
@@ -68,56 +72,56 @@ class PolicyError(SipError):
 
 
 class StatelessRefusal(RequestRefused):
-    """Answered without remembering the request, since anybody can ask for it: a challenge (RFC 3261 §8.2.7)."""
+    """A refusal without state, for example a challenge: strangers must not cost memory (RFC 3261 §8.2.7)."""
 
 
 class TransportError(MsilodError):
-    """Bytes could not be sent; the transaction user treats it as 503 (RFC 3261 §8.1.3.1, §16.9)."""
+    """Bytes could not be sent; for the transaction user this is a 503 (RFC 3261 §8.1.3.1, §16.9)."""
 
 
 class ConfigError(MsilodError):
-    """One line: file, line, key, what is wrong, what would be right."""
+    """A fault in the configuration. The text is one line: file, line, key, the fault, the right form."""
 
     exit_code = 78
 
 
 class SchemaError(MsilodError):
-    """A database that is not ours or of another version; the text names the command that helps."""
+    """A database of another program or of another version. The text names the command to run."""
 
     exit_code = 78
 
 
 class UnavailableError(MsilodError):
-    """A listener, a database or the daemon is out of reach."""
+    """A listener, a database or the daemon is not available."""
 
     exit_code = 69
 
 
 class SiloLost(UnavailableError):
-    """The silo's files were deleted, moved, replaced or cut under the open database, or SQLite calls them damaged."""
+    """The files of the open silo were deleted, moved, replaced or cut, or SQLite reports damage."""
 
 
 class UnknownOutcome(UnavailableError):
-    """An I/O error at COMMIT: the rows may be on the disk or not, so their senders get no answer."""
+    """An I/O error at COMMIT. The rows may be on the disk or not, so the senders get no answer."""
 
 
 class BusyError(MsilodError):
-    """Somebody else holds the database for longer than we wait: try again."""
+    """Another process holds the lock of the database for too long; a later try may succeed."""
 
     exit_code = 75
 
 
 class PermissionDenied(MsilodError):
-    """The file or the socket belongs to a group the caller is not in."""
+    """The caller is not in the group of the file or socket."""
 
     exit_code = 77
 
 
 class NoSuchMessage(MsilodError):
-    """An id that is not in the silo."""
+    """An id without a row in the silo."""
 
     exit_code = 66
 
 
 class StoreError(MsilodError):
-    """A transaction that was rolled back: nothing of it was kept."""
+    """A transaction was rolled back; nothing was stored."""

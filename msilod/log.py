@@ -1,8 +1,8 @@
-"""The log: one line per event on standard error, key=value, safe to read in a terminal.
+"""Log: one line per event on standard error, with key=value, safe to read in a terminal.
 
-Rules: no message bodies, no credentials, no whole requests. Every value passes through `printable`, so that
-a sender can neither forge a line nor reach the operator's terminal. Under systemd (JOURNAL_STREAM) the
-journal's own time and a <N> priority stand in for ours (sd-daemon(3)).
+No bodies, credentials or whole requests are logged. All values go through `printable`, so a sender can neither forge a
+line nor send control characters to the operator's terminal. Under systemd (JOURNAL_STREAM) the lines have a <N>
+priority and no time, since the journal adds the time (sd-daemon(3)).
 """
 
 import logging
@@ -27,7 +27,7 @@ def _quoted(value: object) -> str:
 
 
 def render(_logger: object, level: str, event: Event) -> str:
-    """`2026-11-24T11:00:00Z info stored id=7 aor=bob@example.test`."""
+    """The line of an event, as `2026-11-24T11:00:00Z info stored id=7 aor=bob@example.test`."""
     head = event.pop("timestamp", "")
     words = [level, printable(str(event.pop("event", "")))]
     words += [f"{key}={_quoted(value)}" for key, value in event.items()]
@@ -36,7 +36,7 @@ def render(_logger: object, level: str, event: Event) -> str:
 
 
 def configure(level: str) -> None:
-    """Set the level (`debug`, `info`, `warning`, `error`) and the shape of the lines."""
+    """Set the level (`debug`, `info`, `warning`, `error`) and the form of the lines."""
     in_journal = "JOURNAL_STREAM" in os.environ
     stamps = [] if in_journal else [structlog.processors.TimeStamper(fmt="iso", utc=True)]
     structlog.configure(

@@ -1,13 +1,13 @@
-"""The one function that makes untrusted text safe for a person's eyes: a terminal or a log line.
+"""Printable: makes untrusted text safe for a terminal or a log line.
 
-A stored message is hostile input: ESC sequences retitle windows, bidi controls reorder what is read, and
-line separators forge log lines. Rule: imports nothing, so that daemon and command line share it.
+A stored message is hostile input. ESC sequences change window titles, bidi controls reorder text, line separators forge
+log lines. This module imports no other module of the project, so daemon and command line share the function.
 """
 
 from typing import Final
 
-# C0, DEL, C1, Arabic letter mark, zero-width and bidi controls, line and paragraph separators, BOM,
-# lone surrogates (which no encoder takes) and the tag characters that hide text in plain sight.
+# C0, DEL, C1, Arabic letter mark, zero-width and bidi controls, line and paragraph separators, BOM, lone surrogates (no
+# encoder accepts these), and tag characters (invisible text).
 _RANGES: Final = (
     (0x00, 0x1F), (0x7F, 0x9F), (0x061C, 0x061C), (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F),
     (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB), (0xD800, 0xDFFF), (0xE0000, 0xE007F),
@@ -25,9 +25,9 @@ _TABLE_LINES: Final = {code: text for code, text in _TABLE.items() if code not i
 
 
 def printable(text: str | bytes, keep_lines: bool = False) -> str:
-    """`text` with every character that could act on a terminal or a log written out as an escape.
+    """`text` with escapes for all characters that act on a terminal or a log.
 
-    Bytes are read as UTF-8, what is not UTF-8 as `\\xNN`. `keep_lines` lets tab and newline through.
+    Bytes are decoded as UTF-8; other bytes become `\\xNN`. `keep_lines` keeps tab and newline.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")

@@ -1,7 +1,8 @@
-"""Settings: finding and reading the configuration, and where silo, socket and listeners are.
+"""Settings: finds and reads the configuration, and resolves the places of silo, control socket and listeners.
 
-One search order for daemon and command line: --config, MSILO_CONFIG, XDG, /etc, the defaults. Options win over
-the environment, that over the file, that over the defaults. Every error is one line that names file and line.
+Daemon and command line search in the same order: --config, MSILO_CONFIG, XDG, /etc, built-in defaults. A value on the
+command line overrides the environment, the environment overrides the file, the file overrides the defaults. An error is
+one line with file and line number.
 """
 
 import difflib
@@ -24,7 +25,7 @@ ETC: Final = Path("/etc/msilod/msilod.toml")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line of `msilod start` or `msilo` says; None: nothing."""
+    """The values on the command line of `msilod start` or `msilo`; None for a missing option."""
 
     domains: Sequence[str] | None = None
     listen: Sequence[str] | None = None
@@ -34,7 +35,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The configuration with all its places resolved; `has_keys` is False for the defaults and for an empty file."""
+    """The configuration with all paths and listeners resolved.
+
+    `file` is None and `has_keys` is False for the built-in defaults; `has_keys` is also False for an empty file.
+    """
 
     config: Config
     file: Path | None
@@ -46,7 +50,7 @@ class Settings:
 
 
 def load(path: Path | None, environment: Mapping[str, str], options: Options | None = None) -> Settings:
-    """Find, read and check the configuration. Raises ConfigError with its one line."""
+    """Find, read and check the configuration. Raises ConfigError."""
     options = options or Options()
     file = find_file(path, environment)
     config, has_keys = _read(file) if file is not None else (Config(), False)
@@ -62,12 +66,15 @@ def load(path: Path | None, environment: Mapping[str, str], options: Options | N
 
 
 def _routing(config: Config, file: Path | None) -> Path | None:
-    """The operator's policy, relative to the file that names it."""
+    """The operator's routing policy. A relative path starts at the folder of the configuration file."""
     return (file.parent if file is not None else Path()) / config.routing if config.routing else None
 
 
 def find_file(path: Path | None, environment: Mapping[str, str]) -> Path | None:
-    """--config, MSILO_CONFIG, XDG, /etc; None: the defaults. Raises ConfigError for a named one that is not there."""
+    """The configuration file: --config, MSILO_CONFIG, XDG, /etc. None: use the built-in defaults.
+
+    Raises ConfigError when --config or MSILO_CONFIG names no regular file.
+    """
     named = path or (Path(environment["MSILO_CONFIG"]) if environment.get("MSILO_CONFIG") else None)
     if named is not None:
         if not named.is_file():
@@ -83,7 +90,7 @@ def find_file(path: Path | None, environment: Mapping[str, str]) -> Path | None:
 
 def _xdg(environment: Mapping[str, str], name: str, fallback: str) -> Path:
     base = environment.get(name)
-    # A user without an entry in the list of accounts, and without HOME, keeps the "~": Path.home() would raise.
+    # Without HOME and without an account the path keeps the "~"; Path.home() would raise.
     home = environment.get("HOME") or os.path.expanduser("~")
     return (Path(base) if base else Path(home) / fallback) / "msilod"
 
@@ -93,7 +100,7 @@ def _is_system(file: Path | None) -> bool:
 
 
 def state_directory(file: Path | None, environment: Mapping[str, str]) -> Path:
-    """Where a relative silo lies (interface: $STATE_DIRECTORY, /var/lib/msilod, $XDG_STATE_HOME)."""
+    """The folder for a silo with a relative path: $STATE_DIRECTORY, /var/lib/msilod or $XDG_STATE_HOME."""
     if environment.get("STATE_DIRECTORY"):
         return Path(environment["STATE_DIRECTORY"].split(":")[0])
     return (
@@ -133,9 +140,9 @@ def read(file: Path) -> Config:
 
 
 def _read(file: Path) -> tuple[Config, bool]:
-    """The checked file, and whether it says anything: blanks, comments and bare section names say nothing."""
+    """The checked file, and True when the file sets a key: blanks, comments and section names set none."""
     try:
-        # Editors put a byte-order mark first.
+        # Some editors write a byte-order mark first.
         text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read: {error}") from error
@@ -155,7 +162,7 @@ def _read(file: Path) -> tuple[Config, bool]:
 
 
 def complaint(settings: Settings, key: str, problem: str) -> str:
-    """The one line for what only shows when a key is used: file, line, key, what is wrong, what would be right."""
+    """The text of a ConfigError about the use of a key: file, line, key, the fault, the right form."""
     if settings.file is None:
         return f"{key}: {problem}"
     return f"{settings.file}: {_where(settings.file.read_text('utf-8'), key)}{key}: {problem}"
@@ -187,7 +194,7 @@ def _wanted(key: str) -> str:
 
 
 def _where(text: str, key: str) -> str:
-    """`line N: ` of a key, as well as can be told without a parser that keeps positions."""
+    """`line N: ` for a key, "" when not found. tomllib keeps no positions, so the text is searched."""
     section, _, name = key.rpartition(".")
     current = ""
     for number, line in enumerate(text.split("\n"), 1):
@@ -207,7 +214,7 @@ def _where(text: str, key: str) -> str:
 
 
 def _holds_key(line: str, key: str) -> bool:
-    """True for the line of a quoted key."""
+    """True when the TOML line sets `key`, quoted or not."""
     try:
         return key in tomllib.loads(line)
     except tomllib.TOMLDecodeError:
@@ -230,24 +237,25 @@ def _listeners(config: Config, options: Options, file: Path | None) -> tuple[Lis
 
 
 def check_doors(settings: Settings, have_users_existed: Callable[[], bool]) -> None:
-    """Without users whoever reaches a listener is served, and that must be loopback or said so.
+    """Refuse to serve other hosts without passwords, unless [auth] mode says so.
 
-    Raises ConfigError; `have_users_existed` is asked only when it matters.
+    Without users each host that reaches a listener is served, so all listeners must be on loopback. Raises ConfigError.
+    `have_users_existed` is called only when the answer is needed.
     """
     wide = [spec for spec in settings.listeners if not spec.is_loopback]
     if settings.config.auth.mode != "auto" or not wide or have_users_existed():
         return
     domain = (settings.config.domains or ["example.test"])[0]
     raise ConfigError(
-        f"{settings.file or '--listen'}: {wide[0]}: there are no users, so only loopback is served; add one "
-        f"(msilo db upgrade, msilo user add alice@{domain}), listen on 127.0.0.1, or say "
-        '[auth] mode = "off" to serve everybody who reaches it'
+        f"{settings.file or '--listen'}: {wide[0]}: there are no users, so only loopback is served; add a user "
+        f"(msilo db upgrade, msilo user add alice@{domain}), listen on 127.0.0.1, or write "
+        '[auth] mode = "off" to serve all hosts without passwords'
     )
 
 
 def summary(settings: Settings) -> str:
-    """What `msilod check` says when nothing is wrong."""
+    """The line of `msilod check` for a right configuration."""
     source = settings.file or "the defaults"
     listening = " ".join(map(str, settings.listeners))
-    domains = ", ".join(settings.config.domains) or "the addresses it listens on"
+    domains = ", ".join(settings.config.domains) or "the addresses of the listeners"
     return f"{source}: ok; listens on {listening}; serves {domains}; silo {settings.silo}"

@@ -1,6 +1,6 @@
-"""The standard streams of a command: closed, full or of another encoding, they cause no traceback and no damage.
+"""Streams: makes the standard streams of a process safe: closed, full, or with another encoding.
 
-Rule: imports nothing of ours, so that the daemon and the command line share it.
+This module imports no other module of the project, so daemon and command line share the functions.
 """
 
 import io
@@ -8,15 +8,15 @@ import os
 import sys
 from typing import Final, TextIO
 
-# Opened for the opposite use: a read of input or a write of output that was closed fails with EBADF.
+# /dev/null is opened for the opposite direction, so reading a closed input or writing a closed output fails with EBADF.
 _CLOSED: Final = (("stdin", "r", os.O_WRONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
 
 
 class _Unfailing(io.FileIO):
-    """A descriptor to which a write never fails: what cannot be written is dropped."""
+    """A descriptor whose writes never fail: bytes that cannot be written are dropped."""
 
     def write(self, data: "bytes | bytearray | memoryview") -> int:  # type: ignore[override]
-        """The length of `data`, or how much of it was written."""
+        """Write. Returns the number of bytes written, or dropped after an error."""
         try:
             written = super().write(data)
         except OSError:
@@ -25,12 +25,11 @@ class _Unfailing(io.FileIO):
 
 
 def prepare() -> None:
-    """Call this first in a process.
+    """Prepare the standard streams; the first call in a process.
 
-    A standard descriptor that is closed gets /dev/null, so that no file of ours, for example the silo, is opened
-    under the number of standard error. Standard error drops what it cannot take (disk full, no reader): a full disk
-    must not end a daemon that logs. Standard output is UTF-8 for programs; a terminal gets an escape for a character
-    that it lacks.
+    A closed standard descriptor gets /dev/null: otherwise the silo, for example, could be opened under the number of
+    standard error. Standard error drops bytes that cannot be written (disk full, no reader): a full disk must not end
+    a daemon that logs. Standard output is UTF-8 for programs. A terminal gets escapes for missing characters.
     """
     for name, mode, flags in _CLOSED:
         if getattr(sys, name) is None:
@@ -50,7 +49,7 @@ def prepare() -> None:
 
 
 def discard(stream: TextIO) -> None:
-    """Send what `stream` still buffers to /dev/null; otherwise the interpreter fails with it at its end (exit 120)."""
+    """Send the buffered rest of `stream` to /dev/null. Otherwise the interpreter's last flush fails (exit 120)."""
     descriptor = os.open(os.devnull, os.O_WRONLY)
     os.dup2(descriptor, stream.fileno())
     os.close(descriptor)

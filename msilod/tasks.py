@@ -1,4 +1,4 @@
-"""Tasks: what runs beside the batches of messages."""
+"""Tasks: starts tasks that run beside the batches of messages."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -7,9 +7,10 @@ import trio
 
 
 class Tasks:
-    """Begins tasks in the daemon's nursery. `after` ends a batch: it is called when a task has acted.
+    """Starts tasks in the daemon's nursery.
 
-    `after` is tied in wiring.py, before the first task acts.
+    `after` ends a batch: the collected jobs go to the writer, the bytes to the sockets. Each action calls `after` at
+    its end. wiring.py sets `after` before the first task runs.
     """
 
     after: Callable[[], None]
@@ -18,11 +19,11 @@ class Tasks:
         self._nursery = nursery
 
     def start(self, run: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
-        """Run it until it ends, or until the daemon ends."""
+        """Start `run(*arguments)` as a task, cancelled at the end of the daemon."""
         self._nursery.start_soon(run, *arguments)
 
     def later(self, seconds: float, action: Callable[[float], None]) -> None:
-        """Call `action(now)` once, in `seconds`; `now`: monotonic seconds."""
+        """Call `action(now)` once after `seconds`. `now`: monotonic seconds."""
         self._nursery.start_soon(self._later, seconds, action)
 
     def repeat(self, seconds: float, action: Callable[[float], bool]) -> None:
