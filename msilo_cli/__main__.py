@@ -1,4 +1,4 @@
-"""The border of `msilo`: every failure ends as one line on standard error and its exit code (msilo(1))."""
+"""Main: runs `msilo`; each failure ends as one line on standard error and an exit code (msilo(1))."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ def main() -> None:
     from msilo_cli.app import app
 
     for sign in (signal.SIGTERM, signal.SIGHUP):
-        # What nohup(1) ignores stays ignored.
+        # A signal ignored by nohup(1) stays ignored.
         if signal.getsignal(sign) is signal.SIG_DFL:
             signal.signal(sign, _leave)
     try:
@@ -28,7 +28,7 @@ def main() -> None:
         sys.stderr.write(f"msilo: {printable(str(error))}\n")
         sys.exit(error.exit_code)
     except OSError as error:
-        # What a verb opens by its name is told by the verb; what is left are the streams that the shell opened.
+        # The verbs report errors of files named on the command line. Other errors are about the standard streams.
         name = printable(str(error.filename)) if error.filename else "standard input or output"
         sys.stderr.write(f"msilo: {name}: {error.strerror or error}\n")
         discard(sys.stdout)
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _leave(sign: int, frame: FrameType | None) -> None:
-    """End as the shell reports that signal, but by an exception: transactions are rolled back, files removed."""
+    """Exit with 128 + `sign`, by an exception, so transactions are rolled back and temporary files removed."""
     raise SystemExit(128 + sign)
 
 

@@ -1,4 +1,4 @@
-"""The tree of `msilo`: global options and one verb per file under commands/."""
+"""App: the global options of `msilo`, and the tree of verbs under commands/."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +21,7 @@ from msilod import __version__
 
 app = typer.Typer(
     name="msilo",
-    help="Look into the silo of msilod and act on it.",
+    help="Inspect and change the silo of msilod.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -52,9 +52,9 @@ def msilo(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Look into the silo of msilod and act on it."""
+    """Inspect and change the silo of msilod."""
     if color not in COLORS:
-        raise UsageError(f"{color!r} is no colour choice; choose one of {', '.join(COLORS)}")
+        raise UsageError(f"--color {color!r}: choose one of {', '.join(COLORS)}")
     session = Session(config, db_url, socket, color, -1 if quiet else verbose)
     context.obj = session
     context.call_on_close(session.close)

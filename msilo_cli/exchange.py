@@ -1,8 +1,8 @@
-"""A message as a line of an export, and back: nothing of it is lost on the way (law 5).
+"""Exchange: turns a message into a line of an export, and back without loss (law 5).
 
-Rules: the members are those of `list --json`, more of them, and `NAME_b64` beside each that is not UTF-8. A file is
-untrusted input: what an import makes of a line is checked as strictly as what comes by SIP; what would make two
-header lines of one is refused.
+A line has the members of `list --json`, some more, and `NAME_b64` beside each member not in UTF-8. A file is
+untrusted input: a line of an import passes the same checks as a MESSAGE received by SIP, and line breaks inside a
+header field are refused.
 """
 
 import base64
@@ -23,13 +23,13 @@ from msilod.sip.headers import Headers, canonical
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
-# A body of a megabyte in base64 and its head.
+# Bytes of a line: a body of a megabyte in base64, and the header fields.
 MAX_LINE: Final = 4_000_000
 MAX_HEADERS: Final = 16_384
-# A header line of a message that comes by SIP.
+# Bytes of a Call-ID: the limit of a header line received by SIP.
 MAX_CALL_ID: Final = 8192
 MAX_WORD: Final = 2048
-# Times to the end of the year 2199.
+# Seconds since 1970: the end of the year 2199.
 NEWEST: Final = 7_258_118_400.0
 _BYTES: Final = ("request_uri", "from_header", "to_header", "call_id", "content_type", "headers")
 _MEMBERS: Final = {"from_header": "from", "to_header": "to"}
@@ -37,11 +37,11 @@ _STATES: Final = frozenset(str(state) for state in State)
 
 
 class BadLine(ValueError):
-    """What is wrong with a line of an import."""
+    """A fault in a line of an import; the text names the fault."""
 
 
 def exported(message: StoredMessage, ahead: float = 0.0) -> dict[str, Any]:
-    """The JSON object of a message, whole; system time is `ahead` of silo time by so many seconds."""
+    """The JSON object of a whole message. `ahead`: seconds from silo time to system time."""
     shown = record(message, ahead)
     for column in _BYTES:
         value: bytes = getattr(message, column)
@@ -59,9 +59,10 @@ def imported(
     line: bytes, canonical_aor: Callable[[str], str], sender_of: Callable[[str], str], now: float,
     expire_time: float, max_body: int, ahead: float = 0.0,
 ) -> StoredMessage:  # fmt: skip
-    """The row that a line stands for; times that it does not say are those of a message that comes now. Raises BadLine.
+    """The row for a line of an import. Raises BadLine.
 
-    `now` and the times of the line are system time, which is `ahead` of silo time by so many seconds.
+    `now` and the times in the line are system time, `ahead` seconds after silo time. Missing times are set as for a
+    MESSAGE received at `now`. `expire_time`: seconds. `max_body`: bytes.
     """
     try:
         shown = msgspec.json.decode(line, type=dict[str, Any])
@@ -100,12 +101,12 @@ def imported(
 def _body(shown: dict[str, Any], max_body: int) -> bytes:
     body = _value(shown, "body")
     if len(body) > max_body:
-        raise BadLine(f"its body has {len(body)} bytes, at most {max_body} are kept")
+        raise BadLine(f"its body has {len(body)} bytes, more than the {max_body} of max_body")
     return body
 
 
 def _request(shown: dict[str, Any], aor: str) -> Request:
-    """The head, through the parser's own classes, so that nothing stands in it that could not have come by SIP."""
+    """The start line and header fields, checked by the parser's own classes as for SIP. Raises BadLine, SipError."""
     fields = Headers()
     for name, member in (
         (b"From", "from"),
@@ -127,13 +128,13 @@ def _request(shown: dict[str, Any], aor: str) -> Request:
     request = Request(
         b"MESSAGE", uri, fields, b"", cseq=_number(shown, "cseq", 1), call_id=_value(shown, "call_id")
     )
-    # Raises MalformedMessage where the parser would.
+    # Raises MalformedMessage for the same values as the parser.
     NameAddr.parse(request.received[b"to"].strip(WSP))
     return request
 
 
 def _headers(shown: dict[str, Any]) -> bytes:
-    """The kept lines, each one line and one that may be kept."""
+    """The stored header lines, joined. Raises BadLine for a line break, or for a header field never stored."""
     if "headers_b64" in shown:
         lines = _value(shown, "headers").split(b"\r\n")
     else:
@@ -147,7 +148,7 @@ def _headers(shown: dict[str, Any]) -> bytes:
         if not colon or not name.strip() or set(line) & set(b"\r\n\0"):
             raise BadLine(f"{line[:40]!r} is no header field")
         if canonical(name.strip()) in NEVER_SENT:
-            raise BadLine(f"{name[:40]!r} is no header field that is kept")
+            raise BadLine(f"the header field {name[:40]!r} is not stored by a silo")
     joined = b"".join(line + b"\r\n" for line in kept)
     if len(joined) > MAX_HEADERS:
         raise BadLine("its header fields are too long")
@@ -167,14 +168,14 @@ def _take_state(
     message.last_reason = _word(shown, "last_reason")
     message.next_hop = _next_hop(shown)
     message.delivery_call_id = _value(shown, "delivery_call_id")
-    # What was on the wire there is not on the wire here.
+    # A row in state `sending` was on the wire of another daemon: here the row waits.
     message.state = State.WAITING if state == State.SENDING else State(state)
     if message.state is State.SCHEDULED and (due_at is None or due_at <= now):
         message.state = State.WAITING
     if message.state in (State.SCHEDULED, State.HELD):
         message.due_at = due_at
     if message.due_at is None:
-        # The life of the others has begun.
+        # `expires_at` of a row without due_at is silo time (Sweep.due).
         message.expires_at -= ahead
 
 
@@ -203,7 +204,7 @@ def _text(shown: dict[str, Any], name: str) -> str:
 
 
 def _value(shown: dict[str, Any], name: str) -> bytes:
-    """A member's bytes, "" when it is not there."""
+    """The bytes of a member, b"" when missing. Raises BadLine."""
     coded = shown.get(f"{name}_b64")
     if coded is not None:
         try:

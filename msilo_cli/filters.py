@@ -1,6 +1,7 @@
-"""The words of a selection: recipients, ids, durations, sizes, and what Typer is told about them.
+"""Filters: turns recipients, ids, durations and sizes on the command line into a Selection.
 
-Rule: a verb that selects is `@selecting()`: its filters stand here once, and it is given the Selection.
+A verb with a selection is decorated with `@selecting()`: the decorator adds the arguments and filter options to the
+verb, and passes the Selection.
 """
 
 import inspect
@@ -33,10 +34,10 @@ _FILTERS: Final[dict[str, tuple[Any, object]]] = {
     "domain": (Annotated[str, typer.Option("--domain", metavar="NAME", help="To this domain.")], ""),
     "state": (Annotated[str, typer.Option("--state", metavar="STATE", help="In this state.")], ""),
     "older_than": (
-        Annotated[str, typer.Option("--older-than", metavar="7d", help="Stored before that long ago.")], "",
+        Annotated[str, typer.Option("--older-than", metavar="7d", help="Stored longer ago than this.")], "",
     ),
     "newer_than": (
-        Annotated[str, typer.Option("--newer-than", metavar="1h", help="Stored since that long ago.")], "",
+        Annotated[str, typer.Option("--newer-than", metavar="1h", help="Stored more recently than this.")], "",
     ),
     "larger_than": (Annotated[str, typer.Option("--larger-than", metavar="4k", help="With a larger body.")], ""),
     "content_type": (Annotated[str, typer.Option("--type", metavar="TYPE", help="Of this content type.")], ""),
@@ -54,13 +55,14 @@ Verb = Callable[..., None]
 
 
 def selecting(words: Any = Words, without: Sequence[str] = ()) -> Callable[[Verb], Verb]:
-    """Give a verb its recipients or ids and the filters, but for those it goes `without`; it takes `selection`.
+    """Add the argument `words` and the filter options to a verb, except for those in `without`.
 
-    Typer reads a verb's options from its signature, so they are written into one. An `expired` of the verb's own
-    selects too. The verb raises UsageError for words that select nothing that could be.
+    The verb is called with the parameter `selection`. Typer reads options from the signature of a function, so the
+    decorator makes a new signature. The verb's own option `expired` is part of the selection. Unreadable
+    words and options raise UsageError.
     """
 
-    def dress(verb: Verb) -> Verb:
+    def decorate(verb: Verb) -> Verb:
         own = list(inspect.signature(verb).parameters.values())
         filters = {name: option for name, option in _FILTERS.items() if name not in without}
 
@@ -76,7 +78,7 @@ def selecting(words: Any = Words, without: Sequence[str] = ()) -> Callable[[Verb
         run.__dict__["__signature__"] = inspect.Signature([own[0], *made])
         return run
 
-    return dress
+    return decorate
 
 
 def _option(name: str, annotation: Any, default: object) -> inspect.Parameter:
@@ -100,10 +102,10 @@ def select(
     limit: int | None = None,
     expired: bool = False,
 ) -> Selection:
-    """What the words of a command select. Raises UsageError."""
+    """The Selection of a command's words and filter options. Raises UsageError."""
     if state and state not in [str(known) for known in State]:
         raise UsageError(f"{state!r} is no state; choose one of {', '.join(State)}")
-    # Without these the silo need not be opened.
+    # The time is kept in the silo, so the silo is opened only when a filter needs the time.
     now = session.now() if older_than or newer_than or expired else 0.0
     return Selection(
         aors=tuple(recipient(session, word) for word in words if not _is_id(word) and word != "-"),
@@ -130,22 +132,22 @@ def _ids(words: Sequence[str]) -> tuple[int, ...]:
     if "-" in words:
         found += sys.stdin.read().split()
         if not found:
-            # An empty list on standard input selects nothing, never everything.
+            # An empty list on standard input must select nothing. No row has the id 0.
             return (0,)
     return tuple(message_id(word) for word in found)
 
 
 def message_id(word: str) -> int:
-    """An id. Raises UsageError."""
+    """The id written as `word`. Raises UsageError."""
     if not _is_id(word) or len(word) > 18:
         raise UsageError(f"{word!r} is no message id (ids are decimal numbers, see msilo list)")
     return int(word)
 
 
 def recipient(session: Session, word: str) -> str:
-    """The AOR of `alice@example.test`, of a SIP or tel URI, or of another name of a mailbox; or a pattern.
+    """The AOR for `alice@example.test`, a SIP URI, a tel URI or an alias; a pattern with `*` is returned as a pattern.
 
-    The daemon reads a URI in the same way (routing/domains.py). Raises UsageError.
+    URIs are read as by the daemon (routing/domains.py). Raises UsageError.
     """
     if "*" in word and not is_tel(word.encode("utf-8", "replace")):
         user, at, host = word.removeprefix("sip:").rpartition("@")
@@ -157,7 +159,7 @@ def recipient(session: Session, word: str) -> str:
 
 
 def author(session: Session, word: str) -> str:
-    """The sender that the rows of `word` have. Raises UsageError."""
+    """The `sender` in rows of messages from `word`. Raises UsageError."""
     if "*" in word:
         return recipient(session, word)
     found = session.names.sender(word if ":" in word.partition("@")[0] else f"sip:{word}")
@@ -167,7 +169,7 @@ def author(session: Session, word: str) -> str:
 
 
 def duration(text: str) -> float:
-    """`7d`, `12h`, `30m`, `45s`, `1h30m`; a bare number is seconds. Raises UsageError."""
+    """Seconds of `7d`, `12h`, `30m`, `45s`, `1h30m` or of a plain number of seconds. Raises UsageError."""
     if re.fullmatch(r"[0-9]{1,10}", text):
         return float(text)
     if not re.fullmatch(r"([0-9]{1,9}[smhdw])+", text):
@@ -176,7 +178,7 @@ def duration(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """`4k`, `1M`, `512`. Raises UsageError."""
+    """Bytes of `512`, `4k`, `1M` (powers of 1000). Raises UsageError."""
     found = re.fullmatch(r"([0-9]{1,12})([kmg]?)b?", text.lower())
     if not found:
         raise UsageError(f"{text!r} is no size; write 512, 4k or 1M")

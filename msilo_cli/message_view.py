@@ -1,4 +1,4 @@
-"""A message as JSON (the members of interface.md, in its order) and as columns."""
+"""Message view: a message as a JSON object (members and order as in msilo(1)) and as columns."""
 
 import base64
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
 
 PREVIEW: Final = 60
-# What `columns` asks of a record.
+# The members used by `columns`.
 EMPTY: Final = (
     "id", "aor", "from", "received_at", "due_at", "attempts", "state", "next_attempt_at", "last_status",
     "last_reason", "size", "content_type",
@@ -18,9 +18,9 @@ EMPTY: Final = (
 
 
 def record(message: StoredMessage, ahead: float = 0.0) -> dict[str, Any]:
-    """The JSON object; `body_b64` stands in for `body` where that is not UTF-8.
+    """The JSON object of a message, with `body_b64` instead of `body` for a body that is not UTF-8.
 
-    Its times are system time, which is `ahead` of silo time by so many seconds.
+    Times in the object are system time. `ahead`: seconds from silo time to system time.
     """
     next_at = message.next_attempt_at
     shown: dict[str, Any] = {
@@ -50,7 +50,7 @@ def record(message: StoredMessage, ahead: float = 0.0) -> dict[str, Any]:
 
 
 def end_of_life(message: StoredMessage, ahead: float) -> float:
-    """When it expires, in system time: of what is not yet due the row has that time itself (Sweep.due)."""
+    """The time of expiry, as system time. Before `due_at`, `expires_at` is system time already (Sweep.due)."""
     return message.expires_at + (ahead if message.due_at is None else 0.0)
 
 
@@ -59,15 +59,15 @@ def _text(value: bytes) -> str:
 
 
 def sender_uri(header: str) -> str:
-    """The URI of a From value: for eyes and TSV, where the display name would only be in the way."""
+    """The URI of a From value, without display name and parameters, for tables and TSV."""
     start, end = header.rfind("<"), header.rfind(">")
     return header[start + 1 : end] if 0 <= start < end else header.partition(";")[0].strip()
 
 
 def columns(now: float) -> list[Column]:
-    """The columns of `list`; `now` is system time.
+    """The columns of `list`. `now`: system time.
 
-    In TSV id, aor, from, received_at, attempts, state, size, content_type, next_attempt_at or due_at, last_status,
+    TSV has id, aor, from, received_at, attempts, state, size, content_type, next_attempt_at or due_at, last_status,
     last_reason.
     """
     return [
@@ -93,14 +93,14 @@ def columns(now: float) -> list[Column]:
 
 
 def history_record(entry: HistoryEntry, ahead: float) -> dict[str, Any]:
-    """An entry of the history, for programs; what is empty is left out. Its time is system time."""
+    """An entry of the history as a JSON object without empty members. `at` is system time."""
     shown = asdict(entry) | {"at": rfc3339(entry.at + ahead)}
     del shown["message"], shown["aor"]
     return {name: value for name, value in shown.items() if value not in ("", None)}
 
 
 def history_line(entry: HistoryEntry, ahead: float) -> str:
-    """An entry of the history, for a person. Its time is system time."""
+    """An entry of the history as a line of text, with system time."""
     said = f"{entry.status or ''} {entry.reason}".strip()
     parts = [
         rfc3339(entry.at + ahead) or "",
@@ -113,12 +113,12 @@ def history_line(entry: HistoryEntry, ahead: float) -> str:
 
 
 def last(shown: dict[str, Any]) -> str:
-    """`486 Busy Here`; nothing before the first answer."""
+    """The last answer, as `486 Busy Here`; "" before the first answer."""
     return f"{shown['last_status'] or ''} {shown['last_reason']}".strip()
 
 
 def _next(shown: dict[str, Any]) -> str | None:
-    """When it is sent next, as far as that is known."""
+    """The time of the next attempt (RFC 3339), None when unknown."""
     at: str | None = shown["due_at"] if shown["state"] == "scheduled" else shown["next_attempt_at"]
     return at
 
@@ -133,7 +133,7 @@ def _age(shown: dict[str, Any], now: float) -> str:
 
 
 def preview(shown: dict[str, Any]) -> str:
-    """The beginning of a text, or what kind of thing it is."""
+    """The first PREVIEW characters of a text; content type and size of another body."""
     body: str | None = shown.get("body")
     if body is None or not shown["content_type"].lower().startswith("text/"):
         return f"<{shown['content_type'] or 'no type'} {amount(shown['size'])}>"

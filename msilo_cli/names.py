@@ -1,13 +1,12 @@
-"""Names: which mailbox an address on the command line names.
+"""Names: finds the mailbox for an address on the command line.
 
-The words are read by the function that the daemon reads URIs with (msilod/routing/domains.py), so that both agree.
-The function needs the domains, the addresses and the ports of the server:
+Addresses are read by the daemon's own function for URIs (msilod/routing/domains.py). The function needs the domains,
+addresses and ports of the server:
 
-1. `user@domain`, the domain being one of `domains` in msilod.toml: the configuration is enough.
-2. For other words a running daemon is asked once for its domains, addresses and ports.
-3. Without a daemon they are taken from `domains` and `[listen]` of the configuration. A wildcard listener has no
-address of its
-   own, and a port 0 is not known.
+1. For `user@domain` with a domain of `domains` in msilod.toml the configuration is enough.
+2. For other words a running daemon is asked once for domains, addresses and ports.
+3. Without a daemon, `domains` and `[listen]` of the configuration are used. A wildcard listener has no address, and
+   port 0 is unknown.
 """
 
 from collections.abc import Callable
@@ -19,12 +18,15 @@ from msilod.routing.domains import Domains
 from msilod.settings import Settings
 
 _WILDCARDS: Final = ("0.0.0.0", "::")
-# Characters that may mean a port, a GRUU or an address. Only a daemon knows all of its own.
+# Characters of a port, a GRUU or an address. Only a running daemon knows all of these.
 _SPECIAL: Final = frozenset(":;[]")
 
 
 class Names:
-    """`ask` returns the answer of the control method `names`, None without a daemon; `secret` the key of its GRUUs."""
+    """Reads addresses. `ask` returns the result of the control method `names`, None without a daemon.
+
+    `secret` returns the key of the daemon's GRUUs, b"" without one.
+    """
 
     def __init__(
         self, settings: Settings, ask: Callable[[], dict[str, Any] | None], secret: Callable[[], bytes]
@@ -37,19 +39,19 @@ class Names:
         self._all: Domains | None = None
 
     def mailbox(self, word: str) -> str:
-        """The AOR that `word` names; `user@host` where it is not ours. Raises ValueError in plain words."""
+        """The AOR named by `word`; `user@host` for a foreign domain. Raises ValueError with a text for the user."""
         user, at, host = word.strip(" ").removeprefix("sip:").rpartition("@")
         is_plain = bool(at) and not (_SPECIAL & set(user)) and not (_SPECIAL & set(host))
         if is_plain and self._configured.serves(host):
             return self._configured.mailbox(word)
         found = self._domains(word).mailbox(word)
         if not self._settings.config.domains and self._aliases:
-            # A daemon that is not running may serve any domain (msilod start --domain).
+            # Without `domains` any domain may be served (msilod start --domain).
             return self._aliases.resolve(found)
         return found
 
     def sender(self, word: str) -> str:
-        """The sender in the row of a message from `word`."""
+        """The `sender` in rows of messages from `word`."""
         raw = word.encode("utf-8", "backslashreplace")
         return self._domains(word).identify(raw).name
 
@@ -62,9 +64,9 @@ class Names:
         return self._all
 
     def _known(self) -> Domains:
-        told = self._ask()
-        if told is not None:
-            return Domains(told["domains"], self._aliases, (), told["addresses"], told["ports"])
+        answer = self._ask()
+        if answer is not None:
+            return Domains(answer["domains"], self._aliases, (), answer["addresses"], answer["ports"])
         specs = self._settings.listeners
         hosts = [spec.host for spec in specs]
         ports = None if any(spec.port == 0 for spec in specs) else [spec.port for spec in specs]

@@ -1,8 +1,8 @@
-"""The file that `-o FILE` names, opened so that nothing is damaged and nothing is shown to others.
+"""Output file: opens the file of `-o FILE` without damage to other files, and readable only by the user.
 
-A regular file, or a name that is free, gets the whole output or keeps what it had: the output goes to a temporary file
-beside the target, which takes the target's name at the end. A device, a FIFO, or a descriptor of this process (as
-/dev/stdout) is opened and written through. A symbolic link is followed.
+A regular file, or a new file, gets the whole output, or keeps the old content: the output goes to a temporary file
+beside the target, which is renamed at the end. A device, a FIFO, or a descriptor of this process (as /dev/stdout) is
+opened and written directly. A symbolic link is followed.
 """
 
 import os
@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TextIO
 
-# A chain of links that is longer is a loop (the limit of Linux, path_resolution(7)).
+# A longer chain of links is a loop (the limit of Linux, path_resolution(7)).
 MAX_LINKS: Final = 40
 PREFIX: Final = ".msilo-"
 SUFFIX: Final = ".part"
@@ -21,9 +21,9 @@ SUFFIX: Final = ".part"
 
 @contextmanager
 def output_file(path: Path) -> Iterator[TextIO]:
-    """A text stream that becomes the content of `path` when the block ends without an exception.
+    """Open a text stream; the text becomes the content of `path` when the block ends without an exception.
 
-    The temporary file has mode 0600 from its first byte and is removed when the block fails. Raises OSError.
+    The temporary file has mode 0600 from the first byte and is removed when the block fails. Raises OSError.
     """
     descriptor = _own_descriptor(path)
     if descriptor is not None:
@@ -32,7 +32,7 @@ def output_file(path: Path) -> Iterator[TextIO]:
         return
     target = Path(os.path.realpath(path))
     if _is_special(path):
-        # Without O_CREAT and O_TRUNC: nothing is made here, and a file that has just taken the name is not cut.
+        # Without O_CREAT and O_TRUNC: no file is made, and a regular file in the place of the device keeps its content.
         with _text(os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)) as stream:
             yield stream
         return
@@ -42,7 +42,7 @@ def output_file(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[TextIO]:
-    # mkstemp opens with O_EXCL and O_NOFOLLOW: a link that another user has planted is never followed.
+    # mkstemp opens with O_EXCL and O_NOFOLLOW: a link planted by another user is never followed.
     descriptor, name = tempfile.mkstemp(SUFFIX, PREFIX, target.parent)
     part = Path(name)
     try:
@@ -50,9 +50,9 @@ def _replacing(target: Path) -> Iterator[TextIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        # `target` had no link in it; a link that stands there now is no file that was asked for either.
+        # `target` was resolved, so a link there now is not the user's.
         if target.is_symlink() or _is_special(target):
-            raise FileExistsError(0, "something else has taken this name meanwhile", str(target))
+            raise FileExistsError(0, "another file has taken this name meanwhile", str(target))
         part.rename(target)
         _sync_folder(target.parent)
     finally:
@@ -72,9 +72,9 @@ def _is_special(path: Path) -> bool:
 
 
 def _own_descriptor(path: Path) -> int | None:
-    """The descriptor of this process that `path` leads to, as /dev/stdout and /dev/fd/3 do; None: another file.
+    """The number of this process's descriptor behind `path`, as for /dev/stdout and /dev/fd/3; None for other files.
 
-    Opened by its name, a descriptor of a regular file would be written from the beginning of that file.
+    Opening /dev/stdout by name would write to the beginning of a regular file instead of the current offset.
     """
     folders = {Path("/proc/self/fd"), Path("/dev/fd"), Path(f"/proc/{os.getpid()}/fd")}
     for _ in range(MAX_LINKS):
@@ -88,7 +88,7 @@ def _own_descriptor(path: Path) -> int | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The new name to the disk; a folder that cannot be opened or synced is left to the system."""
+    """Sync the folder, so the new name survives a power cut. Errors are ignored."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

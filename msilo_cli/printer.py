@@ -1,7 +1,7 @@
-"""One printer, five faces: rows go in, a table on a terminal, TSV, JSON, JSON Lines or ids come out.
+"""Printer: prints records as a table, TSV, JSON, JSON Lines or ids.
 
-Rules: a table is for eyes and may cut; everything else is for programs and never does. TSV has no header,
-escapes tab, newline and backslash, and prints times in RFC 3339, UTC.
+A table is for a terminal, and long cells may be cut. The other formats are for programs and are never cut. TSV has no
+header line, escapes tab, newline and backslash, and has times in RFC 3339 and UTC.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,18 +17,19 @@ from msilod.silo.stored_message import LATEST
 
 FORMATS: Final = ("auto", "table", "tsv", "json", "jsonl", "ids")
 Record = dict[str, Any]
-# Characters between two columns of a table, and the least width of a column that is cut.
+# Characters between two columns of a table.
 SEPARATOR: Final = 3
 # The first second of the year 1000: strftime(3) writes earlier years with fewer digits.
 EARLIEST: Final = -30_610_224_000.0
+# The least width of a cut column.
 NARROWEST: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its title, its value for programs, its text for eyes; `key` is its JSON member.
+    """A column. `value` is the cell for programs; `text` is the cell of a table, by default the value.
 
-    `shrinks`: a table that is too wide for the terminal cuts this column before the others.
+    `shrinks`: in a table wider than the terminal this column is cut.
     """
 
     title: str
@@ -41,7 +42,7 @@ class Column:
 
 
 def chosen_format(session: Session, wanted: str, json_lines: bool, ids: bool) -> str:
-    """From --format, --json, --ids and MSILO_FORMAT to one of the five. Raises UsageError."""
+    """The format by --json, --ids, --format and MSILO_FORMAT, never `auto`. Raises UsageError."""
     name = (
         "jsonl"
         if json_lines
@@ -57,7 +58,7 @@ def chosen_format(session: Session, wanted: str, json_lines: bool, ids: bool) ->
 
 
 def show(session: Session, records: Iterable[Record], columns: Sequence[Column], format: str) -> int:
-    """Print the records; how many there were."""
+    """Print the records. Returns the number of records."""
     if format == "table":
         return _table(session, records, columns)
     count = 0
@@ -111,8 +112,7 @@ def _table(session: Session, records: Iterable[Record], columns: Sequence[Column
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], available: int) -> list[int]:
-    """The columns' widths in characters. Characters that the terminal lacks are taken from columns that shrink, the
-    widest first."""
+    """The widths of the columns, in characters. Shrinking columns are cut, the widest first, until the table fits."""
     widths = [
         max(len(text) for text in texts) for texts in zip([c.title for c in columns], *rows, strict=True)
     ]
@@ -135,14 +135,14 @@ def _text(column: Column, record: Record) -> str:
 
 
 def rfc3339(at: float | None) -> str | None:
-    """`2026-11-24T11:00:00Z`; None stays None. A time outside of the years 1000 to 9999 is the nearest one within."""
+    """The time as `2026-11-24T11:00:00Z`; None stays None. Times are limited to the years 1000 to 9999."""
     if at is None:
         return None
     return datetime.fromtimestamp(max(EARLIEST, min(at, LATEST)), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def span(seconds: float) -> str:
-    """`45s`, `12m`, `3h`, `9d`: for eyes."""
+    """A duration for a table: `45s`, `12m`, `3h`, `9d`."""
     seconds = min(seconds, LATEST)
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= size:
@@ -151,7 +151,7 @@ def span(seconds: float) -> str:
 
 
 def amount(size: float) -> str:
-    """`512 B`, `14.2 kB`: for eyes."""
+    """A number of bytes for a table: `512 B`, `14.2 kB`."""
     for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"

@@ -1,6 +1,6 @@
-"""Session: what a command needs: configuration, the open queue, the daemon, the terminal, the clock.
+"""Session: the configuration, silo, daemon, output and clock of one run of `msilo`.
 
-Rule: opened when first asked for, so that `msilo --help` touches nothing.
+Each of these is opened when first used, so `msilo --help` opens nothing.
 """
 
 import io
@@ -24,19 +24,20 @@ from msilod.store.tables.users import UserTable
 from msilod.store.times import CLOCK, silo_clock
 from msilod.streams import discard
 
-# Ids of one recipient in a call of the control protocol.
+# Ids of one recipient in one call of the control protocol.
 IDS_A_CALL: Final = 5000
+# Seconds for a call with a commit.
 GIVE_UP_TIMEOUT: Final = 10.0
-# A daemon answers from memory; without its answer the configuration says which names are ours.
+# Seconds. A daemon answers `names` from memory; without an answer the configuration is used.
 NAMES_TIMEOUT: Final = 2.0
 
 
 def calls(rows: Mapping[str, Sequence[int]]) -> list[dict[str, list[int]]]:
-    """The ids by AOR in pieces that fit into a line of the control protocol; each AOR of `rows` is in one of them."""
+    """Split ids by AOR into pieces for one line each of the control protocol. Each AOR is in at least one piece."""
     made: list[dict[str, list[int]]] = []
     room = 0
     for aor, ids in rows.items():
-        # At most 20 characters an id; an AOR may need an escape for each of its characters.
+        # An id has at most 20 characters. Each character of an AOR may need an escape of 6.
         for start in range(0, max(len(ids), 1), IDS_A_CALL):
             piece = list(ids[start : start + IDS_A_CALL])
             size = 6 * len(aor) + 20 * (len(piece) + 1)
@@ -49,20 +50,21 @@ def calls(rows: Mapping[str, Sequence[int]]) -> list[dict[str, list[int]]]:
 
 
 class UsageError(MsilodError):
-    """The words do not say enough, or a confirmation is missing."""
+    """A wrong or incomplete command line, or a missing confirmation."""
 
     exit_code = 2
 
 
 class SomeFailed(MsilodError):
-    """Several were asked for and some failed."""
+    """A command for several messages failed for some of them."""
 
 
 class Output(io.TextIOBase):
-    """Standard output; a reader that has seen enough ends the command, quietly and with 0.
+    """Standard output, or the file of `-o`.
 
-    A write that fails otherwise, for example on a full disk, raises MsilodError. Of a stream without `ends_quietly`
-    each failure is an OSError for the caller: that output was to be whole.
+    With `ends_quietly`, a closed pipe ends the command with exit code 0 (as in `msilo list | head`), and any other
+    failure, for example a full disk, raises MsilodError. Otherwise each failure raises OSError: the output must be
+    whole.
     """
 
     def __init__(self, stream: TextIO, ends_quietly: bool = True) -> None:
@@ -70,21 +72,21 @@ class Output(io.TextIOBase):
         self._ends_quietly = ends_quietly
 
     def write(self, text: str) -> int:
-        """As the stream's."""
+        """As TextIO.write; see the class for errors."""
         try:
             return self._stream.write(text)
         except OSError as error:
             self._end(error)
 
     def flush(self) -> None:
-        """As the stream's."""
+        """As TextIO.flush; see the class for errors."""
         try:
             self._stream.flush()
         except OSError as error:
             self._end(error)
 
     def isatty(self) -> bool:
-        """As the stream's."""
+        """True for a terminal."""
         return self._stream.isatty()
 
     def _end(self, error: OSError) -> NoReturn:
@@ -98,7 +100,7 @@ class Output(io.TextIOBase):
 
 @dataclass
 class Session:
-    """The global options; standard output carries data, standard error talk."""
+    """The global options, and the objects opened by them. Data goes to `out`, all other text to `err`."""
 
     config_file: Path | None = None
     db_url: str | None = None
@@ -116,7 +118,7 @@ class Session:
 
     @property
     def names(self) -> Names:
-        """Which mailbox an address names."""
+        """The reader of addresses."""
         if self._names is None:
             self._names = Names(self.settings, self._ask_names, lambda: self.queue.secret("gruu"))
         return self._names
@@ -131,7 +133,7 @@ class Session:
 
     @property
     def queue(self) -> Queue:
-        """The open silo."""
+        """The messages of the silo."""
         if self._queue is None:
             config = self.settings.config
             memory = config.silo.device_memory if config.silo.devices == EACH_DEVICE else 0
@@ -140,42 +142,42 @@ class Session:
 
     @property
     def limits(self) -> Limits:
-        """The quotas of a message that comes by SIP."""
+        """The quotas, as for a MESSAGE received by SIP."""
         config = self.settings.config
         return Limits.of(config.silo, config.auth.mode != "off" and self.queue.have_users_existed())
 
     @property
     def users(self) -> UserTable:
-        """The open table of users."""
+        """The table of users."""
         if self._users is None:
             self._users = UserTable(self.settings.silo, self.settings.config.db_table)
         return self._users
 
     def now(self) -> float:
-        """Silo time (msilod/store/times.py): what the times of rows are compared with. It opens the silo."""
+        """Silo time (msilod/store/times.py), for comparisons with times in rows. Opens the silo."""
         if self._clock is None:
             self._clock = silo_clock(self.queue.secret(CLOCK))
         return self._clock()
 
     def system(self) -> float:
-        """Seconds since 1970, UTC, by the system's clock: what is shown and read."""
+        """System time: seconds since 1970, UTC, for times shown to the user and read from the command line."""
         return time.time()
 
     @property
     def ahead(self) -> float:
         """Seconds from silo time to system time."""
-        # Two clocks are read one after the other.
+        # The two clocks are read one after the other: rounding hides the time in between.
         return round(self.system() - self.now(), 3)
 
     def ask(self, method: str, params: dict[str, Any], timeout: float = 5.0) -> Any:
-        """Call the daemon. Raises UnavailableError when there is none."""
+        """Call a method of the daemon. `timeout`: seconds. Raises UnavailableError without a daemon, ControlError."""
         with ControlClient(self.settings.socket) as client:
             return client.call(method, params, timeout)
 
     def wake(self, aors: Sequence[str], requeued: Mapping[str, Sequence[int]] | None = None) -> None:
-        """Tell a running daemon of rows that it may send; without one, its next start finds them.
+        """Tell a running daemon to send rows of `aors`, and to take over other changes of the silo.
 
-        Without AORs it looks at what else has changed.
+        `requeued`: ids of requeued rows, by AOR. Without a daemon the next start finds the changes.
         """
         left: dict[str, list[int]] = {aor: list((requeued or {}).get(aor, ())) for aor in aors}
         try:
@@ -183,24 +185,27 @@ class Session:
                 mine = {aor: ids for aor, ids in some.items() if ids}
                 self.ask("wake", {"aors": list(some), "requeued": mine})
         except UnavailableError:
-            self.say("no daemon is running; its next start will find it", level=1)
+            self.say("no daemon is running; the next start finds the change", level=1)
 
     def give_up(self, rows: Mapping[str, Sequence[int]]) -> tuple[list[int], list[int]]:
-        """Ask a running daemon for rows by AOR: those it gave up, and those on the wire; without one, neither."""
+        """Ask a running daemon to give up rows, by AOR. Returns (ids given up, ids on the wire).
+
+        Both lists are empty without a daemon.
+        """
         given: list[int] = []
         sending: list[int] = []
         try:
             for some in calls(rows):
-                told = self.ask("give_up", {"rows": some}, GIVE_UP_TIMEOUT)
-                given += told["given_up"]
-                sending += told["sending"]
+                answer = self.ask("give_up", {"rows": some}, GIVE_UP_TIMEOUT)
+                given += answer["given_up"]
+                sending += answer["sending"]
         except UnavailableError:
             self.say("no daemon is running", level=1)
         return given, sending
 
     @property
     def has_daemon(self) -> bool:
-        """True while a daemon answers at the control socket."""
+        """True when a daemon answers at the control socket."""
         try:
             self.ask("on_wire", {})
         except UnavailableError:
@@ -222,7 +227,7 @@ class Session:
 
     @property
     def actor(self) -> str:
-        """Who does it, for the history: the user, also behind sudo."""
+        """The name of the user for the history; behind sudo, the user of sudo."""
         name = self.environment.get("SUDO_USER")
         if name:
             return name
@@ -232,30 +237,30 @@ class Session:
             return f"uid {os.getuid()}"
 
     def wake_users(self) -> None:
-        """Tell a running daemon that users have changed, and wait until it knows."""
+        """Tell a running daemon of changed users, and wait until the daemon has read the users."""
         try:
             self.ask("wake", {"users": True})
         except UnavailableError:
             self.say("no daemon is running", level=2)
 
     def say(self, text: str, level: int = 0) -> None:
-        """Talk: on standard error, and only if the verbosity is at least `level` (-q silences 0)."""
+        """Print a line on standard error, if the verbosity is at least `level` (-q silences level 0)."""
         if self.verbosity >= level:
             self.err.write(f"{text}\n")
 
     @property
     def is_interactive(self) -> bool:
-        """True when a person can be asked."""
+        """True when the user can answer a question on the terminal."""
         return sys.stdin.isatty() and self.err.isatty()
 
     def confirm(self, question: str) -> bool:
-        """y/N on standard error."""
+        """Ask `question` on standard error. True for `y` or `yes`."""
         self.err.write(f"{question} [y/N] ")
         self.err.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def close(self) -> None:
-        """Let go of the silo, and of what was printed."""
+        """Flush the output, and close the silo."""
         try:
             self.out.flush()
         finally:

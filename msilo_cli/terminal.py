@@ -1,7 +1,7 @@
-"""The terminal: consoles that interpret nothing, and the decision about colour.
+"""Terminal: makes rich consoles for untrusted text, and decides about colour.
 
-Rule: untrusted text comes here through msilod.printable only. rich would pass ESC bytes on, eat `[markup]`
-and turn `:smile:` into a picture, so markup, emoji and highlighting are off.
+Untrusted text passes through msilod.printable before a console gets the text. rich would pass ESC bytes on, remove
+`[markup]` and replace `:smile:` by a picture, so markup, emoji and highlighting are off.
 """
 
 import os
@@ -12,7 +12,7 @@ from rich.console import Console
 
 
 def console(out: TextIOBase, color: str) -> Console:
-    """A console on `out`; `color` is auto, always or never, NO_COLOR and TERM=dumb as usual."""
+    """A console on `out`. `color`: auto, always or never; `auto` obeys NO_COLOR and TERM=dumb."""
     plain = color == "never" or (color == "auto" and bool(os.environ.get("NO_COLOR")))
     return Console(
         file=cast("IO[str]", out),

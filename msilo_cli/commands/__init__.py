@@ -1,1 +1,5 @@
-"""One file per verb: a function that Typer parses for, and one that does the work with a Session."""
+"""Commands: a file per verb or group of verbs.
+
+Each verb is a function; Typer reads the options from the signature and the help from the docstring. A second
+function, `run` in most files, does the work with a Session.
+"""

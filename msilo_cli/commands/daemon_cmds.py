@@ -1,4 +1,4 @@
-"""`msilo dump`, `bindings` and `status`: what only a running daemon can do or tell."""
+"""Daemon commands: `msilo dump`, `bindings` and `status` call a running daemon."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -14,7 +14,7 @@ from msilod.printable import printable
 from msilod.store.engine.sqlite.lock import last_words
 from msilod.store.tables.selection import Selection
 
-# The daemon itself waits 90 s for one recipient.
+# Seconds. The daemon waits up to 90 s for one recipient.
 DUMP_TIMEOUT = 600.0
 
 
@@ -23,12 +23,14 @@ def dump(
     context: typer.Context,
     selection: Selection,
     to: Annotated[str, typer.Option("--to", metavar="CONTACT", help="To this contact instead.")] = "",
-    wait: Annotated[bool, typer.Option("--wait", help="Tell the outcome of each message.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait, and print the outcome of each message.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent.")] = False,
     format: filters.Format = "",
     json: filters.Json = False,
 ) -> None:
-    """Deliver now (m_dump), to the registered contacts or to one that is named.
+    """Deliver now (m_dump), to the registered contacts or to the contact of --to.
 
     msilo dump bob@example.test --to sip:bob@192.0.2.7:5062 --wait
     """
@@ -50,7 +52,7 @@ def dump(
 
 
 def _dump(session: Session, asked: Sequence[dict[str, Any]], params: dict[str, Any], format: str) -> None:
-    """Ask for each of `asked` in turn, and print the outcomes of all."""
+    """Call `dump` for each of `asked`, and print all outcomes. Raises SomeFailed."""
     results = [
         result for some in asked for result in session.ask("dump", params | some, DUMP_TIMEOUT)["results"]
     ]
@@ -81,7 +83,7 @@ def bindings(
     format: filters.Format = "",
     json: filters.Json = False,
 ) -> None:
-    """Who is registered where.
+    """List the bindings: the registered users and their contacts.
 
     msilo bindings alice@example.test
     """
@@ -113,33 +115,33 @@ _BINDING = [
 
 
 def status(context: typer.Context, format: filters.Format = "", json: filters.Json = False) -> None:
-    """The daemon, the silo and the counters.
+    """Show the state of the daemon, the silo and the counters.
 
     msilo status
     """
     session: Session = context.obj
     try:
-        told = session.ask("status", {})
+        answer = session.ask("status", {})
     except UnavailableError as error:
         reason = last_words(session.settings.silo)
         raise UnavailableError(
             f"{error}; it ended because {printable(reason)}" if reason else str(error)
         ) from error
     if chosen_format(session, format, json, False) in ("json", "jsonl"):
-        show(session, [told], [], "jsonl")
+        show(session, [answer], [], "jsonl")
         return
-    rows = " · ".join(f"{state} {count}" for state, count in sorted(told["rows"].items()))
-    counters = " · ".join(f"{name} {count}" for name, count in told["counters"].items() if count)
-    connections = " · ".join(f"{name} {count}" for name, count in told["connections"].items())
+    rows = " · ".join(f"{state} {count}" for state, count in sorted(answer["rows"].items()))
+    counters = " · ".join(f"{name} {count}" for name, count in answer["counters"].items() if count)
+    connections = " · ".join(f"{name} {count}" for name, count in answer["connections"].items())
     lines = [
-        f"msilod {told['version']}, pid {told['pid']}, up {span(told['uptime'])}",
-        f"listening  {' '.join(told['listening'])}",
+        f"msilod {answer['version']}, pid {answer['pid']}, up {span(answer['uptime'])}",
+        f"listening  {' '.join(answer['listening'])}",
         f"connections  {connections or 'none'}",
-        f"domains    {' '.join(told['domains'])}",
-        f"silo       {told['silo']}",
+        f"domains    {' '.join(answer['domains'])}",
+        f"silo       {answer['silo']}",
         f"messages   {rows}",
-        *([f"paused     {' '.join(told['paused'])}"] if told["paused"] else []),
-        f"bindings   {told['bindings']} for {told['recipients_registered']} recipients",
+        *([f"paused     {' '.join(answer['paused'])}"] if answer["paused"] else []),
+        f"bindings   {answer['bindings']} for {answer['recipients_registered']} recipients",
         f"since start  {counters or 'nothing yet'}",
     ]
     session.out.write(printable("\n".join(lines), keep_lines=True) + "\n")

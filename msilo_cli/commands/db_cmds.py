@@ -1,4 +1,4 @@
-"""`msilo db`: the silo's database as a whole."""
+"""Database commands: `msilo db` shows, upgrades, checks and copies the silo's database."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +17,7 @@ app = typer.Typer(help="The silo's database: status, upgrade, check, backup.", n
 
 
 class Damaged(MsilodError):
-    """The check has found something; standard output says what."""
+    """The check has found faults; standard output lists the faults."""
 
 
 def _maintenance(context: typer.Context) -> tuple[Session, Maintenance]:
@@ -27,29 +27,31 @@ def _maintenance(context: typer.Context) -> tuple[Session, Maintenance]:
 
 @app.command("status")
 def status(context: typer.Context, format: filters.Format = "", json: filters.Json = False) -> None:
-    """Where it is, its schema, how much is in it.
+    """Show the file of the silo, the schema version, and the sizes.
 
     msilo db status
     """
     session, maintenance = _maintenance(context)
-    told = maintenance.condition()
+    condition = maintenance.condition()
     if chosen_format(session, format, json, False) in ("json", "jsonl"):
-        show(session, [asdict(told) | {"path": str(told.path)}], [], "jsonl")
+        show(session, [asdict(condition) | {"path": str(condition.path)}], [], "jsonl")
         return
     schema = (
-        f"{told.schema}" if told.schema == told.wanted else f"{told.schema}, this msilo wants {told.wanted}"
+        f"{condition.schema}"
+        if condition.schema == condition.wanted
+        else f"{condition.schema}, this msilo wants {condition.wanted}"
     )
     session.out.write(
-        f"silo      {printable(str(told.path))}\nschema    {schema}\n"
-        f"messages  {told.messages}, {amount(told.bytes)}\nfile      {amount(told.file_bytes)}\n"
+        f"silo      {printable(str(condition.path))}\nschema    {schema}\n"
+        f"messages  {condition.messages}, {amount(condition.bytes)}\nfile      {amount(condition.file_bytes)}\n"
     )
-    if told.schema < told.wanted:
+    if condition.schema < condition.wanted:
         session.say("run: msilo db upgrade (with the daemon stopped)", level=-1)
 
 
 @app.command("upgrade")
 def upgrade(context: typer.Context) -> None:
-    """Bring the schema up to this version, with the daemon stopped; make a silo where there is none.
+    """Upgrade the schema to this version, with the daemon stopped; create a missing silo.
 
     msilo db upgrade
     """
@@ -62,7 +64,7 @@ def upgrade(context: typer.Context) -> None:
 
 @app.command("check")
 def check(context: typer.Context) -> None:
-    """Is the file sound, of this version, and do its counts fit? 1 and a line each if not.
+    """Check the file, the schema version and the counts; print a line per fault and exit with 1.
 
     msilo db check
     """
@@ -80,7 +82,7 @@ def backup(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes; it must not exist.")],
 ) -> None:
-    """Copy the silo to FILE while it is in use.
+    """Copy the silo to FILE; the daemon may run.
 
     msilo db backup /var/backups/silo-monday.db
     """

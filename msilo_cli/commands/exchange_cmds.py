@@ -1,4 +1,4 @@
-"""`msilo export` and `import`: messages out of a silo and into one, as JSON Lines."""
+"""Exchange commands: `msilo export` and `import` copy messages out of a silo and into a silo, as JSON Lines."""
 
 import sys
 from codecs import BOM_UTF8
@@ -21,9 +21,9 @@ from msilod.silo.stored_message import StoredMessage
 from msilod.store.jobs import Added, Duplicate, OverQuota
 from msilod.store.tables.selection import Selection
 
-# As every change of the command line: short transactions.
+# Rows per transaction. Short transactions leave room for the daemon's writer.
 ROWS_A_BATCH: Final = 200
-# Lines that are told one by one, of each kind of failure.
+# Failed lines reported one by one, for each kind of failure.
 TOLD: Final = 10
 
 
@@ -33,13 +33,13 @@ def export(
     selection: Selection,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Into this file, whole or not at all."),
+        typer.Option("-o", "--output", metavar="FILE", help="Write to this file, all messages or none."),
     ] = None,
     format: filters.Format = "jsonl",
     json: filters.Json = False,
     ids: filters.Ids = False,
 ) -> None:
-    """Write messages out, whole: what import takes.
+    """Export whole messages, in the format of import.
 
     msilo export -o silo.jsonl
     """
@@ -57,8 +57,8 @@ def _write(session: Session, selection: Selection, format: str) -> int:
 
 
 def _write_file(session: Session, selection: Selection, format: str, output: Path) -> int:
-    """Into a file of that name, whole or not at all. A device, a FIFO or a descriptor is written through."""
-    former = session.out
+    """Write to a file, all messages or none. A device, a FIFO or a descriptor is written directly."""
+    standard = session.out
     try:
         with output_file(output) as stream:
             session.out = Output(stream, ends_quietly=False)
@@ -66,7 +66,7 @@ def _write_file(session: Session, selection: Selection, format: str, output: Pat
     except OSError as error:
         raise UnavailableError(f"{output}: {error.strerror}") from error
     finally:
-        session.out = former
+        session.out = standard
     return count
 
 
@@ -75,14 +75,13 @@ def import_(
     file: Annotated[
         str, typer.Argument(metavar="FILE|-", help="JSON Lines as export wrote them; - reads standard input.")
     ],
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell what would be stored, store nothing.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the outcome, store nothing.")] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Also what was in the silo before and has ended, as by purge.")
+        bool,
+        typer.Option("--again", help="Store also messages that ended in this silo, for example by purge."),
     ] = False,
 ) -> None:
-    """Take messages in. A message that is or was in the silo is not stored twice.
+    """Import messages. A message that is or was in the silo is not stored again.
 
     msilo import silo.jsonl
     """
@@ -92,7 +91,7 @@ def import_(
         work.run(sys.stdin.buffer)
         return
     try:
-        stream = open(file, "rb")  # noqa: SIM115 - only the opening is told as an error of usage
+        stream = open(file, "rb")  # noqa: SIM115 - only a failed open is a usage error
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from error
     with stream:
@@ -100,9 +99,9 @@ def import_(
 
 
 class Import:
-    """One import: counts of its lines by outcome, and the number of the last line.
+    """One import: the counts of lines by outcome, and the number of the last line.
 
-    A batch is committed with the marks of its rows, so that the same import goes on where it was interrupted.
+    A batch is committed together with the hashes of the rows, so repeating an interrupted import continues there.
     """
 
     def __init__(self, session: Session, dry_run: bool, again: bool) -> None:
@@ -112,11 +111,11 @@ class Import:
         self._limits = session.limits.without_hours()
         self._stored = self._known = self._ended = self._expired = 0
         self._failed: Counter[str] = Counter()
-        # The last line that is decided.
+        # The number of the last line with an outcome.
         self._line = 0
 
     def run(self, stream: IO[bytes]) -> None:
-        """Take in all lines. The summary is printed also when the import is interrupted. Raises SomeFailed."""
+        """Import all lines. The summary is printed after an interruption, too. Raises SomeFailed."""
         try:
             self._take_in(stream)
         except BaseException:
@@ -144,7 +143,7 @@ class Import:
         self._store(batch)
 
     def _summary(self) -> str:
-        """The counts by outcome, and the reasons of those that failed."""
+        """The counts by outcome, and the counts of failures by reason."""
         parts = [
             f"{self._stored} {'would be stored' if self._dry_run else 'stored'}",
             f"{self._known} known already",
@@ -157,11 +156,11 @@ class Import:
         return ", ".join(parts)
 
     def _messages(self, stream: IO[bytes]) -> Iterator[tuple[int, StoredMessage]]:
-        """The messages that can be read and have not expired, with their line numbers."""
+        """(line number, message) of each valid line whose message has not expired."""
         session = self._session
         section = session.settings.config.silo
         for number, line in enumerate(iter(partial(stream.readline, MAX_LINE), b""), 1):
-            # Editors put a byte-order mark before the first line.
+            # Some editors write a byte-order mark before the first line.
             line = line.removeprefix(BOM_UTF8) if number == 1 else line
             if not line.strip():
                 continue
@@ -182,7 +181,7 @@ class Import:
                 yield number, message
 
     def _store(self, batch: Sequence[tuple[int, StoredMessage]]) -> None:
-        """Under the quotas of a message that comes by SIP, but for those of a sender's hour: they came long ago."""
+        """Store a batch under the quotas of SIP, except for max_per_hour: the messages were sent long ago."""
         if not batch:
             return
         messages = [message for _, message in batch]
@@ -203,7 +202,7 @@ class Import:
                 self._fail(number, "bad", result.reason)
 
     def _fail(self, number: int, kind: str, why: str) -> None:
-        """Each kind of failure is told line by line at first, and counted in the summary."""
+        """Count a failed line. The first TOLD lines of each kind are reported one by one."""
         self._failed[kind] += 1
         if self._failed[kind] <= TOLD:
             self._session.say(f"line {number}: {why}", level=-1)

@@ -1,4 +1,4 @@
-"""`msilo inject`: put a message into the silo, under the checks and quotas of a message that comes by SIP."""
+"""Inject command: `msilo inject` stores a message under the checks and quotas of a MESSAGE received by SIP."""
 
 import secrets
 import sys
@@ -26,7 +26,7 @@ TEXT = "text/plain;charset=UTF-8"
 
 
 class Refused(MsilodError):
-    """The silo does not take the message; the text says why."""
+    """The silo refuses the message; the text has the reason."""
 
 
 def inject(
@@ -37,9 +37,14 @@ def inject(
     ] = None,
     sender: Annotated[str, typer.Option("--from", metavar="URI", help="The sender.")] = "",
     content_type: Annotated[str, typer.Option("--type", metavar="TYPE", help="The content type.")] = TEXT,
-    expires: Annotated[str, typer.Option("--expires", metavar="3d", help="How long it may wait.")] = "",
+    expires: Annotated[
+        str, typer.Option("--expires", metavar="3d", help="Time until the message expires.")
+    ] = "",
     at: Annotated[
-        str, typer.Option("--at", metavar="TIME", help="Deliver then: 2026-12-24T18:00:00+01:00, or +2h.")
+        str,
+        typer.Option(
+            "--at", metavar="TIME", help="Deliver at this time, as 2026-12-24T18:00:00+01:00 or +2h."
+        ),
     ] = "",
     header: Annotated[
         list[str] | None, typer.Option("--header", metavar="'N: v'", help="A header field; may be repeated.")
@@ -48,7 +53,7 @@ def inject(
         Path | None, typer.Option("--file", metavar="F", help="The body, byte for byte.", dir_okay=False)
     ] = None,
 ) -> None:
-    """Put a message into the silo and print its id.
+    """Store a message in the silo and print its id.
 
     msilo inject bob@example.test 'Water is off until noon' --from sip:office@example.test
     """
@@ -63,7 +68,7 @@ def inject(
 
 
 def _due(session: Session, text: str) -> float:
-    """The time that --at means. Raises UsageError."""
+    """The time of --at, as system time. Raises UsageError."""
     now = session.system()
     ahead = text.startswith("+")
     due = now + filters.duration(text[1:]) if ahead else parse_rfc3339(text.encode("ascii", "replace"))
@@ -75,7 +80,7 @@ def _due(session: Session, text: str) -> float:
 
 
 def _body(text: str | None, file: Path | None, most: int) -> bytes:
-    """The body, at most one byte more than `most`: a device or a pipe may have no end. Raises UsageError."""
+    """The body, cut after `most` + 1 bytes: a device or a pipe may have no end. Raises UsageError."""
     if (text is None) == (file is None):
         raise UsageError("inject wants a text, - for standard input, or --file; one of them")
     if file is not None:
@@ -96,7 +101,7 @@ def _request(
     headers: list[str],
     body: bytes,
 ) -> Request:
-    """The MESSAGE that a sender of that name would have sent to `uri`."""
+    """The MESSAGE of `sender` to `uri`, as received by SIP. Raises UsageError."""
     author = _sender(sender or f"sip:msilo@{uri.decode().rpartition('@')[2]}")
     call_id = secrets.token_hex(16).encode() + b"@msilo"
     fields = Headers()
@@ -120,7 +125,7 @@ def _request(
 
 
 def _sender(text: str) -> bytes:
-    """The sender's URI, checked."""
+    """The checked URI of the sender. Raises UsageError."""
     try:
         raw = text.encode("utf-8", "backslashreplace")
         if is_tel(raw):
@@ -132,7 +137,7 @@ def _sender(text: str) -> bytes:
 
 
 def run(session: Session, aor: str, request: Request, due_at: float | None = None) -> None:
-    """Check, insert, print the id, wake the daemon."""
+    """Check and store the message, print the id, tell the daemon. Raises Refused, StoreError."""
     config = session.settings.config.silo
     policy = SiloPolicy(expire_time=config.expire_time, max_body=config.max_body)
     try:

@@ -1,4 +1,4 @@
-"""`msilo list`: the messages, oldest first."""
+"""List command: `msilo list` prints the messages, oldest first."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ def list_messages(
     json: filters.Json = False,
     ids: filters.Ids = False,
 ) -> None:
-    """List messages: all, or those for the named recipients.
+    """List messages: all, or those of the given recipients.
 
     msilo list alice@example.test --older-than 1d
     """

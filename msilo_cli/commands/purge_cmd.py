@@ -1,4 +1,4 @@
-"""`msilo purge`: delete messages by selection."""
+"""Purge command: `msilo purge` deletes the selected messages."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -19,7 +19,7 @@ from msilod.store.tables.operator import Changed
 from msilod.store.tables.selection import Selection
 
 IDS_A_QUERY: Final = 500
-# A transaction of the daemon's writer: a few milliseconds.
+# Rows in one transaction of the daemon's writer, of a few milliseconds.
 EXPIRED_A_CALL: Final = 200
 
 
@@ -27,7 +27,7 @@ EXPIRED_A_CALL: Final = 200
 def purge(
     context: typer.Context,
     selection: Selection,
-    expired: Annotated[bool, typer.Option("--expired", help="Messages whose life is over.")] = False,
+    expired: Annotated[bool, typer.Option("--expired", help="Expired messages.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Every message.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the set, delete nothing.")] = False,
@@ -56,7 +56,7 @@ def _dry_run(session: Session, selection: Selection, format: str) -> None:
 
 
 def run(session: Session, selection: Selection, is_sure: bool) -> None:
-    """Ask if need be, delete in batches, tell what was left."""
+    """Ask for confirmation unless `is_sure`, delete in batches, and report messages on the wire."""
     now = session.now()
     if selection.expired_at is not None:
         _expire(session, selection, now)
@@ -84,10 +84,10 @@ def _tell(session: Session, count: int, size: int, left: int) -> None:
 
 
 def _expire(session: Session, selection: Selection, now: float) -> None:
-    """As the daemon's sweep: the end is `expired`, and the sender is told of it.
+    """End expired messages as the daemon does: the history says `expired`, and senders get a failure notice or receipt.
 
-    Only a daemon can tell a sender. It is asked to end the messages; without one, those whose senders want to be told
-    stay for its next start.
+    Only a daemon can send these, so a running daemon ends the messages. Without a daemon, messages with a notice or
+    a receipt to send stay for the next start.
     """
     count = size = left = untold = 0
     has_daemon = True
@@ -115,16 +115,16 @@ def _expire(session: Session, selection: Selection, now: float) -> None:
 
 
 def _ask_daemon(session: Session, messages: Sequence[StoredMessage]) -> list[int]:
-    """The ids that the daemon has ended. Raises UnavailableError without one."""
+    """The ids of messages ended by the daemon. Raises UnavailableError without a daemon."""
     rows: dict[str, list[int]] = {}
     for message in messages:
         rows.setdefault(message.aor, []).append(message.id)
-    told = session.ask("expire", {"rows": rows}, GIVE_UP_TIMEOUT)
-    return list(told["expired"])
+    answer = session.ask("expire", {"rows": rows}, GIVE_UP_TIMEOUT)
+    return list(answer["expired"])
 
 
 def _is_told(session: Session, message: StoredMessage) -> bool:
-    """Whether the daemon tells the sender that the message has expired (a failure notice, a receipt)."""
+    """True when the daemon reports the expiry to the sender, by a failure notice or a receipt."""
     if message.state in (State.REJECTED, State.HANDED):
         return False
     section = session.settings.config.silo

@@ -1,4 +1,4 @@
-"""`msilo show`: messages, whole."""
+"""Show command: `msilo show` prints whole messages."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ def show_messages(
     format: filters.Format = "",
     json: filters.Json = False,
 ) -> None:
-    """Show messages, whole.
+    """Show whole messages, with their history.
 
     msilo show 7
     """
@@ -35,7 +35,7 @@ def show_messages(
 
 
 def run(session: Session, ids: tuple[int, ...], format: str, json: bool) -> None:
-    """Print each, with its history; an id that nothing is known of ends with 66."""
+    """Print each message with the history. Raises NoSuchMessage (exit 66) for an unknown id, UsageError."""
     if not ids:
         raise UsageError("show needs an id (see msilo list)")
     found = [_Found(session, id) for id in ids]
@@ -48,7 +48,7 @@ def run(session: Session, ids: tuple[int, ...], format: str, json: bool) -> None
 
 
 class _Found:
-    """What is known of an id: the message, its devices, its history. Raises NoSuchMessage for nothing at all."""
+    """The message, devices and history of an id. Raises NoSuchMessage when the silo has none of these."""
 
     def __init__(self, session: Session, id: int) -> None:
         now = session.now()
@@ -61,7 +61,7 @@ class _Found:
             raise NoSuchMessage(f"there is no message {id} (see msilo list)")
 
     def text(self) -> str:
-        """For a person."""
+        """The text for a terminal."""
         head = (
             _text(self.message, self.ahead, self.now)
             if self.message is not None
@@ -72,7 +72,7 @@ class _Found:
         return head + "".join("\n".join(map(printable, part)) + "\n\n" for part in parts if part)
 
     def record(self) -> dict[str, Any]:
-        """For programs."""
+        """The JSON object."""
         shown = (
             record(self.message, self.ahead)
             if self.message is not None
@@ -91,19 +91,19 @@ def _message(session: Session, id: int, now: float) -> StoredMessage | None:
 
 
 def _ended(id: int, history: Sequence[HistoryEntry]) -> str:
-    """For a person: what is left of a message that has gone."""
+    """The heading of a message that has ended, for a terminal."""
     return f"Message {id} · {printable(history[-1].event)} · To {printable(history[-1].aor)}\n\n"
 
 
 def _ended_record(id: int, history: Sequence[HistoryEntry]) -> dict[str, Any]:
-    """For programs: the members that are still known."""
+    """The JSON object of a message that has ended: only the members in the history have values."""
     end = history[-1]
     shown: dict[str, Any] = dict.fromkeys(EMPTY, None)
     return shown | {"id": id, "aor": f"sip:{end.aor}", "state": end.event, "last_status": end.status}
 
 
 def _text(message: StoredMessage, ahead: float, now: float) -> str:
-    """For a person: the head, the header fields, the body; all of it made safe. `now` is system time."""
+    """The text of a message for a terminal, through `printable`. `now`: system time."""
     shown = record(message, ahead)
     left = end_of_life(message, ahead) - now
     life = f"expires in {span(left)}" if left > 0 else "expired"

@@ -1,4 +1,4 @@
-"""`msilo hold`, `release` and `requeue`: states changed by selection; and `pause` and `resume` for domains."""
+"""State commands: `msilo hold`, `release` and `requeue` for messages, `pause` and `resume` for domains."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,7 +19,7 @@ from msilod.store.tables.selection import Selection
 All = Annotated[bool, typer.Option("--all", help="Every message.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the set, change nothing.")]
 Domains = Annotated[
-    list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="These domains; none named: all.")
+    list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="These domains; all without a name.")
 ]
 Change = Callable[[Operator, Selection, float], Iterator[Changed]]
 
@@ -34,7 +34,7 @@ def hold(
     json: filters.Json = False,
     ids: filters.Ids = False,
 ) -> None:
-    """Keep messages from being sent and from expiring, until they are released.
+    """Hold messages: no delivery and no expiry until release.
 
     msilo hold bob@example.test --type image/png
     """
@@ -59,7 +59,7 @@ def release(
     json: filters.Json = False,
     ids: filters.Ids = False,
 ) -> None:
-    """Let held messages go on; their life is as much longer as they were held.
+    """Release held messages; the time held is added to their life.
 
     msilo release bob@example.test
     """
@@ -82,7 +82,7 @@ def requeue(
     json: filters.Json = False,
     ids: filters.Ids = False,
 ) -> None:
-    """Try rejected and handed messages again, as if they were new.
+    """Deliver rejected and handed messages again, like new messages.
 
     msilo requeue bob@example.test --state rejected
     """
@@ -96,7 +96,7 @@ def requeue(
 
 
 def pause(context: typer.Context, domains: Domains = None) -> None:
-    """Deliver nothing to these domains, or to all, until resume; messages are taken and kept.
+    """Stop deliveries to these domains, or to all, until resume; new messages are stored.
 
     msilo pause example.test
     """
@@ -106,7 +106,7 @@ def pause(context: typer.Context, domains: Domains = None) -> None:
 
 
 def resume(context: typer.Context, domains: Domains = None) -> None:
-    """Deliver again; without a domain to all, whatever was paused.
+    """Resume deliveries to these domains; without a domain, to all.
 
     msilo resume
     """
@@ -133,12 +133,15 @@ def _is_for_show(
     ids: bool,
     states: tuple[str, ...],
 ) -> bool:
-    """With --dry-run: print what would change, those in one of `states`. Raises UsageError without a selection."""
+    """With --dry-run: print the selected messages in one of `states`, and return True.
+
+    Raises UsageError for an empty selection without --all.
+    """
     if selection.is_empty and not is_all:
         raise UsageError(f"{verb} needs a selection: recipients, ids, a filter or --all")
     if dry_run:
         now = session.now()
-        # As many as the verb would change, which counts them by state.
+        # The limit counts messages in `states` only, as the verb does.
         everything = session.queue.messages(replace(selection, limit=None), now)
         found = islice((m for m in everything if m.state in (*states, _SENT_NOW[verb])), selection.limit)
         records = map(partial(record, ahead=session.ahead), found)
@@ -146,7 +149,7 @@ def _is_for_show(
     return dry_run
 
 
-# What is on the wire is waiting in the database.
+# Rows on the wire are shown as `sending`, but are `waiting` in the database and can be held.
 _SENT_NOW = {"hold": "sending", "release": "", "requeue": ""}
 
 
@@ -158,7 +161,7 @@ def _change(session: Session, selection: Selection, change: Change) -> Changed:
 
 
 def _tell_missing(session: Session, selection: Selection) -> None:
-    """Ids that are not in the silo. Raises NoSuchMessage, SomeFailed when others were there."""
+    """Report unknown ids. Raises NoSuchMessage when all ids are unknown, SomeFailed when some are."""
     # 0 stands for an empty list on standard input.
     missing = session.queue.missing([id for id in selection.ids if id])
     if missing:

@@ -1,7 +1,7 @@
-"""`msilo user`: add, remove, list, passwd: who may register and send.
+"""User commands: `msilo user` adds, removes and lists users, and sets passwords.
 
-Rules: a password comes from a prompt or from standard input, never from the command line, where every process of
-the machine could read it; nothing of it is printed or kept but its HA1 values.
+A password comes from a prompt or from standard input, never from the command line: all processes can read
+command lines. Only HA1 values are kept; a password is never printed.
 """
 
 import getpass
@@ -34,11 +34,11 @@ Stdin = Annotated[
 
 
 class NoSuchUser(MsilodError):
-    """Somebody who is no user."""
+    """The address belongs to no user."""
 
 
 class UserExists(MsilodError):
-    """Somebody who is a user already."""
+    """The address belongs to a user already."""
 
 
 @app.command("add")
@@ -52,13 +52,13 @@ def add(context: typer.Context, user: User, dash: Dash = "", stdin: Stdin = Fals
 
 @app.command("passwd")
 def passwd(context: typer.Context, user: User, dash: Dash = "", stdin: Stdin = False) -> None:
-    """Give a user another password."""
+    """Set another password for a user."""
     _set(context.obj, user, dash, stdin, _must_exist)
 
 
 @app.command("remove")
 def remove(context: typer.Context, users: Users) -> None:
-    """Remove users; what waits for them stays until it expires."""
+    """Remove users; messages to these users stay until they expire."""
     session: Session = context.obj
     aors = [_aor(session, user) for user in users]
     for aor in aors:
@@ -75,7 +75,7 @@ def list_users(
     format: filters.Format = "",
     json: filters.Json = False,
 ) -> None:
-    """List the users, with the algorithms that each has a value for."""
+    """List the users and the algorithms of their HA1 values."""
     session: Session = context.obj
     found: dict[str, dict[str, Any]] = {}
     for row in session.users.reads.all():
@@ -99,7 +99,7 @@ def _set(session: Session, user: str, dash: str, stdin: bool, check: Callable[[S
     aor = _aor(session, user)
     if dash not in ("", "-"):
         raise UsageError(
-            "a password is no argument: others could read it; type it, or send it to standard input"
+            "other users can read a password on the command line; type the password, or send it to standard input"
         )
     check(session, aor)
     session.users.set(aor, _values(session, aor, _password(session, aor, stdin or dash == "-")))
@@ -124,13 +124,13 @@ def _aor(session: Session, user: str) -> str:
 
 
 def _password(session: Session, aor: str, from_stdin: bool) -> bytes:
-    """UTF-8 as typed, without its line end (RFC 8760 §2.6). Raises UsageError."""
+    """The password in UTF-8 as typed, without line end (RFC 8760 §2.6). Raises UsageError."""
     if from_stdin or not session.is_interactive:
         word = sys.stdin.buffer.readline(MAX_PASSWORD + 2).rstrip(b"\r\n")
     else:
         word = _typed(f"Password of {aor}: ")
         if word != _typed("Again: "):
-            raise UsageError("the two differ; nothing was changed")
+            raise UsageError("the two passwords differ; nothing was changed")
     if not word or len(word) > MAX_PASSWORD:
         raise UsageError(f"a password has 1 to {MAX_PASSWORD} bytes; nothing was changed")
     return word
@@ -144,9 +144,9 @@ def _typed(prompt: str) -> bytes:
 
 
 def _values(session: Session, aor: str, password: bytes) -> list[UserRow]:
-    """The HA1 values for each algorithm that is offered; none for the others.
+    """The HA1 values for each algorithm of [auth] algorithms.
 
-    Phones with a single field for the name hash `user@domain` or `user@realm`, so both have a value as well.
+    Phones with a single field for the name hash `user@domain` or `user@realm`, so these names have values as well.
     """
     auth = session.settings.config.auth
     user, _, domain = aor.rpartition("@")
