@@ -1,7 +1,8 @@
-"""An alias table in the policy (SER's rewriteuri): other names of a mailbox, by whatever rule one can write.
+"""Alias table: other names of a mailbox, by rules in Python (SER's rewriteuri).
 
-For plain patterns [aliases] in msilod.toml is enough and also holds for REGISTER and the msilo command. Here a
-team's address goes to whoever is on duty, and is kept for the team's lead when nobody is there.
+For plain patterns [aliases] in msilod.toml is enough; these aliases also apply to REGISTER and to the msilo command.
+This policy sends a MESSAGE to a team's address to the first registered member. Without a registered member the MESSAGE
+is stored for the team's lead.
 
 >>> from msilod.routing import example
 >>> team = "sip:support@example.test"
@@ -41,7 +42,7 @@ def failure_route(request: RoutingRequest, status: int) -> Action:
 
 
 def team_of(request: RoutingRequest) -> str | None:
-    """The team that the sender wrote to, wherever the request has been sent since."""
+    """The team in the To header field, which does not change when the request is forwarded; None for other users."""
     to = request.to
     if to is None or to.user is None or to.aor() not in TEAMS:
         return None
@@ -49,5 +50,5 @@ def team_of(request: RoutingRequest) -> str | None:
 
 
 def kept_for_lead(request: RoutingRequest, team: str, otherwise: Action) -> Action:
-    """Mode 0 looks first at the new URI."""
+    """Store a MESSAGE for the lead: mode 0 stores for the user in the new Request-URI. Other methods: `otherwise`."""
     return Store(0, uri=LEADS[team]) if request.method == b"MESSAGE" else otherwise

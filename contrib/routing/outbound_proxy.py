@@ -1,7 +1,8 @@
-"""An outbound proxy for deliveries: m_store(mode, next_hop) and m_dump(next_hop).
+"""Outbound proxy: deliveries of one domain go through a proxy (m_store(mode, next_hop), m_dump(next_hop)).
 
-Messages to the branch office leave by its border proxy, for each message or for each REGISTER; all others go
-straight to the phone. One proxy for everybody needs no policy: [silo] next_hop.
+Messages to the branch office go through the office's border proxy, both new messages and messages delivered after a
+REGISTER. Messages to other domains go straight to the phone. One proxy for all domains needs no policy, but only
+[silo] next_hop.
 
 >>> from msilod.routing import example
 >>> route(example("MESSAGE", "sip:bob@branch.example.test", domains=DOMAINS))
@@ -31,7 +32,7 @@ def failure_route(request: RoutingRequest, status: int) -> Action:
 
 
 def by_hop(request: RoutingRequest, action: Action) -> Action:
-    """The default's word, with the next hop of the domain."""
+    """The action of the default policy, with the next hop of the domain."""
     hop = HOPS.get(request.uri.host, "")
     if isinstance(action, Store):
         return Store(action.mode, next_hop=hop)

@@ -1,6 +1,6 @@
-"""Conditions of one's own: who is kept for, what is kept, and from whom.
+"""Own conditions: stores only text and emergencies, never messages of some senders, and blocks a network.
 
-Everything else is the default's.
+All other decisions are those of the default policy.
 
 >>> from msilod.routing import example
 >>> bob = "sip:bob@example.test"
@@ -24,7 +24,7 @@ Break()
 
 from msilod.routing import Action, Break, Relay, Reply, RoutingRequest, Store, default
 
-# Worth nothing tomorrow.
+# Senders of messages without value on the next day.
 NEVER_KEPT = {"alarm@example.test", "clock@example.test"}
 BLOCKED = ("203.0.113.",)
 NOT_TEXT = Reply(480, "Away, and only text is kept")
@@ -39,7 +39,7 @@ def route(request: RoutingRequest) -> Action:
     if isinstance(action, Store) and not is_kept(request):
         return Reply(480) if request.sender in NEVER_KEPT else NOT_TEXT
     if isinstance(action, Relay) and not is_kept(request):
-        # Without a failure route the phone's own answer goes to the sender.
+        # Without a failure route the sender gets the phone's answer.
         return Relay()
     return action
 
@@ -49,7 +49,7 @@ def failure_route(request: RoutingRequest, status: int) -> Action:
 
 
 def is_kept(request: RoutingRequest) -> bool:
-    """Text, or an emergency; never from a machine that will tell us again."""
+    """True for text and for emergencies, except from NEVER_KEPT."""
     if request.sender in NEVER_KEPT:
         return False
     return request.content_type == "text/plain" or request.header("Priority") == "emergency"

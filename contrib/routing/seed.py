@@ -1,7 +1,7 @@
-"""The seed's route block and failure route, line by line, as a policy file to begin with.
+"""Seed: the route block and failure route of SER's msilo example, line by line, as a first policy file.
 
-It does what msilod does without a policy file, in as few words as SER's example; the built-in one also knows
-messages that have to go behind others, and the configured mode.
+The built-in policy (msilod/routing/default.py) decides in the same way. The built-in policy also uses `[silo] mode`,
+and answers OPTIONS, SUBSCRIBE and PUBLISH to the server's own address.
 
 >>> from msilod.routing import example
 >>> bob, here = "sip:bob@example.test", ["bob@example.test"]
@@ -31,14 +31,14 @@ def route(request: RoutingRequest) -> Action:
         if request.method == b"REGISTER":
             return Save(dump=True)
         if not request.is_known:
-            # Once there are users, nothing is kept for a name that is nobody's.
+            # With users in the silo, no message is stored for an unknown name.
             return Reply(404, "Not Found")
         if not request.is_registered:
             if request.method != b"MESSAGE":
                 return Reply(404, "Not Found")
             return Store(0)
         if request.method == b"MESSAGE" and request.has_due_rows:
-            # Older messages are on their way: this one goes behind them.
+            # Older messages are being delivered, and the new message must not overtake (law 7).
             return Store(0)
         return Relay(on_failure=True)
     return Relay()

@@ -1,6 +1,6 @@
-"""Store on failure route, with conditions: only what a phone could not take because it knows no MESSAGE.
+"""Store on failure: stores a MESSAGE only when the phone does not support MESSAGE or the content type.
 
-The sender hears everything else himself: that the other is busy, say, or did not answer in time.
+Other failures are answered to the sender, for example busy, or no answer in time.
 
 >>> from msilod.routing import example
 >>> sent = example("MESSAGE", "sip:bob@example.test", registered=["bob@example.test"])
@@ -19,7 +19,7 @@ from msilod.routing.default import route
 
 __all__ = ["failure_route", "route"]
 
-# The phone has no MESSAGE, or not for this type of content.
+# The phone does not support MESSAGE, or not this content type.
 NO_MESSAGE = (405, 406, 415, 488, 501)
 
 
