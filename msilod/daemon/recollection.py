@@ -5,27 +5,52 @@ all pages are read, a REGISTER queries the index of the silo, and a MESSAGE to a
 the silo (law 7). Then back-offs are restored, and deliveries to registered recipients begin.
 """
 
+from collections.abc import Callable
 from math import inf
 
 import trio
 
+from msilod.clock import Clock
 from msilod.daemon.housekeeping import IS_SET
 from msilod.delivering.deliverer import Deliverer
 from msilod.delivering.intervention import Intervention
 from msilod.log import get_log
+from msilod.registrar.location import LocationService
+from msilod.silo.runs.who_has_mail import WhoHasMail
 from msilod.store.silo import PAGE, Silo
+from msilod.store.writer.contract import StoreWriter
 
 Due = tuple[float, str]
 
 
 class Recollection:
-    """The reads of a start: `begin` before the daemon serves, then `go_on` as a task."""
+    """The reads of a start: `begin` before the daemon serves, then `go_on` as a task.
 
-    def __init__(self, silo: Silo, deliverer: Deliverer, intervention: Intervention) -> None:
-        self.silo = silo
-        self.deliverer = deliverer
-        self.intervention = intervention
-        self._after = ""
+    `after` ends a batch: the collected jobs go to the writer, the bytes to the sockets.
+    """
+
+    def __init__(
+        self,
+        silo: Silo,
+        writer: StoreWriter,
+        clock: Clock,
+        location: LocationService,
+        mail: WhoHasMail,
+        deliverer: Deliverer,
+        intervention: Intervention,
+        after: Callable[[], None],
+    ) -> None:
+        self._silo = silo
+        self._writer = writer
+        self._clock = clock
+        self._location = location
+        self._mail = mail
+        self._deliverer = deliverer
+        self._schedule = deliverer.schedule
+        self._intervention = intervention
+        self._after = after
+        # Where the next page of recipients begins; "" after the last.
+        self._next_page = ""
         self._knows_clock = False
         # `Clock.ahead` at the last look of an earlier daemon.
         self.former_ahead = 0.0
@@ -35,7 +60,7 @@ class Recollection:
 
         Must be called before any code that compares times of rows or bindings.
         """
-        clock, kept = self.deliverer.clock, self.silo.kept_clock()
+        clock, kept = self._clock, self._silo.kept_clock()
         clock.resume(kept)
         self._knows_clock = kept is not None
         self.former_ahead = clock.ahead if kept is None else kept.ahead
@@ -44,28 +69,27 @@ class Recollection:
             get_log().warning(
                 "the clock was set while no daemon ran; all that waits keeps its time", seconds=round(moved)
             )
-        self.silo.writer.keep_clock(clock.kept())
-        self._after = self._fill_mail("")
+        self._writer.keep_clock(clock.kept())
+        self._next_page = self._fill_mail("")
 
     async def go_on(self) -> None:
         """Read the other pages and the back-offs, then begin deliveries to registered recipients."""
-        deliverer = self.deliverer
-        while self._after:
-            self._after = await trio.to_thread.run_sync(self._fill_mail, self._after)
-        due: Due | None = (deliverer.clock.wall(), "")
+        while self._next_page:
+            self._next_page = await trio.to_thread.run_sync(self._fill_mail, self._next_page)
+        due: Due | None = (self._clock.wall(), "")
         while due is not None:
             due = await trio.to_thread.run_sync(self._fill_schedule, due)
-        self.intervention.wake_registered(deliverer.clock.now())
-        deliverer.recalled()
-        deliverer.tasks.after()
+        self._intervention.wake_registered(self._clock.now())
+        self._deliverer.recalled()
+        self._after()
 
     def _fill_mail(self, after: str) -> str:
         """Read a page of recipients with mail. Returns the start of the next page, "" after the last."""
-        page = self.silo.recipients(after)
-        self.deliverer.mail.add_all(page)
+        page = self._silo.recipients(after)
+        self._mail.add_all(page)
         if len(page) == PAGE:
             return page[-1]
-        self.deliverer.mail.complete()
+        self._mail.complete()
         return ""
 
     def _fill_schedule(self, after: Due) -> Due | None:
@@ -73,10 +97,10 @@ class Recollection:
 
         Returns the start of the next page, None after the last.
         """
-        deliverer, page = self.deliverer, self.silo.backing_off(after)
+        page = self._silo.backing_off(after)
         # A silo without a kept clock does not say how long a back-off still lasts: at most the longest of [silo] retry.
-        latest = inf if self._knows_clock else deliverer.clock.wall() + deliverer.policy.retry[-1]
+        latest = inf if self._knows_clock else self._clock.wall() + self._deliverer.policy.retry[-1]
         for at, aor in page:
-            if deliverer.location.bindings(aor, deliverer.clock.wall()):
-                deliverer.schedule.back_off(aor, min(at, latest))
+            if self._location.bindings(aor, self._clock.wall()):
+                self._schedule.back_off(aor, min(at, latest))
         return page[-1] if len(page) == PAGE else None

@@ -276,7 +276,9 @@ def _watching(parts: Parts, random: Tokens) -> None:
         parts.revocation.end,
         parts.revocation.looked,
     )
-    parts.recollection = Recollection(parts.store, deliverer, parts.intervention)
+    parts.recollection = Recollection(
+        parts.store, parts.writer, clock, parts.location, parts.mail, deliverer, parts.intervention, after
+    )
 
 
 def _by_the_clock(parts: Parts, sweeping: Sweeping) -> None:
