@@ -61,8 +61,7 @@ def imported(
 ) -> StoredMessage:  # fmt: skip
     """The row for a line of an import. Raises BadLine.
 
-    `now` and the times in the line are system time, `ahead` seconds after silo time. Missing times are set as for a
-    MESSAGE received at `now`. `expire_time`: seconds. `max_body`: bytes.
+    `now` and times in the line are system time, `ahead` seconds after silo time. Missing times: as if received `now`.
     """
     try:
         shown = msgspec.json.decode(line, type=dict[str, Any])

@@ -1,8 +1,8 @@
-"""Agent: the transactions of a phone (RFC 3261 §17), written for the tests and from the RFC alone.
+"""Agent: the transactions of a phone (RFC 3261 §17), written for the tests from the RFC alone.
 
-Rules: requests are sent again by Timer A or E until an answer or 64*T1; final answers again for each copy of
-their request, and those to an INVITE by Timer G until the ACK. On a stream nothing is sent again. What the
-phone says and decides is in phone.py.
+Requests are repeated by Timer A or E until an answer, for at most 64*T1. Final responses are repeated for each copy of
+the request; final responses to an INVITE also by Timer G until the ACK. On a stream nothing is repeated. phone.py has
+the decisions of a phone.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ Fields = Sequence[tuple[bytes, bytes]]
 
 
 class Asked:
-    """A client transaction. `heard` gets each new answer, and None when there was none in time."""
+    """A client transaction. `heard` is called with each new response, and with None after 64*T1 without one."""
 
     def __init__(self, agent: "Agent", data: bytes, method: bytes, send: Send, heard: Heard) -> None:
         self.agent = agent
@@ -53,13 +53,13 @@ class Asked:
             self.heard(None)
 
     def give_up(self) -> None:
-        """No more of it."""
+        """Stop all timers."""
         for timer in (self._again, self._end):
             if timer is not None:
                 timer.cancel()
 
     def answered(self, response: Response) -> None:
-        """§17.1.1.2, §17.1.2.2; an INVITE's failure is acknowledged each time it comes."""
+        """Handle a response (§17.1.1.2, §17.1.2.2). Each copy of a failure of an INVITE gets an ACK."""
         is_new, self.status = self.status < 200, max(self.status, response.status)
         if response.status >= 200 or self.is_invite:
             self.give_up()
@@ -70,7 +70,7 @@ class Asked:
 
 
 def _ack(invite: bytes, response: Response) -> bytes:
-    """§17.1.1.3: the branch of the INVITE, the To of the answer."""
+    """The ACK of a failure: the branch of the INVITE, the To of the response (§17.1.1.3)."""
     asked = parse(invite)
     assert isinstance(asked, Request)
     lines = [b"ACK %b SIP/2.0" % asked.uri]
@@ -82,7 +82,7 @@ def _ack(invite: bytes, response: Response) -> bytes:
 
 
 class Served:
-    """A server transaction. `last` is its newest answer, `is_acked` what an INVITE waits for."""
+    """A server transaction. `last`: the newest response. `is_acked`: True after the ACK of an INVITE."""
 
     def __init__(self, agent: "Agent", request: Request, send: Send) -> None:
         self.agent = agent
@@ -96,7 +96,7 @@ class Served:
         self._until = 0.0
 
     def respond(self, status: int, headers: Fields = (), body: bytes = b"") -> None:
-        """Answer; a second final one is not sent."""
+        """Send a response. After a final response nothing more is sent."""
         if self.status >= 200:
             return
         self.status = status
@@ -108,12 +108,12 @@ class Served:
             self.agent.wires.after(self._interval, self._repeat)
 
     def repeated(self) -> None:
-        """A copy of the request."""
+        """Answer a copy of the request."""
         if self.last and not self.is_acked:
             self.send(self.last)
 
     def _repeat(self) -> None:
-        """Timer G, and §13.3.1.4 for a 2xx, on streams as well."""
+        """Repeat a final response until the ACK: Timer G, and §13.3.1.4 for a 2xx, on streams as well."""
         if not self.is_acked and self.agent.is_alive and self.agent.wires.now < self._until:
             self.send(self.last)
             self._interval = min(2 * self._interval, T2)
@@ -121,7 +121,7 @@ class Served:
 
 
 class Agent:
-    """A user agent's transactions on `address`. `stream` is its connection to the server, if it has one."""
+    """The transactions of a user agent at `address`. `stream`: the connection to the server, or None."""
 
     def __init__(self, wires: Wires, address: Address, server: Address) -> None:
         self.wires = wires
@@ -144,7 +144,7 @@ class Agent:
         self.wires.listen(self.address, self._accept)
 
     def switch_off(self) -> None:
-        """As a battery: nothing is said any more, and the port is closed."""
+        """Switch off as by an empty battery: close the port and the connection, without a message."""
         self.is_alive = False
         self.wires.unbind(self.address)
         if self.stream is not None:
@@ -160,7 +160,7 @@ class Agent:
         return self.wants_stream
 
     def connect(self) -> bool:
-        """Have a connection to the server; False when there is none to be had."""
+        """Open a connection to the server, if none is open. False when this fails."""
         if self.stream is None or not self.stream.is_open:
             self.stream = self.wires.connect((self.address[0], self._branches + 20000), self.server)
             if self.stream is not None:
@@ -170,12 +170,12 @@ class Agent:
     # --- bytes ---------------------------------------------------------------------------------------
 
     def branch(self) -> bytes:
-        """A fresh one."""
+        """A new branch."""
         self._branches += 1
         return f"z9hG4bK{self.address[0].rpartition('.')[2]}.{self.address[1]}.{self._branches}".encode()
 
     def transmit(self, data: bytes) -> None:
-        """To the server, on the connection if this phone has one."""
+        """Send to the server, by UDP or on the connection."""
         if not self.is_alive:
             return
         if not self.wants_stream:
@@ -187,7 +187,7 @@ class Agent:
         self._receive(data, lambda answer: self.wires.datagram(self.address, source, answer))
 
     def _accept(self, end: End) -> None:
-        """Whole messages only: our server writes each in one go, and `End` cuts it in two at most."""
+        """Receive from a connection, and join the pieces of each message."""
         held: list[bytes] = []
 
         def hear(data: bytes) -> None:
@@ -232,7 +232,7 @@ class Agent:
                 served.is_acked = True
                 self.acknowledged(served)
 
-    # --- what a phone makes of it --------------------------------------------------------------------
+    # --- for the phone ---------------------------------------------------------------------------------
 
     def ask(self, data: bytes, branch: bytes, method: bytes, heard: Heard) -> Asked:
         """Begin a client transaction."""
@@ -241,15 +241,15 @@ class Agent:
         return asked
 
     def requested(self, served: Served) -> None:
-        """A new request."""
+        """Called with each new request; a subclass answers."""
         served.respond(501)
 
     def acknowledged(self, invite: Served) -> None:
-        """An ACK."""
+        """Called with each ACK."""
 
 
 def _length(data: bytes) -> int | None:
-    """Of the first message in `data`; None when its head is not whole."""
+    """The length of the first message in `data`; None when the header fields are incomplete."""
     head, end, _ = data.partition(b"\r\n\r\n")
     if not end:
         return None

@@ -1,7 +1,7 @@
-"""Calls: what a phone that calls and a phone that is called know of one dialog (RFC 3261 §12, §13, §15).
+"""Calls: the dialog state of a caller and of a callee (RFC 3261 §12, §13, §15).
 
-Rules: `ending` says how the call is over, once; a call that has none yet is under way. The route set is taken
-from Record-Route and the target from Contact, so that ACK and BYE go where the proxy wants them.
+`ending` says how a call has ended, and is "" until then. The route set is taken from Record-Route and the target from
+Contact, so ACK and BYE take the way chosen by the proxy.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from msilod.sip.message import Request, Response
 
 @dataclass(slots=True)
 class Call:
-    """One side of a call. `route` and `target` are known from the first answer or from the INVITE."""
+    """One side of a call. `route` and `target` come from the response (caller) or the INVITE (callee)."""
 
     call_id: bytes
     own: bytes
@@ -27,13 +27,13 @@ class Call:
     status: int = 0
 
     def learn_from_answer(self, response: Response) -> None:
-        """§12.1.2: the caller's view."""
+        """Set up the dialog of the caller (§12.1.2)."""
         self.other = response.headers.get(b"to") or b""
         self.target = _uri(response.headers.get(b"contact") or b"")
         self.route = list(reversed(response.headers.split(b"record-route")))
 
     def request(self, method: bytes, branch: bytes, via: bytes, cseq: int | None = None) -> bytes:
-        """A request inside the dialog; ACK has the INVITE's CSeq."""
+        """A request in the dialog. `cseq`: for an ACK, the CSeq of the INVITE."""
         if cseq is None:
             self.cseq += 1
             cseq = self.cseq
@@ -47,7 +47,7 @@ class Call:
 
 
 def called(invite: Request, tag: bytes) -> Call:
-    """§12.1.1: the view of who is called."""
+    """The dialog of the callee (§12.1.1)."""
     return Call(
         call_id=invite.call_id,
         own=(invite.headers.get(b"to") or b"") + b";tag=" + tag,

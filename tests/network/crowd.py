@@ -1,13 +1,13 @@
-"""Crowd: two honest users, a user with bad intentions, a former user and a stranger, around one daemon with passwords.
+"""Crowd: two honest users, an attacker with an account, a removed user and a stranger, at one daemon with passwords.
 
-Rules of the oracle, which knows no code of the daemon:
-- Each request says in X-By who really sent it. The request reaches others only if From, and an asserted identity,
-  name the sender. A stranger and a former user reach a user only in a dialog that the user began.
-- Each honest text says in X-For who may have it. Others never get it, and its recipient has it in the end.
-- A user's bindings lead to the user's own host, and an honest user's binding stays until the user removes it.
-- No receipt comes to an honest user, who asks for none, and no more notices than the user has sent texts.
-- No honest caller is told an asserted identity by whoever answers.
-- Where strangers are let in (`is_open`), they reach users in foreign names only.
+The oracle uses no code of the daemon. The rules of the oracle:
+- Each request has the real sender in X-By. The request reaches other parties only if From, and an asserted identity,
+  name the sender. A stranger and a removed user reach a user only in a dialog begun by the user.
+- Each honest text has the recipient in X-For. Other parties never get the text; the recipient gets the text in the end.
+- A user's bindings lead to the user's own host, and an honest user's binding stays until the user removes the binding.
+- Honest users ask for no receipts and get none, and get at most as many notices as texts sent.
+- An honest caller never sees an asserted identity of the answering party.
+- Where strangers are let in (`is_open`), strangers reach users only with foreign names in From.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ ATTACKERS: Final = (MALLORY, FORMER, STRANGER)
 ALIASES: Final = {"901": ALICE, "902": BOB}
 HOSTS: Final = {ALICE: 11, BOB: 12, MALLORY: 66, FORMER: 67, STRANGER: 68}
 _USER: Final = re.compile(rb"(?i)(?:sips?:([^@;?>]*)@|tel:([^;>]*))")
-# The hosts and ports that make a URI one of ours.
+# Hosts and ports of the daemon in a URI.
 _OURS: Final = re.compile(
     rb"(?i)sips?:[^@;?>]*@(?:example\.test\.?|192\.0\.2\.1|\[::ffff:192\.0\.2\.1\])(?::5060)?(?![:\w.])"
 )
@@ -45,7 +45,7 @@ _CPIM: Final = (
 
 
 def named(value: bytes | None) -> str:
-    """The user that a From, a URI or an asserted identity names, without escapes and password; "" for none."""
+    """The user in a From, a URI or an asserted identity, without escapes and password; "" for none."""
     found = _USER.search(value or b"")
     if found is None:
         return ""
@@ -54,7 +54,7 @@ def named(value: bytes | None) -> str:
 
 
 def is_ours(value: bytes | None) -> bool:
-    """True when a From names somebody in the domain of the daemon."""
+    """True when a From names a user of the daemon's domain."""
     return _OURS.search(value or b"") is not None or b"tel:" in (value or b"").lower()
 
 
@@ -64,7 +64,7 @@ def _call_id(response: Response) -> bytes:
 
 @dataclass
 class Dialog:
-    """The facts of a call that one party has learnt."""
+    """The dialog state of one party of a call."""
 
     call_id: bytes
     own: str
@@ -75,7 +75,7 @@ class Dialog:
 
 @dataclass(frozen=True)
 class Words:
-    """A request as an attacker writes it. `credentials`: "", "own", "name" (another's name), "at" (name@domain)."""
+    """A request to send. `credentials`: "", "own", "name" (of another user), "at" (name@domain)."""
 
     method: str
     uri: str
@@ -92,7 +92,7 @@ class Words:
 
 
 class Person(Agent):
-    """One party at a host of its own. `password` is "" for a party without an account."""
+    """One party, with an own host. `password`: "" without an account."""
 
     def __init__(self, crowd: "Crowd", name: str, password: str) -> None:
         super().__init__(crowd.world.wires, (f"198.51.100.{HOSTS[name]}", 5060), SERVER)
@@ -172,7 +172,7 @@ class Person(Agent):
         self.say(ack).give_up()
 
     def register(self, expires: int = 3600) -> None:
-        """Register the party's own contact, or remove it."""
+        """Register the party's own contact; with `expires` 0, remove the binding."""
         own = f"<{self.aor}>"
         contact = f'<{self.contact}>;+sip.instance="<urn:uuid:{self.name}>"'
         self.say(
@@ -189,7 +189,7 @@ class Person(Agent):
         )
 
     def text(self, to: str) -> None:
-        """An honest text with a body of its own, which only `to` may have."""
+        """Send an honest text with a unique body, for `to` only."""
         body = f"{self.name} to {to} {next(self._serial)}"
         self.texts += 1
         uri = f"sip:{to}@{DOMAIN}"
@@ -255,7 +255,7 @@ class Person(Agent):
 
 @dataclass
 class Crowd:
-    """The parties by name, the texts of honest senders that were accepted, and the faults that were seen."""
+    """The parties by name, the accepted texts of honest senders (`promised`), and the faults found."""
 
     world: World
     people: dict[str, Person] = field(default_factory=dict)
@@ -283,7 +283,7 @@ class Crowd:
         assert {one.name for one in self.people.values() if 200 in one.statuses} == {*HONEST, MALLORY, FORMER}
 
     def other(self, name: str) -> str:
-        """The user that an attacker pretends to be."""
+        """The user impersonated by an attacker."""
         return BOB if name == FORMER else ALICE
 
     async def remove_former(self) -> None:
@@ -294,17 +294,17 @@ class Crowd:
             self.removed.add(FORMER)
 
     def is_outside(self, name: str) -> bool:
-        """True for a party that is no user."""
+        """True for a party without an account."""
         return name == STRANGER or name in self.removed
 
     # --- the oracle ----------------------------------------------------------------------------------
 
     def body_for(self, name: str, number: int) -> str:
-        """A message that asks for receipts in the name of `name`."""
+        """A body with a request for receipts in the name of `name`."""
         return _CPIM.format(name=name, number=number)
 
     def judge(self, at: Person, request: Request) -> None:
-        """Look at a request that has reached `at`."""
+        """Check a request received by `at`."""
         by = (request.headers.get(b"x-by") or b"").decode()
         for_ = (request.headers.get(b"x-for") or b"").decode()
         head = request.to_bytes()[:400].decode("latin-1")
@@ -315,7 +315,7 @@ class Crowd:
             return
         from_ = request.headers.get(b"from")
         is_own = named(from_) == by or (self.is_open and not is_ours(from_))
-        # A caller with bad intentions hears whatever name that caller has written into To.
+        # An attacker may get any From in a dialog begun by the attacker: the attacker has chosen To.
         if not is_own and (at.name in HONEST or request.call_id not in at.called):
             self.faults.append(f"{by} spoke to {at.name} in another's name: {head}")
         asserted = request.headers.get(b"p-asserted-identity")
@@ -326,7 +326,7 @@ class Crowd:
             self.faults.append(f"{by}, who is no user, reached {at.name}: {head}")
 
     def _judge_own(self, at: Person, request: Request, head: str) -> None:
-        """A message that the daemon has written."""
+        """Check a request made by the daemon."""
         if at.name not in HONEST or request.method != b"MESSAGE":
             return
         at.notices += 1
@@ -334,7 +334,7 @@ class Crowd:
             self.faults.append(f"{at.name} got a receipt or a notice for nothing: {head}")
 
     def judge_answer(self, at: Person, response: Response) -> None:
-        """Look at a response that has reached `at`, and learn GRUUs from it."""
+        """Check a response received by `at`, and learn GRUUs."""
         if at.name in HONEST and b"p-asserted-identity" in response.headers:
             self.faults.append(f"{at.name} was told who answered: {response.headers!r}")
         if response.cseq_method == b"REGISTER" and at.name in HOSTS:
@@ -343,7 +343,7 @@ class Crowd:
                 self.gruus[at.name] = found[1].decode()
 
     def judge_ack(self, name: str, data: bytes) -> None:
-        """Look at an ACK that has reached `name`; the sender may have been a user then, and none later."""
+        """Check an ACK received by `name`, now: the sender may be removed later."""
         found = re.search(rb"(?i)\r\nX-By: (\w+)", data)
         if found and name in HONEST and self.is_outside(found[1].decode()) and not self.is_open:
             self.faults.append(f"an ACK of {found[1].decode()} reached {name}")
@@ -375,7 +375,7 @@ class Crowd:
         self.table.close()
 
     def check_bindings(self) -> None:
-        """Each binding is its user's own, and the honest users have theirs."""
+        """Check that each binding belongs to the user, and that no honest user's binding is missing."""
         wall = self.world.clock.wall()
         for binding in self.world.parts.location.all():
             if binding.expires_at <= wall:

@@ -1,9 +1,9 @@
-"""Days: what people, phones, wires and power do in one seeded run, and what has to be true in the evening.
+"""Days: the actions of users, phones, network and power in one seeded run, and the checks at the end.
 
-Rules: every choice is drawn from the world's own random, so that a seed is a whole day. Four kinds of weather:
-calm, rainy (loss, copies, strays), stormy (hosts are cut off for a while) and ruinous (the daemon is killed as
-well, in the middle of a batch too). In the evening the weather is fine, everybody is there and takes what comes;
-after that nothing may be left open.
+All choices are drawn from the world's random, so a seed always gives the same day. There are four kinds of weather:
+calm; rainy (loss, copies, strays); stormy (hosts are cut off for a while); ruinous (the daemon is killed, too, also in
+the middle of a batch). In the evening the network is calm and all phones accept messages. After the evening no work may
+be left.
 """
 
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from tests.network.world import World
 CALM, RAINY, STORMY, RUINOUS = "calm", "rainy", "stormy", "ruinous"
 KINDS = (CALM, RAINY, STORMY, RUINOUS)
 ACTS = 40
-# Longer than Timer F after the last act; then registrations an interval apart, past 3 * 64 s for those who
-# answered 482, and the quiet in which answers are forgotten (64*T1).
+# Seconds after the last act, longer than Timer F. Then the pauses between registrations, in sum longer than 3 * 64 s
+# (for phones with a 482) and 64*T1 (until answers are forgotten).
 SETTLING = 40.0
 EVENING = (60.0, 75.0, 75.0, 75.0, 75.0)
 
-# What a phone does with a MESSAGE: takes it mostly.
+# The answers of a phone to a MESSAGE, with weights. Most phones accept.
 MOODS: tuple[tuple[int, Script], ...] = (
     (12, TAKES), (2, ((0.2, 100), (6.0, 200))), (2, LATE), (2, SILENT), (2, ((0.05, 480),)), (2, ((0.05, 486),)),
     (1, ((0.05, 415),)), (1, ((0.05, 603),)), (1, ((0.05, 405),)), (1, ((0.05, 500),)), (1, ((15.0, 603),)),
@@ -35,14 +35,14 @@ RINGS: tuple[tuple[int, Script], ...] = (
 
 @dataclass(slots=True)
 class Day:
-    """One run. `kind` is its weather."""
+    """One run. `kind`: the weather."""
 
     world: World
     kind: str
     is_evening: bool = False
 
     async def live(self) -> None:
-        """All of it."""
+        """Run the whole day."""
         self._morning()
         for _ in range(ACTS):
             await trio.sleep(self.world.random.expovariate(0.2))

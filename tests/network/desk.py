@@ -1,8 +1,8 @@
-"""Desk: an operator at the virtual daemon, with the verbs of `msilo` themselves, below the words of its command line.
+"""Desk: an operator at the virtual daemon, running the functions behind `msilo`'s commands.
 
-Rules: his connection is a second writer's, and what a verb asks the daemon is answered by the daemon's own handlers,
-at once. Which rows a verb means is worked out here once more, row by row and from nothing but the rows and the
-wires; what it changed, told and left in the history has to be just that. What differs is a fault in the ledger.
+The commands use a database connection of their own, as a second writer. Calls to the daemon go to the handlers.
+For each command the desk works out once more which rows are meant, from the rows and the wires alone. The changes, the
+printed counts and the history must be the same; a difference is a fault in the ledger.
 """
 
 import io
@@ -31,7 +31,7 @@ NO_FILTER: Final[Mapping[str, object]] = {
 
 
 class Row(NamedTuple):
-    """A row of the silo, as far as an operator's verb or filter looks at it."""
+    """A row of the silo, with the columns used by verbs and filters."""
 
     id: int
     name: bytes
@@ -48,7 +48,7 @@ class Row(NamedTuple):
     is_claimed: bool
 
     def left(self, wall: float) -> float:
-        """Of its life; that of a scheduled one begins when it is due."""
+        """Seconds of life left. The life of a scheduled row begins at `due_at`."""
         return self.expires_at - max(wall, self.due_at or 0.0)
 
 
@@ -60,7 +60,7 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class Choice:
-    """A filter: its words on the command line, and whether a row is meant by it at that time."""
+    """A filter. `words`: the options of the command. `means(row, wall)`: True when the filter selects the row."""
 
     means: Callable[[Row, float], bool] = lambda row, wall: True
     words: Mapping[str, object] = field(default_factory=dict)
@@ -87,7 +87,7 @@ CHOICES: Final[dict[str, Choice]] = {
         lambda row, wall: row.expires_at <= wall and row.state != "held", {"expired": True, "yes": False}
     ),
 }
-# For each verb: its command, the states that it acts on, and its entry in the history.
+# For each verb: the command, the states of rows to change, and the event in the history.
 VERBS: Final[dict[str, tuple[Callable[..., None], tuple[str, ...], str]]] = {
     "hold": (state_cmds.hold, ("waiting", "scheduled"), "held"),
     "release": (state_cmds.release, ("held",), "released"),
@@ -101,7 +101,7 @@ async def _has_come(event: trio.Event) -> None:
 
 
 class Terminal(Session):
-    """`msilo` of one command, whose daemon answers without a socket."""
+    """The session of one command. Calls to the daemon need no socket."""
 
     def __init__(self, world: World) -> None:
         super().__init__(environment={"SUDO_USER": ACTOR})
@@ -117,13 +117,13 @@ class Terminal(Session):
         return self.world.clock.system()
 
     def told(self) -> list[dict[str, Any]]:
-        """The lines of JSON that it has written."""
+        """The JSON objects printed by the command."""
         return [msgspec.json.decode(line) for line in self.data.getvalue().splitlines()]
 
     def ask(self, method: str, params: dict[str, Any], timeout: float = 5.0) -> Any:
         if not self.world.is_up:
             raise UnavailableError("no daemon")
-        # What was injected may leave while the daemon is told of it.
+        # An injected message may be sent during the call.
         self.world.learn_rows()
         answer = handlers(self.world)[method](params)
         if not isinstance(answer, Coroutine):
@@ -137,12 +137,12 @@ class Terminal(Session):
 
 
 def handlers(world: World) -> dict[str, Callable[[dict[str, Any]], Any]]:
-    """What the control socket offers."""
+    """The handlers of the control socket."""
     return world.verbs().handlers()
 
 
 class Desk:
-    """What he holds, purges or pauses may not be sent from then on. `done` counts his entries in the history."""
+    """The operator. Held, purged and paused messages must not be sent. `done`: expected entries in the history."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -152,7 +152,7 @@ class Desk:
         self._left: dict[int, float] = {}
 
     def rows(self) -> dict[int, Row]:
-        """The silo, by id. All times are silo time; the row has the time of day of what is not yet due."""
+        """The rows of the silo, by id, with all times as silo time (rows not yet due carry system time)."""
         found = (Row(*row) for row in self.world.read(f"SELECT {_COLUMNS} FROM silo ORDER BY id"))
         ahead = self.world.clock.system() - self.world.clock.wall()
         return {
@@ -169,14 +169,14 @@ class Desk:
     # --- rows ----------------------------------------------------------------------------------------
 
     def do(self, verb: str, recipient: str, choice: str) -> None:
-        """`msilo VERB RECIPIENT --FILTER`, and whether it did what it says."""
+        """Run `msilo VERB RECIPIENT --FILTER`, and check the changes, the counts and the history."""
         event, filters = VERBS[verb][2], CHOICES[choice]
         if not self._has(verb, filters):
             return
         wall, before, told = self.world.clock.wall(), self.rows(), self.entries()
         meant, sending = self._meant(verb, recipient, filters, before)
         if verb in ("release", "requeue"):
-            # They may leave while the daemon is told; what a device has refused was perhaps held before.
+            # These rows may be sent during the call. Rows refused by a device were perhaps held before.
             self.ledger.barred -= {row.id for row in meant}
         self.ledger.set_aside |= {row.id for row in meant}
         talk = self._run(verb, recipient, filters).talk.getvalue().splitlines()
@@ -185,16 +185,16 @@ class Desk:
             self._fault(f"{verb} {choice} told {talk} of {counts}")
         actor = ACTOR
         if "expired" in filters.words:
-            # The daemon ends them, as in its own time.
+            # The daemon ends expired rows, so the history has no actor.
             event, actor = "expired", ""
         else:
             self.done.update((row.id, event) for row in meant)
         new = Counter(entry for entry in self.entries()[len(told) :] if entry[2] or entry[1] == "expired")
         if not actor:
-            # A message whose life ends meanwhile may be among them.
+            # Other messages may expire at the same time.
             new &= Counter((row.id, event, actor) for row in meant)
         elif verb in ("release", "requeue"):
-            # The daemon is told, and ends messages of these recipients at once whose life is over.
+            # The daemon looks at these recipients at once, and ends expired messages.
             new -= Counter((row.id, "expired", "") for row in before.values() if row.left(wall) <= 0)
         if new != Counter((row.id, event, actor) for row in meant):
             self._fault(f"{verb} {choice} left {new} in the history, meant {[row.id for row in meant]}")
@@ -202,10 +202,10 @@ class Desk:
         self._check_others(verb, before, {row.id for row in meant}, len(told))
 
     def look(self, verb: str, recipient: str) -> None:
-        """`msilo VERB RECIPIENT --FILTER --dry-run --ids`, with every filter that it has.
+        """Run `msilo VERB RECIPIENT --FILTER --dry-run --ids` with each filter of the verb, and check the ids.
 
-        A row on the wire is shown as `sending`, and held with those that wait; a held one there as `held`, and not
-        purged.
+        A waiting row on the wire is shown as `sending`, and `hold` changes this row. A held row on the wire is shown as
+        `held`, and `purge` leaves this row.
         """
         rows = self.rows()
         is_shown = {
@@ -222,7 +222,7 @@ class Desk:
     def _meant(
         self, verb: str, recipient: str, filters: Choice, rows: Mapping[int, Row]
     ) -> tuple[list[Row], list[Row]]:
-        """Those that the verb changes, and those on the wire that it tells of: `hold` takes them, `purge` does not."""
+        """(rows to change, reported rows on the wire). `hold` changes rows on the wire, `purge` does not."""
         wall, on_wire = self.world.clock.wall(), self.ledger.on_wire(self.world.wires.now)
         meant = [
             row
@@ -231,7 +231,7 @@ class Desk:
             and row.state in VERBS[verb][1]
             and filters.means(row, wall)
         ][: cast(int | None, filters.words.get("limit"))]
-        # What one device has refused may still be on the way to another.
+        # A row rejected by one device may still be in flight to another.
         sending = [row for row in meant if row.id in on_wire and row.state != "rejected"]
         if verb == "purge":
             return [row for row in meant if row not in sending], sending
@@ -245,7 +245,7 @@ class Desk:
         )
 
     def _run(self, verb: str, recipient: str, filters: Choice, **more: object) -> Terminal:
-        """What the command says, line by line, begins with how many it was."""
+        """Run the command. Each line of `talk` begins with a count."""
         terminal = Terminal(self.world)
         options = {name: value for name, value in NO_FILTER.items() if verb != "release" or name != "state"}
         sure = {"expired": False, "yes": True} if verb == "purge" else {}
@@ -259,14 +259,14 @@ class Desk:
     def _after_hold(self, meant: list[Row], now: dict[int, Row], wall: float) -> None:
         on_wire = self.ledger.on_wire(self.world.wires.now)
         for row in meant:
-            # The life of what is not yet due begins when it is due, or at the release if that is later.
+            # The life of a scheduled row begins at `due_at`, or at a later release.
             self._left[row.id] = row.expires_at - (wall if row.due_at is None else row.due_at)
             self.ledger.barred.add(row.id)
             if now[row.id].state != "held" or (now[row.id].is_claimed and row.id not in on_wire):
                 self._fault(f"held, but {now[row.id]}")
 
     def _after_release(self, meant: list[Row], now: dict[int, Row], wall: float) -> None:
-        """It has as much of its life as when it was held."""
+        """A released row has the same life left as when held."""
         for row in meant:
             left = self._left[row.id]
             self.ledger.messages[row.name].expires_at = max(wall, row.due_at or 0.0) + left
@@ -276,7 +276,7 @@ class Desk:
                     self._fault(f"released, but gone: {row}")
                 continue
             is_due = row.due_at is None or row.due_at <= wall
-            # What all of his devices have refused before is rejected when the daemon is told.
+            # A row refused by all devices of the recipient before is rejected during the call.
             if released.state not in (("waiting", "rejected") if is_due else ("scheduled",)):
                 self._fault(f"released, but {released}")
             if abs(released.left(wall) - left) > 0.001:
@@ -294,9 +294,9 @@ class Desk:
                 self._fault(f"purged, but {now[row.id]}")
 
     def _check_others(self, verb: str, before: dict[int, Row], meant: set[int], told: int) -> None:
-        """The rest is as it was, unless the daemon says so in the history.
+        """Check that no other row has changed, except for changes by the daemon with an entry in the history.
 
-        The history has a rejection at once. Where the silo has refused that write, the row follows with a later try.
+        The history has a rejection at once. When the silo has refused the write of the row, the row changes later.
         """
         now, entries = self.rows(), self.entries()
         by_daemon = {id for id, _, actor in entries[told:] if not actor}
@@ -318,13 +318,13 @@ class Desk:
     # --- domains, and new messages -------------------------------------------------------------------
 
     def pause(self, domain: str) -> None:
-        """`msilo pause DOMAIN`, all of them without one."""
+        """Run `msilo pause DOMAIN`; "" for all domains."""
         self._switch(state_cmds.pause, domain)
         self.paused.add(domain or "*")
         self.ledger.is_paused = not self.paused.isdisjoint((DOMAIN, "*"))
 
     def resume(self, domain: str) -> None:
-        """`msilo resume DOMAIN`, all of them without one."""
+        """Run `msilo resume DOMAIN`; "" for all domains."""
         self.paused = self.paused - {domain} if domain else set()
         self.ledger.is_paused = not self.paused.isdisjoint((DOMAIN, "*"))
         self._switch(state_cmds.resume, domain)
@@ -335,7 +335,7 @@ class Desk:
         terminal.close()
 
     def inject(self, recipient: str, name: bytes, life: float, delay: float) -> None:
-        """`msilo inject RECIPIENT NAME --at +DELAY`; a full mailbox refuses it, and no other does."""
+        """Run `msilo inject RECIPIENT NAME --at +DELAY`. Only a full mailbox may refuse the message."""
         rows = [
             row
             for row in self.rows().values()
@@ -363,11 +363,11 @@ class Desk:
             self._fault(f"{name!r} was taken beside {len(rows)} rows")
         self.ledger.answered(name, 202)
         if delay:
-            # In its turn when it is due, whatever has come since.
+            # A scheduled message is sent when due, before or after newer messages.
             self.ledger.set_aside.add(int(terminal.data.getvalue()))
 
     async def dump(self, recipient: str, contact: str) -> None:
-        """`msilo dump RECIPIENT --to CONTACT`; without one to where he is registered."""
+        """Run `msilo dump RECIPIENT --to CONTACT`; with "" for the registered contacts."""
         try:
             await handlers(self.world)["dump"]({"aors": [recipient], "to": contact or None})
         except MsilodError as error:

@@ -1,8 +1,8 @@
-"""Endings: how every message has ended, told from the rows, the table of the ended and the history, against the ledger.
+"""Endings: checks how each message has ended, by rows, table of ended hashes and history, against the ledger.
 
-Rules: a message that was accepted ends once: delivered online, or as a row delivered, expired or purged; or it is
-still there, for a reason. Each end has its entry in the history and each failed attempt too; what a device or an
-operator did not cause is a fault. Senders are told of what came to nothing.
+An accepted message ends once: delivered online, or as a row delivered, expired or purged; or the message is still in
+the silo for a valid reason. The history has each end and each failed attempt. An end without a cause by a device or an
+operator is a fault. Senders must get notices of undelivered messages.
 """
 
 from collections import Counter, defaultdict
@@ -17,18 +17,18 @@ from tests.network.ledger import REFUSALS, Message
 from tests.network.world import World
 
 ENDS: Final = ("delivered", "expired", "purged")
-# By these words of the configuration a notice is known.
+# Words in the configured notices, by which the kind of a notice is known.
 OFFLINE, FAILED = "offline", "failed"
 NOTICE_PERIOD: Final = 1
-# No answer, no way: these count as no attempt.
+# No answer, or no path. These statuses do not count as attempts.
 SILENT: Final = (408, 503)
-# Two sweeps of 150 s.
+# Seconds: two periods of the sweep.
 SWEPT: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One of the history."""
+    """An entry of the history."""
 
     id: int
     event: str
@@ -39,7 +39,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One that left the daemon for `sender`, about `recipient`."""
+    """A notice sent by the daemon to `sender`, about a message to `recipient`."""
 
     kind: str
     sender: str
@@ -48,7 +48,7 @@ class Notice:
 
 
 class Endings:
-    """Watches from the beginning; `faults` judges at the end. Times are silo time (store/times.py)."""
+    """Observes a run from the beginning; `faults` checks the end. Times are silo time (store/times.py)."""
 
     def __init__(self, world: World, desk: Desk, hosts: dict[str, str]) -> None:
         self.world = world
@@ -61,15 +61,15 @@ class Endings:
         world.on_sent.append(self._left)
         world.on_stored.append(self._was_stored)
 
-    # --- on the way ----------------------------------------------------------------------------------
+    # --- during the run ------------------------------------------------------------------------------
 
     def _left(self, data: bytes, destination: Address) -> None:
-        """A notice, or a refusal for a full mailbox."""
+        """Note a notice. Check a refusal for a full mailbox."""
         now = self.world.clock.wall()
         if data.startswith(b"SIP/2.0 480 ") and b" MESSAGE\r\n" in data:
             user = data.partition(b"\r\nTo: <sip:")[2].partition(b"@")[0].decode()
             name = data.partition(b"\r\nCall-ID: ")[2].partition(b"@")[0]
-            # Of a MESSAGE that was relayed first the refusal may be seconds older than its answer.
+            # The refusal of a MESSAGE relayed first may be decided seconds before the answer.
             was_relayed = any(attempt.name == name for attempt in self.world.ledger.attempts.values())
             if not was_relayed and self._kept(user) < self.world.config.silo.max_messages:
                 self._faults.append(
@@ -88,19 +88,19 @@ class Endings:
             self._faults.append(f"{now:.1f} {row.body!r} is one too many for {user}")
 
     def _kept(self, user: str) -> int:
-        """What counts in his quota."""
+        """The number of messages in the quota of `user`."""
         rows = self.desk.rows().values()
         return sum(row.aor.startswith(f"{user}@") and row.state not in ("rejected", "handed") for row in rows)
 
     def read(self) -> None:
-        """The table of the ended forgets after two minutes."""
+        """Read the table of ended rows; the daemon forgets these after two minutes."""
         for id, how in self.world.ended():
             self._ended[id].add(how)
 
     # --- the end -------------------------------------------------------------------------------------
 
     def faults(self) -> list[str]:
-        """What is wrong, in words."""
+        """All faults, as text."""
         self.read()
         rows, history = self.desk.rows(), self._history()
         names = {row.name: row for row in rows.values()}
@@ -129,7 +129,7 @@ class Endings:
         return history
 
     def _of_end(self, message: Message, row: Row | None, entries: list[Entry]) -> list[str]:
-        """Exactly one, and by whom it should be."""
+        """Check for exactly one end, with the right cause."""
         ends = [entry for entry in entries if entry.event in ENDS]
         if not message.row:
             is_promised = any(status < 300 for status in message.statuses)
@@ -154,14 +154,14 @@ class Endings:
         return wrong
 
     def _was_before(self, end: Entry, message: Message) -> bool:
-        """A live branch online may bring its 2xx when the row has gone."""
+        """True when the 2xx came from an online attempt only: this may come after the end of the row."""
         return not any(
             attempt.is_delivery and attempt.name == message.name and attempt.status in (200, 202)
             for attempt in self.world.ledger.attempts.values()
         )
 
     def _of_state(self, message: Message, row: Row | None, entries: list[Entry]) -> list[str]:
-        """Why it is still there."""
+        """Check the state of a row left in the silo."""
         wall = self.world.clock.wall()
         changes = [
             e.event for e in entries if e.event in ("rejected", "held", "released", "requeued", "handed")
@@ -182,7 +182,7 @@ class Endings:
         return []
 
     def _is_refused(self, entries: list[Entry]) -> bool:
-        """Each time it was rejected somebody had refused it, or `attempts` answers were in vain since a requeue."""
+        """True when each rejection follows a refusal by a device, or `attempts` failures since the last requeue."""
         answers: list[int] = []
         for entry in entries:
             if entry.event == "requeued":
@@ -206,7 +206,7 @@ class Endings:
     # --- notices -------------------------------------------------------------------------------------
 
     def _of_notices(self, history: dict[int, list[Entry]]) -> list[str]:
-        """Who was to be told of what, and was not; and whether anybody was told too much."""
+        """Check for missing notices, and for notices without a cause."""
         reasons: list[tuple[str, str, str, float]] = []
         for at, message in self._stored:
             reasons.append((OFFLINE, self._sender(message), message.recipient, at))
@@ -239,9 +239,9 @@ class Endings:
         return found
 
     def _is_excused(self, at: float) -> bool:
-        """The daemon died then."""
+        """True when the daemon was killed at this time."""
         return any(time - 0.01 <= at <= time + 1 for time in self.world.deaths)
 
     def _sender(self, message: Message) -> str:
-        """Only of text; pictures have no words."""
+        """The sender to notify, "" for pictures: notices are only about text."""
         return "" if b"picture" in message.name else message.sender

@@ -1,7 +1,7 @@
-"""Ladder: what went over the virtual wires, to be read when a seed has failed.
+"""Ladder: the SIP ladder diagram of a run on the virtual network, printed when a test fails.
 
-Rules: one line per datagram, segment or event, with the virtual second it left at; kept as tuples and drawn only
-when somebody asks.
+A ladder has a line per datagram, segment or event, with the virtual time of sending. The lines are kept as tuples, and
+formatted only on request.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from msilod.sip.message import Request
 from msilod.sip.parser import parse
 
 Address = tuple[str, int]
-# A failed run is understood from its end; a thousand runs must not hold all they said.
+# Lines kept. The end of a run shows the fault, and a thousand runs must not fill the memory.
 KEPT = 6000
 
 
@@ -22,15 +22,15 @@ class Ladder:
         self._lines: deque[tuple[float, str, bytes, str]] = deque(maxlen=KEPT)
 
     def arrow(self, at: float, source: Address, destination: Address, data: bytes, fate: str = "") -> None:
-        """`data` left `source`; `fate` is what became of it, if not the usual."""
+        """Add a line for `data` sent by `source`. `fate`: a note, for example "lost"."""
         self._lines.append((at, f"{source[0]}:{source[1]} -> {destination[0]}:{destination[1]}", data, fate))
 
     def note(self, at: float, text: str) -> None:
-        """Something beside the wire."""
+        """Add a line for an event that is no message."""
         self._lines.append((at, f"*** {text}", b"", ""))
 
     def draw(self, word: str = "") -> str:
-        """All of it, or the notes and the lines with `word` in them."""
+        """The diagram as text; with `word`, only the notes and the lines containing `word`."""
         drawn = [
             f"{at:9.3f} {path:44} {_summary(data)}{f'  [{fate}]' if fate else ''}"
             for at, path, data, fate in self._lines

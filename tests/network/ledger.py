@@ -1,8 +1,8 @@
-"""Ledger: what was promised and what was done, and the laws between the two.
+"""Ledger: checks the laws on messages, from the wires and the rows of one run.
 
-Rules: it sees the wires and the rows, never the daemon's mind. A message is known by its body; one that was not
-entered is none of its business. Each broken law is a line in `faults`, with the time and the message, so that
-the ladder can be read for it.
+The ledger sees bytes on the wires and rows of the silo, never the daemon's objects. A message is identified by the
+body; messages that were not entered are ignored. Each broken law is a line in `faults`, with time and message, so the
+place can be found in the ladder.
 """
 
 from collections import defaultdict
@@ -13,22 +13,22 @@ from msilod.sip.message import Request, Response
 from msilod.sip.parser import parse
 from tests.network.ladder import Address
 
-# Timer F: what comes later, or after ICMP, to a request that was relayed and not stored is heard by nobody (RFC 3261
-# §17.1.2.2).
+# Timer F in seconds. A response after Timer F or after ICMP has no transaction any more (RFC 3261 §17.1.2.2).
 OPEN_FOR = 32.0
-# The daemon's `fr_timer`: a branch online that is silent for so long counts as failed.
+# The daemon's `fr_timer` in seconds: a silent branch of an online attempt counts as failed after this time.
 FR_TIMER = 10.0
-# Refusals after which a row waits for those of its recipient who were not asked.
+# Statuses by which a device refuses a row for good; the row waits for the recipient's other devices.
 REFUSALS = frozenset((400, 403, 406, 413, 415, 488, 603))
-# A device that says so has perhaps got it already: such a row steps aside for a minute (RFC 3261 §8.2.2.2).
+# Statuses of a device that perhaps has the message already: the row waits for a minute (RFC 3261 §8.2.2.2).
 LOOPS = frozenset((429, 440, 482, 483))
 
 
 @dataclass(slots=True)
 class Message:
-    """One text. `statuses` are the final answers its sender got, `taken` where and when a device said 2xx.
+    """One message. `statuses`: the final answers to the sender. `taken`: time and device of each 2xx of a device.
 
-    `due_at` and `expires_at` are silo time (store/times.py); `stored_life` is the daemon's life that made it a row.
+    `due_at` and `expires_at` are silo time (store/times.py). A life is the number of a start of the daemon;
+    `stored_life` is the life in which the row was stored.
     """
 
     name: bytes
@@ -51,7 +51,7 @@ class Message:
 
 @dataclass(slots=True)
 class Attempt:
-    """One MESSAGE transaction of the daemon to a contact; `status` is how it ended at `over_at`: 503 by ICMP."""
+    """One MESSAGE transaction of the daemon to a contact. `status`: the final status at `over_at`, 503 for ICMP."""
 
     name: bytes
     contact: Address
@@ -64,10 +64,11 @@ class Attempt:
 
 
 class Ledger:
-    """`life` counts the daemon's starts, `died` tells when each was killed; `offset` is silo time less ours.
+    """The books. `life`: number of starts of the daemon. `died`: time of the kill, by life. `offset`: silo time less
+    virtual time.
 
-    `barred` are rows that an operator holds or has purged, `set_aside` those that later ones may go before. While
-    `is_paused` nothing is to be sent; `hosts` are where each user may be, if that is known.
+    `barred`: rows held or purged by the operator. `set_aside`: rows that later rows may overtake. `is_paused`: no
+    MESSAGE may be sent. `hosts`: the hosts of each user, if known.
     """
 
     def __init__(self) -> None:
@@ -90,10 +91,9 @@ class Ledger:
         self.faults.append(f"{at:.3f} {text}")
 
     def jump(self, seconds: float, at: float) -> None:
-        """Somebody sets the system's clock: lives are as long as they were.
+        """The system's clock was set by `seconds`. The length of lives does not change.
 
-        A message that is to be sent at a time of day is due earlier or later, its life begins then, and what has been
-        due stays so.
+        A scheduled message is due earlier or later, and the life begins at this time. A message once due stays due.
         """
         wall = at + self.offset
         for message in self.messages.values():
@@ -104,10 +104,10 @@ class Ledger:
             message.expires_at += due_at - message.due_at
             message.due_at = due_at
 
-    # --- what senders and devices see ----------------------------------------------------------------
+    # --- events at senders and devices ---------------------------------------------------------------
 
     def sent(self, name: bytes, recipient: str, lives: float = float("inf"), sender: str = "") -> None:
-        """`lives` is its Expires: seconds from its arrival at the daemon."""
+        """Enter a message. `lives`: the value of Expires, in seconds from the arrival at the daemon."""
         self.messages[name] = Message(name, recipient, lives, sender)
 
     def answered(self, name: bytes, status: int) -> None:
@@ -117,7 +117,7 @@ class Ledger:
         if name in self.messages:
             self.messages[name].taken.append((at, device))
 
-    # --- what rows say -------------------------------------------------------------------------------
+    # --- rows ----------------------------------------------------------------------------------------
 
     def stored(self, name: bytes, row: int) -> None:
         message = self.messages.get(name)
@@ -126,7 +126,7 @@ class Ledger:
             message.stored_life = message.stored_life or self.life
 
     def on_wire(self, at: float) -> set[int]:
-        """The rows that a device is being asked to take."""
+        """The rows with a delivery in flight."""
         open_now = (
             attempt
             for attempt in self.attempts.values()
@@ -138,9 +138,9 @@ class Ledger:
         return not attempt.is_over and attempt.life == self.life and attempt.at > at - OPEN_FOR
 
     def failures(self, message: Message, until: float) -> list[int]:
-        """What its attempts came to, but for a 2xx and for what a killed daemon did not live to hear: 408 for silence.
+        """The statuses of failed attempts, 408 for silence. Attempts cut short by a kill are left out.
 
-        Those online count if it was stored for them: their end is that at fr_timer.
+        Online attempts count when their failure has stored the message; an online attempt ends at fr_timer.
         """
         found = []
         for attempt in self.attempts.values():
@@ -156,10 +156,10 @@ class Ledger:
                 found.append(attempt.status)
         return sorted(found)
 
-    # --- what the daemon sends and has heard ---------------------------------------------------------
+    # --- messages to and from the daemon -------------------------------------------------------------
 
     def left(self, data: bytes, destination: Address, at: float) -> None:
-        """Something left the daemon."""
+        """The daemon has sent `data`: enter a MESSAGE as an attempt, and check the laws."""
         if not data.startswith(b"MESSAGE "):
             return
         request = parse(data)
@@ -183,19 +183,19 @@ class Ledger:
     def _check_repeat(self, attempt: Attempt, message: Message) -> None:
         """Law 2: once a 2xx is heard and committed, the message is not sent again.
 
-        In one batch a REGISTER may come before the 2xx: what it sets going is no repeat.
+        A REGISTER before the 2xx in the same batch may start another attempt, which is no repeat.
         """
         if message.heard_2xx is None or message.heard_2xx == attempt.at:
             return
-        # What a dead process had taken from its sender and not answered, he sends again; when it is delivered before
-        # his copy comes, and its recipient is here, the copy is relayed: only the silo asks for known hashes.
+        # The sender repeats a MESSAGE when the daemon was killed between commit and answer. When the row is delivered
+        # before this copy comes, the copy is relayed to a registered recipient: only storing checks the hashes.
         if not attempt.is_delivery and message.first_life != self.life:
             return
         if message.life_of_2xx == self.life or message.row:
             self.fault(attempt.at, f"{message.name!r} sent again to {attempt.contact} after its 2xx")
 
     def _check_delivery(self, attempt: Attempt, message: Message) -> None:
-        """Law 4: one in flight per contact, rows for the first time in their order; never past expiry."""
+        """Law 4: one in flight per contact, first attempts in the order of rows; not held, expired or early."""
         for other in self._by_contact[attempt.contact]:
             if other.is_delivery and self._is_open(other, attempt.at):
                 self.fault(attempt.at, f"{attempt.name!r} sent beside {other.name!r} to {attempt.contact}")
@@ -204,7 +204,7 @@ class Ledger:
         if message.row and not message.is_tried and message.row not in self.set_aside:
             message.is_tried = True
             newest = self._newest_row.get(message.recipient, 0)
-            # What a contact refused online is not offered to it again, and later rows are.
+            # A message refused online is not sent to the same contact again, and later rows may go first.
             if message.row < newest and not message.is_refused:
                 self.fault(attempt.at, f"{message.name!r} (row {message.row}) first sent after row {newest}")
             self._newest_row[message.recipient] = max(newest, message.row)
@@ -214,7 +214,7 @@ class Ledger:
             self.fault(attempt.at, f"{message.name!r} sent before it was due")
 
     def heard(self, batch: Sequence[bytes], at: float) -> None:
-        """These have arrived at the daemon; what follows from them is committed, unless `undo` comes."""
+        """The daemon has received `batch`. The consequences count as committed, unless `undo` follows."""
         self._newly_heard.clear()
         self._newly_over.clear()
         for data in batch:
@@ -224,7 +224,7 @@ class Ledger:
                 self._final(response, at)
             elif data.startswith(b"MESSAGE "):
                 message = self.messages.get(data.rpartition(b"\r\n\r\n")[2])
-                # A copy of what is still being tried has the life of the first.
+                # A copy of a message in flight keeps the life of the first.
                 if message is not None and not message.row and message.last_life != self.life:
                     message.last_life = self.life
                     message.expires_at = at + self.offset + message.lives
@@ -241,7 +241,7 @@ class Ledger:
         message = self.messages[attempt.name]
         message.is_refused = message.is_refused or response.status in REFUSALS
         message.is_tried = message.is_tried or response.status in LOOPS
-        # A late 2xx ends a row; without a row the sender has been refused.
+        # A late 2xx ends a row. Without a row the sender has already got a failure.
         counts = attempt.is_delivery or not is_late or bool(message.row)
         if response.status < 300 and message.heard_2xx is None and counts:
             message.heard_2xx = at
@@ -249,14 +249,14 @@ class Ledger:
             self._newly_heard.append(message)
 
     def undo(self) -> None:
-        """The daemon died with the last batch in its hands."""
+        """The daemon was killed before the commit of the last batch: take back the consequences."""
         for message in self._newly_heard:
             message.heard_2xx = None
         for attempt in self._newly_over:
             attempt.status = 0
 
     def unreachable(self, contact: Address, branch: bytes, at: float) -> None:
-        """ICMP for that branch, or without one a closed connection: nothing on it is open any more."""
+        """End the attempt of `branch` after ICMP; without a branch, all attempts on a closed connection."""
         for attempt in (
             [self.attempts[branch]] if branch in self.attempts else self._by_contact.get(contact, ())
         ):
@@ -271,7 +271,7 @@ class Ledger:
     # --- the end -------------------------------------------------------------------------------------
 
     def settle(self, rows: dict[bytes, tuple[str, str]], at: float) -> None:
-        """All is quiet; `rows` are those left in the silo: name to (state, reason)."""
+        """Check the end of a run. `rows`: the rows left in the silo, name to (state, reason)."""
         for name, message in self.messages.items():
             is_kept = name in rows
             is_promised = any(status < 300 for status in message.statuses)

@@ -1,9 +1,8 @@
-"""Phone: a user agent for the virtual network: registers and refreshes, texts, takes texts, calls and is called.
+"""Phone: a user agent on the virtual network. A phone registers and refreshes, sends and accepts MESSAGEs, makes calls.
 
-Rules: it does what phones do, also the unpleasant: it may answer late or never, refuse, repeat, vanish without a
-word and come back on another port. `answers` and `rings` are what it does with a MESSAGE and an INVITE: pairs of
-seconds and status. All it says and takes is told to the ledger; `got` is every MESSAGE that came,
-without the copies.
+A phone may also answer late or never, refuse, repeat, vanish without a message and come back on another port. `answers`
+and `rings` are the answers to MESSAGE and INVITE, as pairs of seconds and status. The ledger is told of all sent and
+accepted messages. `got` has all received MESSAGEs, without copies.
 """
 
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ _serial = count(1)
 
 
 class Phone(Agent):
-    """`user`@example.test at `address`."""
+    """A phone of `user`@example.test at `address`."""
 
     def __init__(
         self, wires: Wires, ledger: Ledger, user: str, address: Address, server: Address, stream: bool = False
@@ -52,13 +51,13 @@ class Phone(Agent):
     # --- life ----------------------------------------------------------------------------------------
 
     def boot(self) -> None:
-        """Switch on and register, as a phone that has just been started does."""
+        """Switch on and register, with a new Call-ID."""
         self.switch_on()
         self._call_id = f"boot{next(_serial)}@{self.user}".encode()
         self.register()
 
     def die(self) -> None:
-        """Without a word."""
+        """Switch off without a message."""
         self.switch_off()
         self.is_registered = False
         for call in self.calls:
@@ -66,13 +65,13 @@ class Phone(Agent):
         self._stop_refreshing()
 
     def hang_up_stream(self) -> None:
-        """The connection to the server ends; the phone goes on listening."""
+        """Close the connection to the server; the phone still listens."""
         if self.stream is not None:
             self.stream.close()
             self.stream = None
 
     def move(self, port: int) -> None:
-        """Another port, as after a restart or from another NAT binding; it does not register by itself."""
+        """Move to another port, as after a restart or a new NAT binding, without a REGISTER."""
         self.die()
         self.address = (self.address[0], port)
 
@@ -93,7 +92,7 @@ class Phone(Agent):
         return f"SIP/2.0/{transport} {self.address[0]}:{self.address[1]}".encode()
 
     def head(self, method: str, uri: str, to: str, call_id: bytes, cseq: int, branch: bytes) -> bytes:
-        """Request line and the fields that every request has; `to` is a URI or a whole To."""
+        """The request line and the header fields of all requests. `to`: a URI or a whole To."""
         to = to if "<" in to else f"<{to}>"
         lines = (
             f"{method} {uri} SIP/2.0\r\n"
@@ -104,7 +103,7 @@ class Phone(Agent):
         return lines.encode()
 
     def register(self, expires: int | None = None) -> None:
-        """REGISTER, and again before it runs out; `expires` 0 takes it back."""
+        """Register, and refresh before the end. `expires` 0 removes the binding."""
         expires = self.expires if expires is None else expires
         self._stop_refreshing()
         self._register(
@@ -112,7 +111,7 @@ class Phone(Agent):
         )
 
     def register_line(self, lines: str) -> Asked:
-        """REGISTER with Contact and Expires as they are written."""
+        """Send a REGISTER with the given header lines."""
         self._call_id = self._call_id or b"line@" + self.user.encode()
         return self._register(lines, lambda response: None)
 
@@ -141,7 +140,7 @@ class Phone(Agent):
         self, user: str, extra: str = "", lives: float = float("inf"), name: bytes = b"",
         content_type: str = "text/plain",
     ) -> Asked:  # fmt: skip
-        """A MESSAGE to `user`; its body is its name in the ledger. `lives` is what `extra` says of Expires."""
+        """Send a MESSAGE to `user`; the body is the name in the ledger. `lives`: seconds, as Expires in `extra`."""
         name = name or f"{self.user}{self.address[0].rpartition('.')[2]}-{next(self._names)}".encode()
         branch = self.branch()
         to = f"sip:{user}@example.test"
@@ -155,7 +154,7 @@ class Phone(Agent):
         self, user: str, body: bytes = b"hello", content_type: str = "text/plain", extra: str = "",
         uri: str = "", to: str = "", call_id: bytes = b"",
     ) -> Asked:  # fmt: skip
-        """Any MESSAGE, outside of the ledger's books."""
+        """Send any MESSAGE, unknown to the ledger."""
         branch, number = self.branch(), next(self._names)
         uri = uri or f"sip:{user}@example.test"
         call_id = call_id or f"message{number}@{self.user}".encode()
@@ -167,10 +166,10 @@ class Phone(Agent):
         if response is not None and response.status >= 200:
             self.ledger.answered(name, response.status)
 
-    # --- what comes ----------------------------------------------------------------------------------
+    # --- requests from the server --------------------------------------------------------------------
 
     def requested(self, served: Served) -> None:
-        """By method."""
+        """Answer a request, by method."""
         method = served.request.method
         if method == b"MESSAGE":
             self._taken_up(served)
@@ -192,7 +191,7 @@ class Phone(Agent):
             self.wires.after(seconds, partial(self._answer, served, status))
 
     def _is_merged(self, served: Served) -> bool:
-        """RFC 3261 §8.2.2.2: the same request on another branch, while its transaction lives."""
+        """True for the same request on another branch during the first transaction (RFC 3261 §8.2.2.2)."""
         new = served.request
         return any(
             (other.request.call_id, other.request.cseq, other.request.headers.get(b"from"))
@@ -213,7 +212,7 @@ class Phone(Agent):
     # --- calls ---------------------------------------------------------------------------------------
 
     def call(self, user: str, hangs_up_after: float = 3.0, cancels_after: float | None = None) -> Call:
-        """INVITE `user`; hang up after so long, or think better of it while it rings."""
+        """Call `user`. Hang up, or cancel while ringing, after the given seconds."""
         branch, call_id = self.branch(), f"call{next(_serial)}@{self.user}".encode()
         to = f"sip:{user}@example.test"
         head = self.head("INVITE", to, to, call_id, 1, branch)
@@ -254,7 +253,7 @@ class Phone(Agent):
             call.ending = call.ending or ("hung up" if response is not None else "no answer to BYE")
 
     def _cancel(self, call: Call, invite: bytes, branch: bytes) -> None:
-        """§9.1: only while it rings."""
+        """Cancel the call, if ringing (§9.1)."""
         if self.is_alive and call.is_ringing and not (call.is_talking or call.ending):
             call.is_cancelled = True
             head = invite.partition(b"Contact:")[0].replace(b"INVITE", b"CANCEL")
@@ -294,5 +293,5 @@ class Phone(Agent):
 
 
 def _recorded(served: Served) -> Fields:
-    """§12.1.1: the route set goes back as it came."""
+    """The Record-Route lines of the INVITE, for the response (§12.1.1)."""
     return [(b"Record-Route", value) for value in served.request.headers.split(b"record-route")]

@@ -1,4 +1,4 @@
-"""Refusing: a writer that commits everything but some kinds of jobs, as on a disk that is nearly full."""
+"""Refusing: a writer that refuses some kinds of jobs and commits all others, as on a nearly full disk."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ ALL_ENDS: Final = GIVEN_BACK | {"end", "hand"}
 
 
 class Refusing:
-    """Stands before `good`. `refused` are names of calls; `refusals` counts the jobs that failed."""
+    """Replaces the transactions `good`. `refused`: names of refused calls. `refusals`: number of failed jobs."""
 
     def __init__(self, good: Transactions, refused: Collection[str]) -> None:
         self.good = good
@@ -24,7 +24,7 @@ class Refusing:
         self.refusals = 0
 
     def execute(self, batch: Batch) -> Outcome:
-        """As the writer does when a job cannot be committed: each of the others is committed alone."""
+        """Commit all jobs except for the refused ones, as the writer does when a job cannot be committed."""
         error = StoreError("database or disk is full")
         ends = [] if "end" in self.refused else batch.ends
         calls = [call for call in batch.calls if call.name not in self.refused]
@@ -38,7 +38,7 @@ class Refusing:
 
 
 def writer_of(world: World) -> InlineWriter:
-    """The writer of the daemon that is up."""
+    """The writer of the running daemon."""
     writer = world.silo.writer
     assert isinstance(writer, InlineWriter)
     return writer

@@ -1,8 +1,8 @@
-"""Town: the people of the model, its operator, and what happens to them; in the evening all is judged.
+"""Town: the users of the model, the operator, and the actions of a plan; the evening checks all.
 
-Rules: alice and dave write and are here all day, so that they can be told; bob and carol come and go; each of them has
-a phone, and a tablet that never registers and is only dumped to. The weather is fine: whatever is lost or repeated is
-the daemon's doing.
+Alice and Dave send, and are registered all day, so the daemon can send notices. Bob and Carol register and leave.
+Each of the two has a phone, and a tablet without a registration, for `msilo dump --to`. The network loses and
+repeats nothing, so each loss or repetition is the daemon's.
 """
 
 from typing import Final
@@ -19,7 +19,7 @@ from tests.network.world import DOMAIN, World
 
 USERS: Final = ("bob", "carol")
 SENDERS: Final = ("alice", "dave")
-# Who never comes: her messages expire in the sweep.
+# A user without a phone: the messages expire in the sweep.
 NOBODY: Final = "erin"
 LIFE: Final = 259_200.0
 MOODS: Final[dict[str, Script]] = {
@@ -27,7 +27,7 @@ MOODS: Final[dict[str, Script]] = {
     "declines": ((0.05, 603),), "no messages": ((0.05, 405),), "silent": SILENT, "late": LATE, "slow": ((5.0, 200),),
     "tardy": ((45.0, 200),),
 }  # fmt: skip
-# A small mailbox, few attempts and a short back-off, so that a day of minutes meets them; notices of both kinds.
+# A small mailbox, few attempts and a short back-off, so a run of minutes reaches the limits; notices of both kinds.
 SILO: Final[dict[str, object]] = {
     "retry": [60, 120], "attempts": 2, "max_messages": 9, "history": 2**30, "registrar": f"sip:office@{DOMAIN}",
     "notice": OFFLINE + " {recipient}", "failure_notice": FAILED + " {recipient}", "notice_period": NOTICE_PERIOD,
@@ -35,7 +35,7 @@ SILO: Final[dict[str, object]] = {
 
 
 class Town:
-    """The people by name; what a plan's steps do."""
+    """The users by name, and a method per step of a plan."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -57,7 +57,7 @@ class Town:
         self._writes_again_at = -1e9
 
     async def wake_up(self) -> None:
-        """The senders register, once and for all: in the evening all has to be quiet."""
+        """Register the senders for the whole run: refreshes would count as work left in the evening."""
         for phone in self.senders.values():
             phone.expires = 7200
             phone.boot()
@@ -68,17 +68,17 @@ class Town:
         return b"m%d%b" % (self._names, {"large": b"-" * 20, "picture": b"-picture"}.get(kind, b""))
 
     async def send(self, user: str, life: float, sender: str, kind: str) -> None:
-        """A text, a long one, or a picture."""
+        """Send a short text, a long text ("large"), or a picture."""
         extra = f"Expires: {life:.0f}\r\n" if life != LIFE else ""
         content_type = "image/png" if kind == "picture" else "text/plain"
         self.senders[sender].text(user, extra, life, self._name(kind), content_type)
 
     async def inject(self, user: str, life: float, delay: float) -> None:
-        """By the operator, in dave's name."""
+        """Inject a message from Dave, by the operator."""
         self.desk.inject(f"{user}@{DOMAIN}", self._name("text"), life, delay)
 
     async def change(self, user: str, what: str) -> None:
-        """A phone comes, stays, moves to another port, leaves, or dies without a word."""
+        """Let a phone register, move to another port, remove the binding, or die without a message."""
         phone = self.phones[user]
         if what == "dies":
             phone.die()
@@ -91,28 +91,28 @@ class Town:
             phone.register(0 if what == "leaves" else None)
 
     async def mood(self, user: str, mood: str) -> None:
-        """What his phone does with messages from now on."""
+        """Set the answers of a phone to MESSAGEs."""
         self.phones[user].answers = MOODS[mood]
 
     async def operate(self, verb: str, user: str, choice: str) -> None:
-        """hold, release, requeue or purge, with a look at what each filter would mean.
+        """Run hold, release, requeue or purge, after a dry run with each filter.
 
-        The desk does not know of refusals by a device that could not be written yet, so all of them are written first.
+        The desk does not know refusals by devices before the refusals are written, so the step waits for the writes.
         """
         await self.wait(self._writes_again_at + SETTLE_AGAIN[-1] + 1 - self.world.wires.now)
         self.desk.look(verb, f"{user}@{DOMAIN}")
         self.desk.do(verb, f"{user}@{DOMAIN}", choice)
 
     async def switch(self, verb: str, domain: str) -> None:
-        """pause or resume."""
+        """Run pause or resume."""
         getattr(self.desk, verb)(domain)
 
     async def dump(self, user: str, is_to_tablet: bool) -> None:
-        """Deliver now."""
+        """Run dump."""
         await self.desk.dump(f"{user}@{DOMAIN}", self.tablets[user].contact if is_to_tablet else "")
 
     async def wait(self, seconds: float) -> None:
-        """A killed daemon is started again within a minute."""
+        """Wait. A killed daemon is started again within a minute."""
         while seconds > 0:
             await trio.sleep(min(seconds, 60))
             seconds -= 60
@@ -121,25 +121,25 @@ class Town:
             self.endings.read()
 
     async def kill(self, how: str) -> None:
-        """Now, or in the middle of the next batch."""
+        """Kill the daemon now, or in the middle of the next batch."""
         if how == "now":
             await self.world.restart()
         else:
             self.world.crash_in = how
 
     async def refuse(self, seconds: float) -> None:
-        """The writer cannot write how rows leave a delivery run, for so long."""
+        """For `seconds`, let the writer refuse the jobs by which rows leave a delivery run."""
         with refusing(self.world):
             await self.wait(seconds)
         self._writes_again_at = self.world.wires.now
 
     async def set_clock(self, seconds: float) -> None:
-        """By so much; the daemon notices it within a second."""
+        """Set the system's clock by `seconds`, and wait until the daemon notices."""
         self.world.jump(seconds)
         await trio.sleep(TICK)
 
     async def evening(self) -> None:
-        """Everybody comes back and takes what there is; bob's messages get another chance, whatever they came to."""
+        """Release and requeue Bob's messages, let all phones accept messages, and check the ends."""
         self.world.crash_in = ""
         await self.wait(1)
         self.desk.resume("")

@@ -1,8 +1,8 @@
 """VirtualTransports: the daemon's sockets, on the virtual wires.
 
-A replacement at the seam: what `Server` and `Paths` ask of `Transports` is answered here, with one UDP and one
-TCP listener. Datagrams are drained in batches and sent at `flush`, as real ones are; streams are framed by the
-daemon's own framer. `die` is what a kill does: nothing more leaves, and connections are reset.
+The class replaces `Transports`, with one UDP and one TCP listener. Datagrams are received in batches and sent at
+`flush`, as by the real class; streams are framed by the daemon's own framer. `die` acts like a kill: nothing more is
+sent, and connections are reset.
 """
 
 from collections.abc import Sequence
@@ -21,29 +21,29 @@ from msilod.transport.udp import top_branch
 from tests.network.ladder import Address
 from tests.network.wires import End, Wires
 
-# How long a datagram may wait for others: what gives a batch more than one.
+# Longest wait of a datagram for others of the same batch, in seconds.
 GATHERING = 0.002
 _serial = count(1)
 
 
 class Watcher(Protocol):
-    """Who looks on. A batch is `arriving` before the daemon has it, and `arrived` when it is to be answered."""
+    """Observer of the transports, called before and after the daemon receives a batch, and when the daemon sends."""
 
     def sent(self, data: bytes, destination: Address) -> None:
-        """It leaves the daemon."""
+        """The daemon sends `data`."""
 
     def arriving(self, batch: Sequence[bytes]) -> None:
-        """The daemon is about to receive it."""
+        """The daemon is about to receive `batch`."""
 
     def arrived(self) -> None:
-        """The daemon has received it: `after_batch` is the watcher's to call, or to leave out."""
+        """The daemon has received the batch. The watcher calls `after_batch`, or not, as after a kill."""
 
     def unreachable(self, peer: Address, branch: bytes = b"") -> None:
-        """ICMP for a branch, or the end of a connection, is about to be told."""
+        """The daemon is about to be told of ICMP for `branch`, or of a closed connection."""
 
 
 class VirtualTransports(Transports):
-    """Listens on `address`, and tells `watcher` of all that comes and goes."""
+    """The transports of a daemon at `address`. `watcher` is told of all messages."""
 
     def __init__(self, wires: Wires, address: Address, watcher: Watcher) -> None:
         super().__init__([])
@@ -58,7 +58,7 @@ class VirtualTransports(Transports):
         self._unsent: list[tuple[bytes, Flow]] = []
         self._arrived: list[tuple[bytes, Flow]] = []
         self._receiving: Receiver | None = None
-        # Bound from the first, as real ones are.
+        # Bound by the constructor, as by the real class.
         wires.bind(address, self._hear)
         wires.listen(address, self._admit)
 
@@ -70,11 +70,11 @@ class VirtualTransports(Transports):
         await trio.sleep_forever()
 
     def stop_listening(self) -> None:
-        """No new connections."""
+        """Accept no more connections."""
         self.wires.listen(self.address, lambda end: end.close())
 
     def die(self) -> None:
-        """As a kill: the port is closed, what was not sent is lost, connections are reset."""
+        """Close the port, drop unsent bytes and reset all connections, as a kill does."""
         self.is_dead = True
         self.wires.unbind(self.address)
         self._unsent.clear()
@@ -83,15 +83,15 @@ class VirtualTransports(Transports):
         self._connections.clear()
 
     def close(self) -> None:
-        """The same to those outside."""
+        """Close all; for peers the same as `die`."""
         self.die()
 
     def listening(self) -> list[Endpoint]:
-        """UDP first."""
+        """The two endpoints, UDP first."""
         return [self.udp_endpoint, self.tcp_endpoint]
 
     def local_addresses(self) -> list[str]:
-        """One."""
+        """The only local address."""
         return [self.address[0]]
 
     # --- in ------------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ class VirtualTransports(Transports):
         self._arrived.append((data, Flow(self.udp_endpoint, *source)))
 
     def drain(self) -> None:
-        """One batch."""
+        """Pass the collected datagrams to the daemon, as one batch."""
         arrived, self._arrived = self._arrived, []
         if self.is_dead or self._receiving is None:
             return
@@ -158,13 +158,13 @@ class VirtualTransports(Transports):
     # --- out -----------------------------------------------------------------------------------------
 
     def send(self, data: bytes, flow: Flow) -> None:
-        """At the next flush. Raises TransportError for a connection that is gone."""
+        """Send at the next flush. Raises TransportError for a closed connection."""
         if not self.is_open(flow):
             raise TransportError(f"{flow} is closed")
         self._unsent.append((data, flow))
 
     def flush(self) -> None:
-        """Let go of what was sent since the last time."""
+        """Send all bytes since the last flush."""
         unsent, self._unsent = self._unsent, []
         for data, flow in [] if self.is_dead else unsent:
             peer = flow.host, flow.port
@@ -175,22 +175,22 @@ class VirtualTransports(Transports):
                 self._connections[flow.connection][1].send(data)
 
     def is_open(self, flow: Flow) -> bool:
-        """True when `send` has a chance."""
+        """True for UDP and for an open connection."""
         return not flow.connection or flow.connection in self._connections
 
     def udp_flow(self, host: str, port: int) -> Flow:
-        """Any peer."""
+        """A UDP flow to a peer."""
         return Flow(self.udp_endpoint, host, port)
 
     def find_connection(self, transport: str, host: str, port: int, domain: str = "") -> Flow | None:
-        """The flow of an open connection to that peer."""
+        """The flow of an open connection to the peer, or None."""
         for flow, _ in self._connections.values():
             if (flow.transport, flow.host, flow.port) == (transport, host, port):
                 return flow
         return None
 
     async def connect(self, transport: str, host: str, port: int, domain: str, timeout: float) -> Flow:
-        """A connection to that peer. Raises TransportError."""
+        """Open a connection to the peer. `timeout`: seconds. Raises TransportError."""
         found = self.find_connection(transport, host, port)
         if found is not None:
             return found
@@ -205,7 +205,7 @@ class VirtualTransports(Transports):
         return self._admit(end)
 
     def find_flow(self, text: str) -> Flow | None:
-        """A UDP flow from its repr, after a restart; None for a stream's."""
+        """The UDP flow written as `text` (repr), after a restart; None for a connection."""
         own, arrow, peer = text.partition(">")
         host, _, port = peer.rpartition(":")
         if arrow and port.isdigit() and repr(self.udp_endpoint) == own:

@@ -1,10 +1,10 @@
-"""virtual: a test that is a story on the virtual network, without the words around it.
+"""virtual: a decorator for tests on the virtual network.
 
     @virtual(silo={"max_messages": 10})
     async def test_something(world: World) -> None: ...
 
-Rules: the keywords are sections of msilod.toml. When the story ends, the ledger has seen no law broken and the log
-holds no error but the `errors` that are named. What else the test asks for (parameters, fixtures) it gets.
+The keywords are sections of msilod.toml. At the end of the story no law may be broken, and the log must have exactly
+the errors in `errors`. Parameters and fixtures of the test are passed on.
 """
 
 import functools

@@ -1,10 +1,9 @@
 """Wires: an in-memory network on trio's virtual clock, for datagrams and streams.
 
-Rules: chance comes from the `random` that is given and from nowhere else; all that happens is an entry of one
-queue, ordered by its virtual time, so that a seed is one history. Datagrams are lost, doubled, delayed and so
-reordered; streams are delayed, cut in pieces anywhere, reset and stalled, never reordered. A host that is `cut`
-off hears and says nothing, one that is `far` takes so many seconds more. A datagram to a port that nobody has
-comes back as ICMP would tell it.
+All chance comes from the given `random`, and all events are entries of one queue, ordered by virtual time, so a seed
+always gives the same run. Datagrams are lost, doubled, delayed and thereby reordered. Streams are delayed, cut into
+pieces, reset and stalled, never reordered. A host in `cut` sends and receives nothing; packets of a host in `far` take
+the given seconds longer. A datagram to a closed port is reported to the sender as by ICMP.
 """
 
 from collections import deque
@@ -21,13 +20,13 @@ from tests.network.ladder import Address, Ladder
 
 Hear = Callable[[bytes, Address], None]
 Unreachable = Callable[[bytes, Address], None]
-# A stalled segment is tried again as TCP would.
+# Seconds until a stalled segment is sent again, as by TCP.
 STALLED = 0.7
 
 
 @dataclass(slots=True)
 class Weather:
-    """`loss` and `copies` are shares of all datagrams; `stray` the share that takes up to a second longer."""
+    """`loss` and `copies`: shares of all datagrams. `stray`: the share delayed by up to a second more."""
 
     loss: float = 0.0
     copies: float = 0.0
@@ -36,7 +35,7 @@ class Weather:
 
 
 class Timer:
-    """Something to happen; `cancel` and it will not."""
+    """A scheduled call of `act`, until `cancel`."""
 
     __slots__ = ("act",)
 
@@ -48,7 +47,7 @@ class Timer:
 
 
 class Wires:
-    """The network. `run` is its one task."""
+    """The network. `run` is the only task."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -69,7 +68,7 @@ class Wires:
         return trio.current_time()
 
     def after(self, seconds: float, act: Callable[[], None]) -> Timer:
-        """`act()` in so many seconds."""
+        """Call `act()` after `seconds`."""
         at, timer = self.now + seconds, Timer(act)
         heappush(self._queue, (at, next(self._serial), timer))
         if at < self._scope.deadline:
@@ -77,7 +76,7 @@ class Wires:
         return timer
 
     async def run(self) -> None:
-        """Forever; what is due happens in its order."""
+        """Call the due timers in order, until cancelled."""
         while True:
             at = self._queue[0][0] if self._queue else float("inf")
             with trio.CancelScope(deadline=at) as self._scope:
@@ -90,18 +89,18 @@ class Wires:
     # --- datagrams -----------------------------------------------------------------------------------
 
     def bind(self, address: Address, hear: Hear) -> None:
-        """Datagrams to `address` are heard from now on."""
+        """Open the UDP port: `hear` gets the datagrams to `address`."""
         self._ports[address] = hear
 
     def unbind(self, address: Address) -> None:
-        """The port is closed; connections that are open go on."""
+        """Close the port. Open connections stay open."""
         self._ports.pop(address, None)
         self._listening.pop(address, None)
 
     def datagram(
         self, source: Address, destination: Address, data: bytes, told: Unreachable | None = None
     ) -> None:
-        """Send; `told` hears of a closed port."""
+        """Send a datagram. `told` is called when the port is closed."""
         weather, random = self.weather, self.random
         if self.is_parted(source, destination) or random.random() < weather.loss:
             self.ladder.arrow(self.now, source, destination, data, "lost")
@@ -112,14 +111,14 @@ class Wires:
             self.after(seconds, partial(self._arrive, source, destination, data, told))
 
     def delay(self, *hosts: str) -> float:
-        """One way between these, in seconds; those that are `far` add theirs."""
+        """A random delay for one packet between `hosts`, in seconds, with the extra delay of hosts in `far`."""
         longer = self.random.random() if self.random.random() < self.weather.stray else 0.0
         return (
             self.random.uniform(*self.weather.delay) + longer + sum(self.far.get(host, 0) for host in hosts)
         )
 
     def is_parted(self, one: Address, other: Address) -> bool:
-        """No way between these two."""
+        """True when one of the hosts is cut off."""
         return not self.cut.isdisjoint((one[0], other[0]))
 
     def _arrive(self, source: Address, destination: Address, data: bytes, told: Unreachable | None) -> None:
@@ -133,11 +132,11 @@ class Wires:
     # --- streams -------------------------------------------------------------------------------------
 
     def listen(self, address: Address, accept: Callable[["End"], object]) -> None:
-        """Connections to `address` are accepted from now on."""
+        """Accept connections to `address`: `accept` gets the server's end."""
         self._listening[address] = accept
 
     def connect(self, source: Address, destination: Address) -> "End | None":
-        """A connection, at once; None when nobody listens or there is no way."""
+        """Open a connection at once. None when the port is closed or a host is cut off."""
         accept = self._listening.get(destination)
         if accept is None or self.is_parted(source, destination):
             return None
@@ -148,7 +147,7 @@ class Wires:
 
 
 class End:
-    """One end of a connection. `hear` gets its bytes, `ended` is called once when the other end has gone."""
+    """One end of a connection. `hear` gets received bytes; `ended` is called once when the peer has closed."""
 
     def __init__(self, wires: Wires, own: Address, peer: Address) -> None:
         self.wires = wires
@@ -162,7 +161,7 @@ class End:
         self._under_way: deque[Callable[[], None]] = deque()
 
     def send(self, data: bytes) -> None:
-        """In order, in pieces; lost when the connection is gone."""
+        """Send bytes, in order and in two pieces. Bytes on a closed connection are lost."""
         if self.is_open:
             self.wires.ladder.arrow(self.wires.now, self.own, self.peer, data, "tcp")
             at = self.wires.random.randrange(len(data) + 1)
@@ -171,7 +170,7 @@ class End:
                     self._in_order(partial(self._give, piece))
 
     def close(self) -> None:
-        """Both ends are over, the other one hears of it a little later."""
+        """Close the connection. The peer is told after a delay."""
         if self.is_open:
             self.is_open = False
             self._in_order(self._tell_ended)
@@ -183,7 +182,7 @@ class End:
         wires.after(self._next_at - wires.now, self._pass)
 
     def _pass(self) -> None:
-        """The oldest that is under way gets through, unless there is no way."""
+        """Deliver the oldest segment, or try again later when a host is cut off."""
         if self.wires.is_parted(self.own, self.peer):
             self.wires.after(STALLED, self._pass)
         else:
@@ -200,8 +199,8 @@ class End:
 
 
 def _deaf(data: bytes) -> None:
-    """Nobody listens yet."""
+    """The default of `hear`: ignore the bytes."""
 
 
 def _nothing() -> None:
-    """Nobody cares yet."""
+    """The default of `ended`: do nothing."""

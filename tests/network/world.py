@@ -1,8 +1,8 @@
-"""World: the whole daemon on a virtual clock, the wires, and the phones around it.
+"""World: the whole daemon on a virtual clock, with an in-memory network and phones.
 
-Rules: the daemon is made by `msilod.daemon.wiring.build`, with a SQLite file; only its sockets, its clock and its
-threads are replaced (a clock that jumps when all sleep must never run beside a live thread). `crash`
-is a kill: what was not committed is lost, what was not sent is not sent. Nothing here sleeps for real.
+The daemon is made by `msilod.daemon.wiring.build`, with a SQLite file. Only sockets, clock and threads are replaced: a
+clock that jumps while all tasks sleep must not run beside a live thread. `crash` is a kill: uncommitted rows and unsent
+bytes are lost. No test waits for real time.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -40,7 +40,7 @@ DOMAIN = "example.test"
 
 
 class VirtualClock(Clock):
-    """`jump` is somebody setting the system's clock, `suspend` a system that sleeps, `reboot` another boot."""
+    """The clocks of the daemon, in virtual time. `jump` sets the system's clock, `suspend` puts the system to sleep."""
 
     def __init__(self) -> None:
         self.set_to = EPOCH
@@ -57,29 +57,29 @@ class VirtualClock(Clock):
         return self.now() + self.set_to
 
     def since_boot(self) -> float:
-        """With the time that the system slept."""
+        """Seconds since the boot, including time asleep."""
         return self.now() - self._booted
 
     def boot(self) -> str:
-        """The same for all daemons between two calls of `reboot`."""
+        """The name of this boot, which changes with `reboot`."""
         return f"boot-{self._boots}"
 
     def jump(self, seconds: float) -> None:
         self.set_to += seconds
 
     def suspend(self, seconds: float) -> None:
-        """No timer has seen these seconds, and the other clocks have."""
+        """Let the system sleep: all clocks go on except for the one of timers."""
         self.set_to += seconds
         self._booted -= seconds
 
     def reboot(self) -> None:
-        """While no daemon runs."""
+        """Boot the system again; only while no daemon runs."""
         self._booted = self.now()
         self._boots += 1
 
 
 class World:
-    """One daemon at a time on one file, and everything around it."""
+    """One daemon at a time on one silo, with network, phones and ledger."""
 
     def __init__(
         self, folder: Path, nursery: trio.Nursery, seed: int = 0, config: Config | None = None
@@ -109,7 +109,7 @@ class World:
     # --- the daemon ----------------------------------------------------------------------------------
 
     async def start(self) -> Parts:
-        """A daemon on the file, new or as it was left."""
+        """Start a daemon on the silo, new or left by an earlier daemon."""
         self.silo = Silo(
             self.folder / "silo.db", "silo", Limits.of(self.config.silo, False), self.config.silo.history
         )
@@ -117,7 +117,7 @@ class World:
         self.ledger.life += 1
         self.learn_rows()
         await self._nursery.start(self._serve)
-        # All its tasks have begun: one that has not would still take its first step after a kill.
+        # Let all tasks begin: a task that has not begun would still run its first step after a kill.
         await trio.sleep(0.001)
         self.is_up = True
         self.ladder.note(self.wires.now, f"daemon {self.ledger.life} is up")
@@ -130,7 +130,7 @@ class World:
             self.parts = build(self.config, self.clock, self.transports, self.silo, nursery, default)
             self.daemon = Daemon(self.parts, nursery)
             self.parts.storing.observers.append(lambda transaction, row, now: self._stored(row))
-            # It looks from a thread, and no story has users: a read beside `crash` would be a crash of ours.
+            # The watch reads from a thread, and stories have no users: a read during `crash` would fail the test.
             self.parts.user_watch.run = trio.sleep_forever  # type: ignore[method-assign]
             await self.daemon.run(task_status.started)
             nursery.cancel_scope.cancel()
@@ -141,11 +141,11 @@ class World:
             told(row)
 
     def verbs(self) -> ControlVerbs:
-        """What the control socket offers."""
+        """The handlers of the control socket."""
         return build_verbs(self.parts, dict, self.daemon.stop)
 
     def crash(self) -> None:
-        """A kill -9: whatever is not on the disk is gone."""
+        """Kill the daemon, as by SIGKILL: all that is not on the disk is lost."""
         writer = self.silo.writer
         assert isinstance(writer, InlineWriter)
         writer.lose()
@@ -158,13 +158,13 @@ class World:
         self.silo.close()
 
     async def restart(self, down_for: float = 1.0) -> Parts:
-        """Killed, if it still lives, and started again."""
+        """Kill the daemon if alive, and start again after `down_for` seconds."""
         if self.is_up:
             self.crash()
         await trio.sleep(down_for)
         return await self.start()
 
-    # --- what the transports tell ---------------------------------------------------------------------
+    # --- calls from the transports (Watcher) ------------------------------------------------------------
 
     def sent(self, data: bytes, destination: Address) -> None:
         self.ledger.left(data, destination, self.wires.now)
@@ -175,7 +175,7 @@ class World:
         self.ledger.heard(batch, self.wires.now)
 
     def arrived(self) -> None:
-        """`crash_in` kills once in the middle of a batch: before its commit, or after it and before its answers."""
+        """End a batch. With `crash_in`, kill the daemon once: before the commit, or between commit and answers."""
         if self.crash_in == "before commit":
             self.crash_in = ""
             self.ledger.undo()
@@ -190,26 +190,26 @@ class World:
     def unreachable(self, peer: Address, branch: bytes = b"") -> None:
         self.ledger.unreachable(peer, branch, self.wires.now)
 
-    # --- around it -----------------------------------------------------------------------------------
+    # --- phones, clock, database -----------------------------------------------------------------------
 
     def phone(self, user: str, stream: bool = False) -> Phone:
-        """A phone of `user` on a host of its own; `boot` it."""
+        """A new phone of `user` with an own host, switched off: call `boot`."""
         address = (f"198.51.100.{len(self.phones) + 1}", 5060)
         made = Phone(self.wires, self.ledger, user, address, SERVER, stream)
         self.phones.append(made)
         return made
 
     def jump(self, seconds: float) -> None:
-        """Somebody sets the system's clock."""
+        """Set the system's clock by `seconds`."""
         self.clock.jump(seconds)
         self.ledger.jump(seconds, self.wires.now)
 
     def ended(self) -> list[Any]:
-        """(id, how) of rows that have ended, as far back as the daemon remembers."""
+        """(id, how) of ended rows, as far back as the daemon remembers."""
         return self.read("SELECT id, how FROM silo_ended")
 
     def learn_rows(self) -> None:
-        """Tell the ledger of rows that came otherwise than by this daemon."""
+        """Tell the ledger of rows stored by `msilo` or by earlier daemons."""
         for name, row in self.read("SELECT CAST(body AS BLOB), id FROM silo"):
             self.ledger.stored(bytes(name), row)
 
@@ -218,18 +218,18 @@ class World:
         return [value for (value,) in self.read(f"SELECT {name} FROM silo ORDER BY id")]
 
     def rows(self) -> dict[bytes, tuple[str, str]]:
-        """What is in the silo: body to state and reason."""
+        """The rows of the silo: body to (state, reason)."""
         found = self.read(
             "SELECT body, state, coalesce(last_status, '') || last_reason FROM silo ORDER BY id"
         )
         return {bytes(body): (str(state), str(reason)) for body, state, reason in found}
 
     def read(self, sql: str) -> list[Any]:
-        """Rows of the database as it stands."""
+        """The result of a query of the database."""
         return self.silo._read(sql)
 
     def left_over(self) -> dict[str, int]:
-        """What the daemon still has in memory; all zero when all is quiet."""
+        """Counts of objects in the daemon's memory; all zero when no work is left."""
         parts = self.parts
         return {
             "transactions": parts.layer.open_transactions,
@@ -245,7 +245,7 @@ class World:
 
 
 def configured(**sections: object) -> Config:
-    """A configuration with these sections or keys, the rest by default."""
+    """A configuration with the given sections and keys, and defaults."""
     return msgspec.convert(sections, Config)
 
 
@@ -253,7 +253,7 @@ Story = Callable[[World], Awaitable[None]]
 
 
 async def _at_once(call: Callable[..., Any], *arguments: object, **_: object) -> Any:
-    """What the daemon reads in a thread is read here: no thread lives beside a clock that jumps."""
+    """Replaces trio.to_thread.run_sync: call here, since no thread may run beside the virtual clock."""
     await trio.lowlevel.checkpoint()
     return call(*arguments)
 
@@ -262,10 +262,10 @@ def play(
     folder: Path, story: Story, seed: int = 0, config: Config | None = None, errors: Sequence[str] = (),
     may_log: Collection[str] = (),
 ) -> World:  # fmt: skip
-    """Start a daemon, let the story happen, and hand the world back with what the ledger found.
+    """Start a daemon, run the story, and return the world; `world.ledger.faults` has the broken laws.
 
-    Raises AssertionError with the ladder when the daemon logged other errors than `errors`; those of `may_log` do not
-    count.
+    Raises AssertionError with the ladder when the logged errors are not exactly `errors`. Errors in `may_log` are not
+    counted.
     """
     made: list[World] = []
 
@@ -283,7 +283,7 @@ def play(
                 world.crash()
             nursery.cancel_scope.cancel()
 
-    # What trio itself leaves to chance (which of two tasks that are due runs first) is the seed's as well.
+    # trio's own random choice, which of two due tasks runs first, follows the seed as well.
     vars(trio._core._run).update(_ALLOW_DETERMINISTIC_SCHEDULING=True)
     trio._core._run._r.seed(seed)
     with structlog.testing.capture_logs() as logs, patch.object(trio.to_thread, "run_sync", _at_once):
