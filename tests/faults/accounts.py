@@ -1,4 +1,4 @@
-"""A daemon of the virtual network that has users, and a client that writes its requests by hand."""
+"""Accounts: a daemon with users on the virtual network, and a client with requests written by hand."""
 
 import hashlib
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _serial = count(1)
 
 
 def with_users(folder: Path, aors: Sequence[str]) -> None:
-    """A silo in `folder` with these users; the name for digest is the unescaped user part."""
+    """Make a silo in `folder` with these users. The digest name is the unescaped user part."""
     silo = Silo(folder / "silo.db", "silo", Limits(), 0)
     silo.start("node", None)
     silo.close()
@@ -37,7 +37,7 @@ def with_users(folder: Path, aors: Sequence[str]) -> None:
 
 
 class Line(Agent):
-    """Sends requests as they are written, from one address, and hears the answers."""
+    """Sends requests as written, from one address, and receives the responses."""
 
     def __init__(self, world: World, address: Address = HOST) -> None:
         super().__init__(world.wires, address, SERVER)
@@ -64,7 +64,7 @@ class Line(Agent):
         self, method: str, uri: str, from_: str, to: str, lines: str = "", body: str = "", user: str = "",
         call_id: str = "",
     ) -> Response:  # fmt: skip
-        """The final answer to a request; with `user` (a name for digest) also behind a challenge."""
+        """Send a request and return the final response. With `user`, a digest name, a challenge is answered first."""
         call_id = call_id or f"line-{next(_serial)}"
         answer = await self._say(method, uri, from_, to, lines, body, call_id)
         if not user or answer.status not in FIELDS:

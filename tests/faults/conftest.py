@@ -1,4 +1,4 @@
-"""A daemon on a disk that fails on request."""
+"""Fixtures for faults: a daemon on a disk that fails on request."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ FaultyDaemon = Callable[..., Daemon]
 
 @pytest.fixture
 def on_disk(tmp_path: Path, disk: FaultyDisk) -> Iterator[FaultyDaemon]:
-    """Starts a daemon whose silo lies on `disk`; stops each daemon that still runs at the end of the test."""
+    """Starts daemons with the silo on `disk`, and stops running daemons at the end of the test."""
     made: list[Daemon] = []
 
     def start(config: str = "") -> Daemon:

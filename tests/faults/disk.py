@@ -1,4 +1,4 @@
-"""A disk that fails on request: builds disk.c, runs daemons on it, and tells what a power cut would have left."""
+"""Disk: a disk that fails on request. Builds disk.c, runs daemons on the disk, and computes states after power cuts."""
 
 import mmap
 import os
@@ -22,10 +22,10 @@ Record = tuple[int, bytes, str, int, bytes]
 
 
 class FaultyDisk:
-    """The silo's files in `folder` lie on it, for processes with `environment`.
+    """A faulty disk for the silo's files in `folder`, in processes with `environment`.
 
-    `fail_sync`, `fail_write` and `fail_read` are errno values (0: none), `size` is in bytes (0: no limit); `syncs`
-    and `refused` count.
+    `fail_sync`, `fail_write` and `fail_read`: errno values (0: no failure). `size`: bytes (0: no limit). `syncs` and
+    `refused`: counts.
     """
 
     def __init__(self, folder: Path, library: Path) -> None:
@@ -40,7 +40,7 @@ class FaultyDisk:
         }  # fmt: skip
 
     def record(self) -> None:
-        """Keep what is written, for `after_power_cut`; to be called before the start."""
+        """Record all writes for `after_power_cut`. Call this before the start of the daemon."""
         self.environment["DISK_JOURNAL"] = str(self.journal)
 
     def set(self, name: str, value: int) -> None:
@@ -50,7 +50,7 @@ class FaultyDisk:
         return int(struct.unpack_from("=q", self._numbers, 8 * NUMBERS.index(name))[0])
 
     def after_power_cut(self, target: Path) -> None:
-        """Write the files to `target` as they are when every write that was not synced is lost; a removal holds."""
+        """Write the files to `target`, without all unsynced writes. Removals are kept."""
         durable: dict[str, bytearray] = {}
         pending: dict[str, list[tuple[bytes, int, bytes]]] = {}
         for _, what, name, at, data in self.records():
@@ -68,11 +68,11 @@ class FaultyDisk:
 
     @property
     def journal_size(self) -> int:
-        """What has been recorded so far, in bytes: a moment, as `records` has it."""
+        """The bytes recorded so far: the current moment, as in `records`."""
         return self.journal.stat().st_size
 
     def records(self) -> Iterator[Record]:
-        """(moment, what, name, offset or size, data): w for a write, t for a cut, s for a sync, u for a removal."""
+        """(moment, what, name, offset or size, data). what: w (write), t (truncate), s (sync), u (unlink)."""
         content, start = self.journal.read_bytes(), 0
         while start < len(content):
             what, named, at, count = _RECORD.unpack_from(content, start)
@@ -101,18 +101,18 @@ def disk_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def disk(tmp_path: Path, disk_library: Path) -> FaultyDisk:
-    """A faulty disk in the test's own folder, where the daemon of `start_daemon` has its silo."""
+    """A faulty disk in the test's folder, for the silo of a daemon of `start_daemon`."""
     return FaultyDisk(tmp_path, disk_library)
 
 
 def only_child(pid: int) -> int:
-    """The pid of the one child that a process has."""
+    """The pid of the only child of a process."""
     (child,) = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
     return child
 
 
 def stop_idle(pid: int) -> None:
-    """SIGSTOP for a writer that waits; so it has nothing in hand. It has then waited for longer than UNCHECKED."""
+    """Send SIGSTOP to an idle writer, without a job in hand, after an idle time longer than UNCHECKED."""
     while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
         os.sched_yield()
     os.kill(pid, signal.SIGSTOP)
@@ -122,7 +122,7 @@ def stop_idle(pid: int) -> None:
 
 
 def wait_until_dead(pid: int, seconds: float = 20.0) -> bool:
-    """Wait for the end of any process; False when it lives on."""
+    """Wait for the end of any process. False when the process still lives after `seconds`."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:

@@ -1,6 +1,6 @@
-"""A daemon with two users on the virtual network, and requests that come to it from any address.
+"""Doorway: a daemon with two users on the virtual network, and requests from any address.
 
-Bytes go into `Server.receive` as a listener would give them, and what the daemon sends is taken from its transports.
+Bytes are passed to the receiver as by a listener, and the daemon's bytes are taken from the transports.
 """
 
 from msilod.config import Config
@@ -16,7 +16,7 @@ HOME: Place = ("198.51.100.1", 5060)
 
 
 class Doorway:
-    """`serial` numbers the requests, so that no two share a branch."""
+    """Passes requests to a daemon. `serial` numbers the requests, so each has an own branch."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -33,7 +33,7 @@ class Doorway:
         more: str = "",
         body: str = "",
     ) -> bytes:
-        """A request of `user` to himself; `via` stands on top of the client's own Via, `more` are whole lines."""
+        """A request with `user` in From and To. `via`: on top of the client's Via. `more`: whole lines."""
         self.serial += 1
         return (
             f"{method} {uri} SIP/2.0\r\n{via}Via: SIP/2.0/UDP client.example;branch=z9hG4bK{self.serial};rport\r\n"
@@ -43,7 +43,7 @@ class Doorway:
         ).encode()
 
     def say(self, data: bytes, source: Place = HOME) -> list[Response]:
-        """What the daemon sends when `data` comes from `source`; the daemon's requests are left out."""
+        """Pass `data` from `source` to the daemon. Returns the responses, without the daemon's requests."""
         transports = self.world.transports
         transports._unsent.clear()
         self.server.receiver.receive(data, Flow(transports.udp_endpoint, *source))
@@ -52,26 +52,26 @@ class Doorway:
         return [answer for answer in sent if isinstance(answer, Response)]
 
     def status(self, data: bytes, source: Place = HOME) -> int:
-        """The status of the only answer, 0 for none."""
+        """The status of the only response, 0 without one."""
         answers = self.say(data, source)
         assert len(answers) < 2
         return answers[0].status if answers else 0
 
     def credentials(self, challenge: Response, password: str = PASSWORD, user: str = "alice") -> str:
-        """The line that answers the MD5 challenge of a REGISTER."""
+        """The header line with credentials for the MD5 challenge of a REGISTER."""
         return answer_of(challenge, "REGISTER", f"sip:{DOMAIN}", user, password) + "\r\n"
 
     def register(self, source: Place = HOME, via: str = "", password: str = PASSWORD) -> int:
-        """The status after one challenge has been answered, or that of the first answer when it is none."""
+        """Send a REGISTER, and again with credentials after a challenge. Returns the last status."""
         (first,) = self.say(self.request("REGISTER", via=via), source)
         if first.status != 401:
             return first.status
         line = self.credentials(first, password)
         answers = self.say(self.request("REGISTER", via=via, more=line), source)
-        # Without an answer a new binding is being committed: the password was right.
+        # No response yet: the password was right, and the new binding is being committed.
         return answers[0].status if answers else 200
 
 
 def with_auth(**keys: object) -> Config:
-    """A configuration with MD5 and these keys of [auth]."""
+    """A configuration with MD5 and the given keys of [auth]."""
     return configured(auth={"algorithms": ["MD5"], **keys})

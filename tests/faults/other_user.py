@@ -1,4 +1,4 @@
-"""This Python, its packages and this checkout for another user, whose permissions do not reach their folders.
+"""Other user: runs this Python, the packages and this checkout as a user without access to the folders.
 
 A Python below /root cannot be run by other users. A process of the other user therefore holds descriptors of the
 folders, opened by root, and `/proc/PID/fd/N` leads to a folder without a search of the folders above.
@@ -17,7 +17,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 @contextmanager
 def python_for(uid: int, gid: int) -> Iterator[tuple[str, dict[str, str]]]:
-    """The name by which that user executes this Python, and the environment that the user needs for it. Needs root."""
+    """The path of this Python for the user, and the environment to run this Python with. Needs root."""
     binary = os.open(os.path.realpath(sys.executable), os.O_RDONLY)
     home, packages, checkout = (
         os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -37,7 +37,7 @@ def python_for(uid: int, gid: int) -> Iterator[tuple[str, dict[str, str]]]:
                 "PYTHONHOME": f"{held}/{home}",
                 "PYTHONPATH": f"{held}/{checkout}:{held}/{packages}",
                 "PYTHONDONTWRITEBYTECODE": "1",
-                # For a Python that is built as a shared library.
+                # For a Python built as a shared library.
                 "LD_LIBRARY_PATH": f"{held}/{home}/lib",
             },
         )

@@ -1,4 +1,4 @@
-"""A peer on the virtual network that writes its own bytes: any address, any Contact, and a password if it has one."""
+"""Peer: a peer on the virtual network with requests written by hand, any address and any Contact."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _serial = count(1)
 
 
 def lock(world: World, *users: str) -> None:
-    """These are the users of the daemon from now on, each with PASSWORD."""
+    """Make `users` the users of the daemon, each with PASSWORD."""
     known = world.parts.members.users
     for user in users:
         values = [
@@ -34,7 +34,7 @@ def lock(world: World, *users: str) -> None:
 
 
 class Peer:
-    """`user` at `address`; `contact` is its URI, `domain` that of its From. `stream`: it speaks TCP."""
+    """A peer of `user` at `address`. `contact`: the URI in Contact. `domain`: the domain in From. `stream`: use TCP."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Peer:
         self.end: End | None = None
         self.heard: list[Request | Response] = []
         self.taken: list[Request] = []
-        # Called with each new request, if there is one.
+        # Called with each new request, if not None.
         self.on_request: Callable[[Request], None] | None = None
         self.has_password = True
         self.password = PASSWORD
@@ -70,7 +70,7 @@ class Peer:
     # --- bytes ---------------------------------------------------------------------------------------
 
     def connect(self, port: int = 0) -> None:
-        """A new connection, from another port if one is given."""
+        """Open a connection, from `port` if given."""
         self.address = (self.address[0], port or self.address[1])
         self.end = self.world.wires.connect(self.address, SERVER)
         assert self.end is not None
@@ -78,7 +78,7 @@ class Peer:
         self._bytes = b""
 
     def move(self, port: int) -> None:
-        """Another port, as after a NAT has forgotten the one before."""
+        """Move to another port, as after the loss of a NAT binding."""
         self.world.wires.unbind(self.address)
         self.address = (self.address[0], port)
         self.world.wires.bind(self.address, lambda data, source: self._hear(data))
@@ -119,7 +119,7 @@ class Peer:
         self, method: str, uri: str, to: str = "", extra: str = "", call_id: str = "", from_: str = "", cseq: int = 0,
         body: str = "",
     ) -> bytes:  # fmt: skip
-        """The bytes of a request; `to` and `from_` are whole values."""
+        """The bytes of a request. `to` and `from_`: whole header values."""
         transport = "TCP" if self.is_stream else "UDP"
         cseq = cseq or next(self._cseq)
         return (
@@ -135,7 +135,10 @@ class Peer:
         return self.contact.partition("@")[2].partition(":")[0].partition(";")[0]
 
     async def ask(self, data: bytes) -> Response:
-        """Send, and answer a challenge if there is a password: the final answer. The ACK of a failure is sent."""
+        """Send a request, and again after a challenge if the peer has a password. Returns the final response.
+
+        A failure of an INVITE is acknowledged.
+        """
         answer = await self.answer_to(data)
         if answer.status in (401, 407) and self.has_password:
             sent = parse(data)
@@ -152,7 +155,7 @@ class Peer:
         return answer
 
     async def answer_to(self, data: bytes) -> Response:
-        """Send, and hear the final answer."""
+        """Send a request and return the final response."""
         self.send(data)
         sent = parse(data)
         assert isinstance(sent, Request)
@@ -172,10 +175,10 @@ class Peer:
     async def register(self, extra: str = "") -> Response:
         return await self.ask(self.registration(extra=extra))
 
-    # --- what comes ----------------------------------------------------------------------------------
+    # --- received messages ---------------------------------------------------------------------------
 
     async def response(self, method: bytes) -> Response:
-        """The next answer to a request of `method`."""
+        """Wait for the next response to a request of `method`."""
         with trio.fail_after(60):
             while True:
                 for message in self.heard:
@@ -185,7 +188,7 @@ class Peer:
                 await trio.sleep(0.01)
 
     async def take(self, method: bytes) -> Request:
-        """The next request of `method`."""
+        """Wait for the next request of `method`."""
         with trio.fail_after(60):
             while True:
                 for message in self.heard:
@@ -199,19 +202,19 @@ class Peer:
                 await trio.sleep(0.01)
 
     async def final(self, method: bytes) -> Response:
-        """The next final answer to a request of `method`."""
+        """Wait for the next final response to a request of `method`."""
         while (answer := await self.response(method)).status < 200:
             pass
         return answer
 
     def untaken(self) -> list[bytes]:
-        """The methods of requests that came and were not looked at."""
+        """The methods of received requests not yet returned by `take`."""
         return [m.method for m in self.heard if isinstance(m, Request) and m not in self.taken]
 
     def answer(
         self, request: Request, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()
     ) -> None:
-        """With the Record-Route and our Contact, as a phone does."""
+        """Answer a request, with Record-Route and Contact as a phone does."""
         recorded = tuple((b"Record-Route", value) for value in request.headers.split(b"record-route"))
         contact = (b"Contact", f"<{self.contact}>".encode())
         tag = b"t" + self.user.encode()
@@ -223,7 +226,7 @@ class Peer:
 
 
 class Side:
-    """One side of a dialog: what its next requests say (RFC 3261 §12.2.1.1)."""
+    """One side of a dialog: the state for further requests (RFC 3261 §12.2.1.1)."""
 
     def __init__(
         self, peer: Peer, local: str, remote: str, call_id: str, target: str, routes: list[str]
@@ -252,11 +255,11 @@ class Side:
     async def ask(
         self, method: str, extra: str = "", uri: str = "", from_: str = "", to: str = ""
     ) -> Response:
-        """A request of the dialog, and its final answer."""
+        """Send a request in the dialog and return the final response."""
         return await self.peer.ask(self.data(method, extra, uri, from_, to))
 
     async def reach(self, method: str, other: Peer) -> Request:
-        """A request of the dialog that `other` gets and answers with 200."""
+        """Send a request in the dialog. `other` answers with 200. Returns the request as received by `other`."""
         self.peer.send(self.data(method))
         request = await other.take(method.encode())
         if method != "ACK":
@@ -266,7 +269,7 @@ class Side:
 
 
 async def call(alice: Peer, bob: Peer, uri: str = "", method: str = "INVITE") -> tuple[Side, Side]:
-    """A dialog from `alice` to `bob`, up to the ACK of its 2xx: the caller's side and the callee's."""
+    """Make a dialog from `alice` to `bob`, up to the ACK of the 2xx. Returns (caller's side, callee's side)."""
     uri = uri or bob.aor
     data = alice.request(method, uri, extra="Event: presence\r\n" if method == "SUBSCRIBE" else "")
     made: list[Response] = []
@@ -287,7 +290,7 @@ async def call(alice: Peer, bob: Peer, uri: str = "", method: str = "INVITE") ->
 
 
 def sides(alice: Peer, accepted: Response, bob: Peer, request: Request) -> tuple[Side, Side]:
-    """The two sides of what `bob` has accepted."""
+    """The two sides of a dialog accepted by `bob`."""
 
     def value(message: Request | Response, name: bytes) -> str:
         return (message.headers.get(name) or b"").decode()

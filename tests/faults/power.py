@@ -1,4 +1,4 @@
-"""Power cuts: what a disk may hold when the power goes, for every moment in what `FaultyDisk` has recorded.
+"""Power: the possible contents of a disk after a power cut, for each moment recorded by `FaultyDisk`.
 
 Between two syncs of a file a disk may write the data of that file in any order, and leave any part of the data out. A
 disk writes sectors of 512 bytes whole or not at all, so a write may be torn between two sectors. Synced data stay. The
@@ -18,7 +18,7 @@ Files = dict[str, bytes]
 
 
 class PowerCuts:
-    """Random states of the disk after a power cut. `obeys_syncs`: False for a disk that ignores them."""
+    """Random states of the disk after a power cut. `obeys_syncs`: False for a disk without real syncs."""
 
     def __init__(self, random: Random, obeys_syncs: bool = True) -> None:
         self.random = random
@@ -27,9 +27,9 @@ class PowerCuts:
         self._pending: dict[str, list[Change]] = {}
 
     def at(self, records: Iterable[Record], moments: Sequence[int]) -> Iterator[tuple[int, Files]]:
-        """The files, by their names, after a cut at each of `moments`, in their order.
+        """For each of `moments`, in order: the moment, and the files by name after a power cut.
 
-        A moment is that of the last record before the cut, and may be there several times.
+        A moment is the moment of the last record before the cut. A moment may be given several times.
         """
         left = sorted(moments, reverse=True)
         for moment, what, name, at, data in records:
@@ -69,7 +69,7 @@ class PowerCuts:
 
 
 def _sectors(change: Change) -> Iterator[Change]:
-    """A write, cut where sectors of the file begin."""
+    """The parts of a write, split at the sectors of the file."""
     what, at, data = change
     start = 0
     while start < len(data):
@@ -79,7 +79,7 @@ def _sectors(change: Change) -> Iterator[Change]:
 
 
 def write_files(folder: Path, files: Files) -> Path:
-    """The silo in `folder`, which is made empty before; without its reserve."""
+    """Write the silo into the emptied `folder`, without the reserve file."""
     folder.mkdir(exist_ok=True)
     for former in folder.iterdir():
         former.unlink()

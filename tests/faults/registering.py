@@ -1,4 +1,4 @@
-"""REGISTERs in the words of a test, sent by a phone of the virtual network, and their answers."""
+"""Registering: REGISTER requests with header lines of a test, sent by a phone of the virtual network."""
 
 import re
 
@@ -9,7 +9,7 @@ from tests.network.phone import Phone
 
 
 class Registrations:
-    """The REGISTERs of one phone: one Call-ID, and a CSeq that grows unless it is given."""
+    """The REGISTERs of one phone, with one Call-ID and increasing CSeq."""
 
     def __init__(self, phone: Phone, call_id: bytes = b"") -> None:
         phone.switch_on()
@@ -18,7 +18,7 @@ class Registrations:
         self.cseq = 0
 
     async def send(self, lines: str, cseq: int = 0) -> Response:
-        """REGISTER with these header lines, each with its CRLF; the final answer. A CSeq of 0 is the next one."""
+        """Send a REGISTER with `lines`, each with CRLF. Returns the final response. `cseq` 0: the next CSeq."""
         phone = self.phone
         self.cseq = cseq or self.cseq + 1
         branch = phone.branch()
@@ -44,6 +44,6 @@ def contacts(response: Response) -> list[str]:
 
 
 def warning(response: Response) -> str:
-    """The text of its Warning field, "" for none (RFC 3261 §20.43)."""
+    """The text of the Warning field, "" without one (RFC 3261 §20.43)."""
     value = (response.headers.get(b"warning") or b"").decode()
     return value.partition('"')[2].rpartition('"')[0]

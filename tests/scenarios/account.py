@@ -1,4 +1,4 @@
-"""A phone with a password: answers challenges as real clients do, and remembers the nonce for its next requests."""
+"""Account: a phone with a password. The phone answers challenges as real clients do, and uses the nonce again."""
 
 from dataclasses import dataclass, field
 
@@ -14,10 +14,10 @@ __all__ = ["Account", "add_user", "challenges"]
 
 @dataclass
 class Account:
-    """Name and password of a phone; `algorithm` is the one it can do, `name` what it calls itself.
+    """Name and password of a phone. `algorithm`: the only algorithm of the phone. `name`: the username in credentials.
 
-    `hashed_name` is the name that it computes with, the same by default. Without `has_qop` it answers in the form of
-    RFC 2069; `stray` is what it adds to that. `contact` is a Contact value other than the phone's own.
+    `hashed_name`: the name used for the hash, by default `name`. Without `has_qop` the credentials have the form of
+    RFC 2069, with `stray` appended. `contact`: a Contact value, by default the phone's own.
     """
 
     phone: Phone
@@ -32,12 +32,12 @@ class Account:
     challenge: dict[str, str] = field(default_factory=dict)
 
     def hear(self, response: Response) -> None:
-        """Take the challenge of `response` that it can answer."""
+        """Remember the challenge of `response` with the phone's algorithm."""
         self.challenge = next(c for c in challenges(response) if c["algorithm"] == self.algorithm)
         self.count = 0
 
     def field(self, method: str, uri: str, header: str = "Authorization", count: int | None = None) -> str:
-        """The line with credentials for the challenge that was heard last."""
+        """The header line with credentials for the last challenge."""
         self.count = self.count + 1 if count is None else count
         name = self.name or self.phone.user
         secret = secret_of(self.challenge, self.hashed_name or name, self.password, self.algorithm)
@@ -52,7 +52,7 @@ class Account:
         )
 
     def register(self, expires: int = 600, extra: str = "") -> Response:
-        """REGISTER with what is known of the nonce, and once more after a challenge; the last answer."""
+        """Send a REGISTER with the last nonce, if any, and again after a challenge. Returns the last response."""
         uri = f"sip:{self.phone.domain}"
         if self.challenge:
             answer = self.phone.register(expires, self.field("REGISTER", uri) + extra, self.contact)
@@ -66,7 +66,7 @@ class Account:
         return self.phone.register(expires, self.field("REGISTER", uri) + extra, self.contact)
 
     def text(self, user: str, text: str = "hello", extra: str = "", uri: str | None = None) -> Response:
-        """A MESSAGE, and once more with credentials; the last answer."""
+        """Send a MESSAGE, and again after a challenge. Returns the last response."""
         to = uri or f"sip:{user}@{self.phone.domain}"
         self.phone.send(self.phone.message(user, text, extra, uri))
         answer = self.phone.response()
@@ -79,7 +79,7 @@ class Account:
 
 
 def add_user(daemon: Daemon, user: str, password: str = "secret") -> None:
-    """What `msilo user add` does, without the second that its start takes."""
+    """Add a user as `msilo user add` does, without starting a process, which takes a second."""
     aor, realm = f"{user}@example.test", "example.test"
     table = UserTable(daemon.silo, "silo")
     rows = [

@@ -1,4 +1,4 @@
-"""A real daemon for scenarios: `msilod start` as a child on free ports, its silo in the test's own folder."""
+"""Fixtures for scenarios: a real `msilod start` as a child process on free ports, with a silo in the test's folder."""
 
 import json
 import os
@@ -15,12 +15,12 @@ from tests import processes
 from tests.scenarios.phone import PATIENCE, Phone
 from tests.transport.authority import Authority
 
-# Longer than a daemon without open transactions needs to end.
+# Seconds. A daemon without open transactions ends faster.
 SHORT_DRAIN = 0.3
 
 
 class Daemon:
-    """One daemon and the msilo that talks to it; `restart` and `kill` as an operator or a power cut would."""
+    """One daemon, with the commands `msilod` and `msilo` for the same configuration."""
 
     def __init__(self, folder: Path, config: str = "") -> None:
         self.folder = folder
@@ -32,7 +32,7 @@ class Daemon:
         }  # fmt: skip
         self.port = 0
         self.domains = ["example.test"]
-        # Listeners beside UDP and TCP, "tls:[::1]", and the ports that they got.
+        # Listeners beside UDP and TCP, as "tls:[::1]", with their ports.
         self.listen: tuple[str, ...] = ()
         self.ports: dict[str, int] = {}
         self.process: processes.Process | subprocess.Popen[str] | None = None
@@ -49,7 +49,7 @@ class Daemon:
         words = ["start"]
         for domain in self.domains:
             words += ["--domain", domain]
-        # Somebody may have had TCP's twin of the free UDP port: a restart asks for what the start got.
+        # The first start takes any free ports. A restart asks for the ports of the first start.
         tcp = self.ports.get("tcp:127.0.0.1", self.port)
         words += ["--listen", f"udp:127.0.0.1:{self.port}", "--listen", f"tcp:127.0.0.1:{tcp}"]
         for spec in self.listen:
@@ -78,7 +78,7 @@ class Daemon:
                 process.stdout.close()
 
     def end(self) -> None:
-        """Stop without waiting for open transactions, once the test is over: a second SIGTERM ends the drain."""
+        """Stop at the end of a test, without waiting for open transactions: a second SIGTERM ends the drain."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
@@ -86,18 +86,18 @@ class Daemon:
         self.stop()
 
     def kill(self) -> None:
-        """As a power cut for the process: no clean-up of any kind."""
+        """Kill the process, without any clean-up."""
         self.stop(signal.SIGKILL)
 
     def msilo(self, *arguments: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
         return processes.run("msilo", *arguments, environment=self.environment, stdin=stdin)
 
     def msilod(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        """Run `msilod` to its end: `check`, or a `start` that fails."""
+        """Run `msilod` to the end: `check`, or a failing `start`."""
         return processes.run("msilod", *words, environment=self.environment)
 
     def rows(self, *arguments: str) -> list[dict[str, Any]]:
-        """What `msilo list --json` says."""
+        """The messages of `msilo list --json`."""
         done = self.msilo("list", "--json", *arguments)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
@@ -105,7 +105,7 @@ class Daemon:
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """Who has signed the certificate of 127.0.0.1 that lies in the daemon's folder."""
+    """The authority for the certificate of 127.0.0.1 in the daemon's folder."""
     made = Authority(tmp_path)
     made.issue("127.0.0.1")
     return made
@@ -113,7 +113,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
-    """Starts daemons with a configuration; stops what still runs at the end of the test."""
+    """Starts daemons with a configuration, and stops running daemons at the end of the test."""
     running: list[Daemon] = []
 
     def start(config: str = "", listen: tuple[str, ...] = ()) -> Daemon:
@@ -129,13 +129,13 @@ def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
 
 @pytest.fixture
 def daemon(start_daemon: Callable[..., Daemon]) -> Daemon:
-    """A daemon on defaults."""
+    """A daemon with the default configuration."""
     return start_daemon()
 
 
 @pytest.fixture
 def phone(daemon: Daemon) -> Iterator[Callable[[str], Phone]]:
-    """Makes phones of users of that daemon."""
+    """Makes phones of users of `daemon`."""
     made: list[Phone] = []
 
     def make(user: str) -> Phone:

@@ -1,6 +1,6 @@
-"""Phones on every transport: the words of tests/scenarios/phone.py over TCP, TLS, WebSocket and IPv6.
+"""Lines: the phone of tests/scenarios/phone.py over TCP, TLS, WebSocket and IPv6.
 
-Rule: they write and frame by themselves what they send, so that a fault of ours cannot hide behind its twin.
+The phones write and frame messages with code of their own, so a fault of the daemon is not repeated in the tests.
 """
 
 import socket
@@ -21,7 +21,7 @@ STREAMS: Final = ("tcp", "tls", "ws", "wss")
 
 
 class Line(Phone):
-    """`user` on `transport` to `server`, whose host decides the family; TLS is checked by `context`."""
+    """A phone of `user` on `transport` to `server`. `context`: for TLS. The host decides IPv4 or IPv6."""
 
     def __init__(
         self, user: str, transport: str, server: tuple[str, int], context: ssl.SSLContext | None = None
@@ -65,7 +65,7 @@ class Line(Phone):
         found = list(self._ws.events())
         return found or self._events()
 
-    # --- what differs from UDP -----------------------------------------------------------------------
+    # --- differences from UDP ------------------------------------------------------------------------
 
     @property
     def port(self) -> int:
@@ -83,7 +83,7 @@ class Line(Phone):
         lines = super().head(method, uri, to, call_id, cseq)
         host = f"[{self.local[0]}]" if ":" in self.local[0] else self.local[0]
         if self._ws is not None:
-            # Browsers know neither their address nor rport.
+            # Browsers do not know an address, and send no rport.
             ours = f"{self.transport.upper()} q3x7.invalid;branch"
         else:
             ours = f"{self.transport.upper()} {host}:{self.port};rport;branch"
@@ -123,5 +123,5 @@ class Line(Phone):
         self.frames += [frame for frame in self._framer.feed(data) if isinstance(frame, bytes)]
 
     def hang_up(self) -> None:
-        """The connection ends, and nothing was un-registered."""
+        """Close the connection without removing the binding."""
         self.socket.close()

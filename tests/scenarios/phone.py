@@ -1,6 +1,6 @@
-"""A user agent for scenarios: a real UDP socket, and the words to register, text and answer with.
+"""Phone: a user agent for scenarios with a real UDP socket, to register, send messages and answer.
 
-Rule: it waits for what must come (a socket's timeout is only the bound), so no scenario sleeps.
+A phone waits for the expected message, with the socket's timeout as the limit, so no scenario sleeps.
 """
 
 import itertools
@@ -15,7 +15,7 @@ _serial = itertools.count(1)
 
 
 class Phone:
-    """`user`@example.test on a socket of its own, at the IPv4 address `host`."""
+    """A phone of `user`@example.test, with an own socket at the IPv4 address `host`."""
 
     def __init__(
         self, user: str, server: tuple[str, int], domain: str = "example.test", host: str = "127.0.0.1"
@@ -53,25 +53,25 @@ class Phone:
         self.socket.sendto(data, self.server)
 
     def receive(self, patience: float = PATIENCE) -> Request | Response:
-        """The next message; TimeoutError when none comes."""
+        """Receive the next message. Raises TimeoutError."""
         self.socket.settimeout(patience)
         return parse(self.socket.recv(65535))
 
     def response(self) -> Response:
-        """The next message, which must be a response."""
+        """Receive the next message and check for a response."""
         message = self.receive()
         assert isinstance(message, Response), message
         return message
 
     def request(self, method: bytes = b"MESSAGE") -> Request:
-        """The next message, which must be a request of `method`."""
+        """Receive the next message and check for a request of `method`."""
         message = self.receive()
         assert isinstance(message, Request), message
         assert message.method == method, message
         return message
 
     def is_silent(self, seconds: float = 0.3) -> bool:
-        """True when nothing new comes in `seconds`; copies of what was answered are not new."""
+        """True when no new message comes in `seconds`. Copies of answered requests are not new."""
         while True:
             try:
                 message = self.receive(seconds)
@@ -107,7 +107,7 @@ class Phone:
         return f"{lines}Content-Length: 0\r\n\r\n".encode()
 
     def register(self, expires: int = 600, extra: str = "", contact: str | None = None) -> Response:
-        """REGISTER and the final answer; a MESSAGE that overtakes it is an error."""
+        """Send a REGISTER, and return the final response. A MESSAGE before this response is an error."""
         self.send(self.registration(expires, extra, contact))
         return self.response()
 
@@ -128,7 +128,7 @@ class Phone:
         return self.response()
 
     def take(self, status: int = 200) -> Request:
-        """Receive a MESSAGE and answer it."""
+        """Receive and answer a MESSAGE."""
         request = self.request()
         self.answer(request, status)
         return request
