@@ -35,7 +35,7 @@ def again(message: StoredMessage) -> StoredMessage:
 
 
 def made(*lines: bytes, **changes: Any) -> StoredMessage:
-    """A row as it comes by SIP, then changed."""
+    """A row as stored by SIP, with changes."""
     due_at = changes.pop("due_at", None)
     row = accept(
         message(*lines, **changes.pop("sip", {})),

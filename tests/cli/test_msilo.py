@@ -1,4 +1,4 @@
-"""msilo as a user meets it: through a pipe and a pseudo-terminal, with and without a daemon."""
+"""msilo as used: through a pipe and a pseudo-terminal, with and without a daemon."""
 
 import contextlib
 import json
@@ -45,7 +45,7 @@ def _fill(one: Daemon) -> Daemon:
 
 
 def on_a_terminal(one: Daemon, *arguments: str, typed: str = "") -> tuple[int, str]:
-    """Run msilo on a pseudo-terminal; its exit code and everything it showed."""
+    """Run msilo on a pseudo-terminal. Returns (exit code, all output)."""
     parent, child = pty.openpty()
     environment = one.environment | {"TERM": "xterm", "COLUMNS": "100"}
     process = subprocess.Popen(
@@ -269,7 +269,7 @@ def test_status_and_bindings(daemon: Daemon, phone: MakePhone) -> None:
 
 @pytest.fixture
 def waiting(daemon: Daemon, phone: MakePhone) -> Phone:
-    """bob's phone, not registered, and a message that waits for him."""
+    """Bob's phone without a registration, and a waiting message for Bob."""
     alice = phone("alice")
     assert alice.text("bob", "by hand").status == 202
     return phone("bob")

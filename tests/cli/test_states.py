@@ -1,4 +1,4 @@
-"""hold, release, requeue, pause, resume, and the history that show tells, with and without a daemon."""
+"""hold, release, requeue, pause, resume, and the history in `show`, with and without a daemon."""
 
 import contextlib
 import json
@@ -97,7 +97,7 @@ def stuck(daemon: Daemon, phone: MakePhone) -> Phone:
 
 
 def next_after(stuck: Phone, first: Request, patience: float = 0.3) -> Request | None:
-    """What comes that is no retransmission of the first, which had time for some; None: nothing."""
+    """The next new request, or None. Retransmissions of the first request are skipped."""
     with contextlib.suppress(TimeoutError):
         while True:
             found = stuck.receive(patience)

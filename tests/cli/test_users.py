@@ -1,4 +1,4 @@
-"""`msilo user`: passwords come in by the right door, and nothing of them comes out."""
+"""`msilo user`: passwords come from a prompt or standard input, and are never printed."""
 
 import contextlib
 import hashlib
@@ -27,7 +27,7 @@ def silo(tmp_path: Path) -> Daemon:
 
 
 def kept(silo: Daemon) -> dict[str, str]:
-    """Algorithm to HA1, as a DBA finds them."""
+    """Algorithm to HA1, as in the database."""
     with sqlite3.connect(silo.silo) as db:
         found = dict(db.execute("SELECT algorithm, ha1 FROM silo_user WHERE aor = ?", (ALICE,)))
     db.close()
@@ -60,7 +60,7 @@ def test_a_password_is_asked_for_twice_on_a_terminal_and_not_shown(silo: Daemon)
 
 
 def answering_prompts(silo: Daemon, *words: str) -> tuple[int, str]:
-    """`msilo user add` on a pseudo-terminal that answers each prompt when it has come."""
+    """Run `msilo user add` on a pseudo-terminal, and answer each prompt."""
     parent, child = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "msilo_cli", "user", "add", ALICE],

@@ -1,4 +1,4 @@
-"""The control socket: JSON-RPC lines, errors that say what, a live socket is never taken."""
+"""The control socket: JSON-RPC lines, clear errors, and the socket of a live daemon is never replaced."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""GivingBack: jobs are handed over again until they are written, and claims of the recipient wait for that."""
+"""GivingBack: jobs are handed over again until written, and claims of the recipient wait until then."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ BOB, CAROL = "bob@example.test", "carol@example.test"
 
 
 class Desk:
-    """A writer that answers when the test says so, and what `GivingBack` asks of the daemon."""
+    """A writer with answers by the test, and the other collaborators of `GivingBack`."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -32,7 +32,7 @@ class Desk:
         self.back.begin(aor, ids, self.issue, is_final)
 
     def answer(self, *results: StoreError | None) -> list[list[int]]:
-        """Answer as many jobs, the oldest first; which rows they were for."""
+        """Answer the oldest jobs with `results`. Returns the row ids of each job."""
         jobs, self.jobs = self.jobs[: len(results)], self.jobs[len(results) :]
         with structlog.testing.capture_logs():
             for (_, done), result in zip(jobs, results, strict=True):
@@ -111,7 +111,7 @@ def test_pauses_between_tries(desk: Desk) -> None:
 
 
 def test_rows_that_a_run_has_again_are_left_out(desk: Desk) -> None:
-    """An operator ended their lease meanwhile."""
+    """An operator has ended the leases in the meantime."""
     desk.begin(BOB, 1, 2)
     desk.begin(BOB, 3)
     desk.answer(FULL, FULL)

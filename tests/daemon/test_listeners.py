@@ -1,4 +1,4 @@
-"""What the configuration and the process allow the listeners: files, connections, times."""
+"""Limits of the listeners by configuration and process: files, connections, times."""
 
 import resource
 from collections.abc import Iterator

@@ -1,12 +1,12 @@
-"""Nobody gets, removes or sends anything that belongs to another: attacks that hypothesis writes, against a crowd.
+"""Attacks by hypothesis on a crowd: no party gets, removes or sends messages and bindings of another user.
 
-An attacker writes addresses in every way that RFC 3261 allows and in some that it does not, and uses whatever the
-attacker has learnt: an own password, GRUUs, Record-Routes and Call-IDs of calls with the honest users. What must
-hold is in crowd.py. CI plays the same plans each time. More, and new ones:
+An attacker writes addresses in all forms of RFC 3261 and in some forbidden ones, and uses all facts known to the
+attacker: an own password, GRUUs, Record-Routes and Call-IDs of calls with the honest users. crowd.py has the rules. CI
+plays the same plans each time. More plans, and new ones:
 
     MSILOD_ATTACKS=2000 pytest tests/network/test_adversary.py
 
-With MSILOD_SHRINK=1 hypothesis looks for the smallest plan that fails, which takes minutes.
+With MSILOD_SHRINK=1 hypothesis looks for the smallest failing plan, for some minutes.
 """
 
 import os
@@ -63,7 +63,7 @@ METHODS = [
 
 @st.composite
 def addresses(draw: st.DrawFn) -> tuple[str, str, str, str, str]:
-    """The parts of a URI: scheme, user, place, tail, shape; "{u}" stands for the user that is named."""
+    """The parts of a URI: scheme, user, place, tail, shape. "{u}" stands for the user."""
     parts = (SCHEMES, USERS, PLACES, TAILS, SHAPES)
     return tuple(draw(st.sampled_from(choices)) for choices in parts)  # type: ignore[return-value]
 
@@ -73,7 +73,7 @@ Parts = tuple[str, str, str, str, str]
 
 
 def spelt(parts: Parts, user: str) -> tuple[str, str]:
-    """(URI, header value) of a user; an alias only for those who have one."""
+    """(URI, header value) of a user, with an alias if the user has one."""
     scheme, name, place, tail, shape = parts
     alias = next((alias for alias, other in ALIASES.items() if other == user), user)
     name = name.format(u=user, U=user.upper(), alias=alias, x=f"{ord(user[0]):02x}", rest=user[1:])
@@ -82,7 +82,7 @@ def spelt(parts: Parts, user: str) -> tuple[str, str]:
 
 
 class Plan(RuleBasedStateMachine):
-    """The steps of one example; played when it is complete."""
+    """The steps of one example, played at the end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -242,7 +242,7 @@ def _body(crowd: Crowd, method: str, victim: str, more: str) -> tuple[str, str]:
 
 
 def _more_of(crowd: Crowd, method: str, victim: str, more: str) -> str:
-    """The further line. The agent reads its own INVITE again for the ACK, and refuses what is none of RFC 3261."""
+    """The extra header line; "" for lines of an INVITE refused by the agent's own parser."""
     if more == "imdn" or (method == "INVITE" and more[:1] in ("f", "p")):
         return ""
     return more.format(victim=victim, place=crowd.people[victim].address[0])

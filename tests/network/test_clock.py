@@ -1,4 +1,4 @@
-"""A system clock that is set while the daemon runs, and messages whose time is over."""
+"""Steps of the system's clock while the daemon runs, and expired messages."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ DAY = 86_400.0
 def test_a_clock_that_is_set_neither_delays_loses_nor_repeats(
     tmp_path: Path, jump: float, answers: Script
 ) -> None:
-    """Back by a day, or on by hours, between two tries of a phone that stays registered."""
+    """The clock is set back by a day, or forward by hours, between two attempts to a registered phone."""
 
     async def story(world: World) -> None:
         alice, bob = world.phone("alice"), world.phone("bob")
@@ -44,7 +44,7 @@ def test_a_clock_that_is_set_neither_delays_loses_nor_repeats(
 
 @pytest.mark.parametrize("verb", ["hold", "purge"])
 def test_a_clock_that_is_set_on_ends_no_lease(tmp_path: Path, verb: str) -> None:
-    """Rows in the hand of a run went for free ones: they were held or purged, and sent all the same."""
+    """Rows claimed by a run were taken for free rows: the rows were held or purged, and sent nevertheless."""
 
     async def story(world: World) -> None:
         alice, bob, desk = world.phone("alice"), world.phone("bob"), Desk(world)

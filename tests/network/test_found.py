@@ -1,4 +1,4 @@
-"""What the seeds have found in the daemon, each as small as it gets."""
+"""Faults found by the seeds, each reduced to the smallest story."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.network.world import World, play
 
 
 def test_two_online_messages_to_a_silent_phone_do_not_leave_its_run_waiting_for_ever(tmp_path: Path) -> None:
-    """Law 3. The second took the first one's place among the live branches, and the run was never told of its end."""
+    """Law 3. The second branch replaced the first among the live branches, and the run never saw the first end."""
 
     async def story(world: World) -> None:
         alice, bob = world.phone("alice"), world.phone("bob")
@@ -57,7 +57,7 @@ def test_a_run_sends_nothing_beside_the_last_live_branch(tmp_path: Path) -> None
 
 
 def test_a_branch_that_was_dialled_meanwhile_is_not_begun_after_a_2xx(tmp_path: Path) -> None:
-    """Law 2, online: the near phone takes it while the way to the far one is sought."""
+    """Law 2, online: the near phone accepts the MESSAGE while the connection to the far phone is being made."""
 
     async def story(world: World) -> None:
         alice, near, far = world.phone("alice"), world.phone("bob"), world.phone("bob", stream=True)
@@ -77,7 +77,7 @@ def test_a_branch_that_was_dialled_meanwhile_is_not_begun_after_a_2xx(tmp_path: 
 
 
 def test_a_delivery_that_was_dialled_meanwhile_is_not_begun_after_a_2xx(tmp_path: Path) -> None:
-    """Law 2, from the silo; and the far phone gets the next one."""
+    """Law 2, from the silo: the far phone gets only the next message."""
 
     async def story(world: World) -> None:
         alice, near, far = world.phone("alice"), world.phone("bob"), world.phone("bob", stream=True)
@@ -127,7 +127,7 @@ def test_a_copy_of_what_the_silo_had_before_a_kill_is_not_relayed_as_well(tmp_pa
 
 
 def test_what_is_said_again_after_the_copies_are_over_is_relayed(tmp_path: Path) -> None:
-    """The memory of the process before lasts for Timer F, and no longer."""
+    """The hashes of the process before are kept for Timer F only."""
 
     async def story(world: World) -> None:
         alice = world.phone("alice")
@@ -145,7 +145,7 @@ def test_what_is_said_again_after_the_copies_are_over_is_relayed(tmp_path: Path)
 def test_a_paused_domain_gets_no_more_when_its_user_registers_with_a_message_on_the_wire(
     tmp_path: Path,
 ) -> None:
-    """The run that waited for the last answer took the contact of the REGISTER and went on."""
+    """The run waiting for the last answer took over the contact of the REGISTER, and sent more messages."""
 
     async def story(world: World) -> None:
         alice, bob, desk = world.phone("alice"), world.phone("bob"), Desk(world)
@@ -168,7 +168,7 @@ def test_a_paused_domain_gets_no_more_when_its_user_registers_with_a_message_on_
 
 
 def test_a_resume_is_heard_while_the_last_message_before_the_pause_is_on_the_wire(tmp_path: Path) -> None:
-    """Law 7. Its run had let go of its contacts, and was taken for one that still served them."""
+    """Law 7. The run had given up all contacts, but was taken for a run still serving these contacts."""
 
     async def story(world: World) -> None:
         alice, bob, desk = world.phone("alice"), world.phone("bob"), Desk(world)
@@ -190,7 +190,7 @@ def test_a_resume_is_heard_while_the_last_message_before_the_pause_is_on_the_wir
 
 
 def test_a_2xx_to_a_row_that_was_purged_meanwhile_is_no_second_end(tmp_path: Path) -> None:
-    """The history said purged, and then delivered: the branch was begun while the sender waited, and lived on."""
+    """The history had `purged` and then `delivered`: a branch of the online attempt was still open."""
 
     async def story(world: World) -> None:
         alice, bob, desk = world.phone("alice"), world.phone("bob"), Desk(world)
@@ -209,7 +209,7 @@ def test_a_2xx_to_a_row_that_was_purged_meanwhile_is_no_second_end(tmp_path: Pat
 
 
 def test_what_is_held_on_the_wire_is_sent_to_no_other_contact(tmp_path: Path) -> None:
-    """The attempt under way ends by itself; a phone that came meanwhile got the held row all the same."""
+    """The attempt in flight may end. A phone registered in the meantime got the held row nevertheless."""
 
     async def story(world: World) -> None:
         alice, bob, other, desk = world.phone("alice"), world.phone("bob"), world.phone("bob"), Desk(world)
@@ -232,7 +232,7 @@ def test_what_is_held_on_the_wire_is_sent_to_no_other_contact(tmp_path: Path) ->
 
 
 def test_the_refresh_before_a_new_registration_is_not_written_over_it(tmp_path: Path) -> None:
-    """R6. Refreshes are written once a second, and it was of a binding whose place had been taken meanwhile."""
+    """R6. Refreshes are written once a second. The refresh of a replaced binding was written over the new binding."""
 
     async def story(world: World) -> None:
         bob = world.phone("bob")

@@ -1,4 +1,4 @@
-"""Law 2 on the whole daemon: a 2xx ends its row however late it is, after Timer F and after ICMP too."""
+"""Law 2 on the whole daemon: a 2xx ends the row at any time, also after Timer F and after ICMP."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ TARDY = ((50.0, 200),)
 
 
 async def _waiting(world: World) -> Phone:
-    """alice has written to bob, who is away."""
+    """A stored message from Alice to Bob, without a binding of Bob."""
     alice, bob = world.phone("alice"), world.phone("bob")
     alice.switch_on()
     alice.text("bob")
@@ -43,7 +43,7 @@ def test_a_2xx_behind_timer_f_ends_the_row(tmp_path: Path) -> None:
 
 
 def test_a_2xx_behind_icmp_ends_the_row(tmp_path: Path) -> None:
-    """The phone's port was closed for a moment, and a copy of the request came then."""
+    """The phone's port was closed for a moment, when a copy of the request arrived."""
 
     async def story(world: World) -> None:
         bob = await _waiting(world)
@@ -62,7 +62,7 @@ def test_a_2xx_behind_icmp_ends_the_row(tmp_path: Path) -> None:
 
 
 def test_a_2xx_to_the_first_attempt_ends_the_row_while_the_second_is_on_the_wire(tmp_path: Path) -> None:
-    """Both are answered, and the message has one end."""
+    """Both attempts are answered, and the message has one end."""
 
     async def story(world: World) -> None:
         bob, desk = await _waiting(world), Desk(world)
@@ -81,7 +81,7 @@ def test_a_2xx_to_the_first_attempt_ends_the_row_while_the_second_is_on_the_wire
 
 @pytest.mark.parametrize("verb", ["purge", "hold"])
 def test_an_operator_was_faster(tmp_path: Path, verb: str) -> None:
-    """What was purged stays purged; what is held ends, for its recipient has it."""
+    """A purged row stays purged. A held row ends, because the recipient has the message."""
 
     async def story(world: World) -> None:
         bob, desk = await _waiting(world), Desk(world)

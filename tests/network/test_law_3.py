@@ -1,4 +1,4 @@
-"""Law 3 over hours, on the whole daemon: a row that failed is tried again without any REGISTER, step by step."""
+"""Law 3 over hours, on the whole daemon: a failed row is tried again by [silo] retry, without a REGISTER."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.network.phone import SILENT, TAKES, Phone
 from tests.network.world import World, play
 
 NOT_NOW = ((0.05, 486),)
-# The longest there is: it registers once and not again in any of these stories.
+# Seconds. The longest expiry: phones register once per story.
 ONCE = 86_400
 STEPS = [60, 300, 900, 3600]
 
@@ -21,12 +21,12 @@ def config(**silo: object) -> Config:
 
 
 def tries(phone: Phone) -> list[float]:
-    """The times at which a MESSAGE came."""
+    """The times of received MESSAGEs."""
     return [served.at for served in phone.served.values()]
 
 
 def waits(phone: Phone) -> list[int]:
-    """The seconds between them; a tick of the daemon is one."""
+    """The seconds between received MESSAGEs. The daemon's tick is one second."""
     times = tries(phone)
     return [round(later - earlier) for earlier, later in pairwise(times)]
 

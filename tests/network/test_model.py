@@ -1,13 +1,12 @@
 """The model: random stores, registrations, refusals, kills, write errors, clock jumps and operators; simple rules.
 
-Hypothesis writes a plan, one step a rule, and shrinks it when it ends badly; the plan is played on the virtual
-daemon in a small town (town.py). Each verb of the operator has to do just what the model says that it means
-(desk.py). In the evening everybody comes and takes what there is, and then every message that was accepted has
-ended in exactly one way, with the history to tell of it (endings.py). What the ledger knows holds all the time:
-nothing again after its 2xx, one in flight per contact, rows in their order, nothing that is held, purged, paused,
-expired or not yet due, nothing to somebody else.
+Hypothesis writes a plan, with a step per rule, and shrinks a failing plan. The plan is played on the virtual daemon in
+a small town (town.py). Each verb of the operator must do exactly the work computed by the model (desk.py). In the
+evening all phones accept messages; then each accepted message must have ended in exactly one way, with entries in the
+history (endings.py). The ledger's rules hold all the time: no message again after a 2xx, one in flight per contact,
+rows in order, no held, purged, paused, expired or early messages, no message to another user.
 
-CI plays the same 60 plans each time. More, and new ones:
+CI plays the same 60 plans each time. More plans, and new ones:
 
     MSILOD_MODEL=1000 pytest tests/network/test_model.py
 """
@@ -36,7 +35,7 @@ WHO = st.sampled_from(USERS)
 
 
 class Plan(RuleBasedStateMachine):
-    """The steps of one example; played when it is complete."""
+    """The steps of one example, played at the end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +53,7 @@ class Plan(RuleBasedStateMachine):
     def morning(
         self, user: str, mood: str, act: str, domain: str, choice: str, is_killed: bool, is_late: bool
     ) -> None:
-        """Every day begins in the middle of a delivery, with an operator; half of them with a kill or a late answer."""
+        """Each day begins with an operator's verb during a delivery; half of the days add a kill or a late answer."""
         self._step(Town.wake_up)
         for sender, life in (("alice", LIFE), ("dave", LIFE), ("alice", 60.0), ("dave", LIFE)):
             self._step(Town.send, user, life, sender, "text")
@@ -111,7 +110,7 @@ class Plan(RuleBasedStateMachine):
         verb=st.sampled_from(sorted(VERBS)), choice=CHOSEN,
     )  # fmt: skip
     def scene(self, user: str, mood: str, verb: str, choice: str) -> None:
-        """An operator in the middle of a delivery; by chance alone it were too rare."""
+        """Run a verb of the operator during a delivery, which is too rare by chance alone."""
         for sender, kind in (("alice", "text"), ("dave", "large"), ("dave", "picture")):
             self._step(Town.send, user, LIFE, sender, kind)
         self._step(Town.inject, user, LIFE, 30.0)
@@ -138,7 +137,7 @@ class Plan(RuleBasedStateMachine):
         next_mood=st.sampled_from(["takes", "takes", "slow", "busy"]),
     )  # fmt: skip
     def refuse(self, user: str, mood: str, seconds: float, how: str, next_mood: str) -> None:
-        """What a delivery came to cannot be written for a while; then the user comes back to older and newer rows."""
+        """For a while outcomes of deliveries cannot be written; then the user registers, with older and newer rows."""
         for sender, kind in (("alice", "text"), ("dave", "large")):
             self._step(Town.send, user, LIFE, sender, kind)
         self._step(Town.mood, user, mood)

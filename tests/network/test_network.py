@@ -1,4 +1,4 @@
-"""The virtual network itself: the main job, silence, dead ports, streams and crashes on a clock that jumps."""
+"""The virtual network itself: the main job, silence, closed ports, streams and crashes on a virtual clock."""
 
 from pathlib import Path
 

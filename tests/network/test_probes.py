@@ -1,4 +1,4 @@
-"""Who is registered somewhere else: his messages go by a next hop, and are probed once an hour."""
+"""Recipients registered at another server: messages go through a next hop, with one probe per hour."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.network.agent import Served
 from tests.network.phone import SILENT, TAKES, Phone
 from tests.network.world import World, play
 
-# The first phone that a story makes.
+# The address of the first phone of a story.
 HOP = "sip:198.51.100.1:5060"
 HOUR = 3600
 AWAY = ((0.05, 480),)
@@ -25,7 +25,7 @@ def config(**silo: object) -> Config:
 
 
 async def boot(world: World) -> tuple[Phone, Phone]:
-    """The hop and alice; the first round is over and has found nobody."""
+    """The hop and Alice, after the first round of probes without any recipient."""
     hop, alice = world.phone("hop"), world.phone("alice")
     hop.switch_on()
     alice.switch_on()
@@ -106,7 +106,7 @@ def test_a_b2bua_ends_the_probe_with_rows_that_are_handed(tmp_path: Path) -> Non
 
 
 class ByHop:
-    """Messages to bob go by the hop, those to others do not."""
+    """Messages to Bob go through the hop, messages to other users do not."""
 
     def route(self, request: RoutingRequest) -> Action:
         action = default.route(request)
@@ -153,7 +153,7 @@ def test_who_registers_here_in_the_middle_of_a_probe_gets_the_rest_himself(tmp_p
         bob = world.phone("bob")
         bob.boot()
         await trio.sleep(HOUR)
-        # Those that have a hop go by it to his contact, the other one goes straight.
+        # Messages with a hop go through the hop to Bob's contact, the other one goes straight.
         assert {served.request.uri for served in came(hop)[1:]} == {bob.contact.encode()}
         assert bodies(bob) == [b"third"]
 

@@ -1,11 +1,11 @@
-"""A thousand days of stores, registrations, relays and calls on the virtual network, each from its seed.
+"""A thousand days of stores, registrations, relays and calls on the virtual network, a day per seed.
 
-CI runs 200 of them. The thousand, or any others:
+CI runs 200 days. All days, or any others:
 
     MSILOD_SEEDS=1000 pytest tests/network/test_seeds.py
     MSILOD_SEEDS=4711-4720 pytest tests/network/test_seeds.py
 
-A day that ends badly is told by its seed, the broken laws and the SIP ladder of the day.
+A failure shows the seed, the broken laws and the SIP ladder of the day.
 """
 
 import os

@@ -1,8 +1,8 @@
-"""RFC 4475 and RFC 5118 on the whole daemon: what each message is answered with, and again as a MESSAGE.
+"""RFC 4475 and RFC 5118 on the whole daemon: the answers to each message, and to the same message as a MESSAGE.
 
-By datagram, on a stream whole and byte by byte, and two in one segment. The daemon serves the vectors' domains,
-nobody is registered, and each message has a daemon of its own. tests/sip/test_torture.py says where a refusal
-comes from, and what a framer makes of the bytes.
+Each message is sent as a datagram, on a stream in one piece and byte by byte, and twice in one segment. The daemon
+serves the vectors' domains, no user is registered, and each message has a daemon of its own. tests/sip/test_torture.py
+names the check behind each refusal, and the result of the framer.
 """
 
 import os
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason=f"no vectors at {SHA
 
 
 class Outcome(NamedTuple):
-    """The status as it is, and as a MESSAGE; `why` where a reader of the RFC would wonder."""
+    """The status of a vector as written, and as a MESSAGE. `why`: the reason of an unexpected status."""
 
     status: int
     message: int = 202
@@ -67,7 +67,7 @@ STREAMS: Final = {name: row.stream for name, row in {**RFC4475, **RFC5118}.items
 
 
 def vector(name: str) -> bytes:
-    """RFC 5118 with the line ends and lengths that its archive lacks."""
+    """A vector. The vectors of RFC 5118 get the line ends and lengths missing in the RFC's archive."""
     path = SHARED / "rfc4475" / f"{name}.dat"
     return (path if path.is_file() else SHARED / "rfc5118" / "wire" / f"{name}.dat").read_bytes()
 
@@ -78,16 +78,16 @@ def as_message(name: str) -> bytes:
 
 
 def answers(folder: Path, data: bytes, step: int = 0) -> tuple[list[int], bool]:
-    """The statuses that a fresh daemon answers with, and whether it ended the stream.
+    """(statuses of a new daemon's answers, True when the daemon closed the stream).
 
-    `step` 0 sends a datagram, else a stream in segments of so many bytes.
+    `step` 0: send a datagram. Otherwise: send on a stream, in segments of `step` bytes.
     """
     heard: list[bytes] = []
     ended: list[bool] = []
 
     async def story(world: World) -> None:
         world.parts.myself.configure(DOMAINS)
-        # The ledger is for messages between phones; these are nobody's.
+        # The ledger checks messages between phones, and must ignore these.
         world.ledger.heard = lambda batch, at: None  # type: ignore[method-assign]
         world.ledger.left = lambda data, destination, at: heard.append(data)  # type: ignore[method-assign]
         if not step:
@@ -106,13 +106,13 @@ def answers(folder: Path, data: bytes, step: int = 0) -> tuple[list[int], bool]:
 
 
 def expected(name: str, status: int) -> tuple[list[int], bool]:
-    """What a stream does, by what its framer makes of the bytes."""
+    """The expected (statuses, closed) on a stream, by the result of the framer."""
     stream = STREAMS[name]
     if stream == WAITS:
         return [], False
     if stream == LOST:
         return [400], True
-    # dblreq: the surplus is a second request, and what follows it is none.
+    # dblreq: the surplus is a second request, followed by bytes that are no request.
     return ([status, 404], True) if stream == TWO_AND_LOST else ([status] if status else [], False)
 
 
