@@ -31,7 +31,7 @@ from msilod.sip.uri import SipUri, canonical_user, without_brackets
 
 RETRY_AFTER: Final = (b"Retry-After", b"5")
 # As long as the To tags of this server.
-_ANY_TAG: Final = bytes(16)
+_ANY_TAG: Final = bytes(17)
 # Status: the field with the credentials, and the field with the challenge (§22.2, §22.3).
 _FIELDS: Final = {
     401: (b"authorization", b"WWW-Authenticate"),
