@@ -82,6 +82,8 @@ def test_a_policy_makes_nothing_for_a_request() -> None:
         assert failure_route(request, 405) is failure_route(request, 405)
 
 
+# A compiled module has no docstring.
+@pytest.mark.interpreted
 def test_the_examples_are_true() -> None:
     # testmod() leaves the functions of a compiled module out.
     examples = doctest.DocTestParser().get_doctest(
