@@ -1,4 +1,4 @@
-"""One mailbox under all its names: dialled forms, a user name, tel URIs (W13, W15)."""
+"""One mailbox under all names: dialled forms, a user name, tel URIs (W13, W15)."""
 
 from collections.abc import Callable, Iterator
 
@@ -31,7 +31,7 @@ def alice(daemon: Daemon) -> Iterator[Phone]:
 
 
 def to_tel(sender: Phone, uri: str, text: str, to: str = "") -> Response:
-    """A MESSAGE whose Request-URI and To are not SIP URIs."""
+    """A MESSAGE with other URIs than SIP URIs in Request-URI and To."""
     data = sender.message("anna", text, uri=uri)
     sender.send(data.replace(b"To: <sip:anna@example.test>", f"To: <{to or uri}>".encode()))
     return sender.response()

@@ -117,11 +117,11 @@ def test_a_malformed_request_is_answered_400(daemon: Daemon, phone: MakePhone) -
     assert alice.response().status == 400
 
 
-# --- starts that cannot be ---------------------------------------------------------------------------
+# --- failing starts ---------------------------------------------------------------------------------
 
 
 def start(folder: Path, *options: str, config: str = "") -> "subprocess.CompletedProcess[str]":
-    """`msilod start` that must fail: its exit code and its one line."""
+    """Run a failing `msilod start`. Returns (exit code, line on standard error)."""
     one = Daemon(folder, config)
     return one.msilod("start", "--config", str(one.config), *options)
 

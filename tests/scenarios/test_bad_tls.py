@@ -1,4 +1,4 @@
-"""`msilod check` and `start` on certificates that cannot serve: one line with the key and what to do, 78."""
+"""`msilod check` and `start` with unusable certificates: exit 78, and one line with the key and the remedy."""
 
 import subprocess
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""What real clients do that a textbook client does not: one test per habit that was seen in traces.
+"""Habits of real clients, seen in traces and unlike the RFCs: one test per habit.
 
-The numbers are those of the project's list of clients; WebSocket habits are tried with JsSIP itself in
+The numbers are those of the project's list of clients; WebSocket habits are tested with JsSIP in
 tests/peers/test_browser.py.
 """
 
@@ -24,7 +24,7 @@ IMDN = b"<?xml version='1.0'?><imdn xmlns='urn:ietf:params:xml:ns:imdn'><message
 
 
 class Line:
-    """A TCP connection with whole messages read from it."""
+    """A TCP connection that is read message by message."""
 
     def __init__(self, daemon: Daemon) -> None:
         self.socket = socket.create_connection(daemon.address, PATIENCE)

@@ -1,4 +1,4 @@
-"""kill -9 in mid-load: every 202 has its row or its delivery; only what was in flight may come twice.
+"""kill -9 under load: each 202 has a row or a delivery; only messages in flight may be delivered twice.
 
 Five rounds here; `MSILOD_CRASHES=50 pytest tests/scenarios/test_crash.py` before a release.
 """
@@ -24,7 +24,7 @@ WINDOW = 32
 
 @dataclass
 class Sender:
-    """Texts users in turn, WINDOW outstanding; retransmits what was not answered, also across a restart."""
+    """Sends texts to the users in turn, WINDOW at a time, and repeats unanswered ones, also after a restart."""
 
     phone: Phone
     accepted: set[bytes] = field(default_factory=set)
@@ -54,7 +54,7 @@ class Sender:
             seconds = 0
 
     def finish(self, limit: int) -> None:
-        """Until all are answered; retransmitting as Timer E would."""
+        """Run until all texts are answered, with repetitions as by Timer E."""
         for _ in range(200):
             self.fill(limit)
             if not self.sent:
@@ -66,7 +66,7 @@ class Sender:
 
 
 def _kill_in_mid_load(daemon: Daemon, sender: Sender, after: int) -> None:
-    """Kill when `after` more have been accepted, with others on their way."""
+    """Kill the daemon after `after` more accepted texts, with others in flight."""
     goal = len(sender.accepted) + after
     while len(sender.accepted) < goal:
         sender.fill(sender.number + WINDOW)
@@ -132,7 +132,7 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 
 
 def _take(phone: Phone, taken: list[bytes], stop: threading.Event) -> None:
-    """A phone: registers, answers every MESSAGE, notes each new one (a retransmission has its branch)."""
+    """A phone: registers, answers each MESSAGE, and notes each new one (a repetition has the same branch)."""
     phone.send(phone.registration())
     branches: set[bytes] = set()
     while not stop.is_set():

@@ -8,7 +8,7 @@ from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import Phone
 
 MakePhone = Callable[[str], Phone]
-# The back-off in seconds that a test can wait for; it ends in one that never comes.
+# The back-off in seconds: short steps for a test, then a step longer than any test.
 QUICK = "[silo]\nretry = [1, 1, 3600]\n"
 
 
@@ -19,7 +19,7 @@ def the_row(daemon: Daemon) -> tuple[str, int | None, int]:
 
 
 def queued(phone: MakePhone, *texts: str) -> Phone:
-    """bob, who comes back and finds these."""
+    """Bob's phone, registered again, with the given messages in the silo."""
     alice, bob = phone("alice"), phone("bob")
     for text in texts:
         assert alice.text("bob", text).status == 202

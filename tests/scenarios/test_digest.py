@@ -1,4 +1,4 @@
-"""Users and digest on a real daemon: who gets in, who does not, and what becomes of replays and forgeries."""
+"""Users and digest on a real daemon: accepted and refused credentials, replays and forgeries."""
 
 import signal
 import sqlite3
@@ -25,7 +25,7 @@ def users(daemon: Daemon) -> Daemon:
 
 
 def flipped(line: str, name: str) -> str:
-    """The line with one character of a parameter changed: not only its case, which hex digits do not mind."""
+    """The line with one changed character in a parameter. A change of case would not change hex digits."""
     head, tail = line.split(f'{name}="', 1)
     return f'{head}{name}="{"0" if tail[0] != "0" else "1"}{tail[1:]}'
 

@@ -59,7 +59,7 @@ def test_a_reload_does_not_open_the_door(tmp_path: Path) -> None:
 
 
 def control(daemon: Daemon, method: str) -> str:
-    """What the control socket answers, errors included."""
+    """The answer of the control socket, result or error."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(PATIENCE)
         sock.connect(os.fspath(daemon.folder / "control.sock"))

@@ -1,4 +1,4 @@
-"""devices = "each": every device gets every message once, in its own order; the default ends with the first 2xx."""
+"""devices = "each": each device gets each message once, in order; with the default a row ends with the first 2xx."""
 
 import json
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def test_each_device_gets_it_once_whenever_it_comes(start_daemon: Callable[..., 
         assert devices(daemon, 2) == {"desk": 200, "cell": None}
         mobile.answer(second, 200)
         while not mobile.is_silent(0.1):
-            # Copies that were sent while we looked.
+            # Skip copies sent in the meantime.
             pass
         wait_for_rows(daemon, 0)
         register(mobile, "cell", expires=0)

@@ -1,4 +1,4 @@
-"""Each transport to each, over IPv4 and IPv6, on a real daemon; and what a connection's end means (R13)."""
+"""Each transport to each other, over IPv4 and IPv6, on a real daemon; and the end of a connection (R13)."""
 
 import os
 import ssl
@@ -17,7 +17,7 @@ from tests.transport.authority import Authority
 
 SHARED = Path(os.environ.get("MSILOD_SHARED") or Path(__file__).parents[2].parent / "shared")
 TRANSPORTS = ("udp", *STREAMS)
-# A body as RFC 4475 §3.1.1.11 has one: NUL, bare CR and LF, and bytes that are no UTF-8.
+# A body as in RFC 4475 §3.1.1.11: NUL, bare CR and LF, and bytes outside UTF-8.
 TORTURE = bytes(range(256)) + b"\x00\xff\xfe\r\n\n\r--7a9cbec02ceef655\r\n\x89\xe2\x28"
 Dial = Callable[..., Line]
 _serial = count(1)
@@ -32,7 +32,7 @@ def tls_files(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def daemon(tls_files: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """One daemon for all tests of this file; each has users of its own."""
+    """One daemon for all tests of this file; each test has own users."""
     folder = tls_files.folder
     made = Daemon(
         tmp_path_factory.mktemp("silo"),
@@ -64,7 +64,7 @@ def dial(daemon: Daemon, tls_files: Authority) -> Iterator[Dial]:
 
 
 def within(line: Line, seconds: float) -> int:
-    """The status of the response that comes in that time."""
+    """The status of a response within `seconds`."""
     response = line.receive(seconds)
     assert isinstance(response, Response)
     return response.status
@@ -76,7 +76,7 @@ def reload(daemon: Daemon) -> None:
 
 
 def named(name: str) -> str:
-    """A user whom no other test knows."""
+    """A user name for one test only."""
     return f"{name}{next(_serial)}"
 
 
@@ -85,7 +85,7 @@ def named(name: str) -> str:
 def test_t12_a_text_goes_from_every_transport_to_every_other(
     dial: Dial, sender: str, recipient: str, host: str
 ) -> None:
-    """RFC 3261 §18, RFC 7118: stored for who is away, relayed to who is here, with the right Via."""
+    """RFC 3261 §18, RFC 7118: stored without a binding, relayed with one, with the right Via."""
     alice, bob = dial(named("alice"), sender, host), dial(named("bob"), recipient, host)
     assert bob.register().status == 200
     alice.send(alice.message(bob.user, "zw\u00f6lf \U0001f600"))

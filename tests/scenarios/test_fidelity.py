@@ -1,4 +1,4 @@
-"""What is kept is kept byte for byte, and what is secret or asserted goes nowhere (checklist §3.3, I1, I2)."""
+"""Stored messages are kept byte for byte; secret and asserted header fields end here (checklist §3.3, I1, I2)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Flows on the real daemon: a binding that nothing but a connection reaches ends with it (RFC 5626 §6, R13)."""
+"""Flows on the real daemon: a binding reachable only by a connection ends with the connection (RFC 5626 §6, R13)."""
 
 import sqlite3
 import time
@@ -15,20 +15,20 @@ OUTBOUND = '<{contact}>;+sip.instance="<urn:uuid:00000000-0000-1000-8000-000A95A
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Ask again until the answer is yes. Each question starts a process or reads a database."""
+    """Ask again until the answer is True. Each question starts a process or reads a database."""
     end = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < end
 
 
 def stored_bindings(daemon: Daemon) -> int:
-    """How many the database has."""
+    """The number of bindings in the database."""
     with sqlite3.connect(daemon.silo) as database:
         return int(database.execute("SELECT count(*) FROM silo_location").fetchone()[0])
 
 
 def registered(daemon: Daemon, contact: str) -> Line:
-    """bob on a TCP connection; "{contact}" in the Contact is the address that it comes from."""
+    """Bob on a TCP connection; "{contact}" in the Contact stands for the local address."""
     bob = Line("bob", "tcp", daemon.address)
     assert bob.register(contact=contact.format(contact=bob.contact)).status == 200
     assert daemon.msilo("bindings").stdout != ""

@@ -14,7 +14,7 @@ _cseq = itertools.count(1)
 
 @pytest.fixture
 def flows(daemon: Daemon) -> Iterator[tuple[Phone, Phone]]:
-    """bob's phone on two flows; the second is the latest."""
+    """Bob's phone with two flows; the second is the latest."""
     with Phone("bob", daemon.address) as first, Phone("bob", daemon.address) as second:
         for reg_id, flow in enumerate((first, second), 1):
             contact = f'<{flow.contact}>;+sip.instance="<urn:uuid:1>";reg-id={reg_id}'
@@ -44,7 +44,7 @@ def next_request(flow: Phone, method: str) -> None:
 
 
 def final(alice: Phone) -> int:
-    """The status, past what is provisional."""
+    """The status of the next final response."""
     while (answer := alice.response()).status < 200:
         pass
     assert isinstance(answer, Response)

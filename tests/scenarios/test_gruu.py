@@ -18,7 +18,7 @@ _cseq = itertools.count(1)
 
 @pytest.fixture
 def phones(daemon: Daemon) -> Iterator[tuple[Phone, Phone, Phone]]:
-    """Two of bob, and alice's."""
+    """Two phones of Bob, and one of Alice."""
     with (
         Phone("bob", daemon.address) as desk,
         Phone("bob", daemon.address) as other,
@@ -28,7 +28,7 @@ def phones(daemon: Daemon) -> Iterator[tuple[Phone, Phone, Phone]]:
 
 
 def register(phone: Phone, urn: str = URN, expires: int = 600) -> dict[str, str]:
-    """The GRUUs that its own Contact has in the 200."""
+    """Register. Returns the GRUUs of the phone's own Contact in the 200."""
     contact = f'<{phone.contact}>;+sip.instance="<{urn}>"'
     answer = phone.register(expires, "Supported: path, gruu\r\n", contact)
     assert answer.status == 200
@@ -45,7 +45,7 @@ def ask(alice: Phone, method: str, uri: str) -> None:
 
 
 def final(alice: Phone) -> int:
-    """The status, past what is provisional."""
+    """The status of the next final response."""
     while (answer := alice.response()).status < 200:
         pass
     assert isinstance(answer, Response)

@@ -123,7 +123,7 @@ def _silence(daemon: Daemon, alice: Phone, bob: Phone) -> None:
 
 
 def _until_silent(one: Phone) -> list[Request]:
-    """What still comes: retransmissions of the request that was answered late are no new attempts."""
+    """All further requests. Repetitions of a request answered late are no new attempts."""
     seen: list[Request] = []
     while True:
         try:

@@ -1,4 +1,4 @@
-"""R10: a contact that cannot mean what it says is reached at the address its REGISTER came from."""
+"""R10: a contact with a wrong address is reached at the source address of the REGISTER."""
 
 from collections.abc import Callable
 

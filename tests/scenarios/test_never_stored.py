@@ -1,4 +1,4 @@
-"""What the silo never keeps (checklist §3.1): worth nothing later, for somebody else, or in the silo already."""
+"""MESSAGEs that are never stored (checklist §3.1): worthless later, for another server, or stored already."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -65,7 +65,7 @@ def test_receipts_live_shorter(start_daemon: Callable[..., Daemon]) -> None:
 
 
 def returned(hop: Phone, delivery: Request) -> None:
-    """A proxy that sends what it gets back to where it came from, for the AOR."""
+    """Send a delivery back to the daemon as a proxy would, addressed to the AOR."""
     twin = delivery.copy()
     twin.uri = b"sip:bob@example.test"
     twin.headers.remove(b"route")
@@ -74,7 +74,7 @@ def returned(hop: Phone, delivery: Request) -> None:
 
 
 def answer_to(hop: Phone) -> Response:
-    """The next response; the delivery may be sent again meanwhile."""
+    """The next response. Repetitions of the delivery are skipped."""
     while True:
         message = hop.receive()
         if isinstance(message, Response):

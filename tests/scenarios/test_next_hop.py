@@ -1,4 +1,4 @@
-"""Deliveries by an outbound proxy: a second socket stands for it."""
+"""Deliveries through an outbound proxy, played by a second socket."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +62,7 @@ def test_a_dump_of_who_is_not_registered_here_goes_by_the_next_hop(start_daemon:
         shown = daemon.msilo("dump", "bob@example.test", "--dry-run")
         assert shown.stdout.count("MESSAGE sip:bob@example.test SIP/2.0") == 2
         assert daemon.msilo("dump", "bob@example.test").returncode == 0
-        # The first may have been sent again while nobody listened.
+        # The first request may have been repeated before the hop listened.
         bodies = [b""]
         while bodies[-1] != b"two":
             request = hop.take()
@@ -74,7 +74,7 @@ def test_a_dump_of_who_is_not_registered_here_goes_by_the_next_hop(start_daemon:
 
 
 def test_a_hop_that_sends_a_delivery_back_to_us_ends_no_row(start_daemon: StartDaemon) -> None:
-    """Law 6, msilo's W7: a 202 of our own to our own delivery would be the end of the message."""
+    """Law 6, msilo's W7: a 202 by the daemon to the daemon's own delivery would end the row."""
     with Phone("hop", ("127.0.0.1", 9)) as hop:
         daemon = start_daemon(f'[silo]\nnext_hop = "sip:127.0.0.1:{hop.port}"\n')
         hop.server = daemon.address
@@ -118,7 +118,7 @@ def test_the_policys_hops_go_before_the_configured_one(start_daemon: StartDaemon
         daemon = start_daemon(f'routing = "hops.py"\n[silo]\nnext_hop = "sip:127.0.0.1:{config.port}"\n')
         message.server = dump.server = daemon.address
         with Phone("alice", daemon.address) as alice, Phone("bob", daemon.address) as bob:
-            # He stays registered, so that nobody is probed.
+            # Bob stays registered, so the daemon sends no probe.
             bob.register()
             for text, extra in (("first", ""), ("urgent", "Priority: urgent\r\n"), ("last", "")):
                 alice.send(alice.message("bob", text, extra))

@@ -1,4 +1,4 @@
-"""The notice "user is offline", and that it cannot loop (Kamailio #61; clients.md, item 1)."""
+"""The notice "user is offline", which cannot loop (Kamailio #61; clients, item 1)."""
 
 import json
 from collections.abc import Callable
@@ -80,7 +80,7 @@ def test_clients_1_two_phones_that_send_receipts_for_everything(start_daemon: Ca
 
 
 def test_w8_a_chat_room_that_repeats_everything_to_everybody(start_daemon: Callable[..., Daemon]) -> None:
-    """Kamailio #61: one message to a room with members who are away, and notices that the room repeats."""
+    """Kamailio #61: one message to a room with offline members, and notices repeated by the room."""
     daemon = start_daemon(CONFIG)
     members = [f"member{number}" for number in range(5)]
     with Phone("alice", daemon.address) as alice, Phone("room", daemon.address) as room:
@@ -92,7 +92,7 @@ def test_w8_a_chat_room_that_repeats_everything_to_everybody(start_daemon: Calla
 
 
 def _repeat_everything(room: Phone, members: list[str]) -> int:
-    """What the room heard until nothing more came."""
+    """All requests received by the room until silence."""
     heard = 0
     while True:
         try:

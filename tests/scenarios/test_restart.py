@@ -1,4 +1,4 @@
-"""A restart: what backed off is tried when it is due, without another REGISTER, and not before."""
+"""A restart: rows in back-off are tried when due, without another REGISTER, and not before."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Routing in the operator's hands: every action does what it says, and a broken policy changes nothing."""
+"""The operator's routing policy: each action has the documented effect, and a broken policy changes nothing."""
 
 import signal
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Rows of the checklist that show only on the whole daemon: what a 2xx to MESSAGE is, whose a binding is."""
+"""Items of the checklist for the whole daemon: the 2xx to a MESSAGE, and the owner of a binding."""
 
 from collections.abc import Callable
 

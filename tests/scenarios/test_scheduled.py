@@ -1,4 +1,4 @@
-"""Scheduled messages on the whole daemon: kept till they are due, then delivered at once; they hold up nobody."""
+"""Scheduled messages on the whole daemon: kept until due, then delivered at once; other messages do not wait."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from tests.scenarios.phone import Phone
 
 
 def at(seconds: float) -> str:
-    """RFC 3339 with an offset that is not UTC's."""
+    """A time in RFC 3339 with an offset other than UTC."""
     return (datetime.now(UTC) + timedelta(hours=2, seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S+02:00")
 
 

@@ -1,4 +1,4 @@
-"""sips: on the real daemon: who may reach whom, and under which scheme (RFC 5630, T17)."""
+"""sips: on the real daemon: reachable contacts, and the scheme of the request (RFC 5630, T17)."""
 
 from collections.abc import Callable, Iterator
 

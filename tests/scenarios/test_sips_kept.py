@@ -1,4 +1,4 @@
-"""What was sent to sips: and kept: it waits for a sips: contact, on the real daemon (RFC 5630, T17)."""
+"""Stored messages to sips: wait for a sips: contact, on the real daemon (RFC 5630, T17)."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""T16: the whole daemon dials a server by TLS, and speaks only to the one that was meant (RFC 5922 §7)."""
+"""T16: the whole daemon connects to a server by TLS, and accepts only the right certificate (RFC 5922 §7)."""
 
 import socket
 import ssl
@@ -17,7 +17,7 @@ from tests.transport.authority import Authority
 
 
 class TlsServer:
-    """A server for one connection that answers the MESSAGEs it gets with 200."""
+    """A server for one connection. MESSAGEs are answered with 200."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -50,7 +50,7 @@ class TlsServer:
 
 
 def started(start_daemon: Callable[..., Daemon], authority: Authority, hop: str) -> Daemon:
-    """A daemon whose deliveries go by `hop`."""
+    """A daemon with deliveries through `hop`."""
     folder = authority.folder
     daemon = start_daemon(
         f'[silo]\nnext_hop = "{hop}"\n[tls]\ncertificate = "{folder}/server.pem"\n'

@@ -1,4 +1,4 @@
-"""The sender is told the end: by notice if the operator wants it, by IMDN if the message asked for it (RFC 5438)."""
+"""Senders are told the end of a message: by a notice if configured, by an IMDN if requested (RFC 5438)."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ def sends(alice: Phone, body: str, extra: str = "") -> None:
 
 
 def answers_and_requests(phone: Phone, count: int) -> tuple[list[int], list[Request]]:
-    """So many messages in whatever order; requests are taken."""
+    """Receive the messages in any order, and answer the requests."""
     statuses: list[int] = []
     requests: list[Request] = []
     while len(statuses) + len(requests) < count:

@@ -1,4 +1,4 @@
-"""`trusted` networks on a real daemon: P-Asserted-Identity is believed from them, and they may relay."""
+"""`trusted` networks on a real daemon: P-Asserted-Identity from these networks counts, and these networks may relay."""
 
 from collections.abc import Callable
 

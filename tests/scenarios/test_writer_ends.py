@@ -1,4 +1,4 @@
-"""The writer's process is killed: the daemon ends at once and says why, and what it had answered is there."""
+"""The writer's process is killed: the daemon ends at once with a reason, and all answered messages are stored."""
 
 import os
 import select
@@ -42,7 +42,7 @@ def test_the_writer_has_no_socket_of_the_daemons_and_ends_with_it(daemon: Daemon
     sockets = [one for one in Path(f"/proc/{writer}/fd").iterdir() if os.readlink(one).startswith("socket:")]
     assert len(sockets) == 1, "the one to the daemon"
     gone = os.pidfd_open(writer)
-    # As systemd or a terminal does it: to all of the group, of which only the daemon obeys.
+    # Signal the whole group, as systemd or a terminal does. Only the daemon acts on the signal.
     os.kill(writer, signal.SIGTERM)
     assert not select.select([gone], [], [], 0.1)[0]
     daemon.stop()

@@ -1,4 +1,4 @@
-"""The acceptance tests that follow from msilo's defects, a01 to a15, on the whole daemon."""
+"""The acceptance tests for msilo's defects, a01 to a15, on the whole daemon."""
 
 import itertools
 
@@ -19,7 +19,7 @@ def bodies(phone: Phone) -> list[bytes]:
 
 
 async def stored(world: World, count: int) -> tuple[Phone, Phone]:
-    """alice has written `count` messages to bob, who is not here yet."""
+    """Store `count` messages from Alice to Bob, without a binding of Bob."""
     alice, bob = world.phone("alice"), world.phone("bob")
     alice.switch_on()
     for number in range(count):
@@ -126,7 +126,7 @@ async def test_a06_a_type_that_is_not_taken_keeps_no_other_message(world: World)
 
 @virtual(silo={"registrar": "sip:silo@example.test"})
 async def test_a07_a_room_that_repeats_everything_is_bounded(world: World) -> None:
-    """Kamailio #61: the room sends what it hears, notices too, to members who are away."""
+    """Kamailio #61: a room sends all received texts, notices included, to offline members."""
     alice, room = world.phone("alice"), world.phone("room")
     alice.switch_on()
     room.boot()
@@ -229,7 +229,7 @@ def test_a13_a_message_on_the_wire_is_not_purged_and_that_is_told(daemon: Daemon
 
 
 def until_silent(phone: RealPhone) -> list[Request]:
-    """What still comes: copies of what was answered late."""
+    """All further requests: copies of a request answered late."""
     heard: list[Request] = []
     while True:
         try:

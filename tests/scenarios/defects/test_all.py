@@ -1,4 +1,4 @@
-"""Every defect of the msilo family and every acceptance test has a test that bears its name."""
+"""Each defect of the msilo family, and each acceptance test, has a test of the same name."""
 
 import ast
 from pathlib import Path

@@ -45,7 +45,7 @@ async def test_w08_a_notice_to_who_is_away_is_not_kept(world: World) -> None:
 
 @virtual(silo={"due_header": "X-Due", "expire_time": 259_200})
 async def test_w09_what_is_due_after_the_longest_life_is_delivered_all_the_same(world: World) -> None:
-    """A reminder more than three days ahead is deleted before it is sent."""
+    """In msilo a reminder more than three days ahead is deleted before the time of sending."""
     alice, bob = world.phone("alice"), world.phone("bob")
     alice.switch_on()
     asked = alice.message("bob", b"in ten days", extra="X-Due: 2026-12-04T10:00:00Z\r\n")
@@ -63,7 +63,7 @@ async def test_w09_what_is_due_after_the_longest_life_is_delivered_all_the_same(
 
 
 def test_w12_a_database_that_waits_does_not_stop_sip(daemon: Daemon) -> None:
-    """SELECT and INSERT in the SIP workers: a stall of the database stops them."""
+    """msilo runs SELECT and INSERT in the SIP workers, so a stall of the database stops all SIP."""
     with RealPhone("alice", daemon.address) as alice, RealPhone("bob", daemon.address) as bob:
         bob.register()
         other = sqlite3.connect(daemon.silo, isolation_level=None)
@@ -117,7 +117,7 @@ async def test_w19_an_expiry_is_counted_and_the_row_is_gone(world: World) -> Non
 @pytest.mark.parametrize("uri", ["sip:bob@elsewhere.test", "sip:bob@203.0.113.9", "sip:elsewhere.test"])
 @virtual()
 async def test_w20_nothing_is_kept_for_those_we_do_not_serve(world: World, uri: str) -> None:
-    """Any user name that the configuration lets through fills the disk."""
+    """In msilo any user name accepted by the configuration can fill the disk."""
     alice = world.phone("alice")
     alice.switch_on()
     asked = alice.message("bob", uri=uri, to="sip:bob@elsewhere.test")

@@ -1,5 +1,5 @@
 """Defects of the msilo family in delivering: repeated, stuck, blocked, stored again, out of order (W1 to W4, W7,
-W10, W11, W18). Each test is named after the defect that it shows to be impossible.
+W10, W11, W18). Each test has the name of the defect, and shows that the defect cannot happen.
 """
 
 import sqlite3
@@ -67,7 +67,7 @@ async def test_w01_an_end_that_cannot_be_committed_is_asked_for_again_and_nothin
 )
 @virtual()
 async def test_w02_a_contact_that_cannot_be_reached_leaves_nothing_stuck(world: World, contact: str) -> None:
-    """msilo ignores a t_request that fails; the id stays marked as sent for the life of the process."""
+    """msilo ignores a failed t_request, and the id stays marked as sent until the process ends."""
     alice, bob = world.phone("alice"), world.phone("bob", stream=True)
     alice.switch_on()
     bob.switch_on()
@@ -119,7 +119,7 @@ async def test_w04_every_size_of_a_head_comes_out_as_it_went_in(world: World) ->
 
 @virtual()
 async def test_w07_a_delivery_that_fails_is_no_new_message(world: World) -> None:
-    """msilo's failed delivery runs into its own failure_route: a new row, a new life time, a new Date."""
+    """A failed delivery of msilo runs into the failure_route: a new row, a new life, a new Date."""
     alice, bob = world.phone("alice"), world.phone("bob")
     alice.switch_on()
     alice.text("bob")
@@ -139,7 +139,7 @@ async def test_w07_a_delivery_that_fails_is_no_new_message(world: World) -> None
 
 @virtual()
 async def test_w07_a_contact_that_is_the_daemon_itself_stores_nothing_again(world: World) -> None:
-    """The loop by way of a binding: what we deliver to ourselves is not accepted into the silo."""
+    """The loop through a binding: a delivery from the daemon to the daemon is not stored."""
     alice, bob = world.phone("alice"), world.phone("bob")
     alice.switch_on()
     bob.switch_on()
@@ -153,7 +153,7 @@ async def test_w07_a_contact_that_is_the_daemon_itself_stores_nothing_again(worl
 
 @virtual()
 async def test_w10_messages_come_in_their_order_one_at_a_time(world: World) -> None:
-    """msilo fires all at once over UDP; here a network that reorders has nothing to reorder."""
+    """msilo sends all messages at once over UDP. With one in flight a network cannot reorder messages."""
     alice, bob = world.phone("alice"), world.phone("bob")
     alice.switch_on()
     for number in range(30):
@@ -167,7 +167,7 @@ async def test_w10_messages_come_in_their_order_one_at_a_time(world: World) -> N
 
 @virtual()
 async def test_w11_a_storm_of_registers_repeats_nothing(world: World) -> None:
-    """msilo selects the rows before it looks into its list: each of many REGISTERs may send them again."""
+    """msilo selects rows before checking the list of sent ids, so each of many REGISTERs may send the rows again."""
     alice, bob = world.phone("alice"), world.phone("bob")
     alice.switch_on()
     for number in range(10):
@@ -184,7 +184,7 @@ async def test_w11_a_storm_of_registers_repeats_nothing(world: World) -> None:
 @pytest.mark.parametrize("status", [403, 603])
 @virtual()
 async def test_w18_a_refusal_is_the_end_and_not_tried_at_each_register(world: World, status: int) -> None:
-    """msilo treats every failure alike: a 603 is sent again at each REGISTER until it expires."""
+    """msilo treats all failures alike: a message with a 603 is sent again at each REGISTER until expiry."""
     alice, bob = world.phone("alice"), world.phone("bob")
     alice.switch_on()
     alice.text("bob", name=b"refused")
@@ -217,7 +217,7 @@ async def test_w18_a_type_that_a_phone_does_not_take_is_not_offered_to_it_again(
 
 @virtual(silo={"attempts": 2})
 async def test_w18_silence_is_no_refusal(world: World) -> None:
-    """A phone that is out of reach is asked again, however often."""
+    """A phone out of reach is tried again without a limit of attempts."""
     alice, bob = world.phone("alice"), world.phone("bob")
     alice.switch_on()
     alice.text("bob", name=b"patient")

@@ -1,4 +1,4 @@
-"""Defects of the msilo family in keeping what was sent, and for whom (W5, W6, W13 to W17, W23, O1)."""
+"""Defects of the msilo family in keeping messages and recipients (W5, W6, W13 to W17, W23, O1)."""
 
 from datetime import UTC, datetime
 
@@ -44,7 +44,7 @@ async def kept(world: World, **message: object) -> Phone:
 async def test_w05_body_and_content_type_are_as_they_came(
     world: World, content_type: str, body: bytes
 ) -> None:
-    """SER and Kamailio store CPIM as text/plain and put a prefix before it; the charset is dropped."""
+    """SER and Kamailio store CPIM as text/plain with a prefix, and drop the charset."""
     bob = await kept(world, body=body, content_type=content_type)
     assert bob.got[0].body == body
     assert bob.got[0].headers.get(b"content-type") == content_type.encode()
@@ -60,7 +60,7 @@ async def test_w06_a_long_content_type_is_kept(world: World, content_type: str) 
 
 @virtual()
 async def test_w13_it_goes_to_whom_it_was_sent_and_not_to_whom_to_names(world: World) -> None:
-    """Kamailio and OpenSIPS send the dump to the To header, whosever that is."""
+    """Kamailio and OpenSIPS send the dump to the user in To, which may be another user."""
     carol = world.phone("carol")
     carol.boot()
     bob = await kept(world, to="sip:carol@example.test")
@@ -79,7 +79,7 @@ async def test_w14_the_case_of_the_host_makes_no_other_mailbox(world: World) -> 
 
 @virtual()
 async def test_w14_the_case_of_the_user_does(world: World) -> None:
-    """RFC 3261 §19.1.4: user parts are compared as they are written."""
+    """RFC 3261 §19.1.4: the comparison of user parts is case-sensitive."""
     alice, bob = world.phone("alice"), world.phone("bob")
     alice.switch_on()
     alice.message("Bob")
@@ -91,7 +91,7 @@ async def test_w14_the_case_of_the_user_does(world: World) -> None:
 
 @virtual(aliases={r"\+420777": "bob"})
 async def test_w15_a_tel_uri_is_stored_and_delivered(world: World) -> None:
-    """The number in `user` and no host: msilo stores it and never delivers it."""
+    """A number in `user` without a host: msilo stores the message and never delivers."""
     bob = await kept(world, uri="tel:+420777")
     assert len(bob.got) == 1
 
@@ -112,7 +112,7 @@ async def test_w16_names_and_headers_are_as_they_came(world: World) -> None:
 
 @virtual()
 async def test_w17_an_identity_that_the_sender_asserts_gains_no_trust(world: World) -> None:
-    """Kamailio sends stored headers on as its own, a forged P-Asserted-Identity among them."""
+    """Kamailio passes stored header fields on, also a forged P-Asserted-Identity."""
     bob = await kept(world, extra="P-Asserted-Identity: <sip:boss@example.test>\r\n")
     assert b"p-asserted-identity" not in bob.got[0].headers
 
