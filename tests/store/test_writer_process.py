@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from msilod.store.jobs import Added, AddResult, BindingChanges, Cleaned, Duplica
 from msilod.store.silo import Silo
 from msilod.store.times import KeptClock
 from msilod.store.writer.parent import MAX_TAKEN, ProcessWriter
+from msilod.store.writer.pipe import Opening, pack_opening, read_opening
 from tests.store.rows import WALL, add, open_silo, query, row
 
 ROOT = Path(__file__).parents[2]
@@ -384,3 +386,33 @@ def test_what_was_committed_while_the_process_started_is_foreign(tmp_path: Path)
         writer.receive()
     assert heard[0].stored == ["bob@example.test"]
     writer.close()
+
+
+def test_the_arguments_of_the_process_do_not_name_the_database(tmp_path: Path) -> None:
+    """Every user of the machine can read them, and the URL of a database server holds a password."""
+    desk = Desk(tmp_path, Limits())
+    desk.writer.add(row(1), desk.heard.append)
+    # An answer: the process has started.
+    desk.wait(1)
+    arguments = Path(f"/proc/{desk.writer.process.pid}/cmdline").read_bytes()
+    assert b"msilod.store.writer.child" in arguments
+    assert b"silo.db" not in arguments
+    assert os.fsencode(tmp_path) not in arguments
+    desk.silo.close()
+
+
+def test_a_daemon_that_ends_before_its_first_frame_ends_the_process() -> None:
+    ours, theirs = socket.socketpair()
+    ours.sendall(pack_opening(Opening("silo.db", "silo", "test"))[:-1])
+    ours.close()
+    with theirs, pytest.raises(EOFError):
+        read_opening(theirs)
+
+
+def test_the_first_frame_is_read_and_no_byte_more() -> None:
+    ours, theirs = socket.socketpair()
+    opening = Opening("silo.db", "silo", "test", (7, 9))
+    with ours, theirs:
+        ours.sendall(pack_opening(opening) + b"rest")
+        assert read_opening(theirs) == opening
+        assert theirs.recv(100) == b"rest"

@@ -30,7 +30,7 @@ from msilod.store.engine.sqlite.foreign_changes import Seen
 from msilod.store.engine.sqlite.space import Space
 from msilod.store.engine.sqlite.watch import FileWatch
 from msilod.store.jobs import Batch
-from msilod.store.writer.pipe import Frames, pack_answer, pack_end, pack_refusal, unpack_batch
+from msilod.store.writer.pipe import Frames, pack_answer, pack_end, pack_refusal, read_opening, unpack_batch
 
 # After so long without a pause the command line gets its turn.
 UNBROKEN: Final = 0.1
@@ -165,15 +165,17 @@ class Child:
             self._pipe.sendall(answer)
 
 
-def main(descriptor: str, silo: str, table: str, owner: str, row: str = "", entry: str = "") -> None:
-    """The daemon's `python -m`: the socket's descriptor, the file, its table, the name for leases; what is `Seen`."""
+def main(descriptor: str) -> None:
+    """Serve the daemon on the socket with this descriptor; the first frame says which database."""
     gc.set_threshold(*GC_THRESHOLD)
-    pipe, path = socket.socket(fileno=int(descriptor)), Path(silo)
+    pipe = socket.socket(fileno=int(descriptor))
+    opening = read_opening(pipe)
+    path = Path(opening.database)
     try:
         with translated(path):
-            transactions = transactions_on(raw(open_sqlite(path)), path, table, owner)
-            if row:
-                transactions.foreign.notice_since(transactions.db, Seen(int(row), int(entry)))
+            transactions = transactions_on(raw(open_sqlite(path)), path, opening.table, opening.owner)
+            if opening.seen is not None:
+                transactions.foreign.notice_since(transactions.db, Seen(*opening.seen))
             watch = transactions.watch = FileWatch(path)
             space = Space(transactions.db, path, transactions.quota, watch)
             transactions.make_room = space.make_room

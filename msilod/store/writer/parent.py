@@ -26,7 +26,7 @@ from msilod.store.engine.sqlite.foreign_changes import Seen
 from msilod.store.jobs import Batch, Failed, Job, Keeping, Result
 from msilod.store.writer.contract import Deliver, StoreWriter, is_removed
 from msilod.store.writer.parcel import Parcel
-from msilod.store.writer.pipe import Answer, Frames, pack_batch, unpack_answer
+from msilod.store.writer.pipe import Answer, Frames, Opening, pack_batch, pack_opening, unpack_answer
 
 MAX_TAKEN: Final = 512
 # So many are handed over while others are being committed: the next transaction then waits for nobody. Fewer gather on.
@@ -59,11 +59,12 @@ class ProcessWriter(StoreWriter):
         self.when_full: Callable[[], None] = _nothing
         self.socket, theirs = socket.socketpair()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-        self.socket.setblocking(False)
-        arguments = [str(theirs.fileno()), str(path), table, owner]
-        arguments += [str(seen.row), str(seen.entry)] if seen is not None else []
+        opening = Opening(str(path), table, owner, (seen.row, seen.entry) if seen is not None else None)
         with theirs:
-            self.process = _start(arguments, (theirs.fileno(), lock))
+            # The buffer holds the frame until the process reads it.
+            self.socket.sendall(pack_opening(opening))
+            self.process = _start(theirs.fileno(), lock)
+        self.socket.setblocking(False)
 
     @property
     def wants_room(self) -> bool:
@@ -228,13 +229,13 @@ class ProcessWriter(StoreWriter):
             self.process.wait(CLOSING)
 
 
-def _start(arguments: Sequence[str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
+def _start(pipe: int, lock: int) -> subprocess.Popen[bytes]:
     """The process, which finds what the daemon has found. What is blocked here stays so there, from its beginning."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, NOT_THEIRS)
     try:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "msilod.store.writer.child", *arguments],
-            pass_fds=descriptors,
+            [sys.executable, "-P", "-m", "msilod.store.writer.child", str(pipe)],
+            pass_fds=(pipe, lock),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
