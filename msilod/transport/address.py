@@ -1,4 +1,4 @@
-"""Socket addresses: binding with errors an operator understands, and which local address to name in a Via."""
+"""Address: binds sockets, with error texts for the operator, and chooses the local address for a Via."""
 
 import errno
 import socket
@@ -20,7 +20,7 @@ _ADVICE: Final = {
 
 
 def bound_socket(spec: ListenSpec, kind: int) -> socket.socket:
-    """A bound, non-blocking socket. Raises UnavailableError, which names the listener and what to do."""
+    """Return a bound, non-blocking socket. Raises UnavailableError, which names the listener and the remedy."""
     family = socket.AF_INET6 if ":" in spec.host else socket.AF_INET
     sock = socket.socket(family, kind | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:

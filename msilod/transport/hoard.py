@@ -1,7 +1,7 @@
-"""What connections hold of our memory, bounded in sum and for each source; the oldest are closed first.
+"""Hoard: bounds the memory of connections, in all and per source, and chooses the oldest connections to close.
 
-A connection holds the bytes of a message that is not complete, and itself takes some kilobytes. Each of the two is
-bounded per connection, and the number of connections per address; in sum one address could still hold 160 MB of
+A connection takes some kilobytes, and the bytes of a message that is not complete. Both are bounded per connection, and
+the number of connections is bounded per address. Without a bound on the sum, one address could hold 160 MB of
 unfinished messages, and ten addresses 400 MB of idle TLS connections.
 """
 
@@ -12,9 +12,9 @@ Connection = TypeVar("Connection", bound=Hashable)
 
 
 class Hoard(Generic[Connection]):
-    """Bytes by connection. `limit` bounds the sum and `per_source` the sum of one source, both in bytes.
+    """Bytes by connection. `limit` bounds the sum, and `per_source` the sum of one source, both in bytes.
 
-    A source is a text; "" has no limit of its own.
+    A source is a text. The source "" has no limit of its own.
     """
 
     __slots__ = ("_by_source", "_limit", "_per_source", "_sums", "_where", "bytes")
@@ -22,16 +22,16 @@ class Hoard(Generic[Connection]):
     def __init__(self, limit: int, per_source: int) -> None:
         self._limit = limit
         self._per_source = per_source
-        # The first of each dict is the connection that holds something for the longest time.
+        # Both dicts are in order of time: the first connection has held bytes for the longest time.
         self._where: dict[Connection, str] = {}
         self._by_source: dict[str, dict[Connection, int]] = {}
         self._sums: dict[str, int] = {}
         self.bytes = 0
 
     def put(self, connection: Connection, source: str, size: int) -> list[Connection]:
-        """`connection` holds `size` bytes now, 0 for none. Returns the connections that must be closed for that.
+        """Note that `connection` holds `size` bytes now, 0 for none. Returns the connections to close to make room.
 
-        They are counted no more.
+        The returned connections are counted no longer.
         """
         if not size:
             self.drop(connection)
@@ -52,7 +52,7 @@ class Hoard(Generic[Connection]):
         return surplus
 
     def drop(self, connection: Connection) -> None:
-        """It holds nothing any more."""
+        """Forget a connection, which holds no bytes any longer."""
         source = self._where.pop(connection, None)
         if source is None:
             return

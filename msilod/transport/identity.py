@@ -1,9 +1,9 @@
-"""Whose certificate is it? The SIP domains that a certificate names, and the one we meant (RFC 5922 §7).
+"""Identity: compares the SIP domains in a certificate with the domain that was dialled (RFC 5922 §7).
 
-Rules: pure; a certificate is the dictionary of ssl.SSLSocket.getpeercert(), whose chain was verified before.
-Names match whole and without wildcards (§7.2); the subject's common name counts only when there is no
-subjectAltName at all (§7.1). RFC 5922 is silent on IP literals: one is matched by an iPAddress entry, as
-RFC 2818 §3.1 has it, and by nothing else.
+Rules: pure; a certificate is the dictionary of ssl.SSLSocket.getpeercert(), and ssl has verified the chain before.
+Names match as a whole and without wildcards (§7.2). The common name of the subject counts only when there is no
+subjectAltName at all (§7.1). RFC 5922 says nothing about IP literals: an IP literal is matched by an iPAddress entry
+(RFC 2818 §3.1), and by no other entry.
 """
 
 import ipaddress
@@ -17,9 +17,9 @@ _SIP: Final = "sip:"
 
 
 def names_domain(certificate: Certificate, domain: str) -> bool:
-    """True when `certificate` proves to be `domain`: a name, or an IP literal without brackets.
+    """True when `certificate` proves `domain`: a name, or an IP literal without brackets.
 
-    `domain` is the one we set out for, never what SRV or NAPTR made of it (§4, RFC 3263 §4).
+    `domain` is the domain in the URI, and never a name from a SRV or NAPTR record (§4, RFC 3263 §4).
     """
     address = _address(domain)
     if address is not None:

@@ -1,6 +1,6 @@
-"""Where to listen: `udp:ADDR:PORT`, IPv6 addresses in brackets, port 0 for a free one (msilod(8)).
+"""Listen: parses addresses to listen on: `udp:ADDR:PORT`, IPv6 in brackets, port 0 for any free port (msilod(8)).
 
-Rule: pure; ValueError in plain words, which the configuration turns into its one line.
+Rule: pure; the texts of ValueError are for the operator. The configuration prints the text in one line.
 """
 
 import ipaddress
@@ -22,7 +22,7 @@ class ListenSpec:
 
     @property
     def is_loopback(self) -> bool:
-        """True when only this machine can reach it."""
+        """True when only programs on this machine can reach the listener."""
         return ipaddress.ip_address(self.host).is_loopback
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
-"""Listeners of streams: accept, count, and make the connection of the kind that the transport is.
+"""Listener: accepts connections, counts connections, and makes connection objects of the transport's kind.
 
-Rule: what is one too many is closed at once, before it costs anything (checklist §4, hoarding).
+Rule: a connection over a limit is closed at once, before any memory is spent (checklist §4, hoarding).
 """
 
 import socket
@@ -17,7 +17,7 @@ from msilod.transport.streams import Connection, Streams
 from msilod.transport.tcp import prepare
 
 BACKLOG: Final = 4096
-# As many as one wake-up accepts, before datagrams get their turn.
+# Connections that are accepted per wake-up. Then datagrams are read.
 BATCH: Final = 64
 ACCEPT_PAUSE: Final = 0.2
 
@@ -43,12 +43,12 @@ class StreamListener:
         self._accepting = trio.CancelScope()
 
     async def serve(self) -> None:
-        """Accept until `stop_accepting`; from then on who connects is refused by the kernel."""
+        """Accept until `stop_accepting`. After that the kernel refuses connections."""
         with self._accepting:
             while True:
                 await trio.lowlevel.wait_readable(self.socket)
                 if not self._accept():
-                    # Out of descriptors: those who hold them will time out.
+                    # The process has no free file descriptors. Idle connections will time out.
                     await trio.sleep(ACCEPT_PAUSE)
         self.socket.close()
 
@@ -77,7 +77,7 @@ class StreamListener:
         return True
 
     def stop_accepting(self) -> None:
-        """No new connections; those that are open go on."""
+        """Accept no new connections. Open connections go on."""
         self._accepting.cancel()
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
-"""Streams: what TCP, TLS and WebSocket connections have in common (RFC 3261 §18; no slowloris, no hoarding).
+"""Streams: the parts that TCP, TLS and WebSocket connections have in common (RFC 3261 §18).
 
-Rules: a connection that is idle has one task, which waits for bytes, and no timer: one watch looks at the
-deadlines of all. What is sent waits for `flush`, in a bounded queue, and leaves at once when the kernel has
-room; else a writer task is there as long as it does not. What is open is counted per address and in all.
+An idle connection has one task, which waits for bytes, and no timer: one task, `Streams.watch`, checks the deadlines of
+all connections. Sent bytes wait in a bounded queue for `flush`, and leave at once when the kernel has room. Otherwise a
+writer task runs until the queue is empty. Open connections are counted per address and in all, against slow senders
+(slowloris) and hoarders of connections.
 """
 
 import ipaddress
@@ -23,23 +24,23 @@ from msilod.sip.flow import Flow
 from msilod.transport.hoard import Hoard
 from msilod.transport.receiver import Receiver
 
-# Beside connections: listeners, the silo and its journal, the control socket and who uses it.
+# File descriptors for other uses: listeners, the silo and its journal, the control socket and its clients.
 RESERVED_FILES: Final = 256
-# Bytes that an idle connection takes (tests/bench/idle.py), and 16 kB of a request for a WebSocket that does not end.
+# Bytes that an idle connection takes (tests/bench/idle.py); for a WebSocket also 16 kB of an incomplete request.
 COSTS: Final = {"tcp": 4_500, "tls": 22_000, "ws": 40_000, "wss": 76_000}
-# Sources whose new connections are refused for a while.
+# Sources with a refusal of new connections for a while.
 MAX_SHUNNED: Final = 1_000
-# Transport, address, port, and the domain that a TLS peer has proved to be (RFC 5923 §9.1).
+# Transport, address, port, and the domain that the certificate of a TLS peer has proved (RFC 5923 §9.1).
 Peer = tuple[str, str, int, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Times in seconds, what is `unsent` to one peer and to all who do not read in bytes.
+    """Times in seconds, sizes in bytes. `unsent`: bytes that wait for one peer; `unsent_in_all`: for all peers.
 
-    `idle`: ten transactions' lives (64*T1); §18 wants connections kept at least one after their last use, and a
-    connection that a binding came by is kept as long as that. `ping`: RFC 7118 leaves it open, and proxies in
-    between close what is silent for 30 s.
+    `idle` is ten times 64*T1, the life of a transaction. RFC 3261 §18 asks for at least one life after the last use.
+    A connection of a binding is kept as long as the binding. `ping`: RFC 7118 sets no interval, and proxies on the path
+    close connections that are silent for 30 s.
     """
 
     connections: int = 20_000
@@ -54,18 +55,18 @@ class Limits:
     look: float = 1.0
     unsent: int = 512 * 1024
     unsent_in_all: int = 64 * 1024 * 1024
-    # Unfinished messages of connections that have shown no password: in all, and of one source.
+    # Unfinished messages on connections without a right password: in all, and of one source.
     unfinished: int = 16_000_000
     unfinished_per_source: int = 4_000_000
     # Unfinished messages of all others.
     unfinished_of_users: int = 64_000_000
-    # Connections that have shown no password themselves, where passwords are asked for: in all, and of one source.
+    # Connections without a right password, where passwords are required: in all, and of one source.
     strangers: int = 64_000_000
     strangers_per_source: int = 24_000_000
 
 
 class Connection(ABC):
-    """One connection; `flow.connection` is its serial number, `deadline` when the watch shall look at it."""
+    """One connection. `flow.connection` is the serial number; `deadline`: when the watch calls `on_deadline`."""
 
     __slots__ = (
         "_has_written", "_is_ending", "_is_writing", "_scope", "_socket", "_unsent", "deadline", "flow", "held",
@@ -78,10 +79,10 @@ class Connection(ABC):
         self.peer: Peer = (flow.transport, flow.host, flow.port, domain)
         self.deadline = trio.current_time() + streams.limits.idle
         self.write_deadline = inf
-        # True when a right password came by it. Not for one that we dialled: a stranger who closes his connection is
-        # dialled with his answer.
+        # True when a right password came over the connection. Not set by dialling: when a stranger
+        # closes a connection, the daemon dials the stranger to send the answer.
         self.is_proven = False
-        # Bytes of a message that is not complete.
+        # Bytes of an incomplete message.
         self.held = 0
         self._socket = sock
         self._scope = trio.CancelScope()
@@ -91,7 +92,7 @@ class Connection(ABC):
         self._is_ending = False
         self._has_written: trio.Event | None = None
 
-    # --- what each kind does its own way -------------------------------------------------------------
+    # --- to be implemented by each kind ----------------------------------------------------------------
 
     @abstractmethod
     async def _run(self) -> None:
@@ -99,24 +100,24 @@ class Connection(ABC):
 
     @abstractmethod
     async def _put(self, data: bytes) -> None:
-        """Write all of `data`, waiting as long as it takes."""
+        """Write all of `data`, and wait as long as the peer takes."""
 
     def flush(self) -> None:
-        """Let go of what was sent since the last time."""
+        """Write the bytes that were sent since the last `flush`."""
         if self._unsent and not self._is_writing:
             self._write_later()
 
     def on_deadline(self, now: float) -> None:
-        """`deadline` has come: an idle connection may stay as long as a binding needs it."""
+        """`deadline` has passed: close an idle connection, unless a binding needs the connection."""
         if self.streams.is_needed(self.flow):
             self.deadline = now + self.streams.limits.idle
         else:
             self.close()
 
-    # --- what all do alike ---------------------------------------------------------------------------
+    # --- the same for all kinds ------------------------------------------------------------------------
 
     def send(self, data: bytes) -> None:
-        """Queue for `flush`. Raises TransportError, and closes, for a peer that does not read."""
+        """Queue for `flush`. Raises TransportError, and closes the connection, when the peer does not read."""
         if self._is_ending:
             raise TransportError(f"{self.flow} is closed")
         self.unsent_bytes += len(data)
@@ -128,17 +129,17 @@ class Connection(ABC):
         self._unsent.append(data)
 
     def _say(self, data: bytes) -> None:
-        """As `send`, where nobody waits to hear that it could not be sent."""
+        """Send, and ignore that the connection cannot send: no caller waits for the result."""
         with suppress(TransportError):
             self.send(data)
 
     def close(self) -> None:
-        """End it; its task does the rest."""
+        """End the connection; the connection's task closes the socket."""
         self._is_ending = True
         self._scope.cancel()
 
     def discard(self) -> None:  # noqa: B027 (not each kind can)
-        """Free what it holds, at once: its task ends later, behind those that read more meanwhile."""
+        """Free the buffers at once. The task ends later, after tasks that may read more in the meantime."""
 
     async def serve(self) -> None:
         """From the first byte to the last."""
@@ -146,7 +147,7 @@ class Connection(ABC):
             with self._scope:
                 await self._run()
         except* Exception as errors:
-            # One connection's trouble is nobody else's.
+            # An error of one connection must not end other connections.
             self.streams.receiver.broken(errors, self.flow)
         finally:
             self._is_ending = True
@@ -156,9 +157,9 @@ class Connection(ABC):
             self.streams.release(self)
 
     async def _end(self) -> None:
-        """Write what was answered, e.g. the 400 for what cannot be framed, and wait for the peer to hear it.
+        """Write the last answer, e.g. the 400 for bytes that cannot be framed, and wait until the peer has read.
 
-        A socket that is closed with unread bytes resets the connection, and takes the answer from the peer.
+        Closing a socket with unread bytes resets the connection, and the peer may lose the answer.
         """
         self._is_ending = True
         with trio.move_on_after(self.streams.limits.last_words):
@@ -195,7 +196,7 @@ class Connection(ABC):
                 self._has_written.set()
 
     def _take(self) -> bytes:
-        """All that waits; whoever has written it takes it off `unsent_bytes`."""
+        """Take all waiting bytes. The caller subtracts the bytes from `unsent_bytes` after writing."""
         unsent = self._unsent
         data = unsent[0] if len(unsent) == 1 else b"".join(unsent)
         self._unsent = []
@@ -204,7 +205,7 @@ class Connection(ABC):
 
 async def _received(sock: socket.socket) -> bytes:
     while True:
-        # A peer that sends without a pause must not keep the loop, nor itself from its deadline.
+        # A peer that sends without a pause must not block the event loop, nor delay its own deadline.
         await trio.lowlevel.checkpoint()
         try:
             return sock.recv(65536)
@@ -213,7 +214,7 @@ async def _received(sock: socket.socket) -> bytes:
 
 
 class Streams:
-    """All connections of the daemon, whatever their transport: their counts, their deadlines, their ends."""
+    """All connections of the daemon, of all transports: their counts, deadlines and ends."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
@@ -224,7 +225,7 @@ class Streams:
         self.closed_for_room = 0
         self._by_peer: dict[Peer, Connection] = {}
         self._by_address: Counter[str] = Counter()
-        # For whom bytes are counted, "" for a host without a limit of its own; the daemon has its own rules.
+        # The source that the bytes of a host count for, "" for no limit. The daemon sets its own rules here.
         self.source_of: Callable[[str], str] = lambda host: "" if is_loopback(host) else counted(host)
         # True while connections have to show a password.
         self.are_strangers_limited = False
@@ -244,7 +245,7 @@ class Streams:
         self._receiver, self._nursery = receiver, nursery
 
     async def watch(self) -> None:
-        """End connections whose time has come. A look at 10,000 of them takes half a millisecond."""
+        """End connections after their deadlines. Checking 10,000 connections takes half a millisecond."""
         while True:
             await trio.sleep(self.limits.look)
             now = trio.current_time()
@@ -256,7 +257,7 @@ class Streams:
             self._end_slow_readers(now)
 
     def _end_slow_readers(self, now: float) -> None:
-        """Those who do not read in time; and when many together hold too much, those who hold most of it."""
+        """End peers that do not read in time. Over `unsent_in_all`, end the peers with the most unsent bytes."""
         held = 0
         for connection in sorted(self.writing, key=lambda one: one.unsent_bytes):
             held += connection.unsent_bytes
@@ -265,7 +266,7 @@ class Streams:
 
     @property
     def receiver(self) -> Receiver:
-        """Who is told. Raises TransportError before `begin`."""
+        """The receiver of bytes. Raises TransportError before `begin`."""
         if self._receiver is None:
             raise TransportError("not serving")
         return self._receiver
@@ -281,9 +282,9 @@ class Streams:
         return self._receiver is not None and self._receiver.is_needed(flow)
 
     def has_room(self, host: str) -> bool:
-        """False when that address, or everybody together, has as many connections as we allow.
+        """False when the address, or all addresses together, have as many connections as the limits allow.
 
-        Who is on this machine is only counted with all the others.
+        Loopback addresses have no limit per address, and count in the sum only.
         """
         limits = self.limits
         if self._open >= limits.connections or (self._shunned and self._is_shunned(host)):
@@ -291,7 +292,7 @@ class Streams:
         return is_loopback(host) or self._by_address[counted(host)] < limits.per_address
 
     def admit(self, connection: Connection) -> None:
-        """Serve a connection, whoever made it."""
+        """Serve an accepted or a dialled connection."""
         self.connections[connection.flow.connection] = connection
         self._by_peer[connection.peer] = connection
         self._by_address[counted(connection.flow.host)] += 1
@@ -304,7 +305,7 @@ class Streams:
         self.start(connection.serve)
 
     def hold(self, connection: Connection, size: int) -> None:
-        """`connection` has `size` bytes of a message that is not complete; one may be closed for it."""
+        """Note `size` bytes of an incomplete message on `connection`. A connection may be closed to make room."""
         connection.held = size
         if connection.is_proven:
             self._close(self._unfinished_of_users.put(connection, "", size))
@@ -312,7 +313,7 @@ class Streams:
             self._close(self._unfinished.put(connection, self.source_of(connection.flow.host), size))
 
     def prove(self, connection: Connection) -> None:
-        """A right password came by it."""
+        """Note that a right password came over `connection`."""
         connection.is_proven = True
         self._strangers.drop(connection)
         self._unfinished.drop(connection)
@@ -339,7 +340,7 @@ class Streams:
             connection.discard()
 
     def forget(self, connection: Connection) -> None:
-        """Nothing can be sent on it any more; told once."""
+        """Remove a connection on which no bytes can be sent any longer. The receiver is told once."""
         if self.connections.pop(connection.flow.connection, None) is None:
             return
         if self._by_peer.get(connection.peer) is connection:
@@ -355,7 +356,7 @@ class Streams:
             self.receiver.broken(error, connection.flow)
 
     def release(self, connection: Connection) -> None:
-        """It is gone, and counts no more."""
+        """Stop counting a connection after its socket was closed."""
         address = counted(connection.flow.host)
         self._open -= 1
         self._by_address[address] -= 1
@@ -363,11 +364,11 @@ class Streams:
             del self._by_address[address]
 
     def find(self, transport: str, host: str, port: int, domain: str = "") -> Connection | None:
-        """An open connection to that peer: reuse comes before a new one."""
+        """Return an open connection to the peer, to be used before a new connection is made."""
         return self._by_peer.get((transport, host, port, domain))
 
     def flush(self) -> None:
-        """Write what was sent since the last time; once per batch."""
+        """Write the bytes that were sent since the last `flush`; called once per batch."""
         unflushed, self.unflushed = self.unflushed, []
         for connection in unflushed:
             connection.flush()
@@ -383,7 +384,7 @@ def is_loopback(host: str) -> bool:
 
 
 def counted(host: str) -> str:
-    """What one customer of a provider has: an IPv4 address, or the IPv6 network of 64 bits (RFC 6177 §1)."""
+    """The unit of counting, about one customer of a provider: an IPv4 address, or an IPv6 /64 network (RFC 6177 §1)."""
     if ":" not in host:
         return host
     address: Any = ipaddress.IPv6Address(host.partition("%")[0])

@@ -1,8 +1,8 @@
-"""STUN Binding on the SIP port: how a phone behind NAT keeps its flow and learns its address (RFC 5626 §4.4.2).
+"""STUN: answers Binding requests on the SIP port, so that a phone behind NAT keeps its flow (RFC 5626 §4.4.2).
 
-Rules: pure. A STUN message begins with two zero bits and has the magic cookie (RFC 5389 §6), a SIP message
-begins with a letter; so one byte tells them apart. Only Binding requests are answered (RFC 5626 §8), without
-credentials, and the answer is hardly longer than the request.
+Rules: pure. A STUN message begins with two zero bits and has the magic cookie (RFC 5389 §6), and a SIP message
+begins with a letter: the first byte decides. Only Binding requests are answered (RFC 5626 §8), without credentials.
+The answer is hardly longer than the request.
 
     0                 2                 4                 8                20
     | type            | length          | magic cookie    | transaction id | attributes: type, length, value, padding
@@ -21,14 +21,14 @@ _BINDING_ERROR: Final = 0x0111
 _ERROR_CODE: Final = 0x0009
 _UNKNOWN_ATTRIBUTES: Final = 0x000A
 _XOR_MAPPED_ADDRESS: Final = 0x0020
-# RFC 5389 §15: below this an attribute must be understood. USERNAME and MESSAGE-INTEGRITY are: no one has to show them.
+# RFC 5389 §15: attributes below 0x8000 must be understood. USERNAME and MESSAGE-INTEGRITY are, and neither is required.
 _OPTIONAL: Final = 0x8000
 _UNDERSTOOD: Final = frozenset((0x0006, 0x0008))
 _FAMILY: Final = {4: 1, 6: 2}
 
 
 def is_stun(data: bytes) -> bool:
-    """True for two zero bits, the cookie, and a length that fits (RFC 5389 §6, §7.3)."""
+    """True for two zero bits, the cookie, and a right length (RFC 5389 §6, §7.3)."""
     return (
         len(data) >= HEADER.size
         and data[0] < 0x40
@@ -39,7 +39,7 @@ def is_stun(data: bytes) -> bool:
 
 
 def answer(data: bytes, host: str, port: int) -> bytes | None:
-    """The response to a STUN message from `host`; None for what is no Binding request."""
+    """Return the response to a STUN message from `host`, None when the message is no Binding request."""
     kind, _, _, transaction = HEADER.unpack_from(data)
     if kind != _BINDING_REQUEST:
         return None
@@ -54,7 +54,7 @@ def answer(data: bytes, host: str, port: int) -> bytes | None:
 
 
 def _not_understood(data: bytes) -> list[int] | None:
-    """The attributes that want to be understood and are not; None when they cannot be read."""
+    """Return the attributes that must be understood and are unknown; None for malformed attributes."""
     unknown: list[int] = []
     position = HEADER.size
     while position < len(data):
@@ -64,12 +64,12 @@ def _not_understood(data: bytes) -> list[int] | None:
         position += _ATTRIBUTE.size + length + -length % 4
         if kind < _OPTIONAL and kind not in _UNDERSTOOD:
             unknown.append(kind)
-    # The answer must not grow with the request: who spoofs a source shall gain nothing.
+    # The answer must not grow with the request, so that a spoofed source yields no amplification.
     return unknown[:4] if position == len(data) else None
 
 
 def _mapped(host: str, port: int, transaction: bytes) -> bytes:
-    """XOR-MAPPED-ADDRESS (§15.2): hidden from NATs that rewrite every address they see."""
+    """XOR-MAPPED-ADDRESS (§15.2): some NATs rewrite each plain address in a datagram."""
     address = ipaddress.ip_address(host.partition("%")[0])
     key = (MAGIC + transaction)[: len(address.packed)]
     hidden = bytes([one ^ other for one, other in zip(address.packed, key, strict=True)])

@@ -1,7 +1,7 @@
-"""TCP: connections that are framed by Content-Length, without a trio stream in between (RFC 3261 §18.3).
+"""TCP: connections framed by Content-Length, without a trio stream (RFC 3261 §18.3).
 
-Rules: a read costs one call and no memory while nothing comes; a write one call while the kernel has room.
-A message has `head` seconds for its head and `message` seconds in all, whatever the drip it comes in.
+Rules: a read costs one call, and no memory while no bytes come; a write costs one call while the kernel has room.
+A message has `head` seconds for its head and `message` seconds in all, however slowly the bytes come.
 """
 
 import errno
@@ -17,7 +17,7 @@ from msilod.transport.streams import Connection, Streams
 
 CHUNK: Final = 65536
 CHUNK_OF_STRANGER: Final = 4096
-# A peer that vanished without a word is noticed within two minutes, or 30 s after we have sent something.
+# A vanished peer is noticed within two minutes, or within 30 s after we have sent bytes.
 _KEEP_ALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
@@ -26,9 +26,9 @@ _KEEP_ALIVE: Final = (
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
 )
-# What a socket says that has nothing to read or no room to write; the latter two one with TLS.
+# Exceptions of a socket with no bytes to read or no room to write. The last two are raised with TLS.
 WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-# One for all: what is read is framed before anybody else reads.
+# One buffer for all connections: the bytes of a read are framed before the next read.
 _buffer = bytearray(CHUNK)
 _view = memoryview(_buffer)
 
@@ -53,8 +53,8 @@ async def connect(host: str, port: int) -> socket.socket:
             if number:
                 raise OSError(number, "refused or out of reach") from None
         if sock.getsockname()[:2] == sock.getpeername()[:2]:
-            # No program listens there, and the kernel gave us that very port: a simultaneous open with ourselves.
-            raise OSError(errno.ECONNREFUSED, "nobody but ourselves")
+            # No program listens there, and the kernel chose the same port for us: a TCP simultaneous open.
+            raise OSError(errno.ECONNREFUSED, "the connection would be to this socket itself")
     except BaseException:
         sock.close()
         raise
@@ -69,18 +69,18 @@ class TcpConnection(Connection):
     def __init__(self, streams: Streams, sock: socket.socket, flow: Flow, domain: str = "") -> None:
         super().__init__(streams, sock, flow, domain)
         self._framer = StreamFramer()
-        # When the message that is not complete began; None between messages.
+        # Monotonic seconds when the incomplete message began; None between messages.
         self._began: float | None = None
 
     def on_deadline(self, now: float) -> None:
-        """A message that is late, or idleness."""
+        """End a connection with a late message, or an idle connection."""
         if self._began is not None:
             self.close()
         else:
             super().on_deadline(now)
 
     def _at_once(self) -> int:
-        """How much is read in one go. What is read is framed as a whole: 160 requests of a stranger take 2 ms."""
+        """Bytes per read. All bytes of a read are framed together: 160 requests of a stranger take 2 ms."""
         return CHUNK if self.is_proven or not self.streams.are_strangers_limited else CHUNK_OF_STRANGER
 
     def discard(self) -> None:
@@ -90,7 +90,7 @@ class TcpConnection(Connection):
     async def _run(self) -> None:
         sock = self._socket
         while True:
-            # One message a wake-up is the rule: a second read would only hear that there is no more.
+            # Usually one message comes per wake-up. A second read would only raise BlockingIOError.
             await trio.lowlevel.wait_readable(sock)
             if self._is_ending:
                 return
@@ -116,7 +116,7 @@ class TcpConnection(Connection):
             lost, messages = error, error.messages
         for message in messages:
             if self._is_ending:
-                # Closed for what came before.
+                # An earlier message closed the connection.
                 break
             if isinstance(message, bytes):
                 receiver.receive(message, self.flow)
@@ -125,7 +125,7 @@ class TcpConnection(Connection):
         is_lost = lost is not None
         if lost is not None:
             receiver.malformed(lost, self.flow)
-            # Its traceback has this frame, which has what was read: a ring of 64 kB that only the collector would free.
+            # The traceback refers to this frame with the bytes read: a reference cycle of 64 kB, left to the collector.
             lost = None
         self._time(bool(messages))
         receiver.after_batch()

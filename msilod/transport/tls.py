@@ -1,8 +1,8 @@
-"""TLS 1.2 and newer: certificates, handshakes, and the connections over them (RFC 3261 §26.3, RFC 5922).
+"""TLS: certificates, handshakes and connections of TLS 1.2 and newer (RFC 3261 §26.3, RFC 5922).
 
-Rules: a handshake is half a millisecond of arithmetic or more, so one begins per round of the event loop, with
-the datagrams that have come in between; it has `handshake` seconds, and so many at a time. Whom we dial must
-prove to be the domain we set out for. New certificates are for new connections; nobody is dropped.
+Rules: a handshake takes half a millisecond of CPU time or more. So only one handshake begins per round of the event
+loop, and datagrams are read in between. A handshake has `handshake` seconds, and the number of handshakes is bounded.
+A dialled peer must prove the domain in the URI. A new certificate is used for new connections; open connections stay.
 """
 
 import os
@@ -23,7 +23,7 @@ from msilod.transport.identity import names_domain
 from msilod.transport.streams import Streams, counted
 from msilod.transport.tcp import TcpConnection
 
-# Each holds some 30 kB. One address, or one IPv6 network of 64 bits, has a tenth of them.
+# Each handshake takes about 30 kB. One address, or one IPv6 /64 network, has a tenth of the handshakes.
 MAX_HANDSHAKES: Final = 2000
 MAX_HANDSHAKES_PER_ADDRESS: Final = 200
 # Bytes. The trust store of Debian has a quarter of a million.
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class BadTlsFile(ValueError):
-    """`key` of [tls] names a file that cannot serve; the text says why and what to do."""
+    """`key` of [tls] names a file that cannot be used; the text says the reason and the remedy."""
 
     def __init__(self, key: str, path: Path, problem: str) -> None:
         super().__init__(f"{path}: {problem}")
@@ -43,7 +43,7 @@ class BadTlsFile(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """What we show to those who connect, and how we look at those whom we dial."""
+    """The certificates shown to clients, and the verification of dialled peers."""
 
     server: ssl.SSLContext
     client: ssl.SSLContext
@@ -111,10 +111,10 @@ def _check_is_certificate(key: str, path: Path) -> None:
 
 
 class Turnstile:
-    """Lets one handshake begin per round of the event loop, and bounds those that are under way.
+    """Lets one handshake begin per round of the event loop, and bounds the handshakes in progress.
 
-    At a bound the oldest one is ended for the new one, of the same address or of all: a peer that is honest needs less
-    than a second, and one that stops in the middle would keep the others out for ten.
+    At a limit (of one address, or of all) the oldest handshake is ended for the new handshake. An honest peer needs
+    less than a second. A peer that stops in the middle would keep the others out for ten seconds.
     """
 
     def __init__(self) -> None:
@@ -124,10 +124,10 @@ class Turnstile:
         self._by_address: Counter[str] = Counter()
 
     async def shake(self, sock: socket.socket, host: str, handshake: Callable[[], Awaitable[T]]) -> T | None:
-        """The server's side of a handshake with `host`; None when it failed, or had to make room."""
+        """Run the server's side of a handshake with `host`; None when the handshake failed, or had to make room."""
         address = counted(host)
         try:
-            # Who connects and says nothing holds up nobody, and costs no more than on TCP.
+            # A peer that connects and sends no bytes delays no other peer, and costs no more than on TCP.
             await trio.lowlevel.wait_readable(sock)
             self._make_room(address)
             with trio.CancelScope() as scope:
@@ -167,11 +167,11 @@ class Turnstile:
 
 
 class TlsConnection(TcpConnection):
-    """One TLS connection: accepted, or dialled to `domain` and then `shake`n before it is served.
+    """One TLS connection: accepted, or dialled to `domain` and then `shake`n before being served.
 
-    OpenSSL reads and writes the socket itself: beside stores a handshake took 14 steps and 2.7 ms of the loop with a
-    trio.SSLStream in between, and takes 7 and 1.7 ms. A record is 16 kB at most and a read takes more, so nothing
-    is left in OpenSSL where the poller does not see it.
+    OpenSSL reads and writes the socket itself. With a trio.SSLStream in between, a handshake beside stores took 14
+    steps and 2.7 ms of the loop; without, 7 steps and 1.7 ms. A record is 16 kB at most and a read takes more, so no
+    bytes remain in OpenSSL, where the poller does not see bytes.
     """
 
     __slots__ = ("_context", "_is_shaken", "_turnstile")
@@ -192,7 +192,7 @@ class TlsConnection(TcpConnection):
         self._is_shaken = False
 
     async def shake(self) -> None:
-        """The client's side of the handshake. Raises TransportError, also for a certificate of somebody else."""
+        """The client's side of the handshake. Raises TransportError, also for a certificate of another domain."""
         domain = self.peer[3]
         try:
             sock = await self._handshake()
@@ -206,7 +206,7 @@ class TlsConnection(TcpConnection):
             raise
 
     async def _handshake(self) -> ssl.SSLSocket:
-        """From here on the socket is another one; that of before is an empty shell. Raises OSError."""
+        """Replace the socket by an SSL socket; the old socket object is detached. Raises OSError."""
         domain = self.peer[3]
         self._socket = sock = self._context.wrap_socket(
             self._socket,
@@ -226,14 +226,14 @@ class TlsConnection(TcpConnection):
                 return sock
 
     def on_deadline(self, now: float) -> None:
-        """A handshake that is late, or as on TCP."""
+        """End a late handshake. After the handshake as on TCP."""
         if self._is_shaken:
             super().on_deadline(now)
         else:
             self.close()
 
     def flush(self) -> None:
-        """As on TCP; before hands are shaken it would leave in clear."""
+        """As on TCP. Before the end of the handshake the bytes would leave unencrypted."""
         if self._is_shaken:
             super().flush()
 

@@ -1,4 +1,4 @@
-"""Transports: all listeners of the daemon as one thing to send by, and the flows to be had."""
+"""Transports: sends by all listeners and connections of the daemon, and finds or opens flows."""
 
 import socket
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
@@ -21,7 +21,7 @@ from msilod.transport.tls import Certificates, TlsConnection, Turnstile
 from msilod.transport.udp import Guard, UdpEndpoint
 
 Listener = TypeVar("Listener", UdpEndpoint, StreamListener)
-# What we dial by; nobody dials a browser.
+# Transports that we can dial. A browser cannot be dialled.
 DIALLED: Final = (TCP, TLS)
 
 
@@ -51,7 +51,7 @@ class Transports:
             undo.pop_all()
 
     def configure(self, certificates: Certificates | None, origins: Collection[str]) -> None:
-        """What connections from now on are shown and asked for; those that are open go on as they are."""
+        """Use these certificates and origins for new connections. Open connections do not change."""
         self.certificates = certificates
         self.origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
@@ -64,7 +64,7 @@ class Transports:
             undo.callback(self.listeners[-1].close)
 
     def _open_stream(self, spec: ListenSpec) -> StreamListener:
-        """TCP port 0 beside a UDP one on the same address: the same number, if it is free (T1, RFC 3261 §18)."""
+        """TCP port 0 beside a UDP port on the same address: the same number, if free (T1, RFC 3261 §18)."""
         make = self._maker(spec.transport)
         twins = [one.endpoint.port for one in self.udp if one.endpoint.host == spec.host]
         if spec.transport == TCP and spec.port == 0 and twins:
@@ -79,7 +79,7 @@ class Transports:
             return partial(TcpConnection, self.streams)
         if transport == TLS:
             return self._accepted_tls
-        # wsproto and h11 are for those who listen for browsers.
+        # Imported here: wsproto and h11 are needed only with a WebSocket listener.
         from msilod.transport.ws import WsConnection
 
         def accepted_ws(sock: socket.socket, flow: Flow) -> Connection:
@@ -121,7 +121,7 @@ class Transports:
             listener.close()
 
     def listening(self) -> list[Endpoint]:
-        """What we listen on, UDP first."""
+        """The endpoints that we listen on, UDP first."""
         return [one.endpoint for one in self.udp] + [one.endpoint for one in self.listeners]
 
     def local_addresses(self) -> list[str]:
@@ -134,7 +134,7 @@ class Transports:
     # --- flows ---------------------------------------------------------------------------------------
 
     def send(self, data: bytes, flow: Flow) -> None:
-        """Send at the next `flush`. Raises TransportError when the flow is gone or its queue full."""
+        """Send at the next `flush`. Raises TransportError when the flow is gone or the queue is full."""
         if flow.connection:
             connection = self.streams.connections.get(flow.connection)
             if connection is None:
@@ -149,10 +149,10 @@ class Transports:
         raise TransportError(f"{flow} is not ours")
 
     def shed(self, sources: Mapping[str, Set[int]], strangers: udp_filter.Strangers | None = None) -> bool:
-        """Drop unread the datagrams of these sources, but for the ports that are named.
+        """Drop unread the datagrams of `sources`, except from the ports given for a source.
 
-        A source is an IPv4 address or an IPv6 network of 64 bits. Those of the call before are heard again. With
-        `strangers`, drop also most of what others send. False where the kernel takes no filter.
+        A source is an IPv4 address or an IPv6 /64 network. Sources of the previous call are read again. With
+        `strangers`, drop also most datagrams of other sources. Returns False where the kernel takes no filter.
         """
         taken = [
             udp_filter.attach(udp.socket, udp_filter.program(sources, udp.is_v6, strangers))
@@ -161,12 +161,12 @@ class Transports:
         return all(taken)
 
     def guard(self, guard: Guard | None) -> None:
-        """Ask `guard` about each datagram before it is handed over; None to ask nothing."""
+        """Ask `guard` before each datagram is handed over; None for no guard."""
         for udp in self.udp:
             udp.guard = guard
 
     def is_proven(self, flow: Flow) -> bool:
-        """True for a connection that a right password came by, or that is closed."""
+        """True for a connection with a right password, and for a closed connection."""
         connection = self.streams.connections.get(flow.connection)
         return connection is None or connection.is_proven
 
@@ -177,7 +177,7 @@ class Transports:
             self.streams.prove(connection)
 
     def end(self, flow: Flow, shun_until: float = 0.0) -> None:
-        """Close this connection, and refuse new ones of its source until `shun_until` (the loop's clock)."""
+        """Close the connection, and refuse new connections of the source until `shun_until` (the loop's clock)."""
         connection = self.streams.connections.get(flow.connection)
         if connection is not None:
             connection.close()
@@ -185,7 +185,7 @@ class Transports:
             self.streams.shun(flow.host, shun_until)
 
     def flush(self) -> None:
-        """Let go of what was sent since the last time; once per batch."""
+        """Write the bytes that were sent since the last `flush`; called once per batch."""
         for udp in self.udp:
             udp.flush()
         if self.streams.unflushed:
@@ -200,14 +200,14 @@ class Transports:
         return Flow(_of_family(self.udp, host).endpoint, host, port)
 
     def find_connection(self, transport: str, host: str, port: int, domain: str = "") -> Flow | None:
-        """The flow of an open connection to that peer; by TLS one that has proved to be `domain`."""
+        """The flow of an open connection to the peer; with TLS, of a peer that has proved `domain`."""
         connection = self.streams.find(transport, host, port, domain if transport == TLS else "")
         return connection.flow if connection is not None else None
 
     async def connect(self, transport: str, host: str, port: int, domain: str, timeout: float) -> Flow:
-        """A connection to that peer, an open one if there is. Raises TransportError.
+        """Return a connection to the peer, an open connection if there is one. Raises TransportError.
 
-        `host` is an IP literal without brackets; `domain` whom a TLS peer must prove to be (RFC 5922 §4).
+        `host` is an IP literal without brackets. `domain`: the domain that a TLS peer must prove (RFC 5922 §4).
         """
         if transport not in DIALLED:
             raise TransportError(f"{transport} to {host}:{port}: such a peer cannot be dialled")
@@ -221,7 +221,7 @@ class Transports:
         raise TransportError(f"{transport} to {host}:{port}: no answer")
 
     async def _dial(self, peer: tuple[str, str, int, str]) -> Flow:
-        """Who wants the same peer meanwhile waits for this connection."""
+        """Dial. Further callers for the same peer wait for the same connection."""
         done = self._dialling[peer] = trio.Event()
         try:
             return await self._dialled(*peer)
@@ -253,7 +253,7 @@ class Transports:
         return connection
 
     def find_flow(self, text: str) -> Flow | None:
-        """A flow from its repr; None for a connection that is closed, or a listener that is no more."""
+        """Return the flow for a repr; None for a closed connection, or a listener that is gone."""
         serial = text.rpartition("#")[2]
         if serial.isascii() and serial.isdigit():
             connection = self.streams.connections.get(int(serial))
@@ -269,7 +269,7 @@ class Transports:
 
 
 def _of_family(endpoints: Iterable[Listener], host: str) -> Listener:
-    """A listener that can reach `host`: of its family, on loopback for loopback where there is one."""
+    """Choose a listener that can reach `host`: of the same family, on loopback for loopback if there is one."""
     fitting = [one for one in endpoints if one.is_v6 == (":" in host)]
     if not fitting:
         raise TransportError(f"no listener of ours can reach {host}")

@@ -1,8 +1,8 @@
-"""A filter in the kernel that drops the datagrams of some sources before the daemon reads them (socket(7), Linux).
+"""UDP filter: a filter in the kernel that drops the datagrams of some sources unread (socket(7), Linux).
 
-A datagram that is dropped there costs the daemon nothing and takes no room in the socket's buffer, so that those of
-others are not lost when the buffer would overflow: 20,000 datagrams of 60 kB a second fill 4 MB in 3 ms. The filter is
-a program of classic BPF (Linux' Documentation/networking/filter.rst), of a few instructions for each source.
+A datagram dropped in the kernel costs the daemon no time and takes no room in the socket's buffer. Without a filter
+the buffer overflows and datagrams of other sources are lost: 20,000 datagrams of 60 kB a second fill 4 MB in 3 ms. The
+filter is a program of classic BPF (Documentation/networking/filter.rst of Linux), of a few instructions per source.
 """
 
 import ctypes
@@ -19,9 +19,9 @@ SO_DETACH_FILTER: Final = 27
 # The kernel takes 4,096, and net.core.optmem_max of older ones has room for 2,500.
 MAX_INSTRUCTIONS: Final = 2_000
 
-# Of what strangers send while few of their datagrams are looked at, the kernel lets pass one in so many.
+# The kernel passes one datagram of SAMPLE by unknown sources while few of these datagrams are read.
 SAMPLE: Final = 8
-# Known sources that a filter names one by one; of more, it names the networks that they are in.
+# Known sources that the filter names one by one. With more sources, the filter names their networks.
 MAX_KNOWN: Final = 1_200
 
 # code, jump if true, jump if false, operand
@@ -33,7 +33,7 @@ _JUMP_IF_EQUAL: Final = 0x15
 _LOAD_LENGTH: Final = 0x80
 _JUMP_IF_GREATER: Final = 0x25
 _RETURN: Final = 0x06
-# The length that the filter sees counts it, too.
+# The length in the filter includes the UDP header.
 UDP_HEADER: Final = 8
 _AND: Final = 0x54
 # A random word (SKF_AD_OFF + SKF_AD_RANDOM).
@@ -41,7 +41,7 @@ _RANDOM: Final = 0xFFFFF000 + 56
 # The first word behind the UDP header; responses begin with these bytes.
 _PAYLOAD: Final = 8
 _SIP: Final = int.from_bytes(b"SIP/", "big")
-# Offsets from here on count from the IP header, others from the UDP header, whose first field is the source port.
+# Offsets from here on count from the IP header, other offsets from the UDP header. The source port comes first.
 _NETWORK: Final = 0xFFF00000
 _SOURCE_OF_IPV4: Final = _NETWORK + 12
 _SOURCE_OF_IPV6: Final = _NETWORK + 8
@@ -52,10 +52,10 @@ _DROP: Final = (_RETURN, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Strangers:
-    """What is dropped of all that comes from elsewhere than `known` sources and `networks` (text as in the module).
+    """The datagrams to drop from sources other than `known` and outside of `networks` (text as for `program`).
 
-    `longest`: what has more bytes is dropped wherever it comes from, unless 0. Of the rest one datagram of SAMPLE
-    passes, and all responses unless `samples_responses`.
+    `longest`: datagrams with more bytes are dropped from all sources; 0 for no limit. Of the other datagrams, one of
+    SAMPLE passes, and all responses pass unless `samples_responses`.
     """
 
     known: Collection[str]
@@ -67,12 +67,12 @@ class Strangers:
 def program(
     sources: Mapping[str, Set[int]], is_v6: bool, strangers: Strangers | None = None
 ) -> list[Instruction]:
-    """Drop datagrams of `sources`, but for the ports that are named; empty when there is nothing to drop.
+    """Drop datagrams of `sources`, except from the ports given for a source. Empty when no datagram is to be dropped.
 
-    With `strangers`, drop also most of what comes from others than those that it names.
+    With `strangers`, drop also most datagrams of sources that are not in `strangers`.
 
-    A source is an IPv4 address or an IPv6 network of 64 bits; those of the other family are left out. Sources beyond
-    MAX_INSTRUCTIONS are left out, too.
+    A source is an IPv4 address or an IPv6 /64 network. Sources of the other address family, and sources beyond
+    MAX_INSTRUCTIONS, are left out.
     """
     found: list[Instruction] = []
     rest = _sampled(strangers, is_v6) if strangers is not None else [_ACCEPT]
@@ -84,7 +84,7 @@ def program(
         block = _verdict(ports)
         for place, word in reversed(list(enumerate(_words(source)))):
             start = (_SOURCE_OF_IPV6 if is_v6 else _SOURCE_OF_IPV4) + 4 * place
-            # A conditional jump reaches 255 instructions only, so that it jumps over an unconditional one.
+            # A conditional jump reaches 255 instructions only. So the conditional jump skips an unconditional jump.
             block = [
                 (_LOAD_WORD, 0, 0, start),
                 (_JUMP_IF_EQUAL, 1, 0, word),
@@ -97,7 +97,7 @@ def program(
 
 
 def _sampled(strangers: Strangers, is_v6: bool) -> list[Instruction]:
-    """Accept what is known and one of SAMPLE of the rest. Of an IPv6 source the first 32 bits are looked at."""
+    """Accept known sources and one datagram of SAMPLE of the rest. An IPv6 source is compared by its first 32 bits."""
     load = (_LOAD_WORD, 0, 0, _SOURCE_OF_IPV6 if is_v6 else _SOURCE_OF_IPV4)
     found: list[Instruction] = []
     if not strangers.samples_responses:
@@ -109,7 +109,7 @@ def _sampled(strangers: Strangers, is_v6: bool) -> list[Instruction]:
             found += [load, (_AND, 0, 0, mask), (_JUMP_IF_EQUAL, 0, 1, word), _ACCEPT]
     words, mask = _narrowed({_words(source)[0] for source in strangers.known if (":" in source) is is_v6})
     found += [load, (_AND, 0, 0, mask)]
-    # Groups, since a conditional jump reaches 255 instructions only. Behind each the accept that its words jump to.
+    # In groups, since a conditional jump reaches 255 instructions only. An accept follows each group.
     for start in range(0, len(words), 200):
         group = words[start : start + 200]
         found += [(_JUMP_IF_EQUAL, len(group) - place, 0, word) for place, word in enumerate(group)]
@@ -149,13 +149,13 @@ def _verdict(ports: Set[int]) -> list[Instruction]:
 
 
 def attach(sock: socket.socket, instructions: list[Instruction]) -> bool:
-    """Put the program in the place of the one before; an empty one takes that away. False where the kernel has none."""
+    """Replace the program of the socket; an empty program removes the filter. False where the kernel has no filters."""
     try:
         if not instructions:
             sock.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
             return True
         code = b"".join([struct.pack("=HBBI", *one) for one in instructions])
-        # Kept alive until the kernel has copied it.
+        # The buffer must live until the kernel has copied the program.
         buffer = ctypes.create_string_buffer(code, len(code))
         head = struct.pack("@HP", len(instructions), ctypes.addressof(buffer))
         sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, head)

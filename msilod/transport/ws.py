@@ -1,8 +1,8 @@
 """WebSocket and secure WebSocket: one SIP message per WebSocket message, text or binary (RFC 7118).
 
-Rules: without the subprotocol `sip` the handshake is refused with 400, from an Origin that is not on the list
-with 403; any path will do. A ping goes out when nothing was heard for `ping` seconds, and who does not answer
-it in as many is gone. This file alone knows trio_websocket, and is imported when a listener wants it.
+Rules: a handshake without the subprotocol `sip` is refused with 400, and from an Origin that is not on the list with
+403. Any path is accepted. A ping is sent after `ping` seconds of silence. A peer that does not answer the ping in as
+many seconds is gone. Only this file uses trio_websocket; the file is imported when there is a WebSocket listener.
 """
 
 import socket
@@ -21,7 +21,7 @@ from msilod.transport.tls import Turnstile
 
 SUBPROTOCOL: Final = "sip"
 _CHUNK: Final = 16384
-# Pieces of one message, as it is fragmented or as reads cut it. The library keeps each, an empty one as well.
+# Pieces of one message, from fragments and from reads. The library keeps each piece, empty pieces too.
 MAX_PIECES: Final = 1_000
 PIECE: Final = 64
 _NOT_SIP: Final = b"This is a SIP server: ask for the WebSocket subprotocol sip (RFC 7118).\n"
@@ -29,7 +29,7 @@ _NOT_ALLOWED: Final = b"This origin is not allowed here.\n"
 
 
 class WsConnection(Connection):
-    """One WebSocket; `context` makes it a secure one. `origins` are lower case; empty: any."""
+    """One WebSocket, with `context` a secure one. `origins` are in lower case; empty: any origin."""
 
     __slots__ = ("_context", "_idle_until", "_is_pinged", "_nursery", "_origins", "_turnstile", "_ws")
 
@@ -71,12 +71,12 @@ class WsConnection(Connection):
             ProtocolError,
             UnicodeDecodeError,
         ):
-            # The peer's end, or its nonsense: this connection is over, and nothing else.
+            # The peer closed the connection or sent invalid bytes. Only this connection ends.
             pass
         await self._end()
 
     async def _stream(self) -> trio.abc.Stream | None:
-        """What the WebSocket runs over; None when TLS did not come about."""
+        """The stream below the WebSocket; None when the TLS handshake failed."""
         if self._context is None:
             return trio.SocketStream(trio.socket.from_stdlib_socket(self._socket))
         return await self._turnstile.shake(self._socket, self.flow.host, self._handshake)
@@ -95,7 +95,7 @@ class WsConnection(Connection):
     async def _open(
         self, stream: trio.abc.Stream, nursery: trio.Nursery
     ) -> trio_websocket.WebSocketConnection | None:
-        """The opening handshake (RFC 7118 §4.1); None when we refused it, or the peer spoke no WebSocket."""
+        """The opening handshake (RFC 7118 §4.1); None when we refused, or the peer sent no WebSocket handshake."""
         request = None
         with trio.CancelScope() as scope:
             told = _Told(stream, scope.cancel, self._count_pieces)
@@ -128,7 +128,7 @@ class WsConnection(Connection):
             receiver.after_batch()
 
     def _count_pieces(self) -> None:
-        """Before each read: a message may have begun. The library bounds its bytes, not its pieces."""
+        """Called before each read, when a message may have begun. The library bounds the bytes, but not the pieces."""
         if self._ws is None:
             return
         pieces = len(self._ws._message_parts)
@@ -138,14 +138,14 @@ class WsConnection(Connection):
         elif held != self.held:
             self.streams.hold(self, held)
 
-    # --- what goes out -------------------------------------------------------------------------------
+    # --- sending ---------------------------------------------------------------------------------------
 
     def _take(self) -> bytes:
         """One SIP message per WebSocket message."""
         return self._unsent.pop(0)
 
     async def _put(self, data: bytes) -> None:
-        """Text where it is UTF-8, which old browsers' stacks want, else binary (RFC 7118 §4.2)."""
+        """Send as text if `data` is UTF-8, as old SIP stacks in browsers expect, else as binary (RFC 7118 §4.2)."""
         if self._ws is None:
             return
         try:
@@ -158,7 +158,7 @@ class WsConnection(Connection):
             raise trio.BrokenResourceError from error
 
     def on_deadline(self, now: float) -> None:
-        """A handshake that is late, a ping without its pong, idleness; or the time for a ping."""
+        """Close after a late handshake, a ping without a pong, or idleness; otherwise send a ping."""
         is_idle = now >= self._idle_until and not self.streams.is_needed(self.flow)
         if self._ws is None or self._nursery is None or self._is_pinged or is_idle:
             self.close()
@@ -174,7 +174,7 @@ class WsConnection(Connection):
 
 
 class _Told(trio.abc.Stream):
-    """A stream whose end is told: the library waits for a request that a broken handshake never brings."""
+    """A stream that reports its end: the library would wait for the rest of a broken handshake forever."""
 
     def __init__(
         self, stream: trio.abc.Stream, ended: Callable[[], object], before_read: Callable[[], object]
