@@ -1,8 +1,8 @@
-"""Apart: on a stream the first MESSAGE after a REGISTER leaves some time after its 200.
+"""Apart: delays the first MESSAGE to a contact on a stream until some time after the 200 of a REGISTER.
 
-Some clients read one message per read of their connection. A MESSAGE in the same segment as the 200 of their REGISTER
-stays unread until more data comes. So a delivery to a contact on TCP, TLS or WebSocket, and a MESSAGE that is relayed
-to it, wait until the 200 has been on its way for SECONDS. On UDP nothing waits.
+Some clients read one message per read of their connection. A MESSAGE in the same segment as the 200 stays unread
+until more data comes. So a delivery or a relayed MESSAGE to a contact on TCP, TLS or WebSocket waits until SECONDS
+after the 200. On UDP no message waits.
 """
 
 from collections import deque
@@ -17,10 +17,10 @@ Then = Callable[[float], None]
 
 
 class Apart:
-    """`noted` has the contacts that have just registered, with the time from which they may be sent to.
+    """`noted`: contacts with a recent REGISTER, and the time from which messages may be sent to the contact.
 
-    Times are monotonic seconds. `queue` has the messages that wait, in order; the alarm asks for it. `noted` is never
-    empty before `queue` is, so a sender looks at `noted` first.
+    Times are monotonic seconds. `queue`: the waiting messages in order of time; the alarm asks for the first time.
+    `noted` is never empty before `queue` is, so a sender checks only `noted` first.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Apart:
         """The 200 to the REGISTER of this contact, which is on a stream, is about to be written."""
         if not self.queue:
             self._forget(now)
-        # To the end: the order is that of the times.
+        # Move the key to the end: the dict is in order of time.
         self.noted.pop(key, None)
         self.noted[key] = now + SECONDS
 
@@ -47,9 +47,9 @@ class Apart:
         return True
 
     def handle_timeout(self, now: float) -> None:
-        """Let everything happen that is due."""
+        """Call all functions that are due."""
         if self._is_telling:
-            # What leaves just now is the next in order.
+            # A function of the queue is running. The loop below calls the next function afterwards, in order.
             return
         self._is_telling, queue = True, self.queue
         try:

@@ -1,11 +1,12 @@
-"""Where the bytes for a target go: an open flow, a UDP address, or a connection still to be made.
+"""Paths: finds the flow for a target: an open flow, a UDP address, or a connection to be made.
 
-NAT (R10): a contact that means what it says (registrar/reach.py) is sent to where it says, any other is reached by
-the flow that registered. A contact on a stream is reached over its connection; when that is gone we dial, which fails
-at once at a phone that only calls out, and the MESSAGE is stored.
+NAT (R10): a contact whose address can be reached (registrar/reach.py) is sent to at that address. Any other contact
+is reached by the flow of the REGISTER. A contact on a stream is reached over the connection of the REGISTER. When
+that connection is gone we dial. Dialling fails at once for a phone that only calls out, and then the MESSAGE is
+stored.
 
-Any other URI is located (RFC 3263), and when a hop fails the next one is tried: `fails_over`, with a branch of
-its own each time (§4.3). What is too large for a datagram (RFC 3261 §18.1.1) tries TCP first.
+Any other URI is located by DNS (RFC 3263). When a hop fails the next hop is tried (`fails_over`), with a new branch
+each time (§4.3). A request too large for a datagram (RFC 3261 §18.1.1) tries TCP first.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,24 +38,24 @@ from msilod.transport.transports import DIALLED, Transports
 DIAL_TIMEOUT: Final = 3.0
 # As a datagram a longer request may be cut into fragments, which NATs and firewalls lose (RFC 3261 §18.1.1).
 LARGEST_DATAGRAM: Final = 1300
-# A phone without TCP behind a firewall says nothing; the design gives it a second, once for its binding.
+# A phone without TCP behind a firewall does not answer. The design waits one second, once per binding.
 LARGE_TIMEOUT: Final = 1.0
-# Hops of one request that are tried. With HOP_LIMIT all have had their turn before Timer F of the sender.
+# Hops tried per request. With HOP_LIMIT, all hops have been tried before Timer F of the sender.
 MOST_HOPS: Final = 4
 
 # Bytes of remembered URIs with an address: 4,000 of usual length.
 CACHED_LITERAL_BYTES: Final = 2_000_000
-# Requests that wait for a look-up or a connection; beyond it a way counts as closed, and is told so at once.
+# Requests that wait for a look-up or a connection. Beyond the limit a request fails at once.
 MAX_DIALS: Final = 2000
-# Of these for one party (Target.booked_on): a user with contacts that never answer, or a sender to names without an
-# answer, leaves the others to the other users.
+# Of these for one party (Target.booked_on). So a user with contacts that never answer, or a sender to names without an
+# answer, cannot take the room of other users.
 MAX_DIALS_OF_PARTY: Final = 50
 
 Dialled = Callable[[Flow | None, float], None]
 
 
 class Paths:
-    """Chooses flows; `dial` is the slow path and calls back from a task of its own."""
+    """Chooses flows. `dial` is the slow path, and calls back from a task."""
 
     def __init__(
         self,
@@ -91,9 +92,9 @@ class Paths:
     # --- at once ---------------------------------------------------------------------------------------
 
     def known(self, target: Target, size: int) -> Flow | None:
-        """The way that requests to this contact left by, if `size` octets may leave by it again; or ask `way_to`."""
+        """The remembered flow to the contact, if `size` octets may leave by that flow; otherwise ask `way_to`."""
         binding = target.binding
-        # A Route goes before what is known of the binding (§16.6 step 7).
+        # A Route has priority over the remembered flow of the binding (§16.6 step 7).
         way = None if binding is None or target.route else binding.way
         if way is None:
             return None
@@ -106,7 +107,7 @@ class Paths:
 
         Raises TransportError when there is no way at all, and for a contact at a place without a proof (places.py).
         """
-        # A Route goes before what is known of the binding (§16.6 step 7).
+        # A Route has priority over the remembered flow of the binding (§16.6 step 7).
         binding = None if target.route else target.binding
         if binding is not None and binding.way is not None and self.transports.is_open(binding.way):
             flow: Flow | None = binding.way
@@ -125,21 +126,22 @@ class Paths:
         if target.reach == BY_FLOW:
             return self._by_flow(target, flow)
         if is_sips(target.uri) and flow.transport not in (TLS, WSS):
-            # It was registered by a way that is not secure, and is dialled (RFC 5630 §5.3).
+            # The flow of the REGISTER is not secure, so the contact is dialled (RFC 5630 §5.3).
             return self._by_uri(target)
         if flow.connection and self.transports.is_open(flow):
             return self._remember(target, flow)
         uri = SipUri.parse(target.uri)
         means_it = means_what_it_says(uri, flow.host)
         if flow.connection:
-            # Whose TCP connection is gone may listen where its contact says; nobody dials a browser or a TLS phone.
+            # A phone with a lost TCP connection may listen at the address in Contact. Browsers and TLS phones cannot
+            # be dialled.
             if flow.transport != TCP or not means_it:
                 raise TransportError(f"the connection of {target.uri} is closed")
             return self._at(target, _place(uri, TCP))
         return self._at(target, _place(uri, UDP)) if means_it else self._remember(target, flow)
 
     def _by_flow(self, target: Target, flow: Flow) -> Flow:
-        """The flow to the place that a dialog has for its peer; the URI does not count."""
+        """The flow to the peer's place in a dialog; the URI does not count."""
         if is_sips(target.uri) and flow.transport not in (TLS, WSS):
             raise TransportError(f"{target.uri} is not to be reached by {flow.transport}")
         if not self.transports.is_open(flow):
@@ -157,7 +159,7 @@ class Paths:
         return flow
 
     def watched(self, owner: ClientOwner, target: Target, flow: Flow, now: float) -> ClientOwner:
-        """The owner to give to the client transaction of a request to `target` that leaves by `flow`."""
+        """Return the owner for the client transaction of a request to `target` that leaves by `flow`."""
         binding = target.binding
         if binding is None or binding.way is not None or target.route:
             return owner
@@ -172,11 +174,11 @@ class Paths:
         if hops is None:
             return None
         target.hops = self._allowed(target, hops)
-        # What a name means today is not what it means tomorrow: it is not remembered.
+        # A flow found by DNS is not remembered: the records of a name can change.
         return self._open_now(target)
 
     def _read_literal(self, text: str) -> list[Hop] | None:
-        """The hop of a URI with an address of its own, nothing for a name."""
+        """The hop of a URI with an IP literal; an empty list for a name."""
         uri = SipUri.parse(text)
         return self.resolver.locate_now(uri, trio.current_time()) if uri.is_ip_literal else None
 
@@ -197,7 +199,7 @@ class Paths:
         return self.reachable.allowed(hops, heard_from)[:MOST_HOPS]
 
     def _for_large(self, target: Target, flow: Flow) -> Flow | None:
-        """A connection to the same place, `flow` itself where TCP was refused, None when it is to be tried."""
+        """A connection to the same place; `flow` if TCP was refused there; None if TCP has not been tried yet."""
         hop = Hop(TCP, flow.host, flow.port)
         if TCP not in self.resolver.reach or self._is_without_tcp(target, hop):
             return flow
@@ -211,9 +213,10 @@ class Paths:
     # --- the slow path ---------------------------------------------------------------------------------
 
     def dial(self, target: Target, then: Dialled, size: int = 0) -> None:
-        """Look up and connect; then call `then(flow, now)`, the flow None when there is no way.
+        """Look up and connect, then call `then(flow, now)`, with None for the flow when the target cannot be reached.
 
-        When MAX_DIALS wait already, or MAX_DIALS_OF_PARTY for the same party, it is called from in here.
+        When MAX_DIALS requests wait already, or MAX_DIALS_OF_PARTY of the same party, `then` is called before `dial`
+        returns.
         """
         party = _party(target)
         if not self._has_room(party):
@@ -229,9 +232,9 @@ class Paths:
     def fails_over(
         self, target: Target, then: Dialled, size: int, now: float, answer: Response | None = None
     ) -> bool:
-        """The hop in use failed: go on with the next one, if there is one, as `dial` does (RFC 3263 §4.3).
+        """The hop in use failed: go on with the next hop, if any, as `dial` does (RFC 3263 §4.3).
 
-        `answer` is its 503; what that says of when to come again is kept to (RFC 3261 §21.5.4).
+        `answer` is the 503 of the hop. A Retry-After in the answer is respected (RFC 3261 §21.5.4).
         """
         if not target.hops:
             return False
@@ -259,7 +262,7 @@ class Paths:
         except MemoryError:
             raise
         except Exception as error:
-            # One request's trouble must not end the daemon, whose task this is.
+            # An error with one request must not end the daemon, whose task this is.
             get_log().error("a request could not be sent on", exc_info=error, target=target.uri)
         self.tasks.after()
 
@@ -272,7 +275,7 @@ class Paths:
         return flow
 
     async def _open_first(self, target: Target, party: str) -> Flow:
-        """The first of the hops that can be had, which is `target.hops[0]` then."""
+        """Open a flow to the first hop that can be reached, which is `target.hops[0]` afterwards."""
         if not target.hops:
             hops = await self.resolver.locate(_first_hop(target), trio.current_time(), party)
             target.hops = self._allowed(target, hops)
@@ -288,7 +291,7 @@ class Paths:
         raise TransportError(f"no hop of {target.uri} can be reached")
 
     async def _open_for_large(self, target: Target, flow: Flow) -> Flow:
-        """§18.1.1: TCP, and the datagram after all when that is refused."""
+        """§18.1.1: use TCP, or the datagram when TCP is refused."""
         found = self._for_large(target, flow)
         if found is not None:
             return found
@@ -302,7 +305,7 @@ class Paths:
 
 
 def _party(target: Target) -> str:
-    """Who has caused a look-up or a connection: the user of the contact, or who has named another place."""
+    """The party that causes a look-up or a connection: the user of the contact, or the sender that named the URI."""
     if target.binding is not None and not target.route:
         return target.binding.aor
     return target.booked_on
@@ -313,24 +316,24 @@ def _first_hop(target: Target) -> SipUri:
 
 
 def _first_text(target: Target) -> str:
-    """The stored Path's first URI (RFC 3327 §5.3) or a configured next hop; else a Route; else the target itself."""
+    """The first URI of the stored Path (RFC 3327 §5.3), or a configured next hop; else a Route; else the target."""
     if not target.path:
         return target.route or target.uri
     first = target.path[0]
     if "<" not in first:
-        # A next hop is a URI, whose parameters are its own; a Path value is a name-addr (RFC 3327 §4).
+        # A next hop is a URI and keeps its parameters; a Path value is a name-addr (RFC 3327 §4).
         return first
     return NameAddr.parse(first.encode("utf-8", "replace")).uri.decode("ascii", "replace")
 
 
 def _place(uri: SipUri, unsaid: str) -> Hop:
-    """Where a URI with an IP literal says; `unsaid` is its transport without transport= (RFC 3263 §4.1, §4.2)."""
+    """The hop of a URI with an IP literal. `unsaid`: the transport without transport= (RFC 3263 §4.1, §4.2)."""
     transport = TLS if uri.scheme == "sips" else uri.transport or unsaid
     return Hop(transport, bare(uri.host), uri.port or default_port(transport))
 
 
 def _domain(target: Target) -> str:
-    """Whom a TLS peer must prove to be: what was asked for, not what DNS made of it (RFC 5922 §4)."""
+    """The domain that a TLS peer must prove: the domain in the URI, not a name from DNS (RFC 5922 §4)."""
     return bare(_first_hop(target).host)
 
 

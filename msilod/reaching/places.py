@@ -1,11 +1,11 @@
-"""Places: which UDP addresses a contact may name without having registered from there.
+"""Places: decides which UDP addresses a contact may name without a REGISTER from that address.
 
-A user can register a contact at any public address. If each MESSAGE went there at once, eleven times each (RFC 3261
-Timer E), and to ten such contacts, one MESSAGE of 300 octets would be 110 datagrams for a victim. So a place other
-than the source of the REGISTER gets one request at a time until it has answered one. A response proves the place: it
-repeats the branch of the request, which only the receiver of the request knows.
+A user can register a contact at any public address. Timer E sends a request eleven times (RFC 3261). With ten
+contacts at the address of a victim, one MESSAGE of 300 octets would become 110 datagrams to the victim. So a place
+other than the source of the REGISTER gets one request at a time until the place has answered a request. A response
+proves the place: the response repeats the branch of the request, known only to the receiver of the request.
 
-Connections are no places: the peer has answered the handshake. Trusted networks need no proof.
+Connections need no proof: the peer has answered the handshake. Trusted networks need no proof.
 """
 
 from typing import Final
@@ -21,12 +21,11 @@ from msilod.transaction.timers import PATIENCE
 
 Place = tuple[str, int]
 
-# About 200 bytes each. Beyond it the place that was proven first has to answer once more.
+# About 200 bytes each. Beyond the limit the oldest proof is forgotten, and that place has to answer again.
 MAX_PROVEN: Final = 50_000
-# Requests to places without a proof, at one time. Beyond it a place without a proof cannot be reached.
+# Requests to places without a proof, at one time. Beyond the limit no place without a proof is reached.
 MAX_OPEN: Final = 10_000
-# Of these for the contacts of one AOR: a user who registers one contact after the other leaves the others to the other
-# users.
+# Of these for the contacts of one AOR, so that one user with many contacts cannot take the room of other users.
 MAX_OPEN_OF_AOR: Final = 100
 
 
@@ -40,7 +39,8 @@ class Places:
     def __init__(self, trust: Trust) -> None:
         self.trust = trust
         self._proven: dict[Place, None] = {}
-        # Monotonic seconds when the request has ended for certain, if its owner was never told; the AOR, or _SOURCES.
+        # Monotonic seconds after which the request has ended even if the owner was never told; and the AOR, or
+        # _SOURCES.
         self._open: dict[Place, tuple[float, str]] = {}
         self._shares = Shares(MAX_OPEN_OF_AOR)
         self._sweeps_at = 0.0
@@ -53,7 +53,7 @@ class Places:
         ) or self._has_answered(flow)
 
     def _has_answered(self, flow: Flow) -> bool:
-        """True for a connection, for a place that has answered a request, and for a trusted network."""
+        """True for a connection, for a place with an answered request, and for a trusted network."""
         return flow.connection != 0 or (flow.host, flow.port) in self._proven or self.trust.trusts(flow)
 
     def require(self, binding: Binding, flow: Flow, now: float) -> None:
@@ -67,7 +67,7 @@ class Places:
             raise TransportError(f"{flow.host}:{flow.port} has not answered its first request yet")
 
     def watched(self, owner: ClientOwner, binding: Binding, flow: Flow, now: float) -> ClientOwner:
-        """The owner to give to the client transaction of a request that leaves by `flow`. `now`: monotonic."""
+        """Return the owner for the client transaction of a request that leaves by `flow`. `now`: monotonic seconds."""
         if self.is_proven(binding, flow):
             return owner
         return self._watch(owner, flow, binding.aor, now)
@@ -111,7 +111,7 @@ class Places:
     def _has_room(self, aor: str, now: float) -> bool:
         is_full = len(self._open) >= MAX_OPEN or not self._shares.has_room(aor)
         if is_full and now >= self._sweeps_at:
-            # It walks over all of them: once a second is enough.
+            # The sweep checks all open requests, so at most one sweep runs per second.
             self._sweeps_at = now + 1.0
             for place in [place for place in self._open if not self._is_open(place, now)]:
                 self._close(place)

@@ -1,17 +1,17 @@
-"""Locating for the daemon: how names are asked for, and which of the hops a request of anybody's may be sent to.
+"""Reachable: decides which hops a request may be sent to; makes the DNS resolver when first needed.
 
 A URI from the wire (Request-URI, Route, Contact, Path, maddr, or a name after DNS) leads to these hops only
 (checklist §4):
 
-    a listener of this daemon          never, by no name
+    a listener of this daemon          never, by any name
     a `trusted` network                always
-    the address that a contact         always: the phone has registered from there
-    registered from
-    a public address                   always, but no other port of our own address
-    a private network                  when one of our listeners is in a private network and so serves it
+    the address of the REGISTER of     always: the phone has registered from there
+    a contact
+    a public address                   always, except other ports of our own addresses
+    a private network                  when one of our listeners is in a private network
     loopback, link-local               when all our listeners are there
 
-A URI that the operator has written (a next hop, a URI of the routing policy) leads anywhere.
+A URI written by the operator (a next hop, a URI of the routing policy) may lead to any address.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class LazyAsk:
-    """An `Ask` that becomes one at its first question: most daemons ask none, and dnspython takes 0.1 s and 5 MB."""
+    """An `Ask` that imports dnspython at the first question; most daemons ask none. dnspython takes 0.1 s and 5 MB."""
 
     def __init__(self, nameservers: Sequence[str]) -> None:
         self.configure(nameservers)
@@ -58,7 +58,7 @@ class LazyAsk:
 
 
 class Reachable:
-    """Which hops may be sent to. `addresses` are all of this machine that the listeners can be reached at."""
+    """Decides which hops may be sent to. `listening`: the listeners of the daemon."""
 
     def __init__(self, myself: Myself, trust: Trust, listening: Sequence[Endpoint]) -> None:
         self._myself = myself
@@ -76,10 +76,11 @@ class Reachable:
         )
 
     def _all(self) -> list[str]:
-        """The addresses of all listeners, with those that a listener on 0.0.0.0 or [::] has.
+        """The addresses of all listeners, with the machine's addresses for a listener on 0.0.0.0 or [::].
 
-        A listener on 0.0.0.0 is in each network of the machine. On a machine with a public address that says nothing of
-        the private ones: they are often those of its containers. So only the listeners count there.
+        A listener on 0.0.0.0 is in each network of the machine. On a machine with a public address the private
+        networks are often networks of containers. So on such a machine only explicit listeners count for private
+        networks.
         """
         return [*self._listening, *self._myself.addresses]
 
@@ -87,9 +88,9 @@ class Reachable:
         return any(kind_of(host) == kind for host in hosts if (":" in host) is is_v6)
 
     def allowed(self, hops: Sequence[Hop], heard_from: str = "") -> list[Hop]:
-        """Those of `hops` that may; `heard_from` is the address that the peer has proved, e.g. by its REGISTER.
+        """The allowed hops of `hops`. `heard_from`: an address that the peer has proved, e.g. by a REGISTER.
 
-        Raises TransportError when there is none.
+        Raises TransportError when no hop is allowed.
         """
         found = [hop for hop in hops if self._may_be_sent_to(hop, heard_from)]
         if not found:
@@ -111,11 +112,11 @@ class Reachable:
 
 
 def reach_of(listening: Sequence[Endpoint]) -> Reach:
-    """The transports that we listen on, and for each the address kinds (dns/location.py)."""
+    """The transports that we listen on, each with the kinds of address records to ask for (dns/location.py)."""
     kinds: dict[str, dict[str, None]] = {}
     for endpoint in listening:
         if endpoint.transport not in (UDP, *DIALLED):
-            # Nobody can be called by WebSocket (RFC 7118 §5).
+            # A WebSocket client cannot be dialled (RFC 7118 §5).
             continue
         kinds.setdefault(endpoint.transport, {})["AAAA" if ":" in endpoint.host else "A"] = None
     return {transport: tuple(found) for transport, found in kinds.items()}

@@ -1,7 +1,7 @@
-"""Where an answer goes when it cannot go back as its request came (RFC 3261 §18.2.2, RFC 3581).
+"""Replies: sends answers that cannot go back by the flow of the request (RFC 3261 §18.2.2, RFC 3581).
 
-Rule: always to the address that the request came from, or anybody could have us send to others; what a Via may
-choose is the port.
+Rule: an answer always goes to the address of the request's sender. The Via may choose the port only: otherwise a
+client could direct our answers at other hosts.
 """
 
 from typing import Final
@@ -15,15 +15,16 @@ from msilod.tasks import Tasks
 from msilod.transport.transports import Transports
 
 DIAL_TIMEOUT: Final = 3.0
-# Answers that wait for a connection; more would be a peer's game with our tasks.
+# Answers that wait for a connection. The limit bounds the tasks that peers can cause.
 MAX_WAITING: Final = 256
 
 
 def answering(via: Via, flow: Flow) -> Flow:
-    """The flow for answers to a datagram that came on `flow` from another port than its Via says.
+    """The flow for answers to a datagram on `flow` from another port than the Via says.
 
-    Without rport a client hears on the port of its sent-by (§18.2.2). But behind a NAT it hears there nothing at
-    all, so that only a sent-by with the address it came from is believed; old phones and their NATs work so.
+    Without rport a client listens at the port of its sent-by (§18.2.2), but behind a NAT that port is not reachable.
+    So the port is used only if the sent-by has the source address of the datagram. Old phones and NATs work with
+    this rule.
     """
     if via.host != flow.host.encode("ascii") or b"rport" in via.params or not via.port:
         return flow
@@ -31,7 +32,7 @@ def answering(via: Via, flow: Flow) -> Flow:
 
 
 class Replies:
-    """Answers whose connection is gone."""
+    """Sends answers after the connection of the request is gone."""
 
     def __init__(self, transports: Transports, tasks: Tasks) -> None:
         self._transports = transports
@@ -53,7 +54,7 @@ class Replies:
                 self._transports.send(data, again)
                 self._tasks.after()
         except (MalformedMessage, TransportError):
-            # It has no listener: its transaction ends in silence, as if the answer had been lost.
+            # The client does not listen. The client's transaction times out, as if the answer were lost.
             return
         finally:
             self._waiting -= 1
