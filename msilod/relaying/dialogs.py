@@ -1,20 +1,23 @@
-"""Dialogs: which requests belong to a dialog that we let through, and where its two peers are (RFC 3261 §12, §16.4).
+"""Dialogs: decides which requests belong to a dialog that we let through, and where the peers are (RFC 3261 §12,
+§16.4).
 
-The proof is the token in our Record-Route. It covers the Call-ID, the caller's tag and the addresses in From and To,
-and tells where each peer is. A request belongs to the dialog when it has a To tag and the token fits. Then:
+The proof is the token in our Record-Route. The token covers the Call-ID, the caller's tag and the addresses in From
+and To, and contains the place of each peer. A request belongs to the dialog when the request has a To tag and the
+token fits. Then:
 
     the token has expired                        481
-    a peer that was a user is none any more      the token counts for nothing
+    a peer that was a user is no longer a user   the token is ignored
     From names a user                            from that user's place, or with a password (gate.py)
-    a user who was none when it began            has no place in it
+    a peer that became a user since the start    has no place in the dialog
     the callee, in the name of another user      from the callee's place, to the caller only, and no MESSAGE: the
                                                  caller wrote that name into To
-    where it goes                                to the other peer only (targets.py)
+    where the request goes                       to the other peer only (targets.py)
 
-Behind an edge proxy ([auth] edges) all clients come from one address. A place there is that of the client that the edge
-names in the Via below its own; a client that cannot be told from others shows a password.
+Behind an edge proxy ([auth] edges) all clients have one address. There a place includes the client that the edge
+names in the Via below its own Via. A client that cannot be distinguished from others must show a password.
 
-Nothing is kept: a token outlives restarts of the daemon. A re-INVITE and a SUBSCRIBE that refreshes get a new one.
+No dialog state is kept: a token outlives restarts of the daemon. A re-INVITE and a refreshing SUBSCRIBE get a new
+token.
 """
 
 from collections.abc import Sequence
@@ -53,20 +56,20 @@ from msilod.sip.message import Request
 from msilod.sip.privacy import ASSERTED
 from msilod.sip.uri import SipUri
 
-# Seconds. A call is ended by its peers long before: carriers cut calls at 4 to 24 hours. A subscription lives as long
-# as its phone, and most phones do not take a new route set when they refresh it (RFC 3261 §12.2.1.2 forbids that); at
-# its end the refresh gets 481, and the phone subscribes anew (RFC 6665 §4.1.2.2).
+# Seconds. Calls end long before: carriers cut calls at 4 to 24 hours. A subscription lives as long as the phone, and
+# most phones ignore a new route set in a refresh (RFC 3261 §12.2.1.2 forbids the change). After the life of the token
+# the refresh gets 481, and the phone subscribes anew (RFC 6665 §4.1.2.2).
 LIFE_OF_CALL: Final = 3 * 86_400
 LIFE_OF_SUBSCRIPTION: Final = 30 * 86_400
 
 
 class Dialog:
-    """The two peers of a request by its token: the sender and the receiver.
+    """The two peers of a request according to the token: the sender and the receiver.
 
-    `sender_aor`: the sender is a contact of this AOR; "" when only From says so, or names another user.
-    `is_from_place`: the request came from the sender's place. `is_users`: the same, the sender was a user when the
-    dialog began, and From names no other user. `receiver_aor`: "" for a foreign peer. `is_by_flow`: the receiver is
-    reached by its place, and the Request-URI does not count. `side` and `instance`: hashes, see DialogToken.
+    `sender_aor`: the AOR whose contact the sender is; "" when only From says so, or From names another user.
+    `is_from_place`: the request came from the sender's place. `is_users`: also the sender was a user when the dialog
+    began, and From names no other user. `receiver_aor`: "" for a foreign peer. `is_by_flow`: the receiver is reached
+    by its place, and the Request-URI does not count. `side` and `instance`: hashes, see DialogToken.
     """
 
     __slots__ = (
@@ -101,7 +104,7 @@ class Dialog:
         self.instance = instance
 
     def is_at(self, uri: SipUri) -> bool:
-        """True when `uri` has host and port of the receiver's place, or those that the caller's side gave itself."""
+        """True when `uri` has host and port of the receiver's place, or those announced by the caller's side."""
         if self.side and short_hash(_host_and_port(uri)) == self.side:
             return True
         port = uri.port or default_port(TLS if uri.scheme == "sips" else uri.transport or UDP)
@@ -110,19 +113,20 @@ class Dialog:
     def is_routed_to(self, uri: SipUri) -> bool:
         """True when a Route to `uri` leads to the receiver's side.
 
-        The callee's side names itself only after the token is made, so all ports of its host are accepted.
+        The token is made before the callee's side announces an address, so all ports of the callee's host are
+        accepted.
         """
         return self.is_at(uri) or (not self.side and bare(uri.host) == self.receiver.host)
 
     def devices(self, bindings: Sequence[Binding]) -> list[Binding]:
-        """Those of the AOR's `bindings` that are the receiver's device; all of them where no device is known."""
+        """The `bindings` of the receiver's device; all bindings when no device is known."""
         if not self.instance:
             return list(bindings)
         return [binding for binding in bindings if short_hash(binding.instance) == self.instance]
 
 
 class Dialogs:
-    """Writes tokens into requests that make dialogs, and reads them in the requests of a dialog."""
+    """Writes tokens into requests that form dialogs, and reads the tokens of requests in a dialog."""
 
     def __init__(
         self,
@@ -149,7 +153,7 @@ class Dialogs:
         if self._is_proven(request, caller, came):
             flags |= CALLER_IS_PROVEN
         if came.is_reliable or request.via.host != came.host.encode("ascii"):
-            # This caller (on a stream, in a browser, behind a NAT) hears nothing at its Contact (RFC 5626 §5.3).
+            # A caller on a stream, in a browser or behind a NAT cannot be reached at its Contact (RFC 5626 §5.3).
             flags |= CALLER_IS_HIDDEN
         aor, instance, bound = "", b"", ""
         if binding is not None:
@@ -173,15 +177,15 @@ class Dialogs:
         return self._record_route.values(request, token, came, leaves, caller, callee)
 
     def _place_of(self, binding: Binding | None, leaves: Flow) -> Place:
-        """The callee's place; of an edge with the client that has registered the binding."""
+        """The callee's place; behind an edge, including the client of the binding."""
         if not self._sources.is_edge(leaves.host):
             return place_of(leaves)
         return place_of(leaves, (binding.client if binding is not None else "") or NOT_TOLD)
 
     def _is_proven(self, request: Request, caller: str, came: Flow) -> bool:
-        """True when a caller who is a user has shown a password (gate.py asserts that identity) or is registered there.
+        """True when the caller is a user and has shown a password (asserted in gate.py), or is registered at `came`.
 
-        Within a dialog a callee may send an INVITE in the name that the caller has called, which proves nothing.
+        In a dialog, the callee may send an INVITE in the name that the caller has called. That name proves nothing.
         """
         asserted = request.headers.get(ASSERTED) if caller else None
         if asserted is not None:
@@ -194,11 +198,11 @@ class Dialogs:
     # --- in ------------------------------------------------------------------------------------------
 
     def of(self, request: Request, own_routes: Sequence[SipUri], came: Flow, named: Named) -> Dialog | None:
-        """The dialog that `request` proves to belong to; None when it proves none.
+        """The dialog that `request` belongs to; None without a valid token.
 
-        `named` is the reading of its Request-URI: an AOR of this server must be that of the receiver.
+        `named` is the AOR in the Request-URI: an AOR of this server must be the receiver's AOR.
 
-        Raises RequestRefused 481 for a token that has expired, MalformedMessage for a From or a To that cannot be read.
+        Raises RequestRefused 481 for an expired token, MalformedMessage for an unreadable From or To.
         """
         if not request.to.tag:
             return None
@@ -241,7 +245,7 @@ class Dialogs:
         self, first: DialogToken, last: DialogToken, callee: str, called: str, receiver_aor: str, came: Flow,
         client: str,
     ) -> Dialog:  # fmt: skip
-        """`callee` is the AOR whose contact the INVITE went to, `called` the AOR in its To, which From now has."""
+        """`callee`: the AOR whose contact got the INVITE; `called`: the AOR in To of the INVITE, now in From."""
         place = first.callee
         if not first.flags & CALLEE_IS_PROVEN and self._members.is_user(called):
             # The caller wrote a user into To and another place into the Request-URI.
@@ -292,12 +296,12 @@ class Dialogs:
         )
 
     def _aor(self, uri: bytes) -> str:
-        """The AOR of this server that `uri` names, "" for none."""
+        """The AOR of this server in `uri`, "" for none."""
         return self._myself.identify(uri).aor
 
 
 def _callee(token: DialogToken, called: str) -> str:
-    """The AOR whose contact the INVITE went to, "" when it went to none; `called` is the AOR in To."""
+    """The AOR whose contact got the INVITE, "" for none; `called` is the AOR in To."""
     return called if token.flags & CALLEE_IS_IN_TO else token.callee_aor
 
 
@@ -306,7 +310,7 @@ def _host_and_port(uri: SipUri) -> str:
 
 
 def _side(request: Request) -> bytes:
-    """Hash of host and port that the caller's side gave itself: in its nearest Record-Route, or in its Contact."""
+    """Hash of host and port of the caller's side: in the nearest Record-Route, or in Contact."""
     for name in (b"record-route", b"contact"):
         if name in request.received:
             values = request.headers.split(name)

@@ -1,12 +1,12 @@
-"""Fork: the response context of one request that is forked to its targets, but for an INVITE (RFC 3261 §16.7).
+"""Fork: the response context of one non-INVITE request that is forked to its targets (RFC 3261 §16.7).
 
-A MESSAGE to registered contacts is forked to all of them; a branch without a final answer at fr_timer counts
-as failed while its client transaction lives on (the silo decides early, because the sender's Timer F began
-before ours). When nobody took it the failure route decides, and the default policy stores it: the branches
-still alive are then the row's attempt, and a late 2xx ends the row.
+A MESSAGE to registered contacts is forked to all contacts. A branch without a final answer at fr_timer counts as
+failed, while the client transaction goes on: the silo decides early, because the sender's Timer F began before ours.
+When no branch succeeds the failure route decides, and the default policy stores the MESSAGE. Then the branches still
+alive are the first attempt of the stored row, and a late 2xx ends the row.
 
-Rules: a 2xx goes back at once, and only the first (§16.7 step 5); never a 408 to a non-INVITE (RFC 4320
-§4.2); a transport error counts as a 503 (§16.9).
+Rules: a 2xx goes back at once, and only the first (§16.7 step 5). A non-INVITE never gets a 408 (RFC 4320 §4.2).
+A transport error counts as a 503 (§16.9).
 """
 
 from collections.abc import Callable, Sequence
@@ -33,26 +33,26 @@ LOOP: Final = 482
 
 
 class Failure(Protocol):
-    """What becomes of a request that no branch took at once (serving/failure_route.py)."""
+    """Decides about a request that no branch took at once (serving/failure_route.py)."""
 
     def failed(self, fork: "Fork", status: int, now: float) -> None:
-        """No branch took it; `status` is the best answer. Told once."""
+        """All branches failed; `status` is the status of the best answer. Called once."""
 
     def late(self, fork: "Fork", target: Target, status: int, now: float) -> None:
         """A branch has ended after all was decided; status 0: without an answer."""
 
     def silent(self, branch: bytes) -> None:
-        """The client transaction of that branch has ended without an answer; a 2xx may come all the same."""
+        """The client transaction of `branch` has ended without an answer. A 2xx may still come."""
 
     def taken(self, fork: "Fork") -> None:
-        """A branch took it, and others had failed before. Told once."""
+        """A branch succeeded after other branches had failed. Called once."""
 
 
 class Fork:
-    """The response context of one forwarded non-INVITE request; owns its client transactions.
+    """The response context of one forwarded non-INVITE request; owns the client transactions.
 
-    `live` are the branches that were cut at fr_timer and still run; `ends` tells how branches ended.
-    `failure_route` makes its failure route when the first thing goes wrong: nearly always nothing does.
+    `live`: branches that counted as failed at fr_timer and still run. `ends`: how branches ended. `failure_route`
+    makes the failure route at the first failure, because nearly all requests need none.
     """
 
     __slots__ = (
@@ -103,7 +103,8 @@ class Fork:
             return
         if response.claims_identity:
             self.sender.clean(response, transaction.flow, self.server.flow)
-        # An ended branch is let go of at once: it knows us as its owner, and a ring would be the collector's.
+        # Remove an ended branch at once: the transaction refers to the fork, and the cycle would be left to the
+        # collector.
         if status < 300 and not self.decided:
             self.branches.pop(transaction, None)
             self._taken(response, now)
@@ -114,7 +115,7 @@ class Fork:
         """A branch ended with a failure, or when all was decided."""
         status = response.status
         if status == LOOP and self.sender.layer.is_own_answer(response, transaction.branch):
-            # The request came back to us: its way leads nowhere, and the phone has said nothing.
+            # 482 by this server: the request came back to us. The way is wrong, and the phone did not answer.
             self.on_transport_error(transaction, now)
             return
         target = self.branches.pop(transaction, None)
@@ -129,7 +130,7 @@ class Fork:
             return
         cut = self.live.pop(transaction, None)
         if target is None and cut is None:
-            # A hop that another one was tried for.
+            # Another hop was tried in place of this hop.
             return
         if status < 400 and target is not None and self._recurse(response, now):
             return
@@ -139,14 +140,14 @@ class Fork:
         if cut is None:
             self._branch_failed(end, now)
         else:
-            # It counts as failed already; what it says now weighs all the same.
+            # The branch counts as failed already. The status is still recorded.
             self.ends.append(end)
 
     def _taken(self, response: Response, now: float) -> None:
-        """A 2xx goes back at once, if it is the first answer to do so."""
+        """Send the first 2xx upstream at once."""
         self.decided = True
         if not self.ends:
-            # A transaction that has its answer takes no other one.
+            # An answered server transaction ignores further answers.
             self.server.forward(response, now)
         elif not self.server.is_answered:
             self.server.forward(response, now)
@@ -155,7 +156,7 @@ class Fork:
                 failure.taken(self)
 
     def _recurse(self, response: Response, now: float) -> bool:
-        """§16.7 step 4: the contacts of a 3xx that may be reached from here take the place of who sent it."""
+        """§16.7 step 4: replace the branch of a 3xx by the contacts of the 3xx that may be reached from here."""
         if self.decided:
             return False
         tried, room = [target.uri for target in self.targets], MAX_TARGETS - len(self.targets)
@@ -166,10 +167,10 @@ class Fork:
         if not found:
             return False
         for target in found:
-            # The user of the contact has named it, not the sender.
+            # The user of the contact named the URI, not the sender.
             target.booked_on = aor
             if target.binding is not None and target.binding.aor != self.aor:
-                # What somebody else's contact answers says nothing of the recipient's.
+                # An answer from a contact of another AOR says nothing about the recipient's contacts.
                 if target.binding.flow is not None:
                     target.reach = target.binding.flow.host
                 target.binding = None
@@ -180,7 +181,7 @@ class Fork:
         return True
 
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:
-        """fr_timer: the branch counts as failed and lives on. Before it the hop's own limit (RFC 3263 §4.3)."""
+        """fr_timer: the branch counts as failed and goes on. The limit of the hop comes before (RFC 3263 §4.3)."""
         if self.decided:
             return
         target = self.branches.pop(transaction)
@@ -205,7 +206,7 @@ class Fork:
         self._ended(transaction, NO_TRANSPORT, now)
 
     def _goes_on(self, target: Target, now: float, answer: Response | None = None) -> bool:
-        """The next hop of a name gets a branch of its own (RFC 3263 §4.3)."""
+        """Try the next hop of a name, with a new branch (RFC 3263 §4.3)."""
         if not target.hops or self.decided:
             return False
         return self.sender.paths.fails_over(
@@ -229,7 +230,7 @@ class Fork:
             failure.late(self, target, status, now)
 
     def _turns(self, target: Target, now: float) -> bool:
-        """Another flow of the device is tried; what became of the dead one says nothing of the device."""
+        """Try another flow of the same device. The dead flow does not count as an answer of the device."""
         if self.decided or not target.turn():
             return False
         self._begin_branch(target, now)
@@ -269,7 +270,7 @@ class Fork:
 
         Silence stays silence: RFC 4320 §4.2 forbids the 408.
         """
-        # A device's own 408 is as good as silence: nobody waits for it any more.
+        # A 408 from a device counts as no answer: the sender has stopped waiting.
         finals = [response for response in self.finals if response.status != NO_ANSWER]
         if finals:
             self.server.forward(best_response(finals), now)
@@ -290,9 +291,10 @@ class Fork:
                 self._begin_branch(target, now)
 
     def _waits(self, apart: Apart, now: float) -> bool:
-        """One contact's REGISTER has just been answered: all branches wait, so that all devices get the MESSAGE.
+        """When the REGISTER of one contact has just been answered, all branches wait, so that all devices get the
+        MESSAGE.
 
-        A branch that waited alone would never begin after the 2xx of another.
+        If only one branch waited, a 2xx of another branch would end the fork before the waiting branch began.
         """
         for target in self.targets:  # noqa: SIM110
             if self._is_held(apart, target, now, self.begin):
@@ -323,7 +325,7 @@ class Fork:
         self.branches[branch] = target
 
     def _is_held(self, apart: Apart, target: Target, now: float, then: Callable[[float], None]) -> bool:
-        """A MESSAGE to a contact whose REGISTER has just been answered waits; `then(now)` goes on with it."""
+        """True when a MESSAGE must wait for the 200 of its contact's REGISTER; `then(now)` is called later."""
         binding = target.binding
         if binding is None or self.server.request.method != b"MESSAGE":
             return False

@@ -1,6 +1,6 @@
-"""Forwarding: one request to its target set, with a fork for its branches (RFC 3261 §16.5 to §16.8).
+"""Forwarder: forwards a request to its target set, with a fork for the branches (RFC 3261 §16.5 to §16.8).
 
-What the ends of the branches mean is decided in fork.py, and for an INVITE in invite_fork.py.
+fork.py decides about the ends of the branches; for an INVITE invite_fork.py does.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Forwarder:
     def relay(
         self, server: ServerTransaction, targets: Sequence[Target], aor: str, user: str | None
     ) -> Fork | InviteFork:
-        """t_relay(): a fork to all of `targets`; the caller sets its routes and calls `begin`.
+        """t_relay(): make a fork to all of `targets`. The caller sets the failure route and calls `begin`.
 
         `user` has shown a password. Raises RequestRefused 440, MalformedMessage.
         """
@@ -42,7 +42,7 @@ class Forwarder:
         return fork
 
     def cancel(self, invite: ServerTransaction, now: float) -> None:
-        """§16.10: cancel the branches of an INVITE, and answer it when none rings."""
+        """§16.10: cancel the branches of an INVITE, and answer the INVITE when no branch rings."""
         fork = self.invites.get(invite)
         if fork is not None:
             fork.cancel(now)

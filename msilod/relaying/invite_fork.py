@@ -1,9 +1,9 @@
-"""InviteFork: carries out for one INVITE what its response context says (RFC 3261 §16.6 to §16.10).
+"""InviteFork: does for one INVITE the steps of its response context (RFC 3261 §16.6 to §16.10).
 
-Rules: proxy/response_context.py decides, and knows a branch by its `Target`; here are the flows, the client
-transactions and Timer C. A contact of a 3xx is tried when `Server` may reach it (§16.7 step 4). Targets of the
-best q ring first, all at once; those of the next when every branch has failed (§16.6). Only an INVITE has the
-time for that: the sender of any other request has begun his 32 s before we do (RFC 4321 §1.2).
+Rules: proxy/response_context.py decides, and identifies a branch by its `Target`. This module has the flows, the
+client transactions and Timer C. A contact of a 3xx is tried if `Sender.reach` allows the contact (§16.7 step 4).
+Targets of the best q ring first, all at once; targets of the next q when every branch has failed (§16.6). Only an
+INVITE has time for a sequence: the sender of any other request started Timer F before we did (RFC 4321 §1.2).
 """
 
 from collections.abc import Callable, Sequence
@@ -23,10 +23,10 @@ OnCallFailure = Callable[[int, Callable[[float], None], float], None]
 
 
 class InviteFork:
-    """One INVITE on its way to the targets of `groups`; `rings_until` is Timer C by branch.
+    """One INVITE on the way to the targets of `groups`. `rings_until`: Timer C by branch.
 
-    `user` is the caller who has shown a password, None for none.
-    `on_failure(status, give_best, now)` is called once when no branch took it and the caller still waits.
+    `user`: the caller, if a password was shown, else None.
+    `on_failure(status, give_best, now)` is called once, when all branches failed and the caller still waits.
     """
 
     __slots__ = (
@@ -62,7 +62,7 @@ class InviteFork:
             server.request, lambda uri: bool(sender.reach(uri, aor)), later=len(groups) - 1
         )
         self._aor = aor
-        # Targets that have been begun, those of redirections among them.
+        # Number of targets that were begun, targets of redirections included.
         self._begun = 0
         self._groups = iter(groups)
         self._user = user
@@ -78,7 +78,7 @@ class InviteFork:
         self._begin_all(next(self._groups), now)
 
     def _begin_all(self, targets: Sequence[Target], now: float) -> None:
-        # All are known before the first can fail, or its failure would be the end.
+        # Count all targets before any can fail: otherwise the first failure would end the fork.
         self._begun += len(targets)
         for target in [target for target in targets if self.context.add_branch(target, target.uri)]:
             self._begin_branch(target, now)
@@ -109,7 +109,7 @@ class InviteFork:
         if not self._turns(target, now):
             self._do(self.context.transport_failed(target), now)
 
-    # --- what happens to them --------------------------------------------------------------------------
+    # --- events of the branches --------------------------------------------------------------------------
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """§16.7."""
@@ -117,7 +117,7 @@ class InviteFork:
             self.sender.clean(response, transaction.flow, self.server.flow)
         target = self._branches.get(transaction)
         if target is None:
-            # All is over but the 2xx that a device goes on sending until it has its ACK (RFC 6026 §7.2).
+            # All branches have ended. A device repeats its 2xx until the ACK comes (RFC 6026 §7.2).
             if 200 <= response.status < 300:
                 self.server.forward(response, now)
             return
@@ -135,7 +135,7 @@ class InviteFork:
         self._do(self.context.provisional(target, response), now)
 
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:
-        """fr_timer, or the limit of a hop: not even a 100 came; as 408 (§16.8). What comes later is cancelled."""
+        """fr_timer or the limit of a hop, without even a 100: counts as 408 (§16.8). Later answers lead to a CANCEL."""
         self.sender.layer.cancel(transaction, now)
         target = self._branches.get(transaction)
         if target is None or not self._goes_on(transaction, target, now):
@@ -159,7 +159,7 @@ class InviteFork:
     def _goes_on(
         self, transaction: ClientTransaction, target: Target, now: float, answer: Response | None = None
     ) -> bool:
-        """The next hop of a name gets a branch of its own, which is the same one to the context (RFC 3263 §4.3)."""
+        """Try the next hop of a name with a new branch. The context sees one branch (RFC 3263 §4.3)."""
         paths, size = self.sender.paths, self.server.request.size
         then = partial(self._start, target)
         if self.context.is_closed or not paths.fails_over(target, then, size, now, answer):
@@ -184,13 +184,14 @@ class InviteFork:
         self._do(self.context.cancelled(), now)
 
     def check_timer_c(self, now: float) -> None:
-        """§16.8: a branch that rings too long is cancelled; the device answers 487, or Timer B's time ends it."""
+        """§16.8: cancel a branch that rings too long. The device answers 487, or Timer B ends the branch."""
         for target, until in list(self._rings_until.items()):
             if until <= now:
                 self._rings_until[target] = now + self.sender.fr_inv_timer
                 transaction = self._transactions.get(target)
                 if transaction is not None:
-                    # Also one that has said 100 and no more, which counts as silent. It would live for ever.
+                    # Also a branch with only a 100, which counts as silent. Without the CANCEL the branch would never
+                    # end.
                     self.sender.layer.cancel(transaction, now)
                 self._do(self.context.timer_c(target), now)
 
@@ -205,25 +206,25 @@ class InviteFork:
             if target in self._transactions:
                 self.sender.layer.cancel(self._transactions[target], now)
         for uri in step.recurse:
-            # A URI may be an AOR of ours with several contacts; room is counted before the first of them.
+            # A URI may be an AOR of ours with several contacts. The room is counted before the first contact.
             room = max(MAX_TARGETS - self._begun, 0)
             targets = self.sender.reach(SipUri.parse(uri), self._aor)[:room]
             for target in targets:
-                # The user of the contact has named it, not the caller.
+                # The user of the contact named the URI, not the caller.
                 target.booked_on = self._aor
             self._begin_all(targets, now)
         if step.begins_next:
             self._begin_all(next(self._groups), now)
         if step.is_over:
             self._invites.pop(self.server, None)
-            # Transactions know us as their owner: a ring would be the collector's.
+            # Transactions refer to the fork as their owner. Clearing breaks the cycle, so the collector is not needed.
             self._branches.clear()
             self._transactions.clear()
         if status and self.on_failure is not None:
             self.on_failure(status, partial(self._answer, step), now)
 
     def _failed_with(self, step: Step[Target]) -> int:
-        """The status that the caller would hear now; 0 when it is no failure, or when he has cancelled."""
+        """The status for the caller now; 0 when there is no failure, or when the caller has cancelled."""
         if not step.is_over or self.context.is_cancelled:
             return 0
         status = step.forward.status if step.forward is not None else step.answer

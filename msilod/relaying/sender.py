@@ -1,4 +1,4 @@
-"""Sender: one branch of a request as RFC 3261 §16.6 forwards it, and an ACK (§16.11). The forks know the sender."""
+"""Sender: sends one branch of a request as RFC 3261 §16.6 says, and ACKs (§16.11). The forks use the sender."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,18 +26,18 @@ from msilod.transaction.server_transaction import ServerTransaction
 # The design: fr_timer cuts these; other methods run to Timer F.
 _CUT_AT_FR_TIMER: Final = (b"MESSAGE", b"INVITE")
 
-# What answers nothing to four copies in 3.5 s is down: its name's next hop has its turn (RFC 3263 §4.3).
+# A server that does not answer four copies in 3.5 s counts as down. The next hop is tried (RFC 3263 §4.3).
 HOP_LIMIT: Final = 4.0
 
 
-# A URI from a redirection, and the AOR of the contact that redirected.
+# Called with a URI from a redirection, and the AOR of the contact that redirected.
 Reach = Callable[[SipUri, str], Sequence[Target]]
 
 
 class Sender:
-    """Sends requests on in client transactions. [proxy] fr_timer cuts branches of a MESSAGE.
+    """Forwards requests in client transactions. [proxy] fr_timer limits the branches of a MESSAGE.
 
-    `reach` gives the targets of a URI from a redirection, none for what may not be reached from here.
+    `reach` gives the targets of a URI from a redirection; none for a URI that may not be reached from here.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Sender:
         now: float,
         breadth: int,
     ) -> ClientTransaction:
-        """One branch: the request as §16.6 forwards it, in a client transaction of its own."""
+        """Start one branch: forward the request by §16.6 in a new client transaction."""
         request = server.request
         limit = self.fr_timer if request.method in _CUT_AT_FR_TIMER else None
         if len(target.hops) > 1:
@@ -90,32 +90,32 @@ class Sender:
             recorded = self.dialogs.record(request, server.flow, target, flow)
         copy = forward_request(request, target, self.max_forwards, recorded, breadth)
         if b"privacy" in request.received:
-            # Whose the assertion is the gate has seen to.
+            # The gate has already checked the sender's asserted identity.
             guard_identity(copy.headers, True, self.trust.trusts(flow))
         if target.binding is not None and target.binding.way is None:
             owner = self.paths.watched(owner, target, flow, now)
         return self.layer.request(copy, flow, owner, now, branch, limit)
 
     def clean(self, response: Response, came: Flow, leaves: Flow) -> None:
-        """Remove what a callee says of the callee's own identity, unless a trusted network says it (RFC 3325 §5).
+        """Remove an identity that a callee asserts, unless a trusted network sent the response (RFC 3325 §5).
 
-        For a response with `claims_identity`, whatever its method. Phones show the asserted identity of a 180 or a 200
-        as the party that was reached (RFC 5876 §4.5).
+        Called for a response with `claims_identity`, of any method. Phones show the asserted identity of a 180 or a
+        200 as the party that was reached (RFC 5876 §4.5).
         """
         guard_identity(response.headers, self.trust.trusts(came), self.trust.trusts(leaves))
 
     def book(self, target: Target, user: str | None, request: Request, came: Flow) -> None:
-        """A way to `target` has to be found: book that on the sender of `request`, if on no other party yet.
+        """Set `target.booked_on`, for a target that needs a look-up or a connection, unless a party is set already.
 
-        The sender is `user`, else the source. Trusted networks, and this host while its limits are off, are the
-        operator's, and have no share.
+        The party is `user`, else the source of `request`. Trusted networks, and this host while loopback is without
+        limits, are the operator's own, and have no limit.
         """
         if not target.booked_on:
             is_operators = self.trust.trusts(came) or self.sources.is_exempt(came)
             target.booked_on = user or ("" if is_operators else self.sources.of(request, came))
 
     def has_time(self, transaction: ClientTransaction, now: float) -> bool:
-        """True when it was the limit of a hop that passed, and fr_timer has not."""
+        """True when the limit of a hop has passed, but fr_timer has not."""
         if transaction.request.method not in _CUT_AT_FR_TIMER:
             return True
         limit_at = transaction.started + self.fr_timer
@@ -125,7 +125,7 @@ class Sender:
         return True
 
     def forward_ack(self, request: Request, target: Target, came: Flow, now: float) -> None:
-        """§16.11: statelessly, never answered; what cannot be sent is lost, as UDP would have it."""
+        """§16.11: forward an ACK without state. An ACK that cannot be sent is lost, as on UDP."""
         self.book(target, None, request, came)
         self.paths.way_to(target, partial(self._send_ack, request, target), now)
 

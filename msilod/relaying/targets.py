@@ -1,10 +1,9 @@
-"""Targets: where a request goes that is not simply for an AOR's contacts (RFC 3261 §16.5, §16.6 step 7).
+"""Targets: the target set of a request that is not simply for the contacts of an AOR (RFC 3261 §16.5, §16.6 step 7).
 
-An AOR or a GRUU of this server may always be asked for. A contact is no name: a request with a contact as its
-Request-URI goes to that binding only within a dialog that proves it (dialogs.py), or when a contact of the same AOR
-redirects to it. All other requests are relayed, for senders that `[proxy] relay` allows (checklist P17). Within a
-dialog a request goes to the other peer: to its binding of today, to the place that the token has for it, or to a URI on
-its own host.
+Any sender may ask for an AOR or a GRUU of this server. A request with a contact as its Request-URI goes to that
+binding only within a dialog (dialogs.py), or when a contact of the same AOR redirects to that contact. All other
+requests are relayed only for senders that `[proxy] relay` allows (checklist P17). Within a dialog a request goes to
+the other peer: to the peer's current binding, to the peer's place in the token, or to a URI on the peer's host.
 """
 
 from collections.abc import Sequence
@@ -58,9 +57,9 @@ class Targets:
         return self._relay == "anybody"
 
     def contacts(self, request: Request, uri: SipUri, bindings: list[Binding]) -> list[Target]:
-        """These bindings, where no Route of the request leads elsewhere; empty when `of` has to say where it goes.
+        """Targets for `bindings`; empty when `of` has to decide, because there is a Route or no binding.
 
-        Raises RequestRefused 480 for sips: where no contact is.
+        Raises RequestRefused 480 when no contact may get a request for sips:.
         """
         if not bindings or b"route" in request.received:
             return []
@@ -74,10 +73,10 @@ class Targets:
         dialog: Dialog | None = None,
         may_relay: bool = False,
     ) -> list[Target]:
-        """Where `request` for `uri` goes: to these bindings, else elsewhere; by its next Route if it has one.
+        """The targets of `request` for `uri`: by the next Route if there is one, else `bindings`, else another place.
 
-        `dialog` is the one that it proves to belong to. Raises RequestRefused 403 when it may not be relayed, 430 for
-        a flow that is gone, 480 for sips: where no contact is, MalformedMessage.
+        `dialog`: the dialog that the request belongs to. Raises RequestRefused 403 for a sender that may not relay,
+        430 for a lost flow, 480 when no contact may get a request for sips:, and MalformedMessage.
         """
         if uri.scheme == "sips":
             bindings = only_sips(bindings)
@@ -90,9 +89,10 @@ class Targets:
         return self._routed(route, uri, bindings, dialog, may_relay)
 
     def reach(self, uri: SipUri, aor: str) -> list[Target]:
-        """Where a redirection to `uri` by a contact of `aor` leads; empty when it may not be followed (§16.7 step 4).
+        """The targets of a redirection to `uri` by a contact of `aor`; empty when `uri` may not be followed (§16.7 step
+        4).
 
-        Another contact of the same AOR may be named: the Request-URI was that AOR.
+        The redirection may name another contact of the same AOR, since the Request-URI was the AOR.
         """
         text = str(uri)
         try:
@@ -109,7 +109,7 @@ class Targets:
         self, uri: SipUri, bindings: list[Binding], dialog: Dialog | None, may_relay: bool
     ) -> list[Target]:
         if bindings:
-            # A Contact that is a GRUU or an AOR of this server.
+            # The Request-URI came from a Contact, and is a GRUU or an AOR of this server.
             return target_set((dialog is not None and dialog.devices(bindings)) or bindings)
         if dialog is None:
             return self._elsewhere(uri, may_relay)
@@ -118,7 +118,7 @@ class Targets:
     def _routed(
         self, route: str, uri: SipUri, bindings: list[Binding], dialog: Dialog | None, may_relay: bool
     ) -> list[Target]:
-        """By the next Route: for a sender that may relay, or to the receiver's own proxies."""
+        """By the next Route: for a sender that may relay, or to the proxies of the receiver."""
         text = str(uri)
         first = _read(route)
         found = bindings
@@ -131,7 +131,7 @@ class Targets:
         for target in targets:
             target.route = route
             if dialog is not None:
-                # A Path is for requests that begin a dialog (RFC 3327 §5.3); this one has its route set.
+                # A Path is only for requests that begin a dialog (RFC 3327 §5.3). This request has a route set.
                 target.path = ()
                 target.uri = target.uri if bindings else text
                 if is_receivers:
@@ -139,7 +139,7 @@ class Targets:
         return targets
 
     def _leads_to(self, dialog: Dialog, route: SipUri, bindings: Sequence[Binding]) -> bool:
-        """True when `route` leads to the receiver: to the place that the dialog knows, or to the Path's host."""
+        """True when `route` leads to the receiver: to the receiver's place in the dialog, or its Path's host."""
         if dialog.is_routed_to(route):
             return True
         paths = [
@@ -150,7 +150,7 @@ class Targets:
         return any(uri.host == route.host for path in paths if (uri := _read(path)) is not None)
 
     def _to_receiver(self, dialog: Dialog, uri: SipUri, may_relay: bool) -> list[Target]:
-        """To the other peer of the dialog: its contact, its place, or where the Request-URI says if that is there."""
+        """To the other peer of the dialog: its contact, its place, or the Request-URI if on the peer's host."""
         text = str(uri)
         if self._myself.owns(uri) and uri.user is not None:
             return self._elsewhere(uri, may_relay, dialog)
@@ -172,8 +172,7 @@ class Targets:
             if not (is_there and uri.is_ip_literal):
                 raise RequestRefused(430, "Flow Failed")
         if not is_there:
-            # A peer that is reached by its flow gets here when it registers from one address and is called at another.
-            # Trunks do that.
+            # The peer registers from one address and is called at another, as trunks do.
             return self._elsewhere(uri, may_relay)
         target = Target(text)
         target.reach = dialog.receiver.host
@@ -185,10 +184,11 @@ class Targets:
         return transports.find_flow(name) if name else None
 
     def _devices(self, dialog: Dialog, uri: SipUri) -> list[Binding]:
-        """The receiver's bindings of today that `uri` means, so that it is found by its current flow; [] for none.
+        """The receiver's current bindings for `uri`, to use the current flow; [] for none.
 
-        By its contact, of the device where the dialog knows one; by the device alone when the contact is another since;
-        when its connection is gone, the only contact that is registered from the same address.
+        The binding is chosen by its contact, and by the device if the dialog knows the device. If the contact has
+        changed, the binding is chosen by the device alone. If the connection is gone, the only contact registered
+        from the same address.
         """
         bound = self._bindings(dialog.receiver_aor) if dialog.receiver_aor else []
         if not bound:
@@ -228,7 +228,7 @@ class Targets:
 
 
 def _read(raw: str | bytes) -> SipUri | None:
-    """None when it is no SIP URI."""
+    """Parse a SIP URI; None if `raw` is no SIP URI."""
     try:
         return SipUri.parse(raw)
     except MalformedMessage:
