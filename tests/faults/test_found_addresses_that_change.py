@@ -1,8 +1,8 @@
-"""Found: one address that is longer, or malformed, when it is written again ended the daemon.
+"""Found: an address that becomes longer or malformed when written again ended the daemon.
 
-A Path was checked in the bytes of its REGISTER and sent in another spelling; a URI of 2048 octets grew by its IPv6
-address. What was raised then left the task that had dialled, and with it the daemon. A restart did not help: the
-binding was in the database.
+A Path was checked as received, and sent in another spelling. A URI of 2048 octets became longer by the form of the IPv6
+address. The exception ended the connecting task, and thereby the daemon. A restart did not help, since the binding was
+in the database.
 """
 
 from pathlib import Path

@@ -14,7 +14,7 @@ from tests.network.world import DOMAIN, World, configured, play
 ALICE, MALLORY = ("198.51.100.1", 5060), ("198.51.100.2", 5060)
 BOB = f'"Bob" <sip:bob@{DOMAIN}>'.encode()
 CLAIMS = ((b"p-ASSERTED-identity", BOB), (b"Remote-PARTY-Id", BOB))
-# A hint for the first proxy alone, whoever sends it.
+# A hint for the first proxy only, from any sender.
 HINT = (b"P-preferred-IDENTITY", BOB)
 METHODS = [
     "INVITE",
@@ -40,7 +40,7 @@ def has_claim(message: Request | Response) -> bool:
 
 
 def answers_to_alice(world: World) -> list[Response]:
-    """All answers that leave for alice from now on, provisional ones too."""
+    """Collects all responses sent to Alice from now on, provisional ones included."""
     found: list[Response] = []
 
     def sent(data: bytes, to: Address) -> None:

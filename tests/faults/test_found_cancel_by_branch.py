@@ -1,4 +1,4 @@
-"""Found: a CANCEL or an ACK with the branch of an INVITE, but of another dialog, acted on that INVITE."""
+"""Found: a CANCEL or an ACK with the branch of an INVITE, but from another dialog, was applied to the INVITE."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def test_a_cancel_of_this_dialog_ends_the_call(part: str) -> None:
 
 
 def test_a_cancel_reaches_the_second_call_when_the_first_one_is_answered() -> None:
-    """Both have one branch: the first one is in the table under that branch."""
+    """Both calls have the same branch: the table has the first call under this branch."""
     station = Station()
     station.hears(message(b"INVITE", call_id=b"one"))
     station.servers[0].respond(486, station.now)

@@ -1,4 +1,4 @@
-"""A clock that is set on by days ends neither messages nor bindings; set back again, nothing lives longer for it."""
+"""A clock set forward by days ends no messages and no bindings; set back again, the clock prolongs no life."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,14 +29,14 @@ async def set_clock(world: World, seconds: float, how: str) -> None:
 
 
 def left(world: World) -> list[float]:
-    """Seconds that each row has to live."""
+    """Seconds of life left of each row."""
     return [end - world.clock.wall() for end in world.column("expires_at")]
 
 
 @pytest.mark.parametrize("how", ["running", "down", "reboot"])
 @pytest.mark.parametrize("jump", JUMPS)
 def test_a_message_lives_as_long_as_it_would_have(tmp_path: Path, jump: float, how: str) -> None:
-    """After another boot a clock that is ahead by less than a day is believed: the system was off for so long."""
+    """After a reboot a clock ahead by less than a day is believed: the system was off for this time."""
 
     async def story(world: World) -> None:
         alice, bob = world.phone("alice"), world.phone("bob")
@@ -88,7 +88,7 @@ def test_a_phone_stays_registered_for_as_long_as_it_would_have(tmp_path: Path, j
         bob.boot()
         await trio.sleep(5)
         await set_clock(world, jump, how)
-        # Before the daemon has looked at the clock, and after that.
+        # Before and after the daemon's look at the clock.
         alice.text("bob")
         await trio.sleep(5)
         alice.text("bob")
@@ -126,7 +126,7 @@ def test_a_message_that_is_held_keeps_what_was_left_of_its_life(tmp_path: Path, 
 def test_the_life_of_a_scheduled_message_begins_when_it_is_due(
     tmp_path: Path, how: str, is_held: bool
 ) -> None:
-    """It is due at a time of day. Set on over that time, the clock makes it due; set back, it stays so."""
+    """The message is due at a time of day. A step past this time makes the message due; a step back changes nothing."""
 
     async def story(world: World) -> None:
         desk = Desk(world)
@@ -163,7 +163,7 @@ def test_the_command_shows_times_of_day_and_purges_nothing(tmp_path: Path, jump:
         alice.text("bob")
         await trio.sleep(100)
         world.jump(jump)
-        # Before the daemon has looked at the clock, and after that.
+        # Before and after the daemon's look at the clock.
         for _ in range(2):
             terminal = Terminal(world)
             now = terminal.now()

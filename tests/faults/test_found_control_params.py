@@ -1,6 +1,7 @@
-"""Found: params of the wrong type were a traceback in the daemon's log, and so was `msilo dump --to` without a SIP URI.
+"""Found: params of a wrong type, and `msilo dump --to` without a SIP URI, caused a traceback in the daemon's log.
 
-Of a selection of many messages, `dump` and `wake` made one line that the daemon refuses; nobody was told.
+For a selection of many messages, `dump` and `wake` sent one line above the limit. The daemon refused the line, and the
+user saw no error.
 """
 
 import json

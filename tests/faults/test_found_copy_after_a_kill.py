@@ -1,4 +1,4 @@
-"""A user whose 202 was lost with the daemon sends the same MESSAGE again: it is answered 202, and is kept once."""
+"""A user repeats a MESSAGE whose 202 was lost with the daemon: the answer is 202, and the message is stored once."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ URI = "sip:bob@example.test"
 
 
 def proved(alice: Account, text: str) -> bytes:
-    """A MESSAGE with credentials for the nonce that was heard last."""
+    """Send a MESSAGE with credentials for the last nonce."""
     return alice.phone.message("bob", text, alice.field("MESSAGE", URI, "Proxy-Authorization"))
 
 
@@ -45,7 +45,7 @@ def test_a_copy_with_the_nonce_of_the_daemon_before_is_not_challenged(
             assert phone.response().status == status
         assert [row["body"] for row in daemon.rows()] == ["first", "kept"]
 
-        # It was delivered before the kill.
+        # The message was delivered before the kill.
         assert bob.register().status == 200
         assert [other.take().body, other.take().body] == [b"first", b"kept"]
         assert any(not daemon.rows() for _ in range(50))

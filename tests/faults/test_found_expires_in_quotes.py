@@ -1,4 +1,4 @@
-"""Found: a phone that signed off with `expires="0"`, in quotes, stayed registered for an hour (RFC 3261 §20.10)."""
+"""Found: a phone with `expires="0"`, in quotes, stayed registered for an hour (RFC 3261 §20.10)."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Found: an imported line could put header lines on the wire (`delivery_call_id`), stop all deliveries to its recipient
+"""Found: an imported line could put header lines on the wire (`delivery_call_id`), stop all deliveries to the recipient
 (`to`, `received_at`), and end `msilo list` (times beyond the year 9999)."""
 
 import json

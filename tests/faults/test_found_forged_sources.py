@@ -1,4 +1,4 @@
-"""Found by attack: 20,000 datagrams a second from a thousand forged sources took two thirds of what users sent."""
+"""Found by attack: 20,000 datagrams a second from a thousand forged sources displaced two thirds of users' traffic."""
 
 import contextlib
 import socket
@@ -22,7 +22,7 @@ NOISE = b"garbage"
 
 
 class Watched:
-    """What the transports are told, and datagrams that pass the guard as in udp.py."""
+    """Records the calls to the transports, and passes datagrams through the guard as udp.py does."""
 
     def __init__(self, world: World, has_filter: bool = True) -> None:
         self.guard: Guard | None = None

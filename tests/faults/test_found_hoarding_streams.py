@@ -96,7 +96,7 @@ async def test_what_cannot_be_framed_leaves_no_ring() -> None:
 
 async def test_a_peer_that_sends_on_behind_its_fault_does_not_keep_the_loop() -> None:
     class Endless:
-        """A socket that always has more."""
+        """A socket with endless data."""
 
         def recv(self, size: int) -> bytes:
             return b"x" * size
@@ -178,7 +178,7 @@ def test_answers_that_the_kernel_has_no_room_for_are_bounded_in_bytes(
     endpoint = UdpEndpoint(parse_spec("udp:127.0.0.1:0"))
 
     class Full:
-        """A socket whose buffer is full, or is not."""
+        """A socket with a full or an empty buffer."""
 
         is_full = True
 

@@ -1,4 +1,4 @@
-"""Found: a phone that answers an INVITE with 100 and nothing else left a client transaction for ever.
+"""Found: a phone with only a 100 to an INVITE left a client transaction for ever.
 
 At Timer C the caller got 408, but the branch was not cancelled (RFC 3261 §16.8). Each such call cost memory until the
 next restart, and TERM waited for all of `drain`.

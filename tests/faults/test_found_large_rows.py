@@ -1,4 +1,4 @@
-"""A message that is too large for the way to a phone holds up none of the messages behind it."""
+"""A message too large for the path to a phone does not delay the messages behind."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from tests.silo.fake_daemon import A, FakeDaemon, binding, row
 
 
 def test_what_is_no_datagram_comes_last_and_stays(start_daemon: Callable[..., Daemon]) -> None:
-    """65,536 octets fit on alice's connection and in the silo, and in no datagram to bob, whose phone has no TCP."""
+    """65,536 octets fit on Alice's connection and in the silo, but in no datagram to Bob's phone, which has no TCP."""
     daemon = start_daemon()
     for name in ("alice", "bob"):
         add_user(daemon, name)
@@ -25,7 +25,7 @@ def test_what_is_no_datagram_comes_last_and_stays(start_daemon: Callable[..., Da
             assert alice.text("bob", text).status == 202
         assert bob.register().status == 200
         assert [phone.take().body for _ in range(3)] == [b"one", b"two", b"three"]
-        # Before the large one's next try, and after it.
+        # Before and after the next try of the large message.
         assert bob.register().status == 200
         assert alice.text("bob", "b" * 65_536).status == 202
         line.send(
@@ -43,7 +43,7 @@ def large(id: int, size: int = LARGE) -> StoredMessage:
 
 
 def begun(*rows: StoredMessage) -> FakeDaemon:
-    """A run that has its rows."""
+    """A run with claimed rows."""
     daemon = FakeDaemon()
     daemon.store(*rows)
     daemon.offer(A)

@@ -1,6 +1,6 @@
-"""Found: a 2xx behind Timer F or ICMP to a MESSAGE that was relayed first, and then stored, ended no row (law 2).
+"""Found: a 2xx after Timer F or ICMP, to a MESSAGE first relayed and then stored, did not end the row (law 2).
 
-The phone got the message again.
+The phone got the message twice.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.network.world import World, configured, play
 
 
 async def relayed(world: World, answers: Script) -> Phone:
-    """alice writes to bob, whose phone is registered and answers late."""
+    """A MESSAGE from Alice to Bob's registered phone, with a late answer."""
     alice, bob = world.phone("alice"), world.phone("bob")
     alice.switch_on()
     bob.expires = 3600
@@ -70,7 +70,7 @@ def test_a_2xx_while_the_next_attempt_is_on_the_wire_ends_the_row(tmp_path: Path
 
 
 def test_without_a_row_nothing_is_remembered(tmp_path: Path) -> None:
-    """Too large for the silo: the sender was refused in time, and the late 2xx is heard by nobody."""
+    """The message is too large for the silo: the sender gets a failure in time, and the late 2xx has no effect."""
 
     async def story(world: World) -> None:
         bob = await relayed(world, ((45.0, 200),))

@@ -1,4 +1,4 @@
-"""What is stored during a delivery run is delivered by it, also when an older message of the recipient backs off."""
+"""Messages stored during a delivery run are delivered by the run, also when an older message backs off."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def test_a_new_phone_gets_all_while_the_old_one_is_silent(tmp_path: Path) -> Non
 
 
 def test_a_message_that_is_refused_during_a_run_does_not_end_the_search_for_new_ones(tmp_path: Path) -> None:
-    """Relayed before the run, refused during it, and stored: it backs off. The run looks for what comes next."""
+    """A message relayed before the run, refused during the run, and stored, backs off. The run claims newer rows."""
 
     async def story(world: World) -> None:
         alice, bob = world.phone("alice"), world.phone("bob")

@@ -1,4 +1,4 @@
-"""Found: behind an edge proxy a party of a call sent requests of that call in the name of the other party."""
+"""Found: behind an edge proxy a party of a call could send requests of the call in the name of the other party."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ CONFIG = configured(auth={"edges": [EDGE[0]]})
 
 
 class Edge:
-    """An edge proxy: it adds its Via above that of the client, with `received` and, if it may, `rport`."""
+    """An edge proxy: adds a Via on top of the client's, with `received` and optionally `rport`."""
 
     def __init__(self, world: World, says_port: bool = True) -> None:
         self.world = world

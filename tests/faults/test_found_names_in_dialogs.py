@@ -1,4 +1,4 @@
-"""Found: within a dialog a peer wrote the address of another user into From, and the token let that pass."""
+"""Found: within a dialog a peer wrote the address of another user into From, and the token accepted the request."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_a_stranger_from_a_port_that_is_not_ours_becomes_no_user(
 
 @pytest.mark.parametrize("method", ["MESSAGE", "INFO", "INVITE"])
 def test_a_callee_is_not_who_the_caller_wrote_into_to(tmp_path: Path, method: str) -> None:
-    """Mallory calls herself with Alice in To. As the callee she speaks in that name to the caller alone."""
+    """Mallory calls an own contact with Alice in To. As the callee Mallory has this name only towards the caller."""
 
     async def story(world: World) -> None:
         _, mallory = await two_users(world)
@@ -78,7 +78,7 @@ def test_a_callee_is_not_who_the_caller_wrote_into_to(tmp_path: Path, method: st
 
 
 def test_no_message_is_booked_on_the_user_in_to(tmp_path: Path) -> None:
-    """The row would count against Alice's hourly limit, and its receipts would go to her."""
+    """The row would count against Alice's hourly limit, and the receipts would go to Alice."""
 
     async def story(world: World) -> None:
         _, mallory = await two_users(world)
@@ -95,7 +95,7 @@ def test_no_message_is_booked_on_the_user_in_to(tmp_path: Path) -> None:
 
 
 def test_a_new_token_does_not_make_the_callee_the_user_in_to(tmp_path: Path) -> None:
-    """A re-INVITE of the callee names Alice as its caller; its token lets nobody out in her name."""
+    """A re-INVITE of the callee has Alice in From; the new token accepts no request in Alice's name."""
 
     async def story(world: World) -> None:
         _, mallory = await two_users(world)
@@ -116,7 +116,7 @@ def test_a_new_token_does_not_make_the_callee_the_user_in_to(tmp_path: Path) -> 
 
 
 def test_who_is_reached_in_place_of_another_user_goes_on_with_the_call(tmp_path: Path) -> None:
-    """A contact redirects to Mallory: her requests of the dialog have the user in From who was called."""
+    """A contact redirects to Mallory: Mallory's requests of the dialog have the called user in From."""
 
     async def story(world: World) -> None:
         bob, mallory = await two_users(world)
@@ -135,7 +135,7 @@ def test_who_is_reached_in_place_of_another_user_goes_on_with_the_call(tmp_path:
 
 
 def test_who_becomes_a_user_has_shown_no_password_in_the_dialog_before(tmp_path: Path) -> None:
-    """Before the first user anybody could be Alice."""
+    """Before the first user was added, any sender could use Alice's name."""
 
     async def story(world: World) -> None:
         bob = Peer(world, "bob", BOB)

@@ -13,7 +13,7 @@ CONFIG = configured(silo={"registrar": "sip:registrar@example.test", "use_contac
 
 
 def say(peer: Peer, sender: int, recipient: str = "sip:bob@example.test") -> None:
-    """A message with a From of its own: a pair of sender and recipient gets one notice an hour."""
+    """Send a message with a unique From: each pair of sender and recipient gets one notice an hour."""
     from_ = f"<sip:stranger{sender}@elsewhere.test>;tag=1"
     peer.send(
         peer.request("MESSAGE", recipient, from_=from_, extra="Content-Type: text/plain\r\n", body="hi")
@@ -66,7 +66,7 @@ def test_many_forged_sources_get_few_notices_in_all(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         victims = [Peer(world, "victim", ("203.0.113.9", 6000 + number)) for number in range(150)]
         for number, victim in enumerate(victims):
-            # Different recipients, so that no mailbox is full.
+            # Different recipients, so no mailbox is full.
             say(victim, number, f"sip:bob{number}@example.test")
         await trio.sleep(2)
         assert sum(map(notices, victims)) == MAX_OPEN_OF_AOR

@@ -1,7 +1,7 @@
-"""Found: after a full disk newer rows went before rows of the same recipient that a run could not give back (law 4).
+"""Found: after a full disk newer rows overtook rows of the same recipient not yet given back by a run (law 4).
 
-A claim waits until the rows that earlier runs of the recipient had in hand are given back, refused or ended in the
-database; when that fails, the claim fails, too.
+A claim waits until the rows of earlier runs of the recipient are given back, refused or ended in the database. When
+this fails, the claim fails, too.
 """
 
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_a_row_stored_after_the_fault_goes_behind_them(tmp_path: Path, answers: 
 
 
 def test_a_registration_during_the_fault_gets_nothing_out_of_order(tmp_path: Path) -> None:
-    """The rows can be claimed and not be given back: a claim fails until they are."""
+    """The rows can be claimed but not given back: a claim fails until the rows are given back."""
 
     async def story(world: World) -> None:
         alice, bob = await waiting(world)
@@ -80,7 +80,7 @@ def test_a_registration_during_the_fault_gets_nothing_out_of_order(tmp_path: Pat
 
 
 def test_the_rest_of_a_hand_that_is_full_goes_behind_what_was_given_back(tmp_path: Path) -> None:
-    """A run that is under way claims again: 100 rows, of which 64 fit into the hand."""
+    """A run with 100 rows claims 64 at once, and claims again."""
 
     async def story(world: World) -> None:
         _, bob = await waiting(world, 100)

@@ -1,4 +1,4 @@
-"""Found: another password, or the removal of a user, left the bindings in place that the former password had made."""
+"""Found: after a new password, or the removal of a user, the bindings made with the old password stayed."""
 
 from functools import partial
 from pathlib import Path
@@ -48,7 +48,7 @@ class Home:
             assert (await phone.register()).status == 200
 
     async def look(self) -> None:
-        """The daemon looks at the users; the second look is that of the next second."""
+        """Let the daemon look at the users twice, as in two seconds."""
         await self.world.parts.user_watch.look()
         await self.world.parts.user_watch.look()
         self.world.parts.receiver.after_batch()
@@ -198,7 +198,7 @@ def test_a_removed_user_who_is_added_again_registers_again(tmp_path: Path) -> No
 
 
 def test_a_run_to_the_stolen_phone_ends(tmp_path: Path) -> None:
-    """It had one message on the wire; the others stay."""
+    """The run had one message on the wire; the other messages stay."""
 
     async def story(world: World) -> None:
         home = Home(world)

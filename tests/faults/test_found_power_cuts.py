@@ -1,9 +1,8 @@
-"""Found: the power-cut tests lost all unsynced writes; a disk may write any part of them, in any order, and torn.
+"""Power cuts: a disk may have written any part of the unsynced data, in any order, and with torn writes.
 
-At random moments of a run with stores, deliveries and checkpoints the power goes. Whatever part of the unsynced data
-the disk has written, the database is sound, and it has each message that was answered 202 and that no device has taken
-(law 1).
-CI tries 120 cuts. More, of a longer run:
+The power fails at random moments of a run with stores, deliveries and checkpoints. With each possible state of the disk
+the database is sound, and has each message answered with 202 and not yet accepted by a device (law 1).
+CI tries 120 cuts. More cuts, of a longer run:
 
     MSILOD_POWER_CUTS=6000 pytest tests/faults/test_found_power_cuts.py
 """
@@ -24,22 +23,22 @@ from tests.faults.power import PowerCuts, write_files
 from tests.scenarios.phone import Phone
 
 CUTS = int(os.environ.get("MSILOD_POWER_CUTS", "120"))
-# Of each round ten are for bob, who takes them, and two for carol, who never comes.
+# In each round ten messages are for Bob, who accepts, and two for Carol, who has no phone.
 ROUNDS = 12 + CUTS // 100
-# A log of some 500 pages is copied into the file, so that a run has several checkpoints.
+# A log of some 500 pages is copied into the file, so a run has several checkpoints.
 SIZE = 10_000_000
 CONFIG = "[silo]\nmax_messages = 100_000\nmin_free_bytes = 1_000_000\n"
 
 
 @dataclass
 class Account:
-    """What the senders and bob know: the moments, as the disk counts, of each 202 and before each 200 of bob."""
+    """The moments, in bytes recorded by the disk, of each 202 to a sender and before each 200 of Bob."""
 
     promised: dict[bytes, int] = field(default_factory=dict)
     taken: dict[bytes, int] = field(default_factory=dict)
 
     def due(self, moment: int) -> set[bytes]:
-        """Messages that a silo must have after a cut then."""
+        """The messages required in the silo after a cut at this moment."""
         return {
             body
             for body, answered in self.promised.items()
@@ -52,7 +51,7 @@ def _body(name: str, size: int) -> bytes:
 
 
 def _run(daemon_on: FaultyDaemon, disk: FaultyDisk) -> Account:
-    """Bursts of messages, so that several are committed together, and a delivery of all to bob in each round."""
+    """Send bursts of messages, committed together, and deliver Bob's messages in each round."""
     disk.record()
     disk.set("size", SIZE)
     daemon, account = daemon_on(CONFIG), Account()
@@ -80,7 +79,7 @@ def _run(daemon_on: FaultyDaemon, disk: FaultyDisk) -> Account:
 
 
 def _moments(disk: FaultyDisk, random: Random, count: int) -> list[int]:
-    """Half of them anywhere, half in checkpoints and where the log is cut."""
+    """Random moments: half anywhere, half in checkpoints and truncations of the log."""
     records = list(disk.records())
     anywhere = [moment for moment, *_ in records]
     special = [moment for moment, what, name, *_ in records if not name or what in b"tu"]
@@ -88,7 +87,7 @@ def _moments(disk: FaultyDisk, random: Random, count: int) -> list[int]:
 
 
 def _faults(silo: Path, due: set[bytes], account: Account) -> list[str]:
-    """What is wrong with the silo after a cut."""
+    """The faults of the silo after a cut."""
     try:
         with closing(sqlite3.connect(silo)) as db:
             found = [str(row[0]) for row in db.execute("PRAGMA integrity_check")]

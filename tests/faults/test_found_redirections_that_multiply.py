@@ -1,4 +1,4 @@
-"""Found: a 302 that names AORs of this server made a branch to each of their contacts, 90 of one request."""
+"""Found: a 302 with AORs of this server made a branch to each contact of each AOR, 90 for one request."""
 
 from pathlib import Path
 

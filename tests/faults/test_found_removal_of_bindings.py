@@ -1,4 +1,4 @@
-"""A removal of bindings, or a refresh, whose commit fails is tried again: a restart brings no former contact back."""
+"""A removal or refresh of bindings with a failed commit is tried again: a restart restores no removed contact."""
 
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,6 @@
-"""Found: a row that another program has written, with text where bytes should be, ended the daemon at each REGISTER.
+"""Found: a row written by another program, with text instead of bytes, ended the daemon at each REGISTER.
 
-A row that no MESSAGE can be made of kept later rows of its recipient from being sent. A time beyond the year 9999 ended
-`msilo list`.
+A row that is no valid MESSAGE blocked later rows of the recipient. A time after the year 9999 ended `msilo list`.
 """
 
 import sqlite3
@@ -20,7 +19,7 @@ from tests.scenarios.phone import Phone
 
 __all__ = ["start_daemon"]
 
-# User: the columns that are not as the daemon writes them, and whether the row is delivered all the same.
+# User: the columns unlike the daemon's own, and True when the row is delivered nevertheless.
 ROWS: dict[str, tuple[dict[str, Any], bool]] = {
     "text": (
         {
@@ -49,7 +48,7 @@ def plant(silo: Path, user: str, changed: dict[str, Any], body: bytes) -> None:
         "to_header": b"<sip:x@example.test>", "call_id": body, "cseq": 1, "content_type": b"text/plain",
         "headers": b"", "size": 5, "hash": body.ljust(16), "body": body,
     } | changed  # fmt: skip
-    # Bytes in a column of text that are not UTF-8: SQLite takes them as text by a cast.
+    # Bytes outside UTF-8 in a column of text: SQLite accepts these as text by a cast.
     marks = ", ".join("CAST(? AS TEXT)" if name in _TEXTS else "?" for name in row)
     with sqlite3.connect(silo) as db:
         db.execute(f"INSERT INTO silo ({', '.join(row)}) VALUES ({marks})", list(row.values()))

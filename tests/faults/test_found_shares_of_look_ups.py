@@ -73,7 +73,7 @@ class Flooder:
 
 
 def carol(world: World) -> list[Request]:
-    """Takes all that comes to good.test."""
+    """A phone that accepts all requests to good.test."""
     came: list[Request] = []
 
     def hear(data: bytes, source: At) -> None:
@@ -110,7 +110,7 @@ WAYS: dict[str, tuple[Callable[[int], str], Callable[[int], str]]] = {
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("has_users", [True, False])
 def test_a_sender_to_dead_names_takes_a_share(tmp_path: Path, way: str, has_users: bool) -> None:
-    """Without users the share is that of the source."""
+    """Without users the share belongs to the source."""
 
     async def story(world: World) -> None:
         dns, came = with_dns(world), carol(world)
@@ -179,7 +179,7 @@ def test_a_redirection_is_booked_on_the_user_who_redirects(tmp_path: Path) -> No
         await trio.sleep(0.6)
         assert 0 < dns.most <= MAX_ASKED_OF_PARTY
         assert 0 < world.parts.paths.dials <= MAX_DIALS_OF_PARTY
-        # alice herself has all of her own share.
+        # Alice has the whole share of Alice.
         answer: Response = await alice.ask(alice.request("MESSAGE", "sip:carol@good.test"))
         assert (answer.status, len(came)) == (200, 1)
 
@@ -187,7 +187,7 @@ def test_a_redirection_is_booked_on_the_user_who_redirects(tmp_path: Path) -> No
 
 
 def test_places_that_have_not_answered_are_shared(tmp_path: Path) -> None:
-    """A user registers one place after the other, and writes a MESSAGE to each of them."""
+    """A user registers one place after the other, and sends a MESSAGE to each place."""
     endpoint = Endpoint(UDP, "192.0.2.1", 5060, b"SIP/2.0/UDP 192.0.2.1:5060")
     places, owner = Places(Trust()), _Owner()
 

@@ -1,4 +1,4 @@
-"""Found: with a disk that stands still, 20,000 rows of 64 kB waited in memory: 1.3 GB."""
+"""Found: with a stalled disk, 20,000 rows of 64 kB waited in memory: 1.3 GB."""
 
 from pathlib import Path
 from unittest.mock import patch

@@ -1,4 +1,4 @@
-"""Found: a standard stream that is closed, full or of another encoding ended commands and the daemon by a traceback."""
+"""Found: a standard stream that is closed, full or not UTF-8 ended commands and the daemon by a traceback."""
 
 import os
 import signal
@@ -84,14 +84,14 @@ def test_the_daemon_does_not_end_because_its_log_is_full(tmp_path: Path, redirec
         ["/bin/sh", "-c", f'exec "$0" -m msilod start {redirection}', sys.executable], env=one.environment
     )
     try:
-        # `status` answers as soon as the daemon is ready, which is after its first line of log.
+        # `status` answers when the daemon is ready, after the first line of the log.
         for _ in range(60):
             if one.msilo("status").returncode == 0:
                 break
             assert process.poll() is None, "it has ended"
         one.config.write_text("nonsense")
         process.send_signal(signal.SIGHUP)
-        # The refused reload wants a line, too; then the daemon still answers, and ends as it should.
+        # The refused reload also logs a line. Then the daemon still answers, and ends normally.
         assert one.msilo("status").returncode in (0, 78)
         one.config.write_text('domains = ["example.test"]\n')
         assert one.msilo("inject", "bob@example.test", "hello").returncode == 0

@@ -1,7 +1,7 @@
-"""Operator 2, reliability 11: a silo whose files are deleted, moved, replaced or overwritten under the running daemon.
+"""Operator 2, reliability 11: the files of a silo are deleted, moved, replaced or overwritten under a running daemon.
 
-The loss is noticed before the next 202: that sender gets 503 or nothing, the daemon says so in one line and ends with
-69, and what was answered 202 before is somewhere on the disk.
+The loss is noticed before the next 202: the sender gets 503 or nothing, and the daemon ends with one line and exit code
+69. All messages answered with 202 before are on the disk.
 """
 
 import os
@@ -29,7 +29,7 @@ STATE = "state"
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon with its silo in a separate directory, which can be moved."""
+    """A daemon with the silo in a separate directory, for moves."""
     made = Daemon(tmp_path)
     (tmp_path / STATE).mkdir()
     made.environment["STATE_DIRECTORY"] = str(tmp_path / STATE)
@@ -105,7 +105,7 @@ def test_no_202_after_the_loss_and_nothing_of_before_is_lost(
 
 
 def _answers(phone: Phone) -> set[int]:
-    """The statuses of answers that have come, or come at once."""
+    """The statuses of all responses received until now."""
     found: set[int] = set()
     phone.socket.settimeout(0.2)
     while True:
@@ -221,7 +221,7 @@ def test_the_log_of_a_deleted_file_that_is_whole_is_rescued_once(silo: Watched, 
 
 
 def _settle(watch: FileWatch) -> None:
-    """Until the last change of the directory is old enough that its time stamp is trusted."""
+    """Wait until the time stamp of the directory's last change is old enough to be trusted."""
     while watch._unchanged == (0, 0, 0):
         watch.check()
 
@@ -250,7 +250,7 @@ def test_the_names_are_looked_up_after_a_change_of_the_directory_only(
     watch.check()
     assert not looks
     path.with_name("beside").touch()
-    # A program that gives the directory its old time stamps back changes st_ctime all the same.
+    # Restoring the directory's old time stamps changes st_ctime nevertheless.
     os.utime(path.parent, (1, 1))
     watch.check()
     assert looks

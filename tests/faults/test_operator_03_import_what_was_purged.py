@@ -1,4 +1,4 @@
-"""Operator 3: an import says which messages it leaves out and why, takes back purged ones, and its dry run is exact."""
+"""Operator 3: an import says which messages are left out and why, accepts purged ones, and the dry run is exact."""
 
 import json
 import os
@@ -100,7 +100,7 @@ def test_export_purge_import(start_daemon: Callable[..., Daemon], tmp_path: Path
     assert rows(one) == []
     assert summary(one, file, "--again") == "3 stored, 0 known already, 0 expired, 0 failed"
     assert bodies(one) == ["one", "two", "three"]
-    # Those that are there are not stored twice, however often they are wanted.
+    # Messages in the silo are never stored twice, also with --again.
     assert summary(one, file, "--again") == same
     assert msilo(one, "purge", "--all", "--yes").returncode == 0
     assert msilo(one, "db", "check").returncode == 0

@@ -24,7 +24,7 @@ CPIM = (
 
 
 def expire_all(silo: Path) -> None:
-    """Their life is over since a second."""
+    """Let all messages expire, a second ago."""
     with sqlite3.connect(silo) as db:
         db.execute("UPDATE silo SET expires_at = ?", (time.time() - 1,))
     db.close()

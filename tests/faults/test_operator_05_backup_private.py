@@ -1,4 +1,4 @@
-"""Operator 5: a backup is private from its first byte, replaces nothing, and leaves nothing behind when it fails."""
+"""Operator 5: a backup is private from the first byte, replaces no file, and a failed backup leaves no file."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""Operator 7: commands of root or of a member of the group leave files that the service can use."""
+"""Operator 7: commands run by root or by a member of the group leave files usable by the service."""
 
 import os
 import signal
@@ -21,14 +21,14 @@ by_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that another user can reach; pytest's own are for one user only."""
+    """A folder open to other users; pytest's own folders are for one user only."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
 
 def of_the_service(folder: Path) -> Path:
-    """As systemd's StateDirectory= makes it."""
+    """A directory as made by systemd's StateDirectory=."""
     state = folder / "state"
     state.mkdir()
     os.chown(state, UID, GID)
@@ -97,7 +97,7 @@ def test_a_directory_that_root_makes_is_the_services(folder: Path, monkeypatch: 
     runtime.mkdir(0o755)
     ownership.adopt_runtime_directory(runtime)
     assert found(runtime)[:2] == (UID, GID)
-    # A directory of another user stays as it is; a file in it gets the group of the service.
+    # A directory of another user stays unchanged; a file in the directory gets the group of the service.
     other = folder / "other"
     other.mkdir(0o755)
     other.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Operator 8 and reliability 17: a reload that finds the file missing, empty or broken keeps the old one in force."""
+"""Operator 8 and reliability 17: a reload with a missing, empty or broken file keeps the configuration in force."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ CONFIG = "[silo]\nmax_body = 10\n"
 
 
 def reload(daemon: Daemon) -> str:
-    """The answer of the control method, or its error."""
+    """The answer of the control method, or the error."""
     with ControlClient(daemon.folder / "control.sock") as client:
         try:
             return str(client.call("reload"))
@@ -60,7 +60,7 @@ def test_missing_empty_and_broken_files_change_nothing(start_daemon: Callable[..
         assert "wants_restart" in reload(daemon)
         assert alice.text("bob", "x" * 50).status == 202
     assert daemon.stop() == 0
-    # HUP is logged as the method is, one line each, and none of them a traceback.
+    # HUP is logged like the method, with a line each and without a traceback.
     assert log.read_text().count("not reloaded, the old configuration stays") == len(spoil) + 1
     assert "Traceback" not in log.read_text()
 
@@ -110,7 +110,7 @@ def test_a_policy_file_that_has_gone_keeps_the_policy(
 
 @pytest.mark.parametrize("name", ["certificate", "private_key"])
 def test_a_certificate_that_is_a_fifo_does_not_stop_the_daemon(tmp_path: Path, name: str) -> None:
-    # The event loop waits for OpenSSL, and OpenSSL for somebody who writes into the FIFO.
+    # The event loop waits for OpenSSL, and OpenSSL waits for a writer of the FIFO.
     authority = Authority(tmp_path)
     authority.issue("example.test")
     fifo = tmp_path / "fifo"

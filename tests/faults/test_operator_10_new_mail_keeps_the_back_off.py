@@ -1,4 +1,4 @@
-"""Operator 10: new mail for a recipient that backs off never puts off the next try, however the mail comes."""
+"""Operator 10: new mail for a recipient in back-off never delays the next try, in whatever way the mail is stored."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ EACH = Config(silo=SiloConfig(devices="each"))
 
 
 async def bob_backs_off(world: World) -> tuple[Phone, Desk]:
-    """Bob is registered and answers nothing; the first message has had its try and waits for the second."""
+    """Bob is registered and does not answer. The first message has had one try and waits for the second."""
     bob, desk = world.phone("bob"), Desk(world)
     bob.expires = 3600
     bob.boot()

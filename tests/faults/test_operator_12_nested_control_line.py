@@ -1,4 +1,4 @@
-"""Operator 12: a control line that is nested 1,100 levels deep ended the daemon with RecursionError."""
+"""Operator 12: a control line nested 1,100 levels deep ended the daemon with RecursionError."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Reliability 1: rows that a run could not give back are given back later; no lease outlives its run (law 3)."""
+"""Reliability 1: rows not given back by a run are given back later; no lease outlives the run (law 3)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ READ: dict[str, list[object]] = {"unseen": []}
 
 
 class Full:
-    """A disk that takes nothing."""
+    """A disk without any room."""
 
     def execute(self, batch: Batch) -> Outcome:
         error = StoreError("database or disk is full")
@@ -113,7 +113,7 @@ def test_a_refusal_that_could_not_be_written_is_written_later(tmp_path: Path) ->
 
 
 def test_a_late_2xx_that_could_not_be_written_ends_its_row_later(tmp_path: Path) -> None:
-    """The branch lived on at fr_timer, its row was stored, and its 200 came while the disk was full."""
+    """The branch stayed open after fr_timer, the row was stored, and the 200 came while the disk was full."""
 
     async def story(world: World) -> None:
         alice, bob = world.phone("alice"), world.phone("bob")
@@ -136,7 +136,7 @@ def test_a_late_2xx_that_could_not_be_written_ends_its_row_later(tmp_path: Path)
 
 
 def test_rows_that_no_run_holds_are_due_when_their_lease_ends(tmp_path: Path) -> None:
-    """Also if nothing is left that would give them back: their lease is not renewed."""
+    """Leases of rows without a run are not renewed, so the rows are due again."""
 
     async def story(world: World) -> None:
         await refused_on_a_full_disk(world)
@@ -152,7 +152,7 @@ def test_rows_that_no_run_holds_are_due_when_their_lease_ends(tmp_path: Path) ->
 
 
 def test_the_lease_of_what_a_run_holds_is_renewed(tmp_path: Path) -> None:
-    """A slow phone: a purge minutes later leaves requests on the wire to their end."""
+    """A slow phone: a purge minutes later leaves rows on the wire."""
 
     async def story(world: World) -> None:
         _, bob = await waiting(world, 12)

@@ -1,4 +1,4 @@
-"""Reliability 2: neither the write-ahead log nor another program can fill the disk so that the daemon never recovers.
+"""Reliability 2: the daemon recovers from a disk filled by the write-ahead log or by another program.
 
 On a small disk the log is copied and cut in time. On a full disk deliveries, ends, registrations, purge and a start
 work; new messages get 503, and 202 again when there is room.
@@ -22,7 +22,7 @@ def _used(folder: Path) -> int:
 
 
 def _until(phone: Phone, condition: Callable[[], bool]) -> None:
-    """The daemon looks at its disk once a second."""
+    """Wait for a condition: the daemon looks at the disk once a second."""
     for _ in range(300):
         if condition():
             return

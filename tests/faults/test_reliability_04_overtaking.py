@@ -1,4 +1,4 @@
-"""Reliability 4: a new message never overtakes the waiting ones of its recipient."""
+"""Reliability 4: a new message never overtakes waiting messages of the same recipient."""
 
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def test_a_message_goes_behind_the_waiting_ones_of_a_user_who_waits_for_a_place_
 
 
 def test_a_user_who_has_had_his_share_and_waits_again_is_not_overtaken(tmp_path: Path) -> None:
-    """Many rows: the run makes room for another one, and its recipient stands in the line again."""
+    """With many rows a run ends after a share, and the recipient waits in the queue of runs again."""
 
     async def story(world: World) -> None:
         alice, bob, carol = world.phone("alice"), world.phone("bob"), world.phone("carol")

@@ -1,4 +1,4 @@
-"""Reliability 5: after a restart no back-off outlives its end, and no message overtakes earlier ones."""
+"""Reliability 5: after a restart no back-off lasts too long, and no message overtakes earlier ones."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def test_a_registration_clears_the_back_off_in_the_rows(tmp_path: Path) -> None:
 
 
 def test_a_registration_leaves_the_distance_of_a_copy(tmp_path: Path) -> None:
-    """RFC 3261 section 8.2.2.2: a phone that answered 482 may still hold the first one."""
+    """RFC 3261 section 8.2.2.2: after a 482 the phone may still have the first transaction."""
 
     async def story(world: World) -> None:
         _, bob = await backing_off(world, COPY)
@@ -77,7 +77,7 @@ def test_a_registration_leaves_the_distance_of_a_copy(tmp_path: Path) -> None:
 def test_a_back_off_lasts_as_long_as_before_when_the_clock_is_set(
     tmp_path: Path, jump: float, is_up: bool
 ) -> None:
-    """Set while the daemon runs, or while it is down; then a restart."""
+    """The clock is set while the daemon runs, or while the daemon is down; then a restart follows."""
 
     async def story(world: World) -> None:
         _, bob = await backing_off(world)
@@ -100,7 +100,7 @@ def test_a_back_off_lasts_as_long_as_before_when_the_clock_is_set(
 
 
 def test_without_a_word_of_the_clock_a_back_off_is_no_longer_than_the_longest(tmp_path: Path) -> None:
-    """After another boot it is not known by how much the clock was set."""
+    """After a reboot the size of the clock's step is unknown."""
 
     async def story(world: World) -> None:
         await backing_off(world)

@@ -1,6 +1,6 @@
-"""Reliability 6: a start that fails says so in one line and exits with 69; never a traceback.
+"""Reliability 6: a failed start prints one line and exits with 69, without a traceback.
 
-Few descriptors, a write lock that another process holds, an I/O error, a folder that cannot be used, a full disk.
+Too few descriptors, a write lock of another process, an I/O error, an unusable folder, a full disk.
 """
 
 import errno
@@ -76,7 +76,7 @@ def test_an_io_error(tmp_path: Path, disk: FaultyDisk, fault: str) -> None:
 
 
 def test_the_writers_process_cannot_open_the_file(tmp_path: Path) -> None:
-    """Failures of that start are told here, without a second traceback."""
+    """A failure in the writer's process is reported by the daemon, without a second traceback."""
     environment = Daemon(tmp_path).environment | {"PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path / "none.db")],
@@ -104,7 +104,7 @@ writer.close()
 
 
 def test_a_folder_that_may_not_be_read_is_not_permitted(tmp_path: Path) -> None:
-    """As the kernel says it to all but root, and CI is root."""
+    """The kernel's answer to other users than root. CI runs as root."""
     with pytest.raises(PermissionDenied, match="group msilod") as caught, translated(tmp_path):
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
     assert "\n" not in str(caught.value)

@@ -1,7 +1,7 @@
 """Reliability 7: an I/O error at COMMIT is an unknown outcome.
 
-The sender gets neither 202 nor 503, the daemon ends with one line, the next start reads what is in the log, and a
-retransmission is answered 202, as a copy or as a new message. A full disk at COMMIT is known: 503, nothing is kept.
+The sender gets neither 202 nor 503, and the daemon ends with one line. The next start reads the log, and a repetition
+is answered 202, as a copy or as a new message. A full disk at COMMIT is a known outcome: 503, nothing is stored.
 """
 
 import errno
@@ -63,7 +63,7 @@ def test_a_write_that_fails_is_no_202_either(on_disk: FaultyDaemon, disk: Faulty
 
 
 def test_a_read_that_fails_ends_the_daemon_with_one_line(on_disk: FaultyDaemon, disk: FaultyDisk) -> None:
-    """The files are looked at before a commit, and again when they are to be saved: neither is a traceback."""
+    """The files are checked before a commit, and again for saving: neither check causes a traceback."""
     daemon = on_disk()
     process = daemon.process
     assert process is not None
@@ -79,7 +79,7 @@ def test_a_read_that_fails_ends_the_daemon_with_one_line(on_disk: FaultyDaemon, 
     disk.set("fail_read", 0)
     daemon.stop()
     daemon.start()
-    # The second had no answer, so it may have been committed before the read that failed, or not.
+    # The second message had no answer: the message may have been committed or not.
     assert [row["size"] for row in daemon.rows()] in ([5], [5, 6])
 
 
@@ -132,7 +132,7 @@ def test_which_errors_leave_the_outcome_unknown(code: int, is_unknown: bool) -> 
 
 
 class _Failing:
-    """A connection with a COMMIT, or an INSERT in autocommit, that fails."""
+    """A connection with a failing COMMIT, or a failing INSERT in autocommit."""
 
     def __init__(self, db: sqlite3.Connection, word: str, code: int) -> None:
         self._db, self._word, self._code = db, word, code

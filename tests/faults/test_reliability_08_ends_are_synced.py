@@ -1,6 +1,6 @@
 """Reliability 8: a power cut repeats a few deliveries: ends are synced within a second, or after some hundreds.
 
-`FaultyDisk` records each write, cut and sync; what was not synced is dropped.
+`FaultyDisk` records each write, truncation and sync; unsynced writes are dropped.
 """
 
 import sqlite3
@@ -14,7 +14,7 @@ from tests.scenarios.phone import Phone
 
 
 def _left(disk: FaultyDisk, target: Path) -> int:
-    """Messages that a start after a power cut at this moment would find."""
+    """The messages found by a start after a power cut at this moment."""
     disk.after_power_cut(target)
     with closing(sqlite3.connect(target / "silo.db")) as db:
         return int(db.execute("SELECT count(*) FROM silo").fetchone()[0])
@@ -51,5 +51,5 @@ def test_many_ends_are_synced_by_their_number(
         for _ in range(count):
             bob.answer(bob.request())
         left = _left(disk, tmp_path / "cut")
-    # An end changes the row, its hash, its history and the total.
+    # An end changes row, hash, history and total.
     assert left <= SYNC_ROWS // 2, "no more than were ended since the last sync"

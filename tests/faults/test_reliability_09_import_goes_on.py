@@ -1,4 +1,4 @@
-"""Reliability 9: an import that was interrupted and is repeated stores nothing twice and leaves nothing out."""
+"""Reliability 9: an interrupted import can be repeated: no message is stored twice or left out."""
 
 import json
 import os
@@ -48,14 +48,14 @@ def query(one: Daemon, sql: str, *values: object) -> list[tuple[object, ...]]:
 
 
 def is_asleep(pid: int) -> bool:
-    """True while the process waits, here for more of its input."""
+    """True while the process sleeps, here for more input."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted_delivered_and_repeated(tmp_path: Path, sign: signal.Signals) -> None:
     one = make(tmp_path)
-    # The command reads a pipe, so that it is interrupted at a known place: after two batches and a half.
+    # The command reads a pipe, so the interruption comes at a known place: after two and a half batches.
     command = [sys.executable, "-m", "msilo_cli", "import", "-"]
     process = subprocess.Popen(
         command, env=one.environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -71,7 +71,7 @@ def test_interrupted_delivered_and_repeated(tmp_path: Path, sign: signal.Signals
     if sign != signal.SIGKILL:
         assert f"stopped after line {2 * ROWS_A_BATCH}: {2 * ROWS_A_BATCH} stored" in errors
     assert "Traceback" not in errors
-    # Some are delivered, and their hashes forgotten as after two minutes.
+    # Some messages are delivered, and the hashes forgotten as after two minutes.
     one.start()
     with Phone("user7", one.address) as phone:
         phone.register()

@@ -1,4 +1,4 @@
-"""Reliability 10: a command of msilo that is stopped by Ctrl-Z holds no write lock."""
+"""Reliability 10: a command of msilo stopped by Ctrl-Z holds no write lock."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from msilod.store.tables.selection import Selection
 from tests.scenarios.conftest import Daemon
 from tests.store.rows import add, open_silo, row
 
-# Ctrl-Z comes in the middle of each transaction: behind its BEGIN, or behind the statement that is all of it.
+# Ctrl-Z comes during each transaction: after BEGIN, or after the only statement.
 STOPPED = """
 import os, signal, sys
 from msilod.store.engine.sqlite import connection as database
@@ -71,7 +71,7 @@ def test_a_stopped_command_holds_no_lock(one: Daemon, words: list[str]) -> None:
             db.execute("UPDATE silo SET expires_at = 1")
         db.close()
     command = [sys.executable, "-c", STOPPED, *(str(file) if word == "FILE" else word for word in words)]
-    # In a group of its own and a session with a parent: the kernel drops SIGTSTP for an orphaned group.
+    # In an own process group, in the session of a parent: the kernel drops SIGTSTP for an orphaned group.
     process = subprocess.Popen(
         command, env=one.environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0
     )

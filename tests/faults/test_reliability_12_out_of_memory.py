@@ -1,4 +1,4 @@
-"""Reliability 12: after a MemoryError, in the daemon or in its writer, both end, with 1 and one line, and in time."""
+"""Reliability 12: after a MemoryError, in daemon or writer, both end in time, with exit code 1 and one line."""
 
 import os
 import resource
@@ -24,13 +24,13 @@ MORE = 32 << 20
 
 
 def _starve(pid: int) -> None:
-    """From now on the kernel gives it no more memory than a little."""
+    """Limit the memory of a process to little more than now."""
     size = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize() + MORE
     resource.prlimit(pid, resource.RLIMIT_AS, (size, size))
 
 
 def _fill_until_dead(daemon: Daemon, pid: int) -> None:
-    """Large messages, until the process notices that it has no memory."""
+    """Send large messages until the process has run out of memory."""
     gone = os.pidfd_open(pid)
     with Phone("alice", daemon.address) as alice:
         for number in range(100_000):
@@ -49,7 +49,7 @@ def test_both_processes_end_with_one_line(daemon: Daemon, whose: str) -> None:
     with Phone("alice", daemon.address) as alice:
         assert alice.text("bob", "kept").status == 202
     if whose == "daemon":
-        # What the writer does not take stays in the daemon's memory.
+        # Rows not accepted by the writer stay in the daemon's memory.
         os.kill(writer, signal.SIGSTOP)
         _starve(process.pid)
     else:

@@ -1,4 +1,4 @@
-"""Reliability 13: a REGISTER that was committed and is repeated gets 200; an older CSeq stays 500."""
+"""Reliability 13: a repetition of a committed REGISTER gets 200; an older CSeq still gets 500."""
 
 from pathlib import Path
 

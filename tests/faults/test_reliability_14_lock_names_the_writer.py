@@ -1,4 +1,4 @@
-"""Reliability 14: the writer hangs and its daemon is killed: the next start names the process that holds the lock."""
+"""Reliability 14: with a hanging writer and a killed daemon, the next start names the process with the lock."""
 
 import os
 import signal

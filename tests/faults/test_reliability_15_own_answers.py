@@ -1,4 +1,4 @@
-"""Reliability 15: a TCP attempt never connects to itself, and a 482 of our own is not the phone's answer."""
+"""Reliability 15: a TCP attempt never connects to the daemon itself; the daemon's own 482 is not the phone's."""
 
 import socket
 from pathlib import Path
@@ -22,7 +22,7 @@ def free_port() -> int:
 
 
 async def test_a_connection_to_oneself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel gives the ephemeral port that is dialled, and a simultaneous open succeeds (RFC 9293 section 3.5)."""
+    """The kernel picks the dialled port as the local port: a simultaneous open succeeds (RFC 9293 section 3.5)."""
     port = free_port()
 
     def bound(sock: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Reliability 16: while a branch lives that may still take a message, its sender gets no refusal; a late 200 counts."""
+"""Reliability 16: while an open branch may still deliver a message, the sender gets no failure; a late 200 counts."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_the_late_200_of_a_slow_phone_is_the_answer_when_the_disk_is_full(tmp_pa
     ("answers", "expected"), [(SILENT, 503), (((15.0, 486),), 503), (((15.0, 603),), 603)]
 )
 def test_without_a_200_the_sender_is_told_in_time(tmp_path: Path, answers: Script, expected: int) -> None:
-    """Before his Timer F, 32 s after he sent it."""
+    """The failure comes before the sender's Timer F, within 32 s."""
 
     async def story(world: World) -> None:
         alice, _ = await both(world, answers)

@@ -1,7 +1,7 @@
 """Reliability 18: the write-ahead log is cut under the running daemon.
 
-No further 202, one line, no checkpoint over the database file; a start with a damaged file says what `msilo db check`
-finds and how many messages can be read.
+No further 202, one line, no checkpoint into the database file. A start with a damaged file prints the results of
+`msilo db check` and the number of readable messages.
 """
 
 import os
@@ -83,11 +83,11 @@ def test_the_file_is_not_touched_and_what_the_log_still_has_is_read(silo: Watche
 
 
 def test_a_log_that_ends_before_the_last_checkpoint_is_put_aside(silo: Watched) -> None:
-    """Its frames are older than the file: to replay them would mix two states."""
+    """The frames are older than the file: a replay would mix two states."""
     path, db, watch = silo
     _write(db, *"abcd")
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
-        # With a reader of the log it is not begun anew, so later frames follow those that were copied.
+        # A reader keeps the log from starting again, so later frames follow the copied ones.
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM silo_secret").fetchone()
         db.execute("PRAGMA wal_checkpoint(PASSIVE)")
@@ -141,7 +141,7 @@ def _damage(path: Path, page: int) -> None:
 
 
 def _page_of_rows(path: Path, id: int) -> int:
-    """A leaf of the table of messages that holds row `id`."""
+    """The leaf page with row `id` of the table of messages."""
     content = path.read_bytes()
     at = content.index(b"the body of %d." % id)
     return at // 4096

@@ -1,7 +1,7 @@
-"""Security 1: a REGISTER with a foreign port in its To was let in without a password, and bound to the user.
+"""Security 1: a REGISTER with a foreign port in To was accepted without a password, and bound to the user.
 
-Which mailbox a URI names is decided by one function. This module writes addresses in all ways that SIP has, and shows
-for each that gate, registrar, silo and command line agree about it.
+One function decides which mailbox a URI names. This module writes addresses in all forms of SIP, and checks that gate,
+registrar, silo and command line agree.
 """
 
 import io
@@ -33,10 +33,10 @@ USERS = {ALICE: "alice", BOB: "bob", DOOR: "9901#1", NUMBER: "+4930"}
 ADDRESSES = ["192.0.2.1", "127.0.0.1", "::1", "2001:db8::1"]
 ALIASES = {r"00(\d+)": r"+\1", "boss": "alice", "gone": "gone@foreign.example"}
 CONTACT = "<sip:line@198.51.100.77:5060>"
-# A GRUU of alice's phone, as its registration told it.
+# A GRUU of Alice's phone, from the 200 to the REGISTER.
 PUBLIC, TEMPORARY = "{public}", "{temporary}"
 
-# How an address is written, and which AOR it names.
+# The spelling of an address, and the AOR.
 OURS = [
     ("sip:alice@example.test", ALICE),
     ("sips:alice@example.test", ALICE),
@@ -97,14 +97,14 @@ NOT_OURS = [
     "sip:example.test",
     "sip:gone@example.test",
 ]
-# The case of a user part counts: this is another AOR in our domain, and no user has it.
+# User parts are case-sensitive: this is another AOR in our domain, without a user.
 ANOTHER = "sip:Alice@example.test"
 
 Tell = Callable[[str], str]
 
 
 class Asking(Session):
-    """A command line beside a daemon that runs in this process, which answers each call."""
+    """The session of a command line. The daemon runs in this process and answers each call."""
 
     verbs: ControlVerbs | None = None
 
@@ -225,7 +225,7 @@ def test_a_to_that_names_no_mailbox_is_404_and_binds_nothing(
 def test_sending_and_storing_name_the_same_mailbox(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str, aor: str, mode: int
 ) -> None:
-    """From: the password of the mailbox, and its rows. Request-URI (modes 0 and 1) and To (mode 2): its mailbox."""
+    """From decides the password and the sender of the row; Request-URI (modes 0, 1) or To (mode 2) the mailbox."""
 
     async def story(world: World, line: Line, tell: Tell) -> None:
         uri = tell(spelling)
@@ -237,7 +237,7 @@ def test_sending_and_storing_name_the_same_mailbox(
         )
         assert answer.status == 202
         assert (world.column("aor"), world.column("sender")) == ([BOB], [aor])
-        # Away, so that what is sent to it is stored.
+        # Without a binding, so messages are stored.
         await line.send(
             "REGISTER", "sip:example.test", "sip:x@y", "sip:alice@example.test", CHANGES[1], user="alice"
         )
@@ -253,7 +253,7 @@ def test_sending_and_storing_name_the_same_mailbox(
 def test_a_sender_who_is_not_ours_is_never_booked_on_a_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str
 ) -> None:
-    """`inbound = "anybody"`: no row, no notice and no hour of a user's for a From with a port that is not ours."""
+    """`inbound = "anybody"`: a From with a foreign port is booked on no user (row, notice, hourly limit)."""
 
     async def story(world: World, line: Line, tell: Tell) -> None:
         uri = tell(spelling)
@@ -309,7 +309,7 @@ def test_the_command_line_reads_each_spelling_as_the_daemon_does(
                 found = filters.recipient(command, uri)
             except UsageError:
                 continue
-            # A foreign address, taken as it is.
+            # A foreign address, unchanged.
             assert not world.parts.myself.is_aor(found), uri
         command.close()
 

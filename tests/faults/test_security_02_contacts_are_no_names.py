@@ -1,4 +1,4 @@
-"""Security 2: a request is matched to a binding by its contact only when it proves to belong to that binding."""
+"""Security 2: a request is matched to a binding by contact only with a proof from the holder of the binding."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ async def users(world: World, *peers: Peer) -> None:
 @pytest.mark.parametrize("method", ["MESSAGE", "INVITE", "OPTIONS", "SUBSCRIBE"])
 @pytest.mark.parametrize("who", ["alice", "stranger"])
 def test_a_contact_of_a_foreign_domain_takes_nobodys_requests(tmp_path: Path, method: str, who: str) -> None:
-    """Mallory registers Carol's address as a contact; what is for Carol does not reach Mallory."""
+    """Mallory registers Carol's address as a contact. Requests for Carol do not reach Mallory."""
 
     async def story(world: World) -> None:
         mallory = Peer(world, "mallory", ("198.51.100.66", 5060), "sip:carol@foreign.example")
@@ -94,7 +94,7 @@ def test_without_a_token_a_contact_is_nobodys(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("hangs_up", ["caller", "callee"])
 def test_who_registers_over_a_new_flow_is_reached_by_it(tmp_path: Path, hangs_up: str) -> None:
-    """Both ports change in the call, as when a NAT restarts; the contacts are as they were."""
+    """Both ports change during the call, as after a restart of a NAT; the contacts stay the same."""
 
     async def story(world: World) -> None:
         alice = Peer(world, "alice", OTHER_NAT, PRIVATE.format("alice"))
@@ -168,7 +168,7 @@ def test_a_call_outlives_a_restart(tmp_path: Path) -> None:
 
 
 def test_of_two_phones_of_one_user_the_one_that_answered_is_reached(tmp_path: Path) -> None:
-    """Both are behind a NAT of their own with the same contact: a token is made for each branch."""
+    """The two phones have different NATs and the same contact: each branch has an own token."""
 
     async def story(world: World) -> None:
         alice = Peer(world, "alice", ("198.51.100.1", 5060))

@@ -1,5 +1,5 @@
-"""Security 3: the Record-Route token proves its dialog (peers, places, life time), and no other request passes with
-it."""
+"""Security 3: the Record-Route token proves the dialog (peers, places, life time); requests of other dialogs
+do not pass with the token."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from msilod.sip.message import Request, Response
 from tests.faults.peer import Peer, Side, call, lock, sides
 from tests.network.world import Story, World, configured, play
 
-# The daemon has this address, and no request may reach other ports of it.
+# The daemon's own address: no request may reach other ports of this host.
 ALICE, BOB, CAROL, VICTIM = (("198.51.100." + str(n), 5060) for n in (1, 2, 3, 4))
 MINUTE = 60.0
 
@@ -34,7 +34,7 @@ class Cast:
         return await call(self.alice, self.carol)
 
     async def rest(self) -> None:
-        """Nothing more has come to anybody."""
+        """Check that no party has received more requests."""
         await trio.sleep(40)
         assert [self.bob.untaken(), self.victim.untaken(), self.alice.untaken()] == [[], [], []]
         assert self.world.parts.counters.internal_errors == 0
@@ -80,7 +80,7 @@ def test_her_token_is_good_for_nobody_else(tmp_path: Path, method: str, uri: str
             (f"{bob};tag=new", f"<{uri}>;tag=talice"),
             (f"{alice};tag=talice", f"<{uri}>;tag=x"),
             (f"{alice};tag=other", f"<{cast.carol.aor}>;tag=x"),
-            # In Alice's name, as in her own requests, and in Carol's own.
+            # In Alice's name, as in Alice's own requests, and in Carol's own name.
             (caller.local, caller.remote),
             (callee.local, callee.remote),
         )
@@ -165,7 +165,7 @@ def test_another_port_of_the_peers_host_is_not_the_peer(tmp_path: Path) -> None:
 
 
 def test_the_callers_proxy_is_reached_by_the_name_that_it_recorded(tmp_path: Path) -> None:
-    """A proxy of the caller's side with another address in its Record-Route than the INVITE came from."""
+    """The caller's proxy has another address in Record-Route than the source of the INVITE."""
 
     async def story(world: World) -> None:
         bob = Peer(world, "bob", BOB)

@@ -1,6 +1,6 @@
-"""Security 4, part 5 of the issue: a source that sends too much is dropped unread, and users are not.
+"""Security 4, part 5 of the issue: a source with too many datagrams is dropped unread, and users are not.
 
-20,000 datagrams a second of refused requests left nothing for users, since each had to be parsed.
+20,000 datagrams a second of refused requests left no time for users, since each datagram had to be parsed.
 """
 
 from collections.abc import Mapping, Set
@@ -20,7 +20,7 @@ Shed = list[dict[str, set[int]]]
 
 
 def watched(world: World) -> Shed:
-    """The sources that the transports are told to drop, each time."""
+    """Records the sources that the transports must drop."""
     told: Shed = []
 
     def shed(sources: Mapping[str, Set[int]], strangers: Strangers | None = None) -> bool:

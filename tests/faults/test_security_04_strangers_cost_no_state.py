@@ -24,7 +24,7 @@ FOREIGN = ("From: <sip:alice@", "From: <sip:mallory@foreign.")
 
 
 def made(door: Doorway, kind: str, method: str) -> bytes:
-    """A request that is refused before anybody is authenticated, by the status that it gets."""
+    """A request refused before authentication, by status."""
     uri = {"416": "mailto:a@b.test", "404": "sip:nobody@example.test"}.get(kind, "sip:bob@example.test")
     more = {"420": "Proxy-Require: levitation\r\n", "400": "Contact: <\r\n", "489": "Event: x\r\n"}.get(
         kind, ""
@@ -128,7 +128,7 @@ def test_20000_refused_invites_of_60_kb_take_no_memory(tmp_path: Path) -> None:
 
 
 def test_strangers_who_are_let_in_have_a_bound_and_users_find_room_beyond_it(tmp_path: Path) -> None:
-    """With inbound = "anybody": calls to bob, who does not answer."""
+    """With inbound = "anybody": calls to Bob, without an answer."""
 
     async def story(world: World) -> None:
         door = Doorway(world)

@@ -39,7 +39,7 @@ def distinct(shape: str) -> Iterator[bytes]:
 
 @contextmanager
 def growth() -> Iterator[Callable[[], int]]:
-    """Bytes that Python has allocated since."""
+    """Bytes allocated by Python since the start."""
     gc.collect()
     tracemalloc.start()
     try:
@@ -55,7 +55,7 @@ def test_a_uri_has_50_parameters_at_most() -> None:
     assert raised.value.status == 400
 
 
-# Each count is twice what fills the cache, or more.
+# Each count is at least twice the capacity of the cache.
 @pytest.mark.parametrize(
     ("name", "limit", "shape", "many"),
     [
@@ -94,7 +94,7 @@ def test_ways_to_contacts_are_bounded_too() -> None:
 
 
 def test_every_cache_is_bounded_in_bytes() -> None:
-    """functools.lru_cache counts entries: it is for keys whose own size is bounded, and those are known."""
+    """functools.lru_cache counts entries, so only caches with keys of bounded size may use lru_cache."""
     found = {
         (str(file.relative_to(ROOT)), line.split("lru_cache(")[1].split(")")[0])
         for file in ROOT.rglob("*.py")

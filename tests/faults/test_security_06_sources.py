@@ -17,7 +17,7 @@ EDGE = ("192.0.2.9", 5060)
 
 
 def guesses_looked_at(door: Doorway, hosts: list[str]) -> int:
-    """How many of the wrong passwords from these hosts, each for a user of its own, are not put off."""
+    """The number of wrong passwords answered without delay. Each host tries a different user."""
     looked_at = 0
     for number, host in enumerate(hosts):
         (first,) = door.say(door.request("REGISTER", user=f"u{number}"), (host, 5060))
@@ -76,7 +76,7 @@ def test_loopback_ports_are_counted_in_sum_and_with_the_switch_like_one_address(
 
 
 def via(client: str) -> str:
-    """The Vias that an edge sends on: its own, and with `received` the client's."""
+    """The Vias of a request from an edge: the edge's own, and the client's with `received`."""
     edge = f"Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKe{client}\r\n"
     return f"{edge}Via: SIP/2.0/UDP 10.0.0.5;branch=z9;received={client}\r\n"
 
@@ -103,7 +103,7 @@ def test_behind_an_edge_the_phone_with_a_wrong_password_is_slowed_alone(tmp_path
 def test_a_user_who_is_registered_behind_the_edge_is_not_guessed_at_from_behind_it(
     tmp_path: Path, edges: list[str]
 ) -> None:
-    """All users there are bound at the place of the edge, which a guess of anybody behind it comes from as well."""
+    """All users behind the edge have bindings at the edge's address; guesses behind the edge have this source, too."""
 
     async def story(world: World) -> None:
         door = Doorway(world)
@@ -124,7 +124,7 @@ def test_a_user_who_is_registered_behind_the_edge_is_not_guessed_at_from_behind_
 def test_10000_phones_log_in_again_within_30_s_after_a_restart_of_their_edge(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         door = Doorway(world)
-        # Small, so that the challenge would be much larger than its request.
+        # A small request: the challenge would be much larger.
         due = [(0, number) for number in range(10_000)]
         in_time = 0
         for second in range(30):

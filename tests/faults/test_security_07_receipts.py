@@ -106,7 +106,7 @@ def test_a_wrapper_in_the_name_of_another_gets_none(tmp_path: Path, name: str) -
 
 
 def test_the_words_of_the_sender_stay_where_they_name_the_two_parties(tmp_path: Path) -> None:
-    """A phone finds the conversation by them."""
+    """A phone needs these names to find the conversation."""
 
     async def story(world: World, line: Line) -> None:
         body = wrapped("sip:boss@example.test;x=1", "sips:%62ob@EXAMPLE.test")

@@ -16,7 +16,7 @@ SPELLINGS = [
 
 
 async def temporary(line: Line, to: str, port: int) -> str:
-    """Register a contact at `port` under `to`; the temporary GRUU that the answer tells, "" for none."""
+    """Register a contact at `port` under `to`. Returns the temporary GRUU in the response, "" for none."""
     contact = f'<sip:line@198.51.100.77:{port}>;+sip.instance="<urn:uuid:{port}>"'
     lines = f"Supported: gruu\r\nContact: {contact}\r\n"
     answer = await line.send(

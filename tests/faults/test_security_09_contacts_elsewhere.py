@@ -1,4 +1,4 @@
-"""Security 9: a contact at a place that never registered gets one request at a time until the place has answered."""
+"""Security 9: a contact at a place without a REGISTER of the place gets one request at a time until an answer."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ VICTIM: Address = ("8.8.8.8", 5060)
 
 
 def watch(world: World, at: Address = VICTIM) -> list[Request]:
-    """The requests that reach the victim's port, each copy of them."""
+    """Records the requests to the victim's port, copies included."""
     came: list[Request] = []
 
     def hear(data: bytes, source: Address) -> None:
@@ -32,7 +32,7 @@ def branches(requests: list[Request]) -> set[bytes]:
 
 
 async def ready(world: World, contacts: list[str], extra: str = "") -> tuple[Phone, Phone]:
-    """alice, who texts, and mallory's phone, which has registered these contacts."""
+    """Alice's phone, and Mallory's phone with the given contacts registered."""
     alice, mallory = world.phone("alice"), world.phone("mallory")
     alice.switch_on()
     mallory.switch_on()
@@ -91,7 +91,7 @@ def test_a_call_rings_one_contact_of_a_place_that_has_not_answered(tmp_path: Pat
 
 
 def test_a_place_that_has_answered_gets_all(tmp_path: Path) -> None:
-    """A gateway at a public address with ten lines, whose REGISTERs come from another port."""
+    """A gateway with ten lines at a public address. The REGISTERs come from another port."""
 
     async def story(world: World) -> None:
         gateway = Phone(world.wires, world.ledger, "mallory", VICTIM, ("192.0.2.1", 5060))
@@ -136,7 +136,7 @@ def test_a_notice_is_a_request_to_a_place_as_well(tmp_path: Path) -> None:
 
 
 def test_the_source_of_the_register_needs_no_proof(tmp_path: Path) -> None:
-    """Ten lines of one phone that is where its contacts say: each gets a copy, at once."""
+    """Ten lines of one phone, with true contacts: each line gets a copy at once."""
 
     async def story(world: World) -> None:
         alice, mallory = world.phone("alice"), world.phone("mallory")

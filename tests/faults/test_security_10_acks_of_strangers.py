@@ -1,4 +1,4 @@
-"""Security 10: an ACK reaches a phone only within a dialog that we let through, or from where a user is registered."""
+"""Security 10: an ACK reaches a phone only in a dialog known to the proxy, or from the place of a registered user."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_an_ack_of_a_stranger_is_dropped_and_counted(tmp_path: Path, uri: str, n
 
 
 def test_the_ack_of_a_call_goes_through_from_another_port_too(tmp_path: Path) -> None:
-    """Its token is the proof: an ACK cannot be asked for a password."""
+    """The token is the proof: an ACK cannot be challenged."""
 
     async def story(world: World) -> None:
         alice, bob, stranger = await users(world)

@@ -1,4 +1,4 @@
-"""Security 10: bytes from the wire that Headers.add refuses break no request and no answer."""
+"""Security 10: bytes refused by Headers.add break neither requests nor responses."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.network.world import World, play
 
 ALICE, BOB = ("198.51.100.1", 5060), ("198.51.100.2", 5060)
 METHODS = ("INVITE", "MESSAGE", "OPTIONS", "REGISTER", "SUBSCRIBE", "REFER", "BYE", "ACK")
-# RFC 4475 §3.1.1.2 has such a display name.
+# RFC 4475 §3.1.1.2 has a display name like this.
 ODD = b'"NUL:\\\x00 DEL:\\\x7f BEL:\\\x07"'
 
 
@@ -62,7 +62,7 @@ def test_a_failure_with_a_nul_in_to_is_acknowledged(tmp_path: Path, status: int)
     ],
 )
 def test_a_request_with_a_nul_anywhere_raises_nothing(tmp_path: Path, line: str) -> None:
-    """Alone, and with From and To like that."""
+    """A NUL alone, and with NULs in From and To."""
 
     async def story(world: World) -> None:
         alice, bob = Peer(world, "alice", ALICE), Peer(world, "bob", BOB)

@@ -1,4 +1,4 @@
-"""Security 10: private networks and other ports of our own address are no place that users reach through us."""
+"""Security 10: users cannot reach private networks, or other ports of the daemon's own address, through the daemon."""
 
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ INSIDE: tuple[Address, ...] = (
 
 
 class Trap:
-    """Keeps each datagram that comes to one of the places inside."""
+    """Records each datagram to one of the places inside."""
 
     def __init__(self, world: World) -> None:
         self.caught: list[Address] = []
@@ -71,7 +71,7 @@ def test_no_user_reaches_them_by_uri_route_or_maddr(
 
 @pytest.mark.parametrize("how", ["contact", "path", "tcp", "maddr", "name", "redirection"])
 def test_no_user_reaches_them_by_a_registration(tmp_path: Path, how: str) -> None:
-    """A contact that is not where its REGISTER came from is reached at that source, or not at all."""
+    """A contact elsewhere than the source of the REGISTER is reached at this source, or not at all."""
 
     async def story(world: World) -> None:
         trap, alice, bob = (
@@ -106,7 +106,7 @@ def test_no_user_reaches_them_by_a_registration(tmp_path: Path, how: str) -> Non
 
 
 def test_a_contact_at_the_address_that_it_registers_from_is_reached(tmp_path: Path) -> None:
-    """A phone behind NAT, one in a private network that has a way to us, and a softphone on the daemon's own host."""
+    """A phone behind NAT, a phone in a private network with a route to us, and a softphone on the daemon's host."""
 
     async def story(world: World) -> None:
         alice = Peer(world, "alice", ALICE)
@@ -164,7 +164,7 @@ def may(
         ("8.8.8.8", ("203.0.113.1",), (), True),
         ("2001:4860::1", ("2001:db8::1",), (), True),
         ("203.0.113.1", ("203.0.113.1",), (), False),
-        # A daemon on 192.168.1.2 serves its LAN, and other programs of its own host are there.
+        # A daemon on 192.168.1.2 serves the LAN. The same host has other programs.
         ("192.168.1.9", ("192.168.1.2",), (), True),
         ("10.1.1.1", ("192.168.1.2",), (), True),
         ("192.168.1.2", ("192.168.1.2",), (), True),
@@ -175,14 +175,14 @@ def may(
         ("192.168.1.9", ("192.168.1.2", "203.0.113.1"), (), True),
         ("192.168.1.2", ("192.168.1.2", "203.0.113.1"), (), False),
         ("127.0.0.1", ("127.0.0.1", "203.0.113.1"), (), False),
-        # All addresses of the machine: its private ones are served when it has no public one.
+        # All addresses of the machine: private networks are served when the machine has no public address.
         ("192.168.1.9", ("0.0.0.0",), ("192.168.1.2", "127.0.0.1"), True),
         ("172.17.0.2", ("0.0.0.0",), ("203.0.113.1", "127.0.0.1"), False),
         ("192.168.1.9", ("0.0.0.0", "192.168.1.2"), ("203.0.113.1", "192.168.1.2"), True),
         ("203.0.113.1", ("0.0.0.0",), ("203.0.113.1", "127.0.0.1"), False),
         ("192.168.1.9", ("0.0.0.0", "::"), ("192.168.1.2", "127.0.0.1", "2001:db8::1", "::1"), True),
         ("127.0.0.1", ("0.0.0.0",), ("192.168.1.2", "127.0.0.1"), False),
-        # A daemon for its own host.
+        # A daemon for the own host.
         ("127.0.0.1", ("127.0.0.1",), (), True),
         ("::1", ("::1",), (), True),
         ("10.1.1.1", ("127.0.0.1",), (), True),

@@ -1,4 +1,4 @@
-"""Security 10: 150 spoofed requests a second with a user's address made a third of his challenges 503."""
+"""Security 10: 150 spoofed requests a second with a user's address turned a third of the user's challenges into 503."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_the_one_challenge_that_is_left_is_md5_which_all_clients_know(
         door = Doorway(world)
         sizes = []
         for number in range(MAX_PER_SECOND + 5):
-            # A user of its own each time: a client that asks twice is taken for one that knows MD5 alone (offers.py).
+            # A new user each time: a client without credentials in two requests is offered MD5 alone (offers.py).
             (answer,) = door.say(
                 door.request("REGISTER", user=f"u{number}", more="Subject: " + "x" * 300 + "\r\n")
             )

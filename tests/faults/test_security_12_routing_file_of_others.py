@@ -14,7 +14,7 @@ from tests.scenarios.phone import Phone
 
 __all__ = ["start_daemon"]
 
-# A file that is executed leaves a mark beside itself.
+# An executed file leaves a mark in the same folder.
 POLICY = """
 from pathlib import Path
 from msilod.routing import Break, Reply

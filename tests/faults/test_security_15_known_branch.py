@@ -33,7 +33,7 @@ class Client(Agent):
             self.requests.append(heard)
 
     async def say(self, data: bytes) -> Response:
-        """Send, and return the answer that comes within a second."""
+        """Send, and return the response within a second."""
         self.answers.clear()
         self.transmit(data)
         await trio.sleep(1)
@@ -52,7 +52,7 @@ def text(number: int, body: bytes) -> bytes:
 
 
 def unseeded(method: str, user: str, to: str, uri: str, lines: str, body: bytes = b"") -> bytes:
-    """The request that each process of a client without a seed sends, for every user."""
+    """The request sent by each process of a client without a random seed, for each user."""
     head = (
         f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK1EFB41F2D7AB58BA7CCD\r\n"
         f"From: <sip:{user}@example.test>;tag=5767043491;epid=1234567890\r\nTo: <sip:{to}@example.test>\r\n"
@@ -131,7 +131,7 @@ def test_a_program_that_was_started_again_has_both_texts_kept(tmp_path: Path) ->
 
 
 def test_two_senders_of_the_same_words_are_two_rows(tmp_path: Path) -> None:
-    """Law 9's hash has the sender in it: here only the sender differs."""
+    """Law 9: the hash contains the sender. Here only the sender differs."""
 
     async def story(world: World) -> None:
         client = Client(world)
@@ -139,7 +139,7 @@ def test_two_senders_of_the_same_words_are_two_rows(tmp_path: Path) -> None:
             assert (await client.say(text_to(user, "bob", b"hi"))).status == 202
         assert world.column("sender") == ["alice@example.test", "mary@example.test"]
         await world.restart()
-        # A copy that its sender repeats over the restart is known by the hash.
+        # A copy repeated across the restart is known by the hash.
         assert (await client.say(text_to("mary", "bob", b"hi"))).status == 202
         assert world.column("sender") == ["alice@example.test", "mary@example.test"]
 
@@ -268,7 +268,7 @@ def test_an_ack_ends_the_invite_that_it_names_and_no_other() -> None:
 
 
 def test_invites_that_an_ack_cannot_tell_apart_are_both_served() -> None:
-    """They differ in the body only: the ACK is for the one that has its failure."""
+    """The INVITEs differ only in the body. The ACK belongs to the INVITE with the failure."""
     station = Station()
     first = message(b"INVITE")
     second = first.replace(b"Content-Length: 0\r\n\r\n", b"Content-Length: 1\r\n\r\nx")

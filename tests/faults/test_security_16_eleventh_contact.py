@@ -1,4 +1,4 @@
-"""Security 16: a new contact after max_contacts displaces the oldest of its instance or source, or gets 503."""
+"""Security 16: a new contact above max_contacts replaces the oldest of the same instance or source, or gets 503."""
 
 from pathlib import Path
 

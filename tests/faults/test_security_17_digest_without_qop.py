@@ -1,4 +1,4 @@
-"""Security 17: digest in the form of RFC 2069 is accepted, once for each nonce; `[auth] qop` refuses it."""
+"""Security 17: digest in the form of RFC 2069 is accepted, once for each nonce; `[auth] qop` can refuse the form."""
 
 from collections.abc import Callable, Iterator
 
@@ -32,7 +32,7 @@ def bindings(daemon: Daemon) -> str:
 
 @pytest.mark.parametrize("stray", ["", 'nc="00000001",', "nc=1,", 'nc="00000010",cnonce="",'])
 def test_it_is_accepted_with_and_without_a_stray_count(alice: Phone, stray: str) -> None:
-    """As pyVoIP and, with the count, libpurple send it."""
+    """As sent by pyVoIP, and, with the count, by libpurple."""
     account = Account(alice, "secret", has_qop=False, stray=stray)
     assert account.register().status == 200
     assert Account(alice, "wrong", has_qop=False, stray=stray).register().status == 401

@@ -15,7 +15,7 @@ __all__ = ["start_daemon"]
 
 
 def with_users(start_daemon: Callable[..., Daemon], config: str = "") -> Daemon:
-    """Users as `msilo user add` makes them."""
+    """Add users as `msilo user add` does."""
     daemon = start_daemon(config)
     for user in ("alice", "bob"):
         done = daemon.msilo("user", "add", f"{user}@example.test", stdin="secret\n")
@@ -30,8 +30,8 @@ def test_the_name_with_the_domain_whatever_is_hashed(
     daemon = with_users(start_daemon, '[auth]\nalgorithms = ["SHA-256", "MD5"]\n')
     full = "alice@example.test"
     with ExitStack() as phones:
-        # The phones stay open, so no two of them have one port. A wrong SHA-256 response makes the daemon offer MD5
-        # alone to its source, and a source on the daemon's own host is an address with a port.
+        # The phones stay open, so all ports differ. A wrong SHA-256 response makes the daemon offer MD5
+        # alone to the source, and a source on the daemon's own host is an address with a port.
         check_names(full, algorithm, lambda: phones.enter_context(Phone("alice", daemon.address)))
 
 

@@ -1,4 +1,4 @@
-"""Security 19: door stations send users like 9901#1 as they are; they are read, and written with %23 (sip/09)."""
+"""Security 19: door stations send users like 9901#1 unescaped; the daemon reads these, and writes %23 (sip/09)."""
 
 from pathlib import Path
 

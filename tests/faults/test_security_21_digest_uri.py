@@ -1,4 +1,4 @@
-"""Security 21: a right response over a digest uri that is ours is right, whichever of our URIs it is."""
+"""Security 21: a right response over any digest uri of the server is accepted."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Security 22: the first wrong passwords of a source get 401; only then is it slowed, and the log says why."""
+"""Security 22: the first wrong passwords of a source get 401; later ones are slowed, and the log names the reason."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from tests.scenarios.phone import Phone
 
 __all__ = ["start_daemon"]
 
-# Some phones answer each new challenge up to so many times before they tell the user.
+# Some phones answer this number of challenges before asking the user.
 GUESSES_A_TRY = 4
 
 

@@ -1,4 +1,4 @@
-"""Security 23: on a stream the first delivery after a REGISTER is read apart from its 200 (sip/13)."""
+"""Security 23: on a stream the first delivery after a REGISTER is in another segment than the 200 (sip/13)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ LEAST = 0.1
 
 
 class Times:
-    """The messages that the daemon sent to bob, with their times."""
+    """Records the messages from the daemon to Bob, with times."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -43,7 +43,7 @@ def test_the_first_delivery_leaves_behind_the_200_and_on_udp_at_once(tmp_path: P
         await trio.sleep(2)
         assert world.rows() == {}
         assert (times.deliveries[0] - times.answers[0] >= LEAST) is is_stream
-        # Those behind it wait for nothing but the answers before them.
+        # The later messages wait only for the answers to earlier ones.
         assert times.deliveries[2] - times.deliveries[0] < 2 * LEAST
 
     assert play(tmp_path, story).ledger.faults == []
@@ -126,7 +126,7 @@ def test_nothing_is_remembered_for_longer_than_it_counts() -> None:
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_message_that_is_relayed_leaves_behind_the_200_and_in_order(tmp_path: Path, is_first: bool) -> None:
-    """Also on a refresh; what comes meanwhile stays behind it."""
+    """This includes refreshes. Later messages stay behind."""
 
     async def story(world: World) -> None:
         alice, bob = world.phone("alice"), world.phone("bob", stream=True)
@@ -163,7 +163,7 @@ def test_a_message_that_is_relayed_leaves_behind_the_200_and_in_order(tmp_path: 
 
 
 def test_a_message_waits_for_the_newest_contact_and_reaches_all(tmp_path: Path) -> None:
-    """A branch that waited alone was never begun after the 2xx of another contact."""
+    """A branch still waiting was never begun after the 2xx of another contact."""
 
     async def story(world: World) -> None:
         alice, old, new = world.phone("alice"), world.phone("bob"), world.phone("bob", stream=True)

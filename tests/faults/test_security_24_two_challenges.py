@@ -1,4 +1,4 @@
-"""Security 24: MD5 is the default, a client that fails with two challenges gets MD5 alone, and several credentials
+"""Security 24: MD5 is the default, a client unable to answer two challenges gets MD5 alone, several credentials
 count."""
 
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ def test_md5_alone_is_the_default(start_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_who_comes_back_without_credentials_is_offered_md5_alone(daemon: Daemon, alice: Phone) -> None:
-    """As Sofia-SIP, that finds no matching challenge."""
+    """As Sofia-SIP, which finds no matching challenge."""
     assert offered(alice) == BOTH
     with Phone("alice", daemon.address) as other:
         assert offered(other) == BOTH, "another source"
@@ -66,7 +66,7 @@ def test_a_copy_of_the_request_is_not_the_next_try(alice: Phone) -> None:
 
 
 def test_a_wrong_sha_256_response_is_followed_by_md5_alone(daemon: Daemon, alice: Phone) -> None:
-    """As eXosip2 5.3, that computes SHA-256 wrongly."""
+    """As eXosip2 5.3, which computes SHA-256 wrongly."""
     broken = Account(alice, "not the password", "SHA-256")
     broken.hear(alice.register())
     assert offered(alice, broken.field("REGISTER", "sip:example.test")) == ["MD5"]
@@ -79,7 +79,7 @@ def test_a_wrong_sha_256_response_is_followed_by_md5_alone(daemon: Daemon, alice
 def test_a_wrong_response_with_the_address_of_another_changes_nothing_there(
     daemon: Daemon, alice: Phone
 ) -> None:
-    """A nonce tells the source that it was given to, which is not the one that is written into a datagram."""
+    """A nonce contains the source of the challenge, unlike a forged source address."""
     with Phone("alice", daemon.address) as mallory:
         guess = Account(mallory, "guess", "SHA-256")
         guess.hear(mallory.register())
@@ -128,7 +128,7 @@ def answers(alice: Phone, *passwords: tuple[str, str], name: str = "") -> str:
 def test_one_of_four_is_enough_whichever_comes_first(
     alice: Phone, passwords: tuple[tuple[str, str], ...]
 ) -> None:
-    """As JAIN SIP, that answers both challenges and computes one of them wrongly."""
+    """As JAIN SIP, which answers both challenges, one of them wrongly."""
     lines = answers(alice, *passwords)
     assert alice.register(extra=lines).status == 200
     assert alice.register(extra=lines).status == 401, "a replay"

@@ -1,4 +1,4 @@
-"""Security 25: where a REGISTER is refused its answer says why, in the reason phrase and in a Warning."""
+"""Security 25: the answer to a refused REGISTER has the reason, in the reason phrase and in a Warning."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Security 26: phones behind NAT that send no keep-alives are pinged, and a phone that answers no more is away."""
+"""Security 26: phones behind NAT without keep-alives are pinged, and a phone without answers counts as away."""
 
 from functools import partial
 from itertools import pairwise
@@ -19,7 +19,7 @@ PERIOD = 25
 
 
 class Natted(Phone):
-    """A phone that knows nothing of its NAT: its contact and its Via have a private address."""
+    """A phone unaware of a NAT: Contact and Via have a private address."""
 
     @property
     def contact(self) -> str:
@@ -31,7 +31,7 @@ class Natted(Phone):
 
 
 def natted(world: World, user: str) -> Natted:
-    """One on an address of its own, which registers for an hour when it boots."""
+    """A phone on an own address. `boot` registers for an hour."""
     plain = world.phone(user)
     made = Natted(world.wires, world.ledger, user, plain.address, plain.server)
     made.expires = 3600
@@ -44,7 +44,7 @@ def pings(phone: Phone) -> list[Served]:
 
 
 def told(world: World, user: str) -> list[dict[str, object]]:
-    """The bindings of a user as `msilo bindings` gets them."""
+    """The bindings of a user, as for `msilo bindings`."""
     verbs = world.verbs()
     found = verbs.bindings({"aors": [f"{user}@example.test"]})["bindings"]
     assert isinstance(found, list)
@@ -60,7 +60,7 @@ def open_nat(world: World, phone: Phone) -> None:
 
 
 async def until_away(world: World, phone: Phone) -> None:
-    """It has answered, and then leaves three in a row unanswered."""
+    """Answer a ping, then leave three pings unanswered."""
     phone.boot()
     await trio.sleep(2 * PERIOD + 1)
     assert pings(phone)
@@ -284,7 +284,7 @@ def test_any_answer_shows_that_the_way_is_open(tmp_path: Path, answer: int) -> N
 
 
 def test_forged_answers_count_for_nothing(tmp_path: Path) -> None:
-    """Mallory knows all but the token: he has seen the pings of another phone, and repeats an old one of bob's."""
+    """Mallory knows all but the token, from pings of another phone, and repeats an old answer of Bob's."""
 
     async def story(world: World) -> None:
         bob, mallory, alice = natted(world, "bob"), world.phone("mallory"), world.phone("alice")
