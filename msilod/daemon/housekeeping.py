@@ -96,7 +96,7 @@ class ClockWatch:
         self._due_ahead = clock.ahead
 
     def resume(self, former_ahead: float) -> None:
-        """Go on from `former_ahead`: the value of `Clock.ahead` at the end of the last daemon."""
+        """Go on from `former_ahead`: the value of `Clock.ahead` at the last look of an earlier daemon."""
         self._due_ahead = min(former_ahead, self._clock.ahead)
 
     def look(self, now: float) -> None:
