@@ -1,4 +1,4 @@
-"""Binding: one contact of one AOR, as the location service keeps it (RFC 3261 §10.3 step 7, RFC 3327).
+"""Binding: one contact of one AOR in the location service (RFC 3261 §10.3 step 7, RFC 3327).
 
 Rule: plain data. Times are seconds since 1970 (UTC), as floats.
 """
@@ -11,19 +11,30 @@ from msilod.sip.flow import Flow
 
 @dataclass(slots=True)
 class Binding:
-    """Where an AOR can be reached until `expires_at`.
+    """One contact at which an AOR can be reached until `expires_at`.
 
-    `aor` is canonical `user@host`; `contact` is the Contact's URI as it was sent (ASCII); `params` are the
-    Contact's own parameters as sent, without q and expires (`;+sip.instance="..."`), to be listed again.
-    `flow` is the path the REGISTER came by: None after a restart for a stream that is gone.
-    `reg_id` is 0 where outbound is not applied (RFC 5626 §6); else the binding is that of instance and reg-id.
-    `methods` is None when the device did not say what it takes. `next_hop` is the outbound proxy for what is
-    dumped to it, "" for none: m_dump's, as the routing policy had it at the last REGISTER. `way` is where
-    reaching/paths.py found that requests to it leave, `is_without_tcp` that a large one found no TCP there (RFC
-    3261 §18.1.1), `said` the lines of the REGISTER that made it, `told` how the 200s list it, up to the seconds
-    that are left. `is_outbound`: the REGISTER had `Supported: outbound` and outbound was applied, so its 200 says so.
-    `pings` is there when the contact is to be pinged (keep_alive.py), and has the results. `client` is the
-    client behind an edge proxy that registered it (auth/source.py), "" for none. None of these eight is stored.
+    These fields are stored in the database:
+
+    - `aor`: canonical `user@host`.
+    - `contact`: the URI of the Contact as sent (ASCII).
+    - `params`: the parameters of the Contact as sent, without q and expires (`;+sip.instance="..."`). The 200 lists
+      them.
+    - `flow`: the path of the REGISTER. None after a restart when the stream is gone.
+    - `instance`, `reg_id`: name the binding together when outbound is applied. Otherwise `reg_id` is 0 (RFC 5626 §6).
+    - `methods`: the methods that the device accepts, None when the device did not list any.
+
+    These eight fields are not stored:
+
+    - `next_hop`: the outbound proxy for deliveries (m_dump), as the routing policy gave the proxy at the last REGISTER;
+      "" for
+    none.
+    - `way`: the flow that reaching/paths.py found for requests to the contact.
+    - `is_without_tcp`: True when a large request found no TCP at the contact (RFC 3261 §18.1.1).
+    - `said`: the lines of the REGISTER that made the binding (refresh.py).
+    - `told`: the Contact value of the 200, without the remaining seconds.
+    - `is_outbound`: True when the REGISTER had `Supported: outbound` and outbound was applied. The 200 then says so.
+    - `client`: the client behind an edge proxy (auth/source.py), "" for none.
+    - `pings`: the ping results when the contact is to be pinged (keep_alive.py), else None.
     """
 
     aor: str
@@ -51,18 +62,18 @@ class Binding:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """What tells it from the others of its AOR; flows of one device may have the same contact."""
+        """The identity of the binding within the AOR. Flows of one device may have the same contact."""
         return self.contact, self.instance, self.reg_id
 
     @property
     def is_away(self) -> bool:
-        """True when it answers no OPTIONS request any more, and has not registered since (keep_alive.py)."""
+        """True when the contact stopped answering OPTIONS and has not registered since (keep_alive.py)."""
         state = self.pings
         return state is not None and state.is_away and state.registered_at == self.registered_at
 
     @property
     def heard_at(self) -> float:
-        """When something last came from it: a REGISTER, or an answer to an OPTIONS request. UTC seconds."""
+        """UTC seconds of the last REGISTER or the last answer to an OPTIONS request."""
         heard = self.pings.heard_at if self.pings is not None else 0.0
         return max(heard, self.registered_at)
 
@@ -77,5 +88,5 @@ ContactKey = tuple[str, Flow | None]
 
 
 def contact_key(binding: Binding) -> ContactKey:
-    """What two offers of the same contact share."""
+    """The key that two offers of the same contact share."""
     return binding.contact, binding.flow

@@ -1,12 +1,12 @@
-"""KeepAlives: which contacts behind NAT are to be pinged when, and which of them are away.
+"""KeepAlives: schedules the pings to contacts behind NAT, and finds the contacts that are away.
 
-Rules: a wheel of slots turns once in a period. Each contact is in one slot, and the contacts are spread evenly,
-so that 100,000 contacts are 4,000 a second and no burst. Nothing is scheduled or cancelled: a slot that has its turn
-is looked through, and ended bindings leave it.
+Rules: a wheel of slots turns once in a period. Each contact is in one slot, and the contacts are spread evenly: 100,000
+contacts make 4,000 pings a second without bursts. No contact has a timer of its own. When a slot has its turn, all
+contacts in the slot are looked at, and ended bindings are dropped.
 
-A contact that has answered before and leaves three requests in a row unanswered is away. A REGISTER brings it back
-without a call in here, since the state remembers which REGISTER it is about: a refresh pays nothing for that.
-`LocationService.away` has the AORs with a contact that is away, and perhaps some more.
+A contact is away when the contact has answered before and then leaves three requests in a row unanswered. A REGISTER
+ends this state without a call of this module: PingState records the time of the REGISTER that the state belongs to. So
+a refresh pays nothing. `LocationService.away` has all AORs with a contact that is away, and perhaps some more AORs.
 Times are monotonic seconds (`now`) and UTC seconds (`wall`).
 """
 
@@ -20,18 +20,18 @@ from msilod.registrar.location import LocationService
 MISSED: Final = 3
 SLOTS_PER_SECOND: Final = 20
 MAX_SLOTS: Final = 2000
-# A new contact is not pinged in the first fifth of the period: its REGISTER has just opened the way.
+# A new contact is not pinged in the first fifth of the period: the REGISTER has just opened the NAT.
 FIRST_PART: Final = 5
-# After a pause of the process overdue requests go in portions, with other work between them.
+# After a pause of the process, overdue requests go in portions, with other work in between.
 MAX_AT_ONCE: Final = 2000
 # Seconds.
 ROUNDING: Final = 0.001
-# Consecutive multiples of the golden ratio are spread evenly over a circle, however many there are.
+# Consecutive multiples of the golden ratio are spread evenly over a circle, for any number of multiples.
 GOLDEN: Final = 0.618033988749895
 
 
 class KeepAlives:
-    """The wheel. `period` seconds for a turn; 0: there is none, and no contact is away."""
+    """The wheel. `period` is the seconds of a turn. With period 0 there are no pings, and no contact is away."""
 
     __slots__ = ("_count", "_location", "_position", "_slots", "_width")
 
@@ -43,9 +43,9 @@ class KeepAlives:
         self._count = 0
 
     def configure(self, period: int, bindings: Iterable[Binding], now: float, wall: float) -> list[str]:
-        """Turn once in `period` from now on, with these bindings spread over the whole of it.
+        """Turn once in `period` seconds from now on, with `bindings` spread over the whole turn.
 
-        Returns the AORs of which a contact is no longer known to be away, when `period` is 0.
+        Returns the AORs with a contact that was away when `period` is 0, else an empty list.
         """
         number = min(period * SLOTS_PER_SECOND, MAX_SLOTS)
         self._slots = [{} for _ in range(number)]
@@ -67,7 +67,7 @@ class KeepAlives:
         return []
 
     def watch(self, bindings: Sequence[Binding], now: float) -> None:
-        """A REGISTER was served: ping these of its bindings that need it. A contact that is in a slot stays there."""
+        """Ping these bindings of a served REGISTER when they need pings. A contact that has a slot keeps the slot."""
         for binding in bindings:
             state = binding.pings
             if state is None or not self._slots:
@@ -79,7 +79,7 @@ class KeepAlives:
                 self._slots[state.serial % len(self._slots)][state.serial] = binding
 
     def forget(self, bindings: Sequence[Binding], wall: float) -> None:
-        """These were removed."""
+        """Stop pinging bindings that were removed."""
         for binding in bindings:
             state = binding.pings
             if state is not None and state.serial >= 0 and self._slots:
@@ -88,13 +88,13 @@ class KeepAlives:
                 self._settle(binding.aor, wall)
 
     def _enter(self, binding: Binding, first: int) -> None:
-        """Put it into a slot, at least `first` slots from now."""
+        """Put a binding into a slot, at least `first` slots from now."""
         number = len(self._slots)
         first = min(first, number - 1)
         self._count += 1
         ahead = first + int(self._count * GOLDEN % 1.0 * (number - first))
         slot = (self._position + 1 + ahead) % number
-        # The number says where it lies, and is never the same for two.
+        # The serial number is unique and gives the slot.
         serial = self._count * number + slot
         assert binding.pings is not None
         binding.pings.serial = serial
@@ -103,9 +103,10 @@ class KeepAlives:
     # --- the turn --------------------------------------------------------------------------------------
 
     def until_next(self, now: float) -> float | None:
-        """Seconds until a slot with something in it has its turn; a fifth of the period at most, None for no wheel.
+        """Return the seconds until a slot with a binding has its turn: at most a fifth of the period. None without a
+        wheel.
 
-        Nothing comes nearer than that meanwhile, so that the caller may sleep so long.
+        No binding gets a nearer slot in the meantime, so the caller may sleep for this time.
         """
         number = len(self._slots)
         if not number:
@@ -114,13 +115,13 @@ class KeepAlives:
         ahead = 1
         while ahead < most and not self._slots[(self._position + ahead) % number]:
             ahead += 1
-        # The slot has begun then, however the division in `due` is rounded.
+        # ROUNDING ensures that the slot has begun, in spite of the rounding in `due`.
         return max((self._position + ahead) * self._width - now, 0.0) + ROUNDING
 
     def due(self, now: float, wall: float) -> tuple[list[Binding], list[Binding]]:
-        """(bindings to ping now, those of them that are away from now on).
+        """Return (bindings to ping now, bindings among these that are away from now on).
 
-        About MAX_AT_ONCE at most; `until_next` is ROUNDING while more are overdue.
+        At most about MAX_AT_ONCE bindings are returned. `until_next` returns ROUNDING while more bindings are overdue.
         """
         due: list[Binding] = []
         gone: list[Binding] = []
@@ -143,7 +144,7 @@ class KeepAlives:
         return due, gone
 
     def _judge(self, binding: Binding, wall: float) -> bool:
-        """Count the last request if it had no answer. True when the binding is away from now on."""
+        """Count the last request when the request had no answer. Return True when the binding is away from now on."""
         state = binding.pings
         assert state is not None
         if state.registered_at != binding.registered_at:
@@ -169,7 +170,7 @@ class KeepAlives:
         self._settle(binding.aor, wall)
 
     def _settle(self, aor: str, wall: float) -> None:
-        """Look whether a contact of `aor` is still away."""
+        """Remove `aor` from the AORs with contacts that are away, unless a contact is still away."""
         away = self._location.away
         if aor in away and not any(b.is_away for b in self._location.bindings(aor, wall)):
             away.discard(aor)
@@ -177,7 +178,7 @@ class KeepAlives:
     # --- answers ---------------------------------------------------------------------------------------
 
     def answered(self, serial: int, token: bytes, wall: float) -> Binding | None:
-        """An answer with this number and token has come. The binding when it was away and is back.
+        """Record an answer with this number and token. Return the binding when the contact was away and is back.
 
         An answer counts once, and only with the token of the last request.
         """

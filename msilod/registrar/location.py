@@ -1,8 +1,8 @@
-"""LocationService: all bindings in memory (RFC 3261 §10.2's "location service"), asked for every request.
+"""LocationService: keeps all bindings in memory (RFC 3261 §10.2, "location service"); each request asks for bindings.
 
-Rules: an expired binding is never returned by a look-up, swept or not, and is forgotten only through `expire`,
-so that whoever keeps a copy (the database) hears of every one. Nothing here walks over all bindings but `all`.
-The database holds the same and is read at the start.
+Rules: a look-up never returns an expired binding, swept or not. Expired bindings leave memory only by `expire`, so that
+the database hears of every expired binding. Only `all` walks over all bindings. The database has the same bindings, and
+a start of the daemon reads the bindings from there.
 """
 
 from collections import defaultdict
@@ -20,19 +20,19 @@ from msilod.sip.uri import SipUri, canonical_user
 ContactKey = tuple[str, str, int | None]
 Key = TypeVar("Key")
 
-# A look at a recipient who has refreshed costs 1 us; an expired binding costs its row in the database, too.
+# A look at an AOR with a refreshed binding costs 1 us. An expired binding also costs a change of the database.
 LOOKS_PER_BINDING: Final = 8
-# One contact in more mailboxes than this is no phone; who asks whose it is need not wait for the whole list.
+# A contact in more mailboxes than this is not a phone. A search for the AORs of a contact stops there.
 MAX_SHARED: Final = 64
 _NOTHING: Final[list[Binding]] = []
 
 
 class LocationService:
-    """Bindings by AOR. One per daemon.
+    """Bindings by AOR. A daemon has one LocationService.
 
-    Expiry: an AOR lies in the bucket of the second in which the first of its bindings ends, as it stood when
-    that was written; a refresh does not move it, the sweep looks again and puts it further down. So every AOR
-    is in one bucket at most, and there are no more buckets than seconds in max_expires.
+    Expiry: an AOR is in the bucket of the second in which its first binding ends, as known when the bucket was chosen.
+    A refresh does not move the AOR. The sweep checks the AOR and moves the AOR to a later bucket when a binding was
+    refreshed. So every AOR is in at most one bucket, and there are no more buckets than seconds in max_expires.
     """
 
     def __init__(self) -> None:
@@ -44,13 +44,13 @@ class LocationService:
         self._seconds: list[int] = []
         self._wall = 0.0
         self._size = 0
-        # AORs with a contact that is known to be away, and perhaps some more (keep_alive.py); nearly always none.
+        # All AORs with a contact that is away, and perhaps more (keep_alive.py). Nearly always empty.
         self.away: set[str] = set()
-        # False when nobody is registered there, which no clock need be asked for.
+        # False when the AOR has no bindings. Needs no clock.
         self.has: Callable[[str], bool] = self._bindings.__contains__
 
     def bindings(self, aor: str, wall: float) -> list[Binding]:
-        """The unexpired bindings of `aor`, best q first."""
+        """Return the unexpired bindings of `aor`, best q first."""
         found = self._bindings.get(aor)
         if not found:
             return []
@@ -60,15 +60,15 @@ class LocationService:
         return found.copy()
 
     def store(self, registration: Registration) -> None:
-        """Take over what a REGISTER came to."""
+        """Store the result of a REGISTER."""
         self._wall = registration.wall
         self.restore(registration.aor, registration.bindings)
 
     def prolong(self, binding: Binding, cseq: int, wall: float) -> None:
-        """A REGISTER has said of `binding`, one of ours, what the one before had: it lives as long again from now.
+        """Prolong `binding` after a REGISTER with the same contents: the binding gets the same lifetime again from now.
 
-        It is written to in its place: a copy of it in all that holds it was a tenth of a refresh. What compares the
-        REGISTERs of a contact has to remember their CSeq (silo/runs/run_contacts.py).
+        The binding is changed in place. A copy in all indexes was a tenth of the cost of a refresh. Code that compares
+        REGISTERs of a contact must remember the CSeq itself (silo/runs/run_contacts.py).
         """
         self._wall = wall
         ends = wall + (binding.expires_at - binding.registered_at)
@@ -80,14 +80,14 @@ class LocationService:
         binding.expires_at = ends
 
     def is_current(self, binding: Binding) -> bool:
-        """True while it is one of ours, and no other has taken its place."""
+        """True while this object is in the location service, and no other binding has replaced it."""
         for other in self._bindings.get(binding.aor, _NOTHING):  # noqa: SIM110
             if other is binding:
                 return True
         return False
 
     def restore(self, aor: str, bindings: Sequence[Binding]) -> None:
-        """Exactly these are the bindings of `aor`, beside those that have expired and wait for the sweep."""
+        """Set the bindings of `aor`. Bindings that expired and wait for the sweep are kept."""
         former = self._bindings.get(aor, _NOTHING)
         kept = list(bindings)
         for binding in former:
@@ -96,9 +96,9 @@ class LocationService:
         self._replace(aor, former, kept)
 
     def undo(self, registration: Registration, before: Sequence[Binding]) -> None:
-        """The commit of `registration` was refused: take back what it changed of `before`, and only that.
+        """Undo `registration` after a refused commit: restore from `before` only the bindings with changes.
 
-        Another REGISTER of the AOR may have come since (R1), and what that one changed stays.
+        Another REGISTER of the AOR may have come since (R1). The changes of that REGISTER stay.
         """
         ours = {id(binding) for binding in registration.touched}
         current = self._bindings.get(registration.aor, _NOTHING)
@@ -109,7 +109,7 @@ class LocationService:
         self._replace(registration.aor, current, sorted(left, key=lambda binding: -binding.q))
 
     def load(self, bindings: Iterable[Binding]) -> None:
-        """What the database remembers, at the start."""
+        """Load the bindings from the database, at the start."""
         grouped: defaultdict[str, list[Binding]] = defaultdict(list)
         for binding in bindings:
             grouped[binding.aor].append(binding)
@@ -137,13 +137,13 @@ class LocationService:
                 self._streams[_stream(binding)].add(aor)
 
     def has_flow(self, flow: Flow) -> bool:
-        """True while a binding came by this connection; for UDP always False."""
+        """True while a binding came by this connection; always False for UDP."""
         return flow.connection in self._streams
 
     def drop_flow(self, flow: Flow) -> list[Binding]:
-        """A connection has closed: the bindings that came by it have no way any more. Returns them.
+        """Clear the `way` of all bindings that came by a closed connection, and return these bindings.
 
-        Nothing closes on UDP: such a flow has none.
+        UDP has no connections, so a UDP flow has no bindings here.
         """
         orphans = [
             binding
@@ -156,7 +156,7 @@ class LocationService:
         return orphans
 
     def remove(self, bindings: Iterable[Binding]) -> None:
-        """Take out these, whatever else their AORs have."""
+        """Remove these bindings. Other bindings of their AORs stay."""
         for binding in bindings:
             found = self._bindings.get(binding.aor, _NOTHING)
             self._replace(binding.aor, found, [other for other in found if other is not binding])
@@ -181,9 +181,9 @@ class LocationService:
             self._buckets[due].discard(aor)
 
     def expire(self, wall: float, limit: int) -> list[Binding]:
-        """Take out bindings that have expired and return them, about `limit` at most.
+        """Remove expired bindings and return them, at most about `limit`.
 
-        It may be called as often as one likes; what is left over waits for the next call.
+        `expire` may be called at any time. Expired bindings beyond the limit wait for the next call.
         """
         gone: list[Binding] = []
         looks = LOOKS_PER_BINDING * limit
@@ -208,9 +208,11 @@ class LocationService:
         return expired
 
     def aors_for_contact(self, contact: str, uri: SipUri | None = None) -> list[str]:
-        """The AORs that have `contact` among their bindings, expired ones included; MAX_SHARED are looked at.
+        """Return the AORs with `contact` among their bindings, expired bindings included. At most MAX_SHARED AORs are
+        looked at.
 
-        `uri` is the same, if it has been parsed already. Raises MalformedMessage for what is no SIP URI.
+        `uri` is the parsed `contact`, if the caller has parsed the URI already. Raises MalformedMessage when `contact`
+        is not a SIP URI.
         """
         if uri is None:
             uri = SipUri.parse(contact)
@@ -218,13 +220,13 @@ class LocationService:
         return sorted(aor for aor in candidates if any(_is_at(b, contact, uri) for b in self._bindings[aor]))
 
     def all(self) -> Iterator[Binding]:
-        """Every binding there was when asked for the first one, expired ones included."""
+        """Yield every binding that existed at the first step, expired bindings included."""
         for group in list(self._bindings.values()):
             yield from group
 
     @property
     def aor_count(self) -> int:
-        """Recipients with a binding."""
+        """The number of AORs with a binding."""
         return len(self._bindings)
 
     def __len__(self) -> int:
@@ -240,7 +242,7 @@ def _drop(index: dict[Key, set[str]], key: Key, aor: str) -> None:
 
 
 def _stream(binding: Binding) -> int:
-    """The serial number of the connection that a binding came by; 0 on UDP and after a restart."""
+    """Return the serial number of the connection that a binding came by; 0 for UDP and after a restart."""
     return binding.flow.connection if binding.flow is not None else 0
 
 
@@ -249,7 +251,7 @@ def _contact_key(contact: str) -> ContactKey:
 
 
 def _key_of(uri: SipUri) -> ContactKey:
-    """What URIs that are equal by RFC 3261 §19.1.4 always share."""
+    """Return a key that is the same for URIs that are equal by RFC 3261 §19.1.4."""
     return canonical_user(uri.user or ""), uri.host, uri.port
 
 

@@ -1,7 +1,8 @@
-"""Outbound: what a registrar makes of instance and reg-id (RFC 5626 §6, checklist R12).
+"""Outbound: decides whether outbound is applied to a REGISTER with instance and reg-id (RFC 5626 §6, checklist R12).
 
-Rules: it is applied where the first hop can keep a flow: we, when the phone is a Via away, else the edge proxy whose
-Path says `ob`. Whoever asks for it and cannot have it hears 439; who only has the parameters is registered without.
+Rules: outbound is applied when the first hop can keep a flow. The first hop is this server when the request has a
+single Via, else the edge proxy that marked its Path with `ob`. A REGISTER with `Supported: outbound` gets 439 when
+outbound cannot be applied. A REGISTER with only the parameters is registered without outbound.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from msilod.sip.address import NameAddr
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
-# Seconds within which a phone shows that its flow lives (§4.4); what NATs forget in half of it is UDP's own trouble.
+# Seconds within which a phone shows that the flow lives (§4.4). Some NATs forget a UDP flow in half of this time.
 FLOW_TIMER: Final = 120
 APPLIED: Final = (
     (b"Require", b"outbound"),
@@ -23,11 +24,11 @@ APPLIED: Final = (
 
 
 def apply_outbound(request: Request, contacts: Sequence[RegisterContact], path: Sequence[str]) -> bool:
-    """True when the 200 has to say that outbound is applied; where it cannot be applied, the reg-ids are void.
+    """Return True when the 200 must say that outbound is applied. Set the reg-ids to 0 when outbound is impossible.
 
-    A phone that gives a reg-id without `Supported: outbound` is still bound by instance and reg-id, but its 200
-    has neither Require nor Flow-Timer (RFC 3261 §8.2.4, RFC 5626 §6).
-    Raises RequestRefused 400 for more than one contact with a reg-id, 439.
+    A phone with a reg-id but without `Supported: outbound` is still bound by instance and reg-id, but the 200 has
+    neither Require nor Flow-Timer (RFC 3261 §8.2.4, RFC 5626 §6). Raises RequestRefused: 400 for more than one contact
+    with a reg-id, 439 when outbound is asked for and impossible.
     """
     flows = [contact for contact in contacts if contact.reg_id]
     if not flows:
@@ -45,7 +46,7 @@ def apply_outbound(request: Request, contacts: Sequence[RegisterContact], path: 
 
 
 def _keeps_flows(request: Request, path: Sequence[str]) -> bool:
-    """True when the first hop is this registrar, or one whose Path says that it keeps flows."""
+    """True when the first hop is this registrar, or an edge proxy that marked its Path with `ob`."""
     if len(request.headers.split(b"via")) == 1:
         return True
     return bool(path) and "ob" in SipUri.parse(NameAddr.parse(path[0].encode()).uri).params

@@ -1,13 +1,13 @@
-"""Phones: which bindings of one AOR belong to one phone that was started again.
+"""Phones: finds the bindings of one AOR that belong to the same phone after a restart of the phone.
 
-A softphone that does not remove its binding when it ends registers another contact after its start: the same user
-part at the same place, with other parameters. Both bindings live until the older one expires. A copy of each request
-for every one of them would reach the same phone several times, and ten contacts at a place that never registered
-would make a flood for that place of one request.
+A softphone that ends without removing its binding registers another contact after the next start: the same user part at
+the same place, with other parameters. Both bindings live until the older binding expires. A copy of a request for each
+binding would reach the same phone several times. Ten contacts at a place that never registered would turn one request
+into a flood for that place.
 
-Two bindings are those of one phone when they have the same user part and the same place, and no different
-instances (+sip.instance, RFC 5626 section 4.1). A place is where the requests go: the flow of the REGISTER, or the
-host and port of the contact, or both the Path and the contact. So two phones behind one edge proxy stay two.
+Two bindings belong to one phone when user part and place are equal and the instances do not differ (+sip.instance, RFC
+5626 section 4.1). The place is the target of the requests: the flow of the REGISTER, or host and port of the contact,
+or both Path and contact. So two phones behind one edge proxy stay two phones.
 """
 
 from collections.abc import Hashable, Iterable
@@ -18,9 +18,9 @@ from msilod.sip.uri import SipUri, canonical_user
 
 
 def newest_of_each_phone(bindings: Iterable[Binding]) -> list[Binding]:
-    """The bindings without those that a later one of the same phone has replaced, in their order.
+    """Return the bindings, in their order, without those that a later binding of the same phone has replaced.
 
-    Of two that were registered at one time the first in `bindings` is kept.
+    When two bindings were registered at the same time, the first in `bindings` is kept.
     """
     phones: dict[Hashable, list[Binding]] = {}
     ordered = list(bindings)
@@ -33,7 +33,7 @@ def newest_of_each_phone(bindings: Iterable[Binding]) -> list[Binding]:
 
 
 def _newest(group: list[Binding]) -> list[Binding]:
-    """The latest binding of the group, or of each instance where there are several."""
+    """Return the latest binding of the group, or the latest of each instance when the group has several instances."""
     latest: dict[str, Binding] = {}
     several = len({binding.instance for binding in group if binding.instance}) > 1
     for binding in group:
@@ -45,7 +45,7 @@ def _newest(group: list[Binding]) -> list[Binding]:
 
 
 def _phone(binding: Binding) -> Hashable:
-    """User part and place; the flows of an outbound phone (RFC 5626) are told apart by reg-id."""
+    """Return user part and place. The flows of an outbound phone (RFC 5626) differ by reg-id."""
     uri, flow = SipUri.parse(binding.contact), binding.flow
     user = canonical_user(uri.user or "")
     if binding.path:

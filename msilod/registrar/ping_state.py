@@ -1,17 +1,19 @@
-"""PingState: the results of the OPTIONS requests to one contact (serving/pings.py sends them).
+"""PingState: the results of the OPTIONS requests to one contact (serving/pings.py sends the requests).
 
-Rule: data only. The state is carried on from one REGISTER of a contact to the next, so that two bindings may share one.
+Rule: data only. A REGISTER of the same contact takes the state over, so that two bindings may share one state.
 """
 
 
 class PingState:
-    """`serial` is the number in the wheel (keep_alive.py), -1 outside of it.
+    """The results of the pings to one contact.
 
-    `token` is that of the OPTIONS request without an answer, b"" for none; `missed` counts the requests in a row
-    that had no answer; `has_answered`: the contact has answered one since it registered on this flow. `heard_at` is
-    when the last answer came (UTC seconds, 0.0 for none). `registered_at` is that of the binding when the last
-    request was sent: another value means a REGISTER since. `is_away` holds as long as there was none, see
-    `Binding.is_away`.
+    - `serial`: the number in the wheel (keep_alive.py), -1 outside the wheel.
+    - `token`: the token of the OPTIONS request without an answer, b"" for none.
+    - `missed`: unanswered requests in a row.
+    - `has_answered`: the contact has answered an OPTIONS request since registering on this flow.
+    - `heard_at`: UTC seconds of the last answer, 0.0 for none.
+    - `registered_at`: the `registered_at` of the binding at the last request. Another value means a REGISTER since.
+    - `is_away`: the contact does not answer. Holds until the next REGISTER, see `Binding.is_away`.
     """
 
     __slots__ = ("has_answered", "heard_at", "is_away", "missed", "registered_at", "serial", "token")

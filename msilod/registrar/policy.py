@@ -1,13 +1,13 @@
-"""RegistrarPolicy: what the [registrar] section of msilod.toml allows. Rule: data only."""
+"""RegistrarPolicy: the [registrar] section of msilod.toml. Rule: data only."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class RegistrarPolicy:
-    """Seconds, and a count of contacts per AOR.
+    """The times are in seconds; `max_contacts` is per AOR.
 
-    `mark` is the same for the same values: what was decided under another policy is decided again.
+    `mark` depends on the values alone. A changed mark makes refresh.py decide again.
     """
 
     default_expires: int = 3600

@@ -1,8 +1,8 @@
-"""Reach: which bindings can be reached without the flow that they registered by (RFC 5626 §6, checklist R10, R13).
+"""Reach: decides which bindings can be reached without the flow of their REGISTER (RFC 5626 §6, checklist R10, R13).
 
-Rules: a contact on the address its REGISTER came from means what it says, port included; one at a public address
-of its own likewise; any other (private, a name, `.invalid`) is nowhere but at the end of its flow. Nobody dials a
-browser or a TLS phone, and a phone that keeps flows (reg-id) has told that it opens them itself.
+Rules: a contact with the source address of its REGISTER is reachable at its own host and port. A contact with a public
+address is also reachable there. Any other contact (a private address, a name, `.invalid`) is reachable only by its
+flow. No connection is opened to a browser or a TLS phone. A phone with flows (reg-id) opens its connections itself.
 """
 
 import ipaddress
@@ -17,7 +17,7 @@ from msilod.sip.via import DEFAULT_PORT, Via
 
 
 def means_what_it_says(contact: SipUri, source: str) -> bool:
-    """True when requests may go where `contact` says; `source` is the address its REGISTER came from."""
+    """True when requests may go to the address in `contact`; `source` is the source address of the REGISTER."""
     if not contact.is_ip_literal:
         return False
     host = bare(contact.host)
@@ -25,7 +25,7 @@ def means_what_it_says(contact: SipUri, source: str) -> bool:
 
 
 def is_reached_by_its_source(binding: Binding, contact: SipUri) -> bool:
-    """True when requests to `contact`, that of `binding`, go to where its REGISTER came from, by UDP."""
+    """True when requests to `contact`, the contact of `binding`, go by UDP to the source of the REGISTER."""
     flow = binding.flow
     return (
         flow is not None
@@ -37,10 +37,10 @@ def is_reached_by_its_source(binding: Binding, contact: SipUri) -> bool:
 
 
 def wants_pings(request: Request, binding: Binding, contact: SipUri) -> bool:
-    """True when the way to `binding`, which `request` has made, is to be kept open by us.
+    """True when this server must keep the way to `binding` open; `request` is the REGISTER that made the binding.
 
-    A phone is behind NAT when its contact is another place than its REGISTER came from, or when the contact is that
-    place and the Via is not: the phone has learnt of its NAT. A phone that promises keep-alives needs no ping:
+    A phone is behind NAT when the contact differs from the source of the REGISTER, or when the contact is the source
+    but the Via is not: then the phone has learnt its public address. A phone that promises keep-alives needs no ping:
     by `keep` in Via (RFC 6223), or by outbound (RFC 5626).
     """
     flow = binding.flow
@@ -62,15 +62,16 @@ def _has_learnt_of_nat(binding: Binding, contact: SipUri, via: Via, flow: Flow) 
 
 
 def restored_pings(binding: Binding) -> PingState | None:
-    """For a binding from the database. The database does not say whether its REGISTER promised keep-alives.
+    """Return the PingState of a binding from the database, None when the binding needs no pings.
 
-    A phone that sends keep-alives is pinged as well until its next REGISTER; a phone that has learnt of its NAT is not.
+    The database does not record whether the REGISTER promised keep-alives. So a phone that sends keep-alives is pinged,
+    too, until its next REGISTER. A phone that has learnt its public address is not pinged until then.
     """
     return PingState() if is_reached_by_its_source(binding, SipUri.parse(binding.contact)) else None
 
 
 def outlives_its_connection(binding: Binding, transport: str, source: str) -> bool:
-    """False when a binding that came by this connection is worth nothing after its end."""
+    """False when a binding by this connection cannot be reached after the end of the connection."""
     if binding.path:
         return True
     if binding.instance and binding.reg_id:

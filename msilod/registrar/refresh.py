@@ -1,7 +1,8 @@
-"""A refresh in the very words of the REGISTER before it (RFC 3261 §10.2.4), which is what phones do all day.
+"""Refresh: the fast path for a REGISTER with the same lines as the REGISTER before (RFC 3261 §10.2.4).
 
-Rules: the words are compared as they came, and nothing of them is parsed again: they mean what they meant before,
-but for the end of the binding. Whoever is not sure says so, and `process` reads the REGISTER.
+Most REGISTERs are refreshes. Rules: the lines are compared as received and are not parsed again, since equal lines have
+the same meaning, apart from the end of the binding. In all doubtful cases the result is None, and `process` reads the
+REGISTER.
 """
 
 from collections.abc import Sequence
@@ -13,20 +14,20 @@ from msilod.registrar.policy import RegistrarPolicy
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request
 
-# All of a REGISTER that its binding depends on.
+# All fields of a REGISTER that the binding depends on.
 _SAYING: Final = (b"contact", b"expires", b"call-id", b"allow", b"path", b"user-agent", b"supported")
 
 Words = tuple[bytes | None, ...]
 
 
 def words_of(request: Request, policy: RegistrarPolicy) -> Words:
-    """The lines that a binding depends on, or all that stands behind their colons where no name comes twice.
+    """Return the lines that a binding depends on; only the values when no field name occurs twice.
 
-    What was decided under another policy is other words.
+    The mark of the policy is included, so that another policy makes another result.
     """
     received, get = request.received, request.received.get
     if len(received) == len(request.headers.fields):
-        # Spelt out it takes half of what a loop over _SAYING does, and a refresh does little else.
+        # A tuple written out takes half the time of a loop over _SAYING, and this is most of the cost of a refresh.
         return (
             policy.mark, get(b"contact"), get(b"expires"), get(b"call-id"), get(b"allow"), get(b"path"),
             get(b"user-agent"), get(b"supported"),
@@ -37,10 +38,10 @@ def words_of(request: Request, policy: RegistrarPolicy) -> Words:
 def said_again(
     request: Request, bindings: Sequence[Binding], policy: RegistrarPolicy, flow: Flow
 ) -> Binding | None:
-    """Which of `bindings`, those of its AOR (unexpired), `request` refreshes in the words that made it.
+    """Return the one of `bindings`, the unexpired bindings of the AOR, that `request` refreshes with the same lines.
 
-    None for the very REGISTER that made it, which `process` knows again. Raises RequestRefused 500 when its CSeq is
-    lower; the Call-ID is among the words (§10.3 step 7).
+    Returns None for a repetition of the REGISTER that made the binding, which `process` recognises. Raises
+    RequestRefused 500 when the CSeq is lower; the Call-ID is among the lines (§10.3 step 7).
     """
     words = words_of(request, policy)
     for binding in bindings:
@@ -54,5 +55,5 @@ def said_again(
 
 
 def old_cseq() -> RequestRefused:
-    """§10.3 step 7: under the same Call-ID the CSeq must grow, or nothing is changed."""
+    """§10.3 step 7: under the same Call-ID the CSeq must grow, else no binding is changed."""
     return RequestRefused(500, "CSeq Is Lower Than That of the Binding or Repeated")

@@ -1,8 +1,8 @@
-"""Contact: one Contact value of a REGISTER, checked (RFC 3261 §10.3 steps 6 and 7, §20.10).
+"""RegisterContact: reads and checks one Contact value of a REGISTER (RFC 3261 §10.3 steps 6 and 7, §20.10).
 
-Rules: what cannot be told again in a 200, or never be sent to, is refused here. That includes a contact that
-is no SIP URI, with 400; one that names this server, with 403: its requests would come back to us, as many
-times as there are such contacts (RFC 5393 §3); and a multicast or broadcast address, which is nobody's phone.
+Rules: contacts that cannot be repeated in a 200, or cannot be sent to, are refused. A contact that is not a SIP URI
+gets 400. A contact that names this server gets 403: requests to such contacts would come back, multiplied by their
+number (RFC 5393 §3). Multicast and broadcast addresses are refused because no phone has such an address.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ IsMyself = Callable[[SipUri], bool]
 MAX_CONTACT: Final = 2048
 # RFC 3261 §19.1.2.
 DEFAULT_TLS_PORT: Final = 5061
-# There are a few dozen methods in all; more names are somebody's game with our memory.
+# There are a few dozen methods in all. The limit bounds the memory of one REGISTER.
 MAX_METHODS: Final = 64
 # RFC 3261 §20.19: seconds of Expires and of expires.
 MAX_EXPIRES: Final = 2**32 - 1
@@ -32,15 +32,15 @@ MAX_EXPIRES: Final = 2**32 - 1
 MAX_REG_ID: Final = 2**31 - 1
 # RFC 3261 §10.3 step 7: a registrar may refuse an interval only if it is below an hour.
 _HOUR: Final = 3600
-# GRUUs are ours to give (RFC 5627 §5.1): what a phone says of its own is not repeated.
+# Only the registrar assigns GRUUs (RFC 5627 §5.1), so GRUUs sent by a phone are dropped.
 _OWN_PARAMETERS: Final = frozenset((b"q", b"expires", b"pub-gruu", b"temp-gruu"))
 
 
 class RegisterContact:
-    """`uri_text` is the URI as sent; `expires` what the binding gets, in seconds, 0 to remove it.
+    """One contact. `uri_text` is the URI as sent; `expires` is the lifetime of the binding in seconds, 0 to remove.
 
-    `reg_id` is 0 without an instance, which it means nothing without (RFC 5626 §4.2.1).
-    `params` are the other parameters as sent, `methods` what `methods=` names.
+    `reg_id` is 0 without an instance, because a reg-id has no meaning alone (RFC 5626 §4.2.1). `params` are the other
+    parameters as sent; `methods` is the value of `methods=`.
     """
 
     __slots__ = ("expires", "instance", "methods", "params", "q", "reg_id", "uri", "uri_text")
@@ -63,17 +63,17 @@ class RegisterContact:
 
     @property
     def flow_id(self) -> tuple[str, int]:
-        """Instance and reg-id, which name a flow of a device (RFC 5626 §4.2); reg-id 0 names none."""
+        """Instance and reg-id, the name of a flow of a device (RFC 5626 §4.2). With reg-id 0 there is no flow."""
         return self.instance, self.reg_id
 
     def is_same(self, other: "RegisterContact") -> bool:
-        """True when both name one binding: by instance and reg-id where both have them, else by URI."""
+        """True when both contacts name one binding: by instance and reg-id when both have them, else by URI."""
         if self.reg_id or other.reg_id:
             return (self.reg_id, self.instance) == (other.reg_id, other.instance)
         return self.uri.equals(other.uri)
 
     def names(self, binding: Binding) -> bool:
-        """True when `binding` is its binding (RFC 3261 §10.3 step 7; RFC 5626 §6: the URI is not compared)."""
+        """True when this contact names `binding` (RFC 3261 §10.3 step 7). Flows: without the URI (RFC 5626 §6)."""
         if self.reg_id:
             return self.reg_id == binding.reg_id and self.instance == binding.instance
         return binding.contact == self.uri_text or SipUri.parse(binding.contact).equals(self.uri)
@@ -82,7 +82,7 @@ class RegisterContact:
 def read_contact(
     request: Request, aor: str, value: bytes, policy: RegistrarPolicy, is_myself: IsMyself | None = None
 ) -> RegisterContact:
-    """One value of the Contact list. Raises MalformedMessage (400) and RequestRefused (400, 403, 423)."""
+    """Read one value of the Contact list. Raises MalformedMessage (400) and RequestRefused (400, 403, 423)."""
     refuse_controls(value)
     address = _name_addr(value)
     if len(address.uri) > MAX_CONTACT:
@@ -96,9 +96,9 @@ def read_contact(
 
 
 def refuse_controls(value: bytes) -> None:
-    """Raise MalformedMessage (400) for what a quoted string may hold and no line of ours (F13).
+    """Raise MalformedMessage (400) for control characters, which a quoted string may hold but no sent line (F13).
 
-    TAB is no control here: it is white space in a header (RFC 3261 §25.1).
+    TAB is allowed: TAB is white space in a header (RFC 3261 §25.1).
     """
     if value.translate(None, _UNSAYABLE) != value:
         raise MalformedMessage("Control Character in Contact or Path")
@@ -108,7 +108,7 @@ _UNSAYABLE: Final = CONTROLS.replace(b"\t", b"")
 
 
 def text(value: bytes) -> str:
-    """Header bytes as the text of a Binding; what is no UTF-8 is told by its bytes."""
+    """Return header bytes as the text of a Binding. Bytes that are not UTF-8 become escapes."""
     return value.decode("utf-8", "backslashreplace")
 
 
@@ -123,17 +123,18 @@ def _sip_uri(address: NameAddr) -> SipUri:
     try:
         return SipUri.parse(address.uri)
     except MalformedMessage as error:
-        # The 416 of another scheme speaks of Request-URIs (RFC 3261 §21.4.14).
+        # The 416 for another scheme is about Request-URIs (RFC 3261 §21.4.14).
         raise RequestRefused(400, f"Contact Is No SIP URI: {error.phrase}") from error
 
 
 def _names_the_registrar(uri: SipUri, aor: str, is_myself: IsMyself | None) -> bool:
     if uri.headers and not uri.is_ip_literal:
-        # Another URI than the one without (§19.1.4), and a name is reached by its flow alone (RFC 4475 §3.3.14).
+        # A URI with a port differs from a URI without (§19.1.4), and a name is reached by its flow alone (RFC 4475
+        # §3.3.14).
         return False
     if uri.is_ip_literal and uri.port is None and is_myself is not None:
-        # An address is reached at the port that it says, or at the default one (RFC 3263 §4.2). A phone on our own host
-        # has the default port where we listen on another.
+        # An address is reached at its port, or at the default port (RFC 3263 §4.2). A phone on the host of this server
+        # has the default port when this server listens on another port.
         port = DEFAULT_TLS_PORT if uri.scheme == "sips" or uri.transport == "tls" else DEFAULT_PORT
         return is_myself(SipUri(uri.scheme, uri.user, uri.host, port))
     if is_myself is not None and is_myself(uri):
@@ -142,7 +143,7 @@ def _names_the_registrar(uri: SipUri, aor: str, is_myself: IsMyself | None) -> b
 
 
 def _expires(request: Request, address: NameAddr, policy: RegistrarPolicy) -> int:
-    """The contact's own, else the header's, else the default; garbage is as the default (F9)."""
+    """Return the parameter of the contact, else the Expires field, else the default. Garbage is the default (F9)."""
     seconds = wished_expires(address, request.headers.get(b"expires"))
     if seconds is None:
         seconds = policy.default_expires
@@ -152,13 +153,13 @@ def _expires(request: Request, address: NameAddr, policy: RegistrarPolicy) -> in
 
 
 def wished_expires(address: NameAddr, general: bytes | None) -> int | None:
-    """Seconds that a contact asks for: its own parameter, else `general`, the Expires header field. None: not readable.
+    """Return the seconds that a contact asks for: its parameter, else `general` (Expires). None when unreadable.
 
     The value of the parameter is delta-seconds without quotes (RFC 3261 §25.1, c-p-expires), and a malformed value
     SHOULD count as 3600 (§20.10). Digits in quotes are read as digits all the same: their meaning is clear, and
-    registrars in use (Kamailio, OpenSIPS) read them. A phone that signs off with `expires="0"` would else get the calls
-    and messages of its user for an hour more, at an address that may be another's by then. Anything else in quotes, as
-    the date of RFC 2543 (§6.13), is malformed.
+    registrars in use (Kamailio, OpenSIPS) read them. Otherwise a phone that signs off with `expires="0"` would stay
+    registered for an hour, at an address that another user may have by then. Other text in quotes, as the date of RFC
+    2543 (§6.13), is malformed.
     """
     own = address.get(b"expires")
     if own is None:
@@ -178,10 +179,10 @@ def _q(address: NameAddr) -> float:
     return int(whole) + thousandths / 1000
 
 
-# Phones of one make say the same: one set for all of them. 512 keys of at most 16 kB.
+# Phones of one make send the same value, so they share one set. 512 keys of at most 16 kB.
 @lru_cache(512)
 def method_set(value: bytes) -> frozenset[str] | None:
-    """`INVITE, MESSAGE` as a set; None when nothing is named. Raises MalformedMessage (400) past MAX_METHODS."""
+    """Return `INVITE, MESSAGE` as a set; None for an empty list. Raises MalformedMessage (400) past MAX_METHODS."""
     names = [name.strip(b" \t") for name in value.split(b",", MAX_METHODS)]
     if len(names) > MAX_METHODS:
         raise MalformedMessage("Too Many Methods in Contact or Allow")

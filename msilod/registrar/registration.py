@@ -1,7 +1,7 @@
-"""process(): one REGISTER against the bindings of its AOR (RFC 3261 §10.3 steps 6 to 8).
+"""process(): applies one REGISTER to the bindings of its AOR (RFC 3261 §10.3 steps 6 to 8).
 
-Rules: all or nothing; a refusal changes nothing, and no Binding that was given is ever written to. Times are
-seconds since 1970. What outbound asks (RFC 5626) is in outbound.py, a refresh in the same words in refresh.py.
+Rules: all or nothing. A refusal changes nothing, and the given bindings are never written to. Times are seconds since
+1970. Outbound (RFC 5626) is in outbound.py; a refresh with the same lines is in refresh.py.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,7 +39,7 @@ MAX_USER_AGENT: Final = 256
 
 
 class Registration:
-    """What a REGISTER comes to. `bindings` are all of the AOR afterwards, best q first."""
+    """The result of a REGISTER. `bindings` are all bindings of the AOR afterwards, best q first."""
 
     __slots__ = (
         "added",
@@ -61,18 +61,18 @@ class Registration:
         self.added: list[Binding] = []
         self.refreshed: list[Binding] = []
         self.removed: list[Binding] = []
-        # Those of `removed` that the REGISTER did not name: they made room for its contacts.
+        # Bindings among `removed` that the REGISTER did not name. They made room for the new contacts.
         self.displaced: list[Binding] = []
         self.headers: list[tuple[bytes, bytes]] = []
 
     @property
     def touched(self) -> list[Binding]:
-        """The contacts that this REGISTER keeps alive: m_dump goes to them."""
+        """The contacts that this REGISTER added or refreshed. m_dump delivers to these contacts."""
         return self.added + self.refreshed
 
     @property
     def must_commit_first(self) -> bool:
-        """True when something is new or removed: on the disk before the 200 (R6)."""
+        """True when a binding is new or removed: the change must be on disk before the 200 (R6)."""
         return bool(self.added or self.removed)
 
 
@@ -85,10 +85,10 @@ def process(
     wall: float,
     is_myself: IsMyself | None = None,
 ) -> Registration:
-    """The changes that `request` makes to `bindings`, those of `aor` (unexpired).
+    """Return the changes that `request` makes to `bindings`, the unexpired bindings of `aor`.
 
-    Contacts for which `is_myself` is true are refused. Raises RequestRefused (400, 403, 423 with Min-Expires,
-    500 for an old CSeq, 503 with Retry-After where there is no room) and MalformedMessage (400).
+    Contacts for which `is_myself` is true are refused. Raises RequestRefused (400, 403, 423 with Min-Expires, 500 for
+    an old CSeq, 503 with Retry-After when there is no room) and MalformedMessage (400).
     """
     values = request.headers.split(b"contact")
     registration = Registration(aor, bindings, wall, is_query=not values)
@@ -100,7 +100,7 @@ def process(
         raise RequestRefused(403, "Too Many Contacts in One Registration")
     contacts = [read_contact(request, aor, value, policy, is_myself) for value in values]
     _apply(request, registration, contacts, policy, flow)
-    # The Request-URI counts for sips:, and is not among what was said.
+    # The check of a sips: contact depends on the Request-URI, which is not among the compared lines.
     if len(contacts) == 1 and contacts[0].uri.scheme != "sips":
         for binding in registration.touched:
             binding.said = words_of(request, policy)
@@ -108,7 +108,7 @@ def process(
 
 
 def _remove_all(request: Request, registration: Registration, values: list[bytes]) -> Registration:
-    """`Contact: *`, only alone and with Expires: 0 (§10.3 step 6)."""
+    """Apply `Contact: *`, which must be alone and have Expires: 0 (§10.3 step 6)."""
     if len(values) > 1 or number(request.headers.get(b"expires") or b"", MAX_EXPIRES) != 0:
         raise RequestRefused(400, "Contact: * Needs Expires: 0 and No Other Contact")
     for binding in registration.bindings:
@@ -121,8 +121,8 @@ def _remove_all(request: Request, registration: Registration, values: list[bytes
 def _is_repeated(request: Request, contacts: Sequence[RegisterContact], bindings: Sequence[Binding]) -> bool:
     """True when this REGISTER has made `bindings` already: the same Call-ID, CSeq and contacts.
 
-    Its answer was lost, by a restart or past Timer J. Everything that it binds is bound by it, for as long as it says,
-    and everything that it removes is gone. A REGISTER of which only a part is still so is an old one.
+    The first answer was lost, by a restart or past Timer J. All contacts must be bound by this REGISTER with the same
+    lifetime, and all removed contacts must be gone. A REGISTER that matches only in part is an old REGISTER.
     """
     call_id, is_found = text(request.call_id), False
     for contact in contacts:
@@ -173,7 +173,7 @@ def _apply(
             continue
         made = _binding(request, registration, contact, path, allow, flow, is_outbound)
         if is_repeated and former is not None:
-            # It was registered then, and not again now.
+            # The binding keeps the time of the first copy.
             made.registered_at, made.expires_at = former.registered_at, former.expires_at
         if wants_pings(request, made, contact.uri):
             made.pings = _pings(former, made)
@@ -187,8 +187,8 @@ def _apply(
 
 
 def _take_over(registration: Registration, left: dict[int, Binding], policy: RegistrarPolicy) -> None:
-    """`left` are the bindings of the AOR now, but for those that have to make room."""
-    # Who has too many since the limit was lowered may still refresh, move and remove them.
+    """Set the bindings of the registration. `left` are the bindings of the AOR, before old bindings make room."""
+    # A user with too many contacts after the limit was lowered may still refresh, move and remove them.
     limit = max(policy.max_contacts, len(registration.bindings))
     registration.displaced = make_room(list(left.values()), registration.touched, limit, registration.wall)
     for gone in registration.displaced:
@@ -198,7 +198,7 @@ def _take_over(registration: Registration, left: dict[int, Binding], policy: Reg
 
 
 def _path(request: Request) -> tuple[str, ...]:
-    """RFC 3327 §5.3. Each value becomes the Route of a delivery, so it must be one."""
+    """Return the Path values (RFC 3327 §5.3). Each value becomes the Route of a delivery, so each must be a Route."""
     values = request.headers.split(b"path")
     if len(values) > MAX_PATHS:
         raise RequestRefused(400, "Too Many Path Values")
@@ -207,7 +207,7 @@ def _path(request: Request) -> tuple[str, ...]:
         sent = value.encode("utf-8", "replace")
         refuse_controls(sent)
         try:
-            # As requests will have it: what is no UTF-8 is longer then, and has backslashes.
+            # The form in deliveries is checked: bytes that are not UTF-8 become longer escapes with backslashes.
             SipUri.parse(NameAddr.parse(sent).uri)
         except MalformedMessage as error:
             # A 416 is about the Request-URI (RFC 3261 §21.4.14).
@@ -216,7 +216,7 @@ def _path(request: Request) -> tuple[str, ...]:
 
 
 def _refuse_mixed_schemes(request: Request, contacts: list[RegisterContact], path: tuple[str, ...]) -> None:
-    """RFC 5630 §5.2: a sips: contact is registered with a sips: Request-URI, by a Path of sips: alone."""
+    """RFC 5630 §5.2: a sips: contact needs a sips: Request-URI and a Path of only sips: URIs."""
     if any(contact.uri.scheme == "sips" for contact in contacts):
         uris = [request.uri, *(NameAddr.parse(value.encode()).uri for value in path)]
         if not all(map(asks_for_sips, uris)):
@@ -224,11 +224,11 @@ def _refuse_mixed_schemes(request: Request, contacts: list[RegisterContact], pat
 
 
 def _last_of_each(contacts: list[RegisterContact]) -> list[RegisterContact]:
-    """A contact that is named twice in one REGISTER is one contact; the last word counts.
+    """Keep one contact of each name in a REGISTER: the last value counts.
 
-    A removal is of a binding that existed before (RFC 3261 §10.3 step 7). Where the same REGISTER binds the instance
-    and reg-id to a new contact, that contact takes the place of the old one, and the removal is void in any order.
-    PJSIP names both after a broken connection.
+    A removal is of a binding that existed before (RFC 3261 §10.3 step 7). When the same REGISTER binds the instance and
+    reg-id to a new contact, the new contact replaces the old contact, and the removal is void in any order. PJSIP sends
+    both after a broken connection.
     """
     if len(contacts) == 1:
         return contacts
@@ -242,7 +242,7 @@ def _last_of_each(contacts: list[RegisterContact]) -> list[RegisterContact]:
 
 
 def announced(path: Sequence[str], is_outbound: bool) -> list[tuple[bytes, bytes]]:
-    """RFC 3327 §5.3: the Path values are copied into the 200. RFC 5626 §6: it says when outbound is applied."""
+    """RFC 3327 §5.3: the Path values are copied into the 200. RFC 5626 §6: the 200 says when outbound is applied."""
     headers = [(b"Path", value.encode("utf-8", "replace")) for value in path]
     if is_outbound:
         headers += APPLIED
@@ -290,14 +290,14 @@ def _binding(
 
 
 def _pings(former: Binding | None, made: Binding) -> PingState:
-    """The state of the former binding when the contact is at the same place, or a new one."""
+    """Return the state of the former binding when contact and flow are the same, else a new state."""
     if former is None or former.pings is None or (former.contact, former.flow) != (made.contact, made.flow):
         return PingState()
     return former.pings
 
 
 def _is_refresh(former: Binding, made: Binding) -> bool:
-    """True when a restart that remembers `former` would reach the device as well, and know what it takes."""
+    """True when a restart with `former` from the database would serve the device equally well."""
     return (
         former.key == made.key
         and former.call_id == made.call_id
@@ -311,8 +311,9 @@ def _is_refresh(former: Binding, made: Binding) -> bool:
 
 
 def contact_line(binding: Binding, wall: float, gruus: Gruus | None = None) -> bytes:
-    """Its Contact value in a 200 (§10.3 step 8). At least a second is left: `expires=0` would tell a phone that it
-    is not registered.
+    """Return the Contact value of a binding for a 200 (§10.3 step 8).
+
+    The value has at least one second left: `expires=0` would mean that the contact is not registered.
     """
     told = binding.told if gruus is None else _told(binding, gruus.parameters(binding))
     if not told:
@@ -321,6 +322,6 @@ def contact_line(binding: Binding, wall: float, gruus: Gruus | None = None) -> b
 
 
 def _told(binding: Binding, gruu: str) -> bytes:
-    """What does not change from one 200 to the next, but for its GRUUs."""
+    """Return the constant part of the Contact value. Only the GRUUs change from one 200 to the next."""
     q = "" if binding.q == 1.0 else f";q={binding.q:g}"
     return f"<{binding.contact}>{binding.params}{gruu}{q};expires=".encode("utf-8", "replace")

@@ -8,14 +8,14 @@ from msilod.sip.address import NameAddr
 from msilod.sip.grammar import number
 from msilod.sip.message import Request
 
-# A sign-off names the contacts of one phone; a longer list is not looked at.
+# A sign-off names the contacts of one phone. A longer list does not count as a removal.
 MAX_CONTACTS: Final = 16
 
 
 def is_removal(request: Request) -> bool:
-    """True for a REGISTER that lets all its contacts expire: by `Expires: 0`, or `expires=0` at each of them.
+    """True for a REGISTER that ends all its contacts: by `Expires: 0`, or by `expires=0` at each contact.
 
-    False for a query, which has no contacts, and for a REGISTER that cannot be read.
+    False for a query, which has no contacts, and for an unreadable REGISTER.
     """
     try:
         values = request.headers.split(b"contact")

@@ -1,10 +1,10 @@
-"""Room for a new contact of an AOR that has as many as it may have (checklist R9).
+"""make_room(): finds the bindings that make room for a new contact of an AOR at the limit (checklist R9).
 
-Rules: a softphone that is restarted without un-registering comes back with another contact each time, and its former
-contacts stay until they expire. So the oldest of them makes room: first a contact with a later one of its instance
-(RFC 5627 §6.1 uses only the latest), then one of the same instance, then one from the same source. Flows of a device
-(RFC 5626 reg-id) are no former contacts of each other. Where none of these is there, the answer is 503 with
-Retry-After, which phones try again: a 403 is one that they need not repeat (RFC 3261 §21.4.4).
+Rules: a softphone that restarts without un-registering comes back with another contact each time, and the old contacts
+stay until they expire. So the oldest contact makes room, in this order: first a contact with a later contact of the
+same instance (RFC 5627 §6.1 uses only the latest), then a contact of an instance in the REGISTER, then a contact from
+the same source. Flows of a device (RFC 5626 reg-id) do not replace each other. Without a candidate the answer is 503
+with Retry-After, since phones try again after a 503 and need not repeat after a 403 (RFC 3261 §21.4.4).
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from msilod.errors import RequestRefused
 from msilod.registrar.binding import Binding
 from msilod.sip.uri import SipUri
 
-# Seconds: a phone that is refused asks again within a minute.
+# Seconds: a refused phone tries again within a minute.
 MAX_RETRY: Final = 60
 _NO_CANDIDATE: Final = 3
 
 
 def make_room(bindings: Sequence[Binding], made: Sequence[Binding], limit: int, wall: float) -> list[Binding]:
-    """Which of `bindings`, those of an AOR after a REGISTER, have to go so that `limit` are left.
+    """Return the bindings that must go so that `limit` are left; `bindings` are those of an AOR after a REGISTER.
 
-    `made` are those of them that the REGISTER has bound or refreshed; they stay. Raises RequestRefused: 503 with
-    Retry-After when there is no room, 403 when the REGISTER itself names more than `limit`.
+    `made` are the bindings that the REGISTER added or refreshed; these stay. Raises RequestRefused: 503 with
+    Retry-After when there is no room, 403 when the REGISTER itself names more than `limit` contacts.
     """
     excess = len(bindings) - limit
     if excess <= 0:
@@ -59,9 +59,9 @@ def make_room(bindings: Sequence[Binding], made: Sequence[Binding], limit: int, 
 
 
 def _source(binding: Binding) -> tuple[str, ...]:
-    """The host that the REGISTER came from: two contacts of one phone share it.
+    """Return the source of the REGISTER: two contacts of one phone share the source.
 
-    Behind an edge proxy every REGISTER comes from the edge, so that Path and the contact's own host tell.
+    Behind an edge proxy every REGISTER comes from the edge, so the source is the Path and the host of the contact.
     """
     if binding.path:
         return SipUri.parse(binding.contact).host, *binding.path
