@@ -1,7 +1,7 @@
-"""What has been heard from DNS, and what could not be reached: two bounded tables with times.
+"""Cache and Unreachable: two bounded tables with times, for answers from DNS and for failed hops.
 
-Rules: the least recently used goes first at the bound; a TTL is kept between MIN_TTL and MAX_TTL; times are the
-caller's `now` in seconds, taken before the question was sent, so an entry never outlives its TTL by that.
+Rules: at the bound the least recently used entry is dropped. A TTL is kept between MIN_TTL and MAX_TTL. Times are the
+caller's `now` in seconds, taken before the question was sent, so that no entry outlives its TTL.
 """
 
 from typing import Final
@@ -13,20 +13,20 @@ from msilod.sip.hop import Hop
 MAX_NAMES: Final = 10_000
 MIN_TTL: Final = 5.0
 MAX_TTL: Final = 3600.0
-# RFC 2308 §5, §7: no such name or none of the type; and a server's failure or silence, which may pass sooner.
+# RFC 2308 §5, §7: no such name, or no record of the type. Failures and silence of a server count for FAILURE_TTL.
 NEGATIVE_TTL: Final = 30.0
 FAILURE_TTL: Final = 5.0
-# RFC 3263 §4.3 leaves the time open; Timer F is 32 s.
+# RFC 3263 §4.3 sets no time; Timer F is 32 s.
 UNREACHABLE_S: Final = 30.0
 MAX_UNREACHABLE_S: Final = 3600.0
 MAX_UNREACHABLE: Final = 1000
 
-# A failure is kept as its reason: an exception raised twice would grow its traceback each time.
+# A failure is kept as text: an exception that is raised twice would grow its traceback each time.
 Heard = Found | str
 
 
 class Cache:
-    """Outcomes by question, for their time."""
+    """Outcomes of questions, until their time is over."""
 
     __slots__ = ("_entries", "_most")
 
@@ -38,7 +38,7 @@ class Cache:
         return len(self._entries)
 
     def get(self, question: Question, now: float) -> Heard | None:
-        """What was heard, None when nothing was or its time is over."""
+        """Return the outcome, None when there is none or its time is over."""
         entry = self._entries.pop(question, None)
         if entry is None or entry[0] <= now:
             return None
@@ -46,7 +46,7 @@ class Cache:
         return entry[1]
 
     def put(self, question: Question, heard: Heard, ttl: int, now: float) -> None:
-        """`ttl` in seconds counts for what has records or an alias only."""
+        """Keep an outcome. `ttl` in seconds counts only for an answer with records or an alias."""
         put_last(self._entries, question, (now + _lifetime(heard, ttl), heard), self._most)
 
 
@@ -59,7 +59,7 @@ def _lifetime(heard: Heard, ttl: int) -> float:
 
 
 class Unreachable:
-    """Hops that failed lately; they are tried last (RFC 3263 §4.3)."""
+    """Hops that failed lately. These hops are tried last (RFC 3263 §4.3)."""
 
     __slots__ = ("_until",)
 
@@ -67,7 +67,7 @@ class Unreachable:
         self._until: dict[Hop, float] = {}
 
     def add(self, hop: Hop, now: float, seconds: float = 0.0) -> None:
-        """For so many seconds from now, which are UNREACHABLE_S at least and MAX_UNREACHABLE_S at most."""
+        """Keep `hop` for `seconds` from now, at least UNREACHABLE_S and at most MAX_UNREACHABLE_S."""
         until = now + min(max(seconds, UNREACHABLE_S), MAX_UNREACHABLE_S)
         put_last(self._until, hop, until, MAX_UNREACHABLE)
 
@@ -76,7 +76,7 @@ class Unreachable:
         return self._until.get(hop, now) > now
 
     def last(self, hops: list[Hop], now: float) -> list[Hop]:
-        """`hops` in their order, those that failed lately behind the others."""
+        """Return `hops` in their order, but hops that failed lately behind the others."""
         if not self._until:
             return hops
         return sorted(hops, key=lambda hop: self.has(hop, now))

@@ -1,16 +1,16 @@
-"""Locating SIP servers (RFC 3263 §4.1, §4.2): from a URI to questions, and from their answers to hops.
+"""Location: finds SIP servers (RFC 3263 §4.1, §4.2): from a URI to questions, and from the answers to hops.
 
-| the URI has            | transport               | port and addresses from           |
-|------------------------|-------------------------|-----------------------------------|
-| an IP literal          | transport=, else UDP    | the URI, else 5060                |
-| a name and a port      | transport=, else UDP    | the URI; A, AAAA                  |
-| a name and transport=  | that                    | SRV, else 5060; A, AAAA           |
-| a name                 | NAPTR, else as found by | SRV, else UDP at 5060; A, AAAA    |
+    | the URI has            | transport               | port and addresses from           |
+    |------------------------|-------------------------|-----------------------------------|
+    | an IP literal          | transport=, else UDP    | the URI, else 5060                |
+    | a name and a port      | transport=, else UDP    | the URI; A, AAAA                  |
+    | a name and transport=  | transport=              | SRV, else 5060; A, AAAA           |
+    | a name                 | NAPTR, else SRV         | SRV, else UDP at 5060; A, AAAA    |
 
-Rules: pure; sips: is TLS, and so is transport=tls; a maddr parameter stands for the host (§4); what was found is
-used, a failed question counts only when nothing was; at most MAX_HOPS hops. A NAPTR question that fails counts
-as one without records, since some servers know the type not at all; a lost SRV does not, for the name's address
-may be another machine.
+Rules: pure. sips: and transport=tls mean TLS. A maddr parameter replaces the host (§4). A failed question counts only
+when no hop was found. At most MAX_HOPS hops are returned. A failed NAPTR question counts as an answer without records,
+since some servers do not know the type. A failed SRV question does not, because the address of the name may be another
+machine.
 """
 
 from collections.abc import Generator, Iterable, Mapping
@@ -29,12 +29,12 @@ MAX_HOPS: Final = 8
 DEFAULT_PORT: Final = 5060
 DEFAULT_TLS_PORT: Final = 5061
 _SRV_OF: Final = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
-# RFC 6761 §6.4 (row T13: browsers write it), RFC 7686 §2: these are never asked for.
+# RFC 6761 §6.4 (row T13: browsers use the domain), RFC 7686 §2: names in these domains are never asked for.
 _NEVER_ASKED: Final = ("invalid", "onion")
-# Those that may be named in a log; a URI can hold any other word.
+# Transports that may be named in a log. A URI may contain any other word.
 _KNOWN: Final = ("udp", "tcp", "tls", "ws", "wss", "sctp", "tls-sctp")
 
-# The transports that we listen on, and for each the address kinds there, the preferred first: {"udp": ("A",)}.
+# The transports that this server listens on, each with its address kinds, best first: {"udp": ("A",)}.
 Reach = Mapping[str, tuple[str, ...]]
 
 
@@ -44,13 +44,13 @@ class _Place(NamedTuple):
     port: int
 
 
-# Yields questions that may be asked side by side, is sent their outcomes in the same order, returns hops.
+# Yields questions that may be asked in parallel, receives the outcomes in the same order, returns hops.
 Search = Generator[tuple[Question, ...], list[Outcome], list[Hop]]
 _Places = Generator[tuple[Question, ...], list[Outcome], list[_Place]]
 
 
 def search(uri: SipUri, reach: Reach, random: Random) -> Search:
-    """The hops for `uri`, the best first, never empty. Raises TransportError with a reason that is safe to log."""
+    """Return the hops for `uri`, best first, never empty. Raises TransportError with a reason that is safe to log."""
     target = _target(uri)
     transport = _transport(uri, target, reach)
     literal = ipv4(target) or ipv6(target)
@@ -80,7 +80,7 @@ def _transport(uri: SipUri, target: str, reach: Reach) -> str | None:
 
 
 def default_port(transport: str) -> int:
-    """Of a URI without one."""
+    """Return the port of a URI without a port."""
     return DEFAULT_TLS_PORT if transport == TLS else DEFAULT_PORT
 
 
@@ -89,7 +89,7 @@ def _default(reach: Reach) -> str:
 
 
 def _target(uri: SipUri) -> str:
-    """The maddr parameter or the host (§4), an IPv6 address without its brackets."""
+    """Return the maddr parameter or the host (§4), an IPv6 address without brackets."""
     given = uri.params.get("maddr") or uri.host
     if given[0] == "[" and ipv6(given[1:-1]) is not None:
         return given[1:-1]
@@ -111,7 +111,7 @@ def _literal_hop(hop: Hop, reach: Reach) -> Hop:
 
 
 def _services(target: str, transport: str | None, reach: Reach, random: Random) -> _Places:
-    """§4.1 and §4.2 for a name without a port; the name itself at 5060 when there is no SRV."""
+    """Find the places of a name without a port (§4.1, §4.2): the name at 5060 when there is no SRV."""
     chosen: list[tuple[str, str]] = []
     if transport is None:
         (outcome,) = yield (Question(target, "NAPTR"),)
@@ -119,7 +119,7 @@ def _services(target: str, transport: str | None, reach: Reach, random: Random) 
             naptrs = [record for record in outcome if isinstance(record, Naptr)]
             chosen = choose_services(target, naptrs, reach)
     if not chosen:
-        # Without a NAPTR nothing but sips: asks for TLS (§4.1).
+        # Without a NAPTR only sips: asks for TLS (§4.1).
         plain = [name for name in (UDP, TCP) if name in reach]
         ours = (plain or list(reach)) if transport is None else [transport]
         chosen = [(name, f"{_SRV_OF[name]}.{target}") for name in ours]
@@ -146,7 +146,7 @@ def _check_srv(target: str, outcomes: list[Outcome]) -> None:
         if isinstance(outcome, TransportError):
             raise outcome
         if outcome:
-            # RFC 2782, "Target": a "." says that the service is decidedly not there; so the address is not asked.
+            # RFC 2782, "Target": "." says that the domain does not have the service. So no address is asked for.
             raise TransportError(f"DNS: {target} says that it has no SIP server")
 
 

@@ -1,8 +1,8 @@
-"""DNS records as plain data, and what of an answer belongs to the question (RFC 1035 §3.3, RFC 2782, RFC 3403).
+"""Records: DNS records as plain data, and the records of an answer that count (RFC 1035 §3.3, RFC 2782, RFC 3403).
 
-Rules: names are in lower case without the last dot; at most MAX_RECORDS records of an answer are looked at; a
-record counts only when its name is the one asked for or the end of the CNAMEs from there, so that an answer
-cannot speak for other names; a chain of more than MAX_ALIASES CNAMEs or a loop is a TransportError.
+Rules: names are in lower case, without the last dot. At most MAX_RECORDS records of an answer are looked at. A record
+counts only when its name is the name of the question, or the end of the CNAMEs from there, so that an answer cannot set
+records of other names. A loop, or more than MAX_ALIASES CNAMEs, raises TransportError.
 """
 
 from typing import Final, NamedTuple
@@ -12,7 +12,7 @@ from msilod.sip.grammar import HOST_ONLY
 
 MAX_RECORDS: Final = 16
 MAX_ALIASES: Final = 4
-# RFC 1035 §2.3.4; 253 is what 255 octets on the wire leave to the text.
+# RFC 1035 §2.3.4: 255 octets on the wire are 253 characters of text.
 _MAX_NAME: Final = 253
 _MAX_LABEL: Final = 63
 
@@ -41,7 +41,7 @@ class Alias(NamedTuple):
 
 
 class Srv(NamedTuple):
-    """RFC 2782; a `target` of "" is its ".": the service is decidedly not there."""
+    """RFC 2782. A `target` of "" stands for ".": the domain does not have the service."""
 
     name: str
     priority: int
@@ -52,7 +52,7 @@ class Srv(NamedTuple):
 
 
 class Naptr(NamedTuple):
-    """RFC 3403 without the regexp, which RFC 3263 §4.1 does not use."""
+    """RFC 3403, without the regexp, which RFC 3263 §4.1 does not use."""
 
     name: str
     order: int
@@ -67,27 +67,27 @@ Record = Address | Alias | Srv | Naptr
 
 
 class Answer(NamedTuple):
-    """What came back for one question, unjudged; `ttl` in seconds. Without records: no such name, or none of it."""
+    """The raw answer to one question; `ttl` in seconds. No records: no such name, or no record of the type."""
 
     records: tuple[Record, ...]
     ttl: int
 
 
 class Found(NamedTuple):
-    """What of an answer counts: `records` of the kind asked for, at the end of the CNAME targets `aliases`."""
+    """The part of an answer that counts: `records` of the kind asked for and `aliases`, the CNAME targets."""
 
     records: tuple[Record, ...]
     aliases: tuple[str, ...]
 
 
-# What a question came to: its records (none is an answer too), or why there are none.
+# The outcome of a question: the records (an empty tuple is an answer, too), or the reason for the failure.
 Outcome = tuple[Record, ...] | TransportError
 
 
 def host_name(text: str) -> str | None:
-    """`text` as a name that can be asked for and logged: lower case, no last dot. None when it is no host name.
+    """Return `text` as a name that may be asked for and logged: lower case, no last dot. None for other text.
 
-    The underscore of SRV names passes (RFC 2782); what needs an escape in a zone file does not.
+    The underscore of SRV names is allowed (RFC 2782). Characters that need an escape in a zone file are not.
     """
     name = text.removesuffix(".").lower()
     if not name or len(name) > _MAX_NAME or not name.isascii():
@@ -99,7 +99,7 @@ def host_name(text: str) -> str | None:
 
 
 def read_answer(question: Question, answer: Answer) -> Found:
-    """The records that answer `question`. Raises TransportError for a CNAME loop or too many of them."""
+    """Return the records that answer `question`. Raises TransportError for a CNAME loop or too many CNAMEs."""
     considered = answer.records[:MAX_RECORDS]
     targets = {record.name: record.target for record in considered if isinstance(record, Alias)}
     name = question.name
@@ -112,7 +112,7 @@ def read_answer(question: Question, answer: Answer) -> Found:
 
 
 def lengthened(start: str, chain: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
-    """The CNAME targets from `start`, one stretch longer. Raises TransportError as `read_answer` does."""
+    """Return the CNAME targets from `start`: `chain` and `more`. Raises TransportError as `read_answer` does."""
     chain = chain + more
     if len({start, *chain}) <= len(chain):
         raise TransportError(f"DNS: the CNAMEs of {start} are a loop")

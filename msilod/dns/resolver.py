@@ -1,9 +1,9 @@
-"""The resolver: asks what `location.search` wants to know, within bounds, and remembers the answers.
+"""Resolver: asks the questions of `location.search` within bounds, and keeps the answers.
 
-Rules: one `locate` takes BOUND_S at most, one question QUESTION_S; the same question is asked once, whoever else
-wants to know waits for it; at most MAX_ASKED names are being asked at a time, with MAX_ASKED_OF_PARTY questions of one
-party, whose further questions wait; every failure is a TransportError of one line that holds no bytes of an answer but
-checked names.
+Rules: one `locate` takes BOUND_S at most, one question QUESTION_S. A question is asked once; other tasks with the same
+question wait for the answer. At most MAX_ASKED names are asked for at a time, and MAX_ASKED_OF_PARTY questions of one
+party; further questions of the party wait. Each failure is a TransportError of one line, and the line contains no bytes
+of an answer apart from checked names.
 """
 
 from typing import Final, Protocol
@@ -20,21 +20,21 @@ from msilod.sip.hop import Hop
 from msilod.sip.uri import SipUri
 
 BOUND_S: Final = 3.0
-# A NAPTR question that a middlebox swallows leaves this much of the bound for SRV and addresses.
+# When a middlebox drops the NAPTR question, the rest of the bound is for SRV and addresses.
 QUESTION_S: Final = 1.2
 MAX_ASKED: Final = 256
-# Questions that one party may have under way. A name takes up to three at once, a name with eight servers sixteen.
+# Questions of one party at a time. A name takes up to three at once, a name with eight servers sixteen.
 MAX_ASKED_OF_PARTY: Final = 32
 
 
 class Ask(Protocol):
-    """Sends one question. Without records is an answer, NXDOMAIN too; SERVFAIL and silence are TransportErrors."""
+    """Sends one question. NXDOMAIN is an answer without records; SERVFAIL and silence raise TransportError."""
 
     async def __call__(self, name: str, kind: str) -> Answer: ...
 
 
 class Resolver:
-    """`reach` says where we listen, `random` gives 0 <= x < 1 (location.py); `bound` in seconds."""
+    """`reach` has the transports of this server, `random` returns 0 <= x < 1 (location.py); `bound` is in seconds."""
 
     def __init__(self, ask: Ask, reach: Reach, random: Random, bound: float = BOUND_S) -> None:
         self.reach = reach
@@ -43,16 +43,16 @@ class Resolver:
         self._bound = bound
         self._cache = Cache()
         self._unreachable = Unreachable()
-        # name → kind → set when the answer is in the cache, or when nobody is asking any more.
+        # name → kind → event, set when the answer is in the cache or the asking task has ended.
         self._asking: dict[str, dict[str, trio.Event]] = {}
         self._shares = Shares(MAX_ASKED_OF_PARTY)
-        # Party → set when one of its questions has ended; for parties with questions that wait.
+        # Party → event, set when a question of the party has ended. Only parties with waiting questions are here.
         self._has_room: dict[str, trio.Event] = {}
 
     async def locate(self, uri: SipUri, now: float, party: str = "") -> list[Hop]:
-        """The hops for `uri`, the best first and never empty (RFC 3263 §4). Raises TransportError.
+        """Return the hops for `uri`, best first, never empty (RFC 3263 §4). Raises TransportError.
 
-        `party` is the user or the source that has caused the look-up; "" for the operator.
+        `party` is the user or the source that caused the look-up; "" for the operator. `now` is in seconds.
         """
         with trio.move_on_after(self._bound):
             hops = await self._walk(search(uri, self.reach, self._random), now, party)
@@ -60,7 +60,7 @@ class Resolver:
         raise TransportError(f"DNS: no answer for {uri.host[:253]} within {self._bound:g} s")
 
     def locate_now(self, uri: SipUri, now: float) -> list[Hop] | None:
-        """As `locate` when nothing has to be asked, None otherwise: saves a task. Raises TransportError."""
+        """Return as `locate` when all answers are known, else None: this saves a task. Raises TransportError."""
         plan = search(uri, self.reach, self._random)
         try:
             questions = next(plan)
@@ -74,14 +74,14 @@ class Resolver:
             return self._unreachable.last(end.value, now)
 
     def failed(self, hop: Hop, now: float, seconds: float = 0.0) -> None:
-        """`hop` did not answer or refused the connection: for 30 s it stands last (RFC 3263 §4.3).
+        """Record that `hop` did not answer or refused the connection: `hop` is tried last for 30 s (RFC 3263 §4.3).
 
-        Or for `seconds`, the Retry-After of its 503, when that is more (RFC 3261 §21.5.4).
+        With a larger `seconds`, the Retry-After of a 503 (RFC 3261 §21.5.4), the time is `seconds`.
         """
         self._unreachable.add(hop, now, seconds)
 
     def has_failed(self, hop: Hop, now: float) -> bool:
-        """True for 30 s after `failed`."""
+        """True while `hop` is tried last after `failed`."""
         return self._unreachable.has(hop, now)
 
     async def _walk(self, plan: Search, now: float, party: str) -> list[Hop]:
@@ -114,7 +114,7 @@ class Resolver:
         settled[question] = outcome
 
     def _outcome(self, question: Question, now: float) -> Outcome | Question:
-        """What is known of `question`, or what has to be asked next: an answer may end amid its CNAMEs."""
+        """Return the outcome of `question`, or the next question: an answer may end in the middle of its CNAMEs."""
         chain: tuple[str, ...] = ()
         asked = question
         while True:
@@ -132,10 +132,10 @@ class Resolver:
             asked = Question(chain[-1], question.kind)
 
     async def _hear(self, question: Question, now: float, party: str) -> None:
-        """Ask, or wait for the task that asks the same, or until `party` may ask one more.
+        """Ask, or wait for another task with the same question, or wait until `party` may ask one more.
 
-        Afterwards the answer may be in the cache. It is not when the other task was cancelled, or after a wait for
-        room: the caller looks and comes again.
+        Afterwards the answer may be in the cache. The answer is missing when the other task was cancelled, or after a
+        wait for room. Then the caller calls again.
         """
         kinds = self._asking.get(question.name, {})
         if question.kind in kinds:

@@ -1,7 +1,7 @@
-"""The `Ask` of a running daemon: dnspython on trio, with the nameservers of this machine.
+"""SystemAsk: the `Ask` of a running daemon: dnspython on trio, with the nameservers of this machine.
 
-Rules: /etc/resolv.conf is read once, when the object is made; names are absolute, search domains do not apply;
-foreign exceptions end here; of an answer only records of known types, with names that can be asked for, go on.
+Rules: /etc/resolv.conf is read once, when the object is made. Names are absolute, so search domains do not apply. No
+exception of dnspython leaves this module. Only records of known types with valid names are returned.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,14 +23,14 @@ from msilod.errors import TransportError, UnavailableError
 
 # Time for a second try, at the next nameserver when there is one.
 _TRY_S: Final = QUESTION_S / 2
-# RFC 9715 §3.1: what passes without fragments.
+# RFC 9715 §3.1: this size passes without fragments.
 _PAYLOAD: Final = 1232
 
 
 class SystemAsk:
     """Asks the nameservers of `resolver`, by default those of /etc/resolv.conf.
 
-    Raises UnavailableError when that file is missing or names none.
+    Raises UnavailableError when the file is missing or names no nameserver.
     """
 
     def __init__(self, resolver: dns.asyncresolver.Resolver | None = None) -> None:
@@ -42,7 +42,7 @@ class SystemAsk:
         self._resolver.use_edns(0, 0, _PAYLOAD)
 
     async def __call__(self, name: str, kind: str) -> Answer:
-        """One question. Raises TransportError: SERVFAIL from every nameserver, silence, a name that is none."""
+        """Send one question. Raises TransportError for SERVFAIL from all nameservers, silence and invalid names."""
         try:
             answer = await self._resolver.resolve(
                 f"{name}.",
@@ -62,14 +62,14 @@ class SystemAsk:
 
 
 def asking(nameservers: Sequence[tuple[str, int]]) -> dns.asyncresolver.Resolver:
-    """A resolver that asks these (address, port) in their order, and reads no file."""
+    """Return a resolver that asks these (address, port) in their order, and reads no file."""
     resolver = dns.asyncresolver.Resolver(configure=False)
     resolver.nameservers = [dns.nameserver.Do53Nameserver(*nameserver) for nameserver in nameservers]
     return resolver
 
 
 def read_message(message: dns.message.Message) -> Answer:
-    """The answer section as plain records, the first MAX_RECORDS; the TTL is the least of theirs."""
+    """Return the answer section as plain records, the first MAX_RECORDS, with the smallest TTL."""
     heard = list(islice(_records(message), MAX_RECORDS))
     return Answer(tuple([record for record, _ in heard]), min([ttl for _, ttl in heard], default=0))
 
