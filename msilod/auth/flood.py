@@ -1,19 +1,19 @@
-"""How many challenges a source gets: they are larger than what asks for them (checklist §4, amplification).
+"""ChallengeRate: limits the challenges per source, because a challenge is larger than its request (checklist §4).
 
-Challenges are counted per whole second. Beyond the limit a source gets a 503 with Retry-After; or still the challenge,
-when it is hardly larger than its request (gate.py). A forged source address then amplifies nothing, and the user at
-that address can still log in.
+Challenges are counted per whole second. Beyond the limit a source gets a 503 with Retry-After, or still the challenge
+when the challenge is hardly larger than the request (gate.py). So a forged source address amplifies nothing, and the
+user at this address can still log in.
 """
 
 from typing import Final
 
-# A house full of phones after a power cut gets in within seconds; as a reflector we are not worth it.
+# A house full of phones logs in within seconds after a power cut. As a reflector the server stays worthless.
 MAX_PER_SECOND: Final = 100
 # All sources of one IPv6 /56, or of loopback.
 MAX_IN_SUM: Final = 400
 # All clients behind one edge: 10,000 phones log in again within 10 s.
 MAX_PER_EDGE: Final = 2_000
-# Beyond so many sources in a second new ones are shed: they are forged.
+# New sources beyond this number in a second are refused: most of them are forged.
 MAX_SOURCES: Final = 20_000
 # Seconds of Retry-After: at least, and at most.
 SOONEST: Final = 5
@@ -30,10 +30,10 @@ class ChallengeRate:
         self._second = 0
 
     def wait(self, source: str, in_sum: str, most_in_sum: int, now: float) -> int:
-        """Count a challenge for `source`, and for `in_sum` unless it is "".
+        """Count a challenge for `source`, and for `in_sum` unless `in_sum` is "".
 
-        Returns 0, or, when the challenge is one too many, the seconds after which to try again. They grow with the
-        number of those that were refused in this second, so that a crowd does not come back as one.
+        Returns 0, or, when the challenge exceeds the limit, the seconds after which to try again. The seconds grow with
+        the number of refusals in this second, so that the refused clients do not return all at once.
         """
         if int(now) != self._second:
             self._second = int(now)

@@ -1,7 +1,7 @@
-"""The identity that we assert (RFC 3325 §5), and credentials that end here (RFC 3261 §22.3).
+"""Identity: adds the asserted identity (RFC 3325 §5), and removes credentials for this server (RFC 3261 §22.3).
 
-Rule: what we assert is what a password has proved; a P-Preferred-Identity is no more than a hint among the user's
-own names. Whose word goes on to whom is sip/privacy.py's.
+Rule: only an identity that a password has proved is asserted. P-Preferred-Identity only selects among the names of the
+user. sip/privacy.py decides which asserted identities are passed on.
 """
 
 from collections.abc import Callable
@@ -20,9 +20,9 @@ _CREDENTIALS: Final = (b"authorization", b"proxy-authorization")
 def assert_identity(
     request: Request, aor: str, preferred: bytes | None, aor_of: Callable[[bytes], str]
 ) -> None:
-    """Add the P-Asserted-Identity of the authenticated user; `preferred` lends its display name if it is his.
+    """Add the P-Asserted-Identity of the authenticated user.
 
-    `aor_of` reads a URI and raises MalformedMessage.
+    `preferred` lends its display name when it names the user. `aor_of` reads a URI and raises MalformedMessage.
     """
     display = b""
     if preferred is not None:
@@ -30,17 +30,17 @@ def assert_identity(
             hint = NameAddr.parse(preferred)
             display = hint.display + b" " if hint.display and aor_of(hint.uri) == aor else b""
         except MalformedMessage:
-            # A hint that cannot be read is none.
+            # An unreadable P-Preferred-Identity is ignored.
             display = b""
     value = b"P-Asserted-Identity: %b<sip:%b>" % (display, aor.encode())
-    # Not at the end: what ends with its Content-Length is put together fastest.
+    # Not at the end: a message that ends with its Content-Length is serialized fastest.
     request.headers.fields.insert(1, (ASSERTED, value))
 
 
 def drop_own_credentials(request: Request, is_ours: Callable[[bytes], bool]) -> None:
-    """Remove the credentials that are for realms of ours: they go no further, and nowhere to rest (A9).
+    """Remove the credentials for realms of this server, so that they are neither forwarded nor stored (A9).
 
-    Those of other realms stay; a Digest that cannot be read might be ours.
+    Credentials for other realms stay. An unreadable Digest is removed, because its realm might be one of this server.
     """
     fields = request.headers.fields
     fields[:] = [

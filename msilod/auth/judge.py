@@ -1,21 +1,22 @@
-"""The judge: what the credentials of a request are worth (RFC 3261 §22, RFC 7616 §3.4, RFC 8760 §2).
+"""Judge: decides what the credentials of a request are worth (RFC 3261 §22, RFC 7616 §3.4, RFC 8760 §2).
 
     credentials                                   verdict     answer
-    none for our realm, not as we asked           NONE        a challenge
+    none for our realm, or in another form        NONE        a challenge
     a guess before its time                       TOO_SOON    503, Retry-After
-    wrong, or nobody of that name                 WRONG       a challenge
+    wrong, or an unknown user                     WRONG       a challenge
     right, but the nonce is old or used           STALE       a challenge with stale=true
     right, but for a URI that is not ours         ELSEWHERE   400
-    right                                         RIGHT       it goes on
+    right                                         RIGHT       the request goes on
 
-Several credentials for our realm, as of clients that answer each challenge, are one guess at one user: the first four
-count, and the request is let in when one of them is right.
+Some clients answer each challenge, so a request may have several credentials for our realm. These count as one guess at
+one user. The first four are checked, and the request is let in when one is right.
 
-Credentials without qop have the form of RFC 2069 (RFC 3261 §22.4 items 8 and 9). Their nonce is good for one request,
-so a copy of it is worth nothing; sign_off.py has the one exception.
+Credentials without qop have the form of RFC 2069 (RFC 3261 §22.4 items 8 and 9). Their nonce is valid for one request,
+so a copy is worthless; sign_off.py has the one exception.
 
-Rules: somebody who is unknown costs and looks like a wrong password (A10). What is not in our own nonces is not
-looked at: whoever sends it has not been here, and the answer to a guess must not be had for nothing.
+Rules: an unknown user costs the same time and gets the same answer as a wrong password (A10). Credentials without a
+nonce of this server are not checked: their sender has received no challenge, and a guess must not get an answer for
+free.
 """
 
 from collections.abc import Sequence
@@ -33,11 +34,11 @@ from msilod.errors import MalformedMessage
 from msilod.sip.digest import HA1_SIZES, Credentials, challenge, parse_credentials
 from msilod.sip.uri import user_of
 
-# Beyond it are those of other realms, for other proxies on the way.
+# Values beyond this number are for other realms, of other proxies on the way.
 MAX_LOOKED_AT: Final = 8
-# Credentials for our realm in one request: a client that answers each of three challenges sends three.
+# Credentials for our realm in one request. A client that answers each of three challenges sends three.
 MAX_CREDENTIALS: Final = 4
-# A longer name is booked by its hash, so that a record of the throttle has a bounded size.
+# A longer name is recorded by its hash, so that a record of the throttle has a bounded size.
 MAX_NAME: Final = 128
 MAX_USUAL_NAME: Final = 32
 _AT: Final = 0x40
@@ -53,9 +54,9 @@ _NOTHING: Final = Judgement(Verdict.NONE)
 
 
 class _Shown:
-    """Credentials with a nonce that this server made, in the form that it asked for, and the user that they name.
+    """Credentials with a nonce of this server, in the form that was asked for, and the AOR of the user they name.
 
-    `form` tells which HA1 may have been made of the name, beside the one of its user part.
+    `form` tells which HA1 may have been made of the name, apart from the HA1 of the user part.
     """
 
     __slots__ = ("credentials", "form", "nonce", "user")
@@ -68,9 +69,9 @@ class _Shown:
 
 
 class Judge:
-    """`secret` (32 bytes) outlives restarts, `run` (2 bytes) does not; `algorithms` are those we offer, best first.
+    """Judges credentials. `secret` (32 bytes) outlives restarts, `run` (2 bytes) does not.
 
-    `needs_qop`: the form of RFC 2069 is refused.
+    `algorithms` are those offered, best first. With `needs_qop` the form of RFC 2069 is refused.
     """
 
     def __init__(self, users: Users, algorithms: Sequence[bytes], secret: bytes, run: bytes) -> None:
@@ -82,8 +83,8 @@ class Judge:
         self._nonces = Nonces(secret, run)
         self._uses = ReplayWindow()
         self._sign_offs = SignOffs()
-        # In the place of those that an unknown user does not have; nobody knows a password for it.
-        self._nobody = {name: secret[:size].ljust(size, b"\1") for name, size in HA1_SIZES.items()}
+        # Replaces the HA1 of an unknown user. No password is known for this value.
+        self._unknown_ha1 = {name: secret[:size].ljust(size, b"\1") for name, size in HA1_SIZES.items()}
 
     def challenges(
         self,
@@ -94,9 +95,9 @@ class Judge:
         is_stale: bool = False,
         is_single: bool = False,
     ) -> list[bytes]:
-        """One value per algorithm, best first, all with one realm and one nonce (RFC 8760 §2.3).
+        """Return one challenge per algorithm, best first, all with one realm and one nonce (RFC 8760 §2.3).
 
-        `is_single`: MD5 alone. The nonce is made of `transaction`, the request that is challenged.
+        `is_single`: MD5 alone. The nonce depends on `transaction`, the key of the challenged request.
         """
         nonce = self._nonces.make(transaction, source, wall)
         name = realm.encode()
@@ -104,9 +105,9 @@ class Judge:
         return [challenge(name, nonce, algorithm, is_stale) for algorithm in algorithms]
 
     def best_known(self, number: int) -> int:
-        """The place, among `number` challenges that `challenges` has made, of the one that most clients can answer.
+        """Return the index, among `number` challenges of `challenges`, of the challenge that most clients can answer.
 
-        That is MD5: few clients know another algorithm, and RFC 2069 and RFC 2617 know no other.
+        This is MD5: few clients know another algorithm, and RFC 2069 and RFC 2617 define no other.
         """
         if number == len(self.algorithms) and _MD5 in self.algorithms:
             return self.algorithms.index(_MD5)
@@ -121,9 +122,9 @@ class Judge:
         has_credentials: bool,
         now: float,
     ) -> bool:
-        """True when the challenge that answers this judgement is to offer MD5 alone: see offers.py.
+        """True when the challenge after this judgement must offer MD5 alone, see offers.py.
 
-        That is also so for a right response with MD5 to an old nonce: its client has made its choice.
+        Also true for a right MD5 response to an old nonce: this client has chosen MD5 already.
         """
         if len(self.algorithms) < 2 or _MD5 not in self.algorithms:
             return False
@@ -144,12 +145,12 @@ class Judge:
         wall: float,
         visitor: Visitor,
     ) -> Judgement:
-        """Judge the (Proxy-)Authorization `values` of a request, of which a password of `aor` in `realm` is asked.
+        """Judge the (Proxy-)Authorization `values` of a request that needs a password of `aor` in `realm`.
 
-        `uri` is its Request-URI, `source` where it came from; `now` is monotonic, `wall` seconds since 1970.
+        `uri` is the Request-URI, `source` the source of the request; `now` is monotonic, `wall` seconds since 1970.
         """
         if len(values) == 1:
-            # The usual: one value, with qop, and a name without @. All other cases are judged below.
+            # The usual case: one value, with qop, and a name without @. All other cases are judged below.
             one = self._usual(values[0], aor, realm)
             if one is not None:
                 home, user = one.nonce.home, one.user
@@ -167,7 +168,7 @@ class Judge:
         return self._judge_all(values, Asked(aor, realm, method, uri, source, visitor), now, wall)
 
     def _usual(self, value: bytes, aor: str, realm: str) -> "_Shown | None":
-        """Credentials in the form that most clients send; None for other forms."""
+        """Read credentials in the form that most clients send. None for other forms."""
         try:
             credentials = parse_credentials(value)
         except MalformedMessage:
@@ -182,7 +183,7 @@ class Judge:
             or not credentials.cnonce
             or not credentials.nc
         ):
-            # `_judge_all` finds out what is lacking.
+            # `_judge_all` finds the reason.
             return None
         nonce = self._nonces.read(credentials.nonce)
         if nonce is None:
@@ -216,7 +217,7 @@ class Judge:
         return self._judge(shown if len(shown) == 1 else _one_guess(shown, asked.aor), asked, now, wall)
 
     def _judge(self, shown: Sequence[_Shown], asked: Asked, now: float, wall: float) -> Judgement:
-        """Judge credentials of one user in nonces of one source, as one guess."""
+        """Judge credentials of one user with nonces of one source, as one guess."""
         home, user = shown[0].nonce.home, shown[0].user
         booked = _bounded(user)
         wait = self.throttle.wait(home, booked, now)
@@ -239,12 +240,12 @@ class Judge:
         return self._wrong(shown, home, booked, asked.aor, now)
 
     def _wrong(self, shown: Sequence[_Shown], home: bytes, booked: str, aor: str, now: float) -> Judgement:
-        """Book one wrong guess."""
+        """Record one wrong guess."""
         self.throttle.failed(home, booked, now)
         first = shown[0]
         user, algorithm = first.user, first.credentials.algorithm
         if len(self.algorithms) > 1 and any(one.credentials.algorithm != _MD5 for one in shown):
-            # Booked on the source of the nonce: only a client at that source has received the challenge.
+            # Recorded on the source of the nonce: only a client at this source has received the challenge.
             self.offers.failed(home, _bounded(aor), now)
         judgement = Judgement(Verdict.WRONG, user, reason="wrong password", algorithm=algorithm)
         if not self.users.knows(user):
@@ -263,7 +264,7 @@ class Judge:
         return judgement
 
     def _fault(self, credentials: Credentials) -> str:
-        """Why the credentials are not in a form that was asked for (RFC 8760 §2.6); "" when they are."""
+        """Return why the credentials are not in a form that was asked for (RFC 8760 §2.6); "" when they are."""
         if credentials.algorithm not in self.algorithms:
             return "the algorithm was not offered"
         if not credentials.qop:
@@ -273,10 +274,10 @@ class Judge:
         return ""
 
     def _named(self, name: bytes, asked: Asked) -> tuple[str, bytes]:
-        """The user and the form of a name: `alice`, or `alice@example.test` where the part behind @ is the realm or a
-        domain of ours.
+        """Return the user and the form of a name.
 
-        A user part may have an escaped @ itself; a user with that name comes first.
+        The name is `alice`, or `alice@example.test` with the realm or a domain of this server behind the @. A user part
+        may contain an escaped @; a user with the whole name comes first.
         """
         domain = asked.aor.rpartition("@")[2]
         user = f"{user_of(name)}@{domain}"
@@ -289,13 +290,13 @@ class Judge:
         owner = asked.visitor.domain_of(host)
         if not owner:
             return user, b""
-        # Behind @ may stand another name of this server, as an address: no HA1 is kept of that.
+        # Another name of this server, as an address, may follow the @. No HA1 is kept for this form.
         return f"{user_of(local)}@{owner}", AT_DOMAIN if owner == host else b""
 
     def _is_right(self, one: _Shown, method: bytes) -> bool:
-        """True when the response is made of the user's HA1.
+        """True when the response is made of the HA1 of the user.
 
-        Some phones send `alice@example.test` as the name and compute with `alice`: of such a name both forms are tried.
+        Some phones send the name `alice@example.test` and compute with `alice`, so both forms are tried for this name.
         """
         credentials = one.credentials
         is_right = self._is_made_of(credentials.algorithm, credentials, one.user, method)
@@ -305,11 +306,11 @@ class Judge:
 
     def _is_made_of(self, key: bytes, credentials: Credentials, user: str, method: bytes) -> bool:
         known = self.users.ha1(user, key)
-        is_right = credentials.is_right(known or self._nobody[credentials.algorithm], method)
+        is_right = credentials.is_right(known or self._unknown_ha1[credentials.algorithm], method)
         return is_right and known is not None
 
     def _age(self, one: _Shown, asked: Asked, now: float, wall: float) -> tuple[Verdict, str]:
-        """The verdict on a right response: by its URI, the age of its nonce, and earlier uses."""
+        """Judge a right response by its URI, the age of its nonce, and earlier uses of the nonce."""
         credentials, nonce = one.credentials, one.nonce
         if credentials.uri != asked.uri and not asked.visitor.accepts(credentials.uri):
             return Verdict.ELSEWHERE, ELSEWHERE
@@ -323,7 +324,7 @@ class Judge:
         return Verdict.STALE, "the nonce count was used before"
 
     def _age_without_qop(self, one: _Shown, asked: Asked, is_fresh: bool, now: float) -> tuple[Verdict, str]:
-        """RFC 2069: the nonce is good for one request, and once more for the removal of sign_off.py."""
+        """RFC 2069: the nonce is valid for one request, and once more for the removal of sign_off.py."""
         nonce, user, visitor = one.nonce, one.user, asked.visitor
         is_register = asked.method == b"REGISTER"
         if is_fresh and self._uses.use_once(nonce):
@@ -343,7 +344,7 @@ class Judge:
 
 
 def _of_realm(values: Sequence[bytes], realm: bytes) -> list[Credentials]:
-    """The first four that are for our realm; unreadable values are passed over (RFC 4475 §3.3.10)."""
+    """Return the first four credentials for our realm. Unreadable values are skipped (RFC 4475 §3.3.10)."""
     found: list[Credentials] = []
     for value in values[:MAX_LOOKED_AT]:
         try:
@@ -358,9 +359,9 @@ def _of_realm(values: Sequence[bytes], realm: bytes) -> list[Credentials]:
 
 
 def _one_guess(shown: Sequence[_Shown], aor: str) -> list[_Shown]:
-    """Of several credentials those of `aor`, or without any those of the first user, with nonces of one source.
+    """Return the credentials of `aor`, or else those of the first user, with nonces of one source.
 
-    One request is booked as one guess, so it must not try a password on several users.
+    One request is recorded as one guess, so the request must not try a password on several users.
     """
     own = [one for one in shown if one.user == aor] or shown
     first = own[0]
@@ -368,7 +369,7 @@ def _one_guess(shown: Sequence[_Shown], aor: str) -> list[_Shown]:
 
 
 def _bounded(name: str) -> str:
-    """A name as the key of a record."""
+    """Return a name as the key of a record."""
     if len(name) <= MAX_NAME:
         return name
     return blake2b(name.encode("utf-8", "replace"), digest_size=16).hexdigest()

@@ -16,11 +16,12 @@ class Verdict(Enum):
 
 
 class Judgement:
-    """`user` is the AOR that was named, "" for none; `wait` seconds of TOO_SOON.
+    """The answer of the judge. `user` is the named AOR, "" for none; `wait` are the seconds of TOO_SOON.
 
-    `reason` says in plain words why the credentials were refused, "" when there were none. `is_mendable`: the operator
-    can change that, by the configuration or a new password. `algorithm` and `nonce` are those of the credentials, b""
-    when there were none; `nonce` is b"" also when it is only old because it was given to another address.
+    `reason` says in plain words why the credentials were refused, "" without credentials. `is_mendable`: the operator
+    can fix the reason, by the configuration or a new password. `algorithm` and `nonce` are those of the credentials,
+    b"" without credentials. `nonce` is also b"" when the nonce counts as old only because it was given to another
+    address.
     """
 
     __slots__ = ("algorithm", "is_mendable", "nonce", "reason", "user", "verdict", "wait")
@@ -41,23 +42,23 @@ class Visitor(Protocol):
     """The request and its sender, for questions that the judge asks only when it needs to."""
 
     def is_bound(self, aor: str) -> bool:
-        """True when `aor` is registered from there: then a guess is never too soon."""
+        """True when `aor` is registered from the source of the request. Then a guess is never too soon."""
 
     def place(self) -> str:
-        """Address, port and transport."""
+        """Return address, port and transport of the sender."""
 
     def is_removal(self) -> bool:
         """True for a REGISTER that only removes bindings."""
 
     def accepts(self, uri: bytes) -> bool:
-        """True when `uri`, that of the digest, may stand for another Request-URI."""
+        """True when `uri`, the URI of the digest, may stand for another Request-URI."""
 
     def domain_of(self, host: str) -> str:
-        """The domain of this server that `host` names; "" for a foreign host."""
+        """Return the domain of this server that `host` names; "" for a foreign host."""
 
 
 class Asked:
-    """The question: does the request show a password of `aor` in `realm`? `uri` is its Request-URI."""
+    """The question: does the request show a password of `aor` in `realm`? `uri` is the Request-URI."""
 
     __slots__ = ("aor", "method", "realm", "source", "uri", "visitor")
 

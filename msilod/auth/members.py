@@ -1,14 +1,14 @@
-"""Members: who is a user of this server, and whether passwords are asked for ([auth] mode)."""
+"""Members: decides which names are users of this server, and whether passwords are required ([auth] mode)."""
 
 from msilod.auth.policy import AuthPolicy
 from msilod.auth.users import Users
 
 
 class Members:
-    """The users, read by the [auth] section. `refresh` after a change of `users`.
+    """The users, as the [auth] section applies to them. Call `refresh` after a change of `users`.
 
-    `is_closed`: passwords are asked for. `knows_names`: a name in a domain of this server may belong to no user.
-    `own_aor`: the AOR that this server writes its own messages by ([silo] registrar), "" for none.
+    `is_closed`: passwords are required. `knows_names`: names in a domain of this server may be unknown. `own_aor`: the
+    AOR for messages of this server ([silo] registrar), "" for none.
     """
 
     __slots__ = ("is_closed", "knows_names", "own_aor", "policy", "users")
@@ -19,24 +19,24 @@ class Members:
         self.configure(policy)
 
     def configure(self, policy: AuthPolicy) -> None:
-        """Serve by this policy from now on."""
+        """Use this policy from now on."""
         self.policy = policy
         self.refresh()
 
     def refresh(self) -> None:
-        """The users are others now, or can or cannot be read. Users that cannot be read close the server."""
+        """The users have changed, or can or cannot be read now. Unreadable users close the server."""
         mode, users = self.policy.mode, self.users
         self.is_closed = mode == "required" or (mode == "auto" and (users.existed or not users.is_readable))
         self.knows_names = mode != "off" and users.existed
 
     def is_known(self, aor: str) -> bool:
-        """False for a name in a domain of this server without a user; until there are users all names are known."""
+        """False for a name in a domain of this server without a user. Before there are users, all names are known."""
         return not self.knows_names or self.users.knows(aor) or aor == self.own_aor
 
     def is_user(self, aor: str) -> bool:
-        """True for a known name; False for all names before there are users."""
+        """True for a known name. False for all names before there are users."""
         return bool(aor) and self.knows_names and self.is_known(aor)
 
     def realm_of(self, aor: str) -> str:
-        """The realm that the password of `aor` was hashed with."""
+        """Return the realm that the password of `aor` was hashed with."""
         return self.policy.realm_of(aor.rpartition("@")[2])

@@ -1,14 +1,14 @@
-"""Nonces that are made and checked without remembering any (RFC 7616 §3.3, §5.4; checklist A4).
+"""Nonces: makes and checks nonces without remembering any (RFC 7616 §3.3, §5.4; checklist A4).
 
     nonce  =  base64( stamp(4) salt(6) run(2) home(7) mac(8) )
 
-`stamp` counts spans of 16 s; `salt` is made of the request's transaction, so that a copy of it gets the same
-challenge (RFC 3261 §8.2.7) and no other request does; `run` tells the nonces of a former daemon, whose counts
-nobody remembers; `home` stands for the source it was given to (source.py): four bytes of it for the source itself,
-three for what the source counts for in sum, zero for nothing; the MAC is ours alone to make.
+`stamp` counts spans of 16 s. `salt` is made of the transaction of the request, so that a copy of the request gets the
+same challenge (RFC 3261 §8.2.7), and another request does not. `run` marks the nonces of an earlier daemon, whose nonce
+counts are lost. `home` stands for the source that got the nonce (source.py): four bytes for the source, three for its
+source in sum, zero for none. The MAC can be made by this server alone.
 
-Rule: who shows a nonce from `home` has received it there. So guesses are booked on `home`, and nobody can have
-another source slowed down by writing its address into his datagrams.
+Rule: a client that shows a nonce from `home` has received the nonce there. So guesses are recorded on `home`, and a
+sender of forged datagrams cannot slow down another source.
 """
 
 from binascii import Error, a2b_base64, b2a_base64
@@ -21,7 +21,7 @@ from typing import Final
 from msilod.auth.source import sum_of
 
 LIFETIME: Final = 300.0
-# Two nonces of one span and one transaction are the same; a clock's second would part a request and its copy.
+# Nonces of one span and one transaction are equal. With spans of 1 s a request and its copy would often differ.
 SPAN: Final = 16
 SPANS: Final = int(LIFETIME // SPAN) + 1
 STAMP_BYTES: Final = 4
@@ -37,7 +37,7 @@ CACHED_HOMES: Final = 4096
 
 
 class Nonce:
-    """A nonce that is ours: when it was made, for which request, by which run, for which source."""
+    """A nonce of this server: its time, request, run and source."""
 
     __slots__ = ("home", "run", "salt", "stamp")
 
@@ -59,7 +59,7 @@ class Nonces:
         self.home_of: Callable[[str], bytes] = lru_cache(CACHED_HOMES)(self._home_of)
 
     def make(self, transaction: bytes, source: str, wall: float) -> bytes:
-        """The nonce of a challenge to a request, known by its transaction key, from `source`."""
+        """Return the nonce for a challenge to a request from `source`; `transaction` is the key of the request."""
         salt = self._salt.copy()
         salt.update(transaction)
         stamp = (int(wall) // SPAN).to_bytes(STAMP_BYTES, "big")
@@ -67,7 +67,7 @@ class Nonces:
         return b2a_base64(body + self._sign(body), newline=False)
 
     def read(self, text: bytes) -> Nonce | None:
-        """What `text` says, of whatever age and run; None when it was not made here."""
+        """Read `text`, of any age and run. None when this server did not make the nonce."""
         if len(text) != LENGTH:
             return None
         try:
@@ -78,7 +78,7 @@ class Nonces:
         return Nonce(body) if compare_digest(self._sign(body), raw[BODY:]) else None
 
     def is_fresh(self, nonce: Nonce, source: str, wall: float) -> bool:
-        """True when it may be used now and from there; a clock that was put back makes it as old as one put on."""
+        """True when the nonce is valid now and from `source`. A clock set back ends a nonce as one set forward."""
         age = int(wall) // SPAN - nonce.stamp
         return 0 <= age < SPANS and nonce.run == self._run and nonce.home == self.home_of(source)
 

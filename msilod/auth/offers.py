@@ -1,15 +1,15 @@
-"""Which algorithms a challenge offers, where several are configured (RFC 8760 §2.3).
+"""Offers: decides which of the configured algorithms a challenge offers (RFC 8760 §2.3).
 
-Some clients cannot cope with two challenges. Sofia-SIP finds "no matching challenge" and gives up. eXosip2 5.3
-computes SHA-256 wrongly. So a client that got both is offered MD5 alone
+Some clients cannot handle two challenges. Sofia-SIP finds "no matching challenge" and gives up. eXosip2 5.3 computes
+SHA-256 wrongly. So a client that got both challenges is offered MD5 alone
 
 - when its next request comes without credentials,
 - when its response for another algorithm than MD5 is wrong,
 
-and for an hour after that. MD5 was on offer before as well, so no client gets an algorithm that is not configured.
+and for an hour after that. MD5 was offered before as well, so no client gets an algorithm that is not configured.
 
-The memory is kept per source and user: a request from one source never changes what another source is offered.
-A response with a right password for another algorithm ends the exception.
+The memory is kept per source and user: a request from one source never changes the offer to another source. A response
+with a right password for another algorithm ends the exception.
 """
 
 from typing import Final
@@ -17,7 +17,7 @@ from typing import Final
 from msilod.sip.bounded import put_last
 
 LASTS: Final = 3600.0
-# About 300 bytes each. Beyond it the records that were used longest ago are forgotten, and their clients are offered
+# About 300 bytes each. Beyond this number the least recently used records are forgotten, and their clients are offered
 # all algorithms again.
 MAX_RECORDS: Final = 20_000
 
@@ -66,11 +66,11 @@ class Offers:
         return record.is_single
 
     def failed(self, source: bytes, user: str, now: float) -> None:
-        """A wrong response for another algorithm than MD5."""
+        """Record a wrong response for another algorithm than MD5."""
         self._keep((source, user), _Record(b"", now, True))
 
     def succeeded(self, source: bytes, user: str, is_md5: bool) -> None:
-        """A right password. A client that chose among several algorithms can cope with them."""
+        """Record a right password. A client that chose among several algorithms can handle them."""
         if not self._records:
             return
         record = self._records.get((source, user))
@@ -78,7 +78,7 @@ class Offers:
             del self._records[(source, user)]
 
     def _keep(self, key: Key, record: _Record) -> None:
-        """The first record is always the one that was used longest ago."""
+        """Keep the records in the order of their last use, the oldest first."""
         put_last(self._records, key, record, self._limit)
 
     def __len__(self) -> int:

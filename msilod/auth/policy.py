@@ -1,14 +1,14 @@
-"""AuthPolicy: what the [auth] section of msilod.toml says. Rule: data only."""
+"""AuthPolicy: the [auth] section of msilod.toml. Rule: data only."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class AuthPolicy:
-    """`mode` auto, off or required; `inbound` nobody, trusted or anybody; `algorithms` best first.
+    """`mode`: auto, off or required. `inbound`: nobody, trusted or anybody. `algorithms`: best first.
 
-    `realm` is "" when each domain is its own. `edges`: networks of edge proxies. `limits_loopback`: loopback has the
-    limits of other addresses. `needs_qop`: digest in the form of RFC 2069 is refused.
+    `realm` is "" when each domain is its own realm. `edges`: networks of edge proxies. `limits_loopback`: loopback has
+    the limits of other addresses. `needs_qop`: digest in the form of RFC 2069 is refused.
     """
 
     mode: str = "auto"
@@ -20,5 +20,5 @@ class AuthPolicy:
     needs_qop: bool = False
 
     def realm_of(self, domain: str) -> str:
-        """The realm of users of `domain`; constant for a user, so that his HA1 stays right (checklist A7)."""
+        """Return the realm of users of `domain`. Constant for a user, so that the HA1 stays right (checklist A7)."""
         return self.realm or domain

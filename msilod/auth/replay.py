@@ -1,7 +1,7 @@
-"""Replays: each (nonce, nonce count) is taken once (RFC 7616 §3.4, checklist A5).
+"""ReplayWindow: accepts each (nonce, nonce count) once (RFC 7616 §3.4, checklist A5).
 
-UDP reorders, so the counts of a nonce are a window of 64 behind the highest, as in IPsec (RFC 4303 §3.4.3).
-Only nonces with right credentials get here, so nobody without a password can fill the memory.
+UDP reorders, so the counts of a nonce are a window of 64 behind the highest, as in IPsec (RFC 4303 §3.4.3). Only nonces
+with right credentials are recorded, so that a client without a password cannot fill the memory.
 """
 
 from typing import Final
@@ -12,12 +12,12 @@ WIDTH: Final = 64
 _MASK: Final = (1 << WIDTH) - 1
 # A nonce count has 32 bits, so every count is too far behind this one.
 _SPENT: Final = (1 << 32) + WIDTH << WIDTH | 1
-# 180 bytes each; beyond it the oldest nonces are void, and their phones get a fresh one.
+# 180 bytes each. Beyond this number the oldest nonces are void, and their phones get a fresh nonce.
 MAX_NONCES: Final = 200_000
 
 
 class ReplayWindow:
-    """What was used of the nonces that are not too old, by the span they were made in."""
+    """The used counts of the nonces that are not too old, by the span of the nonce."""
 
     __slots__ = ("_floor", "_limit", "_size", "_spans")
 
@@ -28,13 +28,13 @@ class ReplayWindow:
         self._floor = -1
 
     def use(self, nonce: Nonce, count: int) -> bool:
-        """True the first time; False for a count that was used, is 0 or too far behind, and for a void nonce."""
+        """True the first time. False for a used count, for 0 or a count too far behind, and for a void nonce."""
         if nonce.stamp <= self._floor or count < 1:
             return False
         uses = self._spans.get(nonce.stamp)
         if uses is None:
             uses = self._begin(nonce.stamp)
-        # The highest count, and behind it a bit for each of the 64 up to it.
+        # The highest count, then one bit for each of the last 64 counts.
         seen = uses.get(nonce.salt, 0)
         ahead = count - (seen >> WIDTH)
         if ahead >= WIDTH:
@@ -53,7 +53,7 @@ class ReplayWindow:
         return True
 
     def use_once(self, nonce: Nonce) -> bool:
-        """True for a nonce that was never used; it is spent then, with a count and without one (RFC 2069)."""
+        """True for a nonce without any use. The nonce is then spent, with a count and without (RFC 2069)."""
         if nonce.stamp <= self._floor:
             return False
         uses = self._spans.get(nonce.stamp)
@@ -67,15 +67,15 @@ class ReplayWindow:
     def _begin(self, stamp: int) -> dict[bytes, int]:
         for old in [other for other in self._spans if other <= stamp - SPANS]:
             self._forget(old)
-            # A clock that is put back would make those nonces fresh again.
+            # A clock that is set back would make these nonces fresh again.
             self._floor = max(self._floor, old)
         uses = self._spans[stamp] = {}
         return uses
 
     def _has_room(self, stamp: int) -> bool:
-        """One nonce more, at the price of the oldest ones; False when it is as old as they."""
+        """Make room for one nonce by dropping the oldest nonces. False when the new nonce is as old as they are."""
         if self._size >= self._limit:
-            # What is forgotten must never be taken again: no nonce of that age is.
+            # A forgotten nonce must never be accepted again, so all nonces of this age are void.
             self._floor = min(self._spans)
             self._forget(self._floor)
             if stamp <= self._floor:

@@ -1,4 +1,4 @@
-"""Source: the name under which a request counts for the limits on challenges, guesses and refused requests.
+"""Sources: names the source of a request, for the limits on challenges, guesses and refused requests.
 
     the request came from                       name of the source          in sum
     an IPv4 address                             192.0.2.1                   -
@@ -9,9 +9,9 @@
     loopback, unless its limits are on          127.0.0.1 5070              all loopback addresses
 
 An edge proxy ([auth] edges) puts its own Via on top, so the Via below names the client: by `received`, which the edge
-has written (RFC 3261 §18.2.1), else by its sent-by. An IPv4 address that came mapped into IPv6 is the IPv4 address.
+has written (RFC 3261 §18.2.1), else by its sent-by. An IPv4-mapped IPv6 address counts as the IPv4 address.
 
-Rule: the name is text, so that it can be hashed into a nonce. The name in sum is read from it.
+Rule: the name is text, so that the name can be hashed into a nonce. The name in sum is derived from the name.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,23 +27,23 @@ from msilod.sip.via import Via, parse_via
 
 Network = IPv4Network | IPv6Network
 CACHED_SOURCES: Final = 4096
-# A host name in a Via that is longer is not a client's name.
+# A longer host name in a Via is not the name of a client.
 MAX_CLIENT: Final = 64
 BY_EDGE: Final = " by edge"
 LOOPBACK: Final = "loopback"
-# A client behind an edge that cannot be told from other clients there.
+# A client that cannot be told from other clients behind its edge.
 NOT_TOLD: Final = "-"
 _LOOPBACKS: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
-# `_read` returns these for an edge proxy, and for loopback without limits: more than the address counts there.
+# `_read` returns these for an edge proxy, and for loopback without limits, where more than the address counts.
 _EDGE: Final = "edge"
 _EXEMPT: Final = "exempt"
 
 
 class Sources:
-    """`edges` are networks in the words of msilod.toml; raises ValueError for one that is none.
+    """Names sources. `edges` are networks as in msilod.toml; an invalid network raises ValueError.
 
-    With `limits_loopback` loopback addresses count like any others. Without it each port of loopback is a source of
-    its own, and has no limit of challenges.
+    With `limits_loopback` loopback addresses count like other addresses. Without `limits_loopback` each port of
+    loopback is a source of its own, and has no limit of challenges.
     """
 
     __slots__ = ("_edges", "_limits_loopback", "_name")
@@ -52,13 +52,13 @@ class Sources:
         self.configure(edges, limits_loopback)
 
     def configure(self, edges: Sequence[str], limits_loopback: bool) -> None:
-        """Count by these from now on."""
+        """Use these edges and this limit from now on."""
         self._edges: tuple[Network, ...] = tuple([ip_network(text, strict=False) for text in edges])
         self._limits_loopback = limits_loopback
         self._name: Callable[[str], str] = lru_cache(CACHED_SOURCES)(self._read)
 
     def of(self, request: Request, flow: Flow) -> str:
-        """The source of `request`, which came on `flow`."""
+        """Return the source of `request`, received on `flow`."""
         host = flow.host
         name = self._name(host)
         if name == _EDGE:
@@ -66,22 +66,22 @@ class Sources:
         return f"{host} {flow.port}" if name == _EXEMPT else name
 
     def of_address(self, host: str) -> str:
-        """The source of bytes from `host` that are no request; "" where nothing counts: loopback, and edges."""
+        """Return the source of bytes from `host` that are not a request; "" for loopback and edges (not counted)."""
         name = self._name(host)
         return "" if name in (_EDGE, _EXEMPT) else name
 
     def exempt_networks(self) -> list[Network]:
-        """Where `of_address` says ""."""
+        """The networks for which `of_address` returns ""."""
         return [*self._edges, *([] if self._limits_loopback else _LOOPBACKS)]
 
     def is_edge(self, host: str) -> bool:
-        """True for the address of an edge proxy: all clients behind it come from there."""
+        """True for the address of an edge proxy: all clients behind the edge send from there."""
         return self._name(host) == _EDGE
 
     def client_at(self, request: Request, flow: Flow) -> str:
-        """Address and port of the client that sent `request` through an edge, in any unambiguous text.
+        """Return address and port of the client behind an edge that sent `request`, as unambiguous text.
 
-        "" when it came from no edge, NOT_TOLD when the edge does not tell one client from another.
+        "" when the request came from no edge, NOT_TOLD when the edge does not tell one client from another.
         """
         return place_behind(request) if self._name(flow.host) == _EDGE else ""
 
@@ -90,7 +90,7 @@ class Sources:
         return self._name(flow.host) == _EXEMPT
 
     def edge_of(self, source: str, flow: Flow) -> str:
-        """The edge that named the client `source`, "" for none."""
+        """Return the edge that named the client `source`, "" for none."""
         return flow.host if source.endswith(BY_EDGE) else ""
 
     def _read(self, host: str) -> str:
@@ -103,7 +103,7 @@ class Sources:
 
 
 def network_of(host: str) -> str:
-    """The addresses of one host: an IPv4 address, or the IPv6 network of 64 bits that it chooses its addresses from."""
+    """Return the addresses of one host: an IPv4 address, or the IPv6 /64 in which the host chooses its addresses."""
     address = _address(host)
     if isinstance(address, IPv6Address):
         return f"{IPv6Address(int(address) >> 64 << 64)}/64"
@@ -111,21 +111,21 @@ def network_of(host: str) -> str:
 
 
 def sum_of(source: str) -> str:
-    """The addresses of one customer of a provider: the /56 of an IPv6 source, all of loopback; "" for IPv4.
+    """Return the addresses of one customer of a provider: the /56 of an IPv6 source, all of loopback; "" for IPv4.
 
-    Clients behind an edge have nothing in sum but their own /56: wrong guesses of one must not slow all others there.
+    Clients behind an edge have only their own /56 in sum: wrong guesses of one client must not slow all others there.
     """
     if source.endswith(BY_EDGE):
         client = source[: -len(BY_EDGE)]
         return sum_of(client) + BY_EDGE if client.endswith("/64") else ""
     if source.endswith("/64"):
         return f"{IPv6Address(int(IPv6Address(source[:-3])) >> 72 << 72)}/56"
-    # With a port, where the limits of loopback are off.
+    # The name has a port when the limits of loopback are off.
     return LOOPBACK if source.startswith(("127.", "::1 ")) and " " in source else ""
 
 
 def client_behind(request: Request) -> str:
-    """The client that the Via below the top one names, as a source; "" when there is none to be read."""
+    """Return the client in the Via below the top Via, as a source; "" when the Via is absent or unreadable."""
     via = second_via(request)
     if via is None:
         return ""
@@ -139,10 +139,10 @@ def client_behind(request: Request) -> str:
 
 
 def place_behind(request: Request) -> str:
-    """Address and port of the client by the Via below the top one, or NOT_TOLD.
+    """Return address and port of the client by the Via below the top Via, or NOT_TOLD.
 
     An edge adds `received` when the client is not where its sent-by says (RFC 3261 §18.2.1), and fills in `rport` (RFC
-    3581 §4). Clients behind one NAT may have the same sent-by, so that `received` without a port tells no client.
+    3581 §4). Clients behind one NAT may have the same sent-by, so `received` without a port identifies no client.
     """
     via = second_via(request)
     if via is None:
@@ -156,7 +156,7 @@ def place_behind(request: Request) -> str:
 
 
 def second_via(request: Request) -> Via | None:
-    """The Via below the top one, in a line of its own or in the same; None when it is absent or unreadable."""
+    """Return the Via below the top Via, in the same line or the next; None when absent or unreadable."""
     lines = request.headers.get_all(b"via")
     values = split_outside(lines[0], b",") if COMMA in lines[0] else [lines[0]]
     if len(values) > 1:

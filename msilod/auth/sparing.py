@@ -1,24 +1,23 @@
-"""Which datagrams of strangers are looked at while all strangers together send too much.
+"""Sparing: chooses the datagrams of unknown sources that are read during a flood from many sources.
 
-Forged datagrams come from as many sources as there are addresses, so no source is one that sends too much. To parse and
-to refuse one costs 30 to 100 us; to read it and to leave it costs 5 us. So while a flood lasts, only some of the
-datagrams are looked at that come from sources where no user has lately shown a password. A stranger's client sends its
-request again (RFC 3261 §17.1.2.2), and gets in with one of them.
+Forged datagrams come from many addresses, so no single source exceeds its limit. To parse and refuse a datagram costs
+30 to 100 us; to read and drop a datagram costs 5 us. So during a flood only some datagrams are parsed from sources
+without a right password lately. A client at an unknown source sends its request again (RFC 3261 §17.1.2.2), and one of
+the copies gets in.
 """
 
 from typing import Final
 
-# Datagrams of unknown sources that are looked at in a second, and at once.
+# Datagrams of unknown sources that are parsed in a second, and at once.
 PASSED_PER_SECOND: Final = 1_000.0
 BURST: Final = 100.0
-# Seconds without a datagram too many, after which all are looked at again.
+# Seconds without an excess datagram, after which all datagrams are parsed again.
 QUIET: Final = 3.0
-# Datagrams that are longer than this are dropped by the kernel, when so many of them were too many in one flood: they
-# would fill the socket's buffer before those of users. RFC 3261 §18.1.1 wants what is longer than 1,300 bytes to go by
-# TCP.
+# The kernel drops datagrams longer than this when so many of them exceeded the limit in one flood: they would fill the
+# buffer of the socket before datagrams of users. RFC 3261 §18.1.1 sends messages longer than 1,300 bytes by TCP.
 LONG: Final = 8_192
 MANY_LONG: Final = 200
-# Responses that nothing waits for: beyond so many in one flood the kernel drops most responses of strangers, too.
+# Responses without a transaction. Beyond so many in one flood the kernel also drops most responses of unknown sources.
 MANY_RESPONSES: Final = 2_000
 
 
@@ -36,7 +35,7 @@ class Sparing:
         self.responses = 0
 
     def passes(self, length: int, now: float) -> bool:
-        """False for a datagram too many."""
+        """False for a datagram beyond the limit."""
         self._tokens = min(BURST, self._tokens + (now - self._filled_at) * PASSED_PER_SECOND)
         self._filled_at = now
         if self._tokens >= 1.0:
@@ -49,5 +48,5 @@ class Sparing:
         return False
 
     def is_over(self, now: float) -> bool:
-        """True when no datagram was one too many for a while."""
+        """True when no datagram exceeded the limit for QUIET seconds."""
         return now - self._last > QUIET

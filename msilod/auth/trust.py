@@ -1,7 +1,7 @@
-"""Trust: which sources are our own proxies, the `trusted` networks (RFC 3325 §2.3, its trust domain).
+"""Trust: decides which sources are in the `trusted` networks, the trust domain (RFC 3325 §2.3).
 
-Rules: asked for single requests on the hot path, so that an address is matched once and remembered, and an empty
-list costs a look at a tuple; an IPv4 address that came mapped into IPv6 is the IPv4 address.
+Rules: the hot path asks for each request, so an address is matched once and remembered, and an empty list costs a look
+at a tuple. An IPv4-mapped IPv6 address counts as the IPv4 address.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,18 +12,18 @@ from typing import Final
 from msilod.sip.flow import Flow
 
 Network = IPv4Network | IPv6Network
-# Sources recur; a hostile crowd only evicts.
+# Sources recur. Many hostile sources only evict entries.
 CACHED_SOURCES: Final = 4096
 
 
 class Trust:
-    """`networks` in the words of msilod.toml: 192.0.2.0/24, 2001:db8::/32, 192.0.2.1. Raises ValueError."""
+    """`networks` as in msilod.toml: 192.0.2.0/24, 2001:db8::/32, 192.0.2.1. Raises ValueError for others."""
 
     def __init__(self, networks: Sequence[str] = ()) -> None:
         self.configure(networks)
 
     def configure(self, networks: Sequence[str]) -> None:
-        """Trust these from now on."""
+        """Trust these networks from now on."""
         self._networks: tuple[Network, ...] = tuple(ip_network(text, strict=False) for text in networks)
         self._knows: Callable[[str], bool] = lru_cache(CACHED_SOURCES)(self._matches)
 
@@ -33,7 +33,7 @@ class Trust:
         return self._networks
 
     def trusts(self, flow: Flow) -> bool:
-        """True when what comes by `flow` comes from a trusted network, and what leaves by it stays in one."""
+        """True when the peer of `flow` is in a trusted network."""
         return bool(self._networks) and self._knows(flow.host)
 
     def includes(self, host: str) -> bool:

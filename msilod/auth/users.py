@@ -1,8 +1,8 @@
-"""Users in memory: their HA1 values by AOR, never a password (checklist A10).
+"""Users: the users in memory, as HA1 values by AOR, never passwords (checklist A10).
 
-100,000 users with two values each are some 25 MB: one byte string per user, a place in it per algorithm and form of
-the name. The forms are `alice`, `alice@example.test` with the domain of the user, and `alice@realm` where the realm is
-another than the domain. Phones with a single field for the name hash one of the latter two.
+100,000 users with two values each are about 25 MB: one byte string per user, with a place per algorithm and form of the
+name. The forms are `alice`, `alice@example.test` with the domain of the user, and `alice@realm` when the realm differs
+from the domain. Phones with a single field for the name hash one of the last two.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,19 +10,19 @@ from typing import Final
 
 from msilod.sip.digest import ALGORITHMS, HA1_SIZES
 
-# Which name the HA1 is made of: the user part, `user@domain`, `user@realm`.
+# The name in the HA1: the user part, `user@domain`, `user@realm`.
 PLAIN: Final = b""
 AT_DOMAIN: Final = b"@domain"
 AT_REALM: Final = b"@realm"
 _FORMS: Final = (PLAIN, AT_DOMAIN, AT_REALM)
 
-# (algorithm with the form behind it, HA1) of one user: b"MD5", b"MD5@domain".
+# (algorithm with the form, HA1) of one user: b"MD5", b"MD5@domain".
 Values = Iterable[tuple[bytes, bytes]]
 
 
 def _places() -> dict[bytes, tuple[int, int]]:
     places, start = {}, 0
-    # MD5 first and the longer ones behind: with the default algorithms a user has 32 bytes.
+    # MD5 first, then the longer values: with the default algorithms a user has 32 bytes.
     for algorithm in ALGORITHMS:
         for form in _FORMS:
             places[algorithm + form] = start, start + HA1_SIZES[algorithm]
@@ -35,7 +35,7 @@ _SIZE: Final = len(_FORMS) * sum(HA1_SIZES.values())
 
 
 class Users:
-    """`is_readable`: the table could be read; `existed`: there has been a user, now or before (design: auto)."""
+    """`is_readable`: the table could be read. `existed`: there has been a user, now or before (mode auto)."""
 
     __slots__ = ("_values", "existed", "is_readable")
 
@@ -45,9 +45,9 @@ class Users:
         self.existed = False
 
     def ha1(self, aor: str, algorithm: bytes) -> bytes | None:
-        """None for an unknown user, and for a user without a value of that algorithm.
+        """Return the HA1; None for an unknown user, and for a user without a value of the algorithm.
 
-        `algorithm` has the form of the name behind it: b"MD5", b"MD5@domain", b"MD5@realm".
+        `algorithm` includes the form of the name: b"MD5", b"MD5@domain", b"MD5@realm".
         """
         values = self._values.get(aor)
         if values is None:
@@ -57,7 +57,7 @@ class Users:
         return found if found.strip(b"\0") else None
 
     def knows(self, aor: str) -> bool:
-        """True for a user, even for one whose values are of another realm."""
+        """True for a user, even when all values of the user are of another realm."""
         return aor in self._values
 
     def put(self, aor: str, values: Values) -> bool:
@@ -73,9 +73,9 @@ class Users:
         return _have_same(former, made)
 
     def ended_in(self, other: "Users") -> list[str]:
-        """The users of these who are not among `other`, or who have another password there.
+        """Return the users of this object that `other` lacks or has with another password.
 
-        A user without values, as in another realm, is not taken for one with another password.
+        A user without values, as in another realm, does not count as a user with another password.
         """
         values, others = self._values, other._values
         return [
@@ -89,7 +89,7 @@ class Users:
         self._values.pop(aor, None)
 
     def replace(self, other: "Users") -> None:
-        """Become what `other` is."""
+        """Take over the contents of `other`."""
         self._values, self.existed, self.is_readable = other._values, other.existed, other.is_readable
 
     def __iter__(self) -> Iterator[str]:
