@@ -1,4 +1,4 @@
-"""Acks: an ACK for a 2xx is routed like any request, and never answered (RFC 3261 §16.11)."""
+"""Acks: forwards an ACK for a 2xx by the same routing as other requests, without an answer (RFC 3261 §16.11)."""
 
 from msilod.clock import Clock
 from msilod.counters import Counters
@@ -38,10 +38,10 @@ class Acks:
         self._counters = counters
 
     def forward(self, request: Request, flow: Flow, now: float) -> bool:
-        """Send an ACK on to its first target. False for an ACK that was refused."""
+        """Forward an ACK to its first target. False for a refused ACK."""
         try:
             own_routes = preprocess_route(request, self._myself.owns)
-            # It repeats the credentials of its INVITE (§22.1).
+            # The ACK repeats the credentials of the INVITE (§22.1).
             self._gate.clean_ack(request, flow)
             named = self._myself.named(request.uri)
             dialog = self._dialogs.of(request, own_routes, flow, named)

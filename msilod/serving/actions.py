@@ -1,4 +1,4 @@
-"""The actions that a policy can ask for (routing/actions.py), one object for each; the longest is in relay.py."""
+"""Actions: carries out the actions of the policy (routing/actions.py), one object per action; Relay is in relay.py."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -15,17 +15,17 @@ from msilod.serving.refusals import Refusals
 from msilod.serving.registrar import Registrar
 from msilod.sip.status import reason
 
-# The methods that the server itself serves, as a user agent would. It relays others for its users.
+# The methods that the server serves as a user agent. Other methods are relayed for users.
 ALLOW: Final = (b"Allow", b"MESSAGE, REGISTER, OPTIONS, ACK, CANCEL")
 EXTENSIONS: Final = (b"path", b"outbound", b"gruu")
-# RFC 3261 §11.2: what an OPTIONS to the server itself is told.
+# RFC 3261 §11.2: the header fields of the answer to an OPTIONS to the server.
 CAPABILITIES: Final = (
     ALLOW,
     (b"Accept", b"*/*"),
     (b"Accept-Encoding", b"identity"),
     (b"Supported", b", ".join(EXTENSIONS)),
 )
-# RFC 6665 §8.3.2 has a 489 name the packages that are served: none, as an empty Supported says it of extensions.
+# RFC 6665 §8.3.2: a 489 lists the served event packages. An empty list means none, as with an empty Supported.
 NO_EVENTS: Final = (b"Allow-Events", b"")
 _TOLD_WITH: Final[dict[int, tuple[tuple[bytes, bytes], ...]]] = {405: (ALLOW,), 489: (NO_EVENTS,)}
 
@@ -33,7 +33,7 @@ Act = Callable[[Incoming, Any, float], None]
 
 
 class Actions:
-    """The methods that act, by the class of the action. wiring.py ties them: an action may lead to another one."""
+    """The functions that carry out actions, by the class of the action. wiring.py fills the table."""
 
     def __init__(self) -> None:
         self.by_class: dict[type, Act] = {}
@@ -43,7 +43,7 @@ class Actions:
         self.by_class.update(by_class)
 
     def act(self, incoming: Incoming, action: Action, now: float) -> None:
-        """Do what the policy says. Raises SipError with the status for the sender."""
+        """Carry out an action of the policy. Raises SipError with the status of the answer."""
         self.by_class[action.__class__](incoming, action, now)
 
 
@@ -63,7 +63,7 @@ class Replying:
             if incoming.method == b"OPTIONS":
                 headers += CAPABILITIES
         is_usual = not phrase or phrase == reason(action.status)
-        # A 2xx to an INVITE is sent again until its ACK comes, also to a stranger (§13.3.1.4).
+        # A 2xx to an INVITE is repeated until the ACK comes, also for a stranger (§13.3.1.4).
         is_final = action.status >= (300 if incoming.method == b"INVITE" else 200)
         if is_final and not self._refusals.is_proved(incoming):
             self._refusals.without_state(
@@ -86,13 +86,13 @@ class Saving:
         if b"require" in incoming.message.received:
             refuse_extensions(incoming.message, b"require", EXTENSIONS)
         if not incoming.registrant:
-            # Saved by a policy, for a Request-URI that is not ours: the gate has not looked at To.
+            # The policy saves a REGISTER for a foreign Request-URI, for which the gate has not checked To.
             raise RequestRefused(403, "Forbidden")
         self._registrar.save(incoming.transaction, incoming.registrant, action, now)
 
 
 class Dumping:
-    """m_dump() of a request that is no REGISTER of ours."""
+    """m_dump() of a request other than a REGISTER to this server."""
 
     def __init__(self, myself: Myself, probes: Probes) -> None:
         self._myself = myself
@@ -116,7 +116,8 @@ class Keeping:
     def act(self, incoming: Incoming, action: Store, now: float) -> None:
         """Put the request into the silo. Raises RequestRefused."""
         if incoming.bindings and incoming.uri.scheme == "sips":
-            # The recipient is here: 480 when no contact may have it, whatever waits before it (T17).
+            # The recipient is registered: answer 480 when no contact may get the message, even if other messages wait
+            # (T17).
             only_sips(incoming.bindings)
         if action.uri:
             incoming.new_uri = action.uri.encode()

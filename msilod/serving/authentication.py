@@ -74,7 +74,7 @@ class Authentication:
         self.sources.configure(policy.edges, policy.limits_loopback)
 
     def authenticate(self, incoming: Incoming, status: int, aor: str, now: float) -> None:
-        """`incoming.user` is who has shown a password, and he is `aor`; or it raises."""
+        """Set `incoming.user` to `aor`, if the sender has shown the password of `aor`, else raise RequestRefused."""
         if not self._members.users.is_readable:
             raise StatelessRefusal(503, "Service Unavailable", [RETRY_AFTER])
         transaction, members = incoming.transaction, self._members
@@ -98,14 +98,15 @@ class Authentication:
         incoming.user = aor
         self._shedding.proven(flow, now)
         if status == 407 and len(values) == 1:
-            # Known to be ours: it need not be read again to be removed.
+            # The only credentials are for our realm: the field is removed without being parsed again.
             request.headers.remove(field)
 
     def _accept_copy(self, incoming: Incoming, request: Request, aor: str) -> None:
-        """Raise the 202 for the copy of a MESSAGE that the process before this one has stored.
+        """Raise the 202 for a copy of a MESSAGE that the previous process has stored.
 
-        Its password is right, and only its nonce is that of the process before. After a challenge the client would
-        send it with a higher CSeq, which makes it another message (law 9), and the recipient would get it twice.
+        The password is right, but the nonce is from the previous process. After a challenge the client would send
+        the MESSAGE with a higher CSeq. A higher CSeq makes a new message (law 9), and the recipient would get the
+        text twice.
         """
         if self._storing.is_former(request, incoming.aor, incoming.author.name):
             incoming.user = aor
@@ -171,11 +172,11 @@ class Authentication:
         raise StatelessRefusal(status, _PHRASES[status], challenges)
 
     def _later(self, phrase: str, wait: int, source: str, flow: Flow) -> StatelessRefusal:
-        """What a source that has to wait so many seconds is answered.
+        """The answer to a source that has to wait `wait` seconds: 503, or 500 for a client behind an edge.
 
-        That is 503, and 500 for a client behind an edge. The Retry-After of a 503 is about the whole server, and a
-        proxy that receives one should send nothing more of anybody to it (RFC 3261 §21.5.4). Kamailio turns a 503 into
-        a 500 without Retry-After (§16.7 item 6); a 500 is passed on as it is.
+        The Retry-After of a 503 is about the whole server: a proxy with a 503 should send no requests of any client
+        to the server (RFC 3261 §21.5.4). Kamailio turns a 503 into a 500 without Retry-After (§16.7 item 6), and
+        passes a 500 on.
         """
         status = 500 if self.sources.edge_of(source, flow) else 503
         return StatelessRefusal(status, phrase, [(b"Retry-After", b"%d" % wait)])
@@ -203,9 +204,10 @@ class _Visitor:
         self._flow = flow
 
     def is_bound(self, aor: str) -> bool:
-        """True when `aor` is registered from this place: a guesser at the same address does not delay the user.
+        """True when `aor` is registered from this place, so that a guesser at the same address does not delay the user.
 
-        A place that several users share, as that of a proxy between, proves nobody: anybody behind it could guess.
+        A place shared by several users, e.g. behind a proxy, proves no user: any client behind the proxy could
+        guess.
         """
         flow, sources = self._flow, self._sources
         if sources.edge_of(sources.of(self._request, flow), flow):
@@ -220,35 +222,35 @@ class _Visitor:
         )
 
     def place(self) -> str:
-        """Transport, address and port that the request came from, and the client that an edge proxy names."""
+        """Transport, address and port of the sender, and the client named by an edge proxy."""
         flow = self._flow
         source = self._sources.of(self._request, flow)
         return f"{flow.endpoint.transport} {flow.host} {flow.port} {source}"
 
     def is_removal(self) -> bool:
-        """True for a REGISTER that only removes bindings."""
+        """True for a REGISTER that removes bindings and adds none."""
         return is_removal(self._request)
 
     def accepts(self, uri: bytes) -> bool:
-        """True for a digest uri that names this server, one of its domains or users, or the place of the Request-URI.
+        """True for a digest uri with this server, one of its domains or users, or the place of the Request-URI.
 
-        Clients write their registrar, their own AOR, or a parameter more or less than in the Request-URI (SIPp, pyVoIP;
-        RFC 8760 §2.6 item 6 leaves the comparison to the server). That is no risk of replay: the response is made of
-        a nonce and its count, and each is taken once. An attacker on the path could change the Request-URI to another
-        one of this server. Digest protects To, Contact and the body from no change either; TLS does.
+        Clients write their registrar, their own AOR, or other parameters than in the Request-URI (SIPp, pyVoIP). RFC
+        8760 §2.6 item 6 leaves the comparison to the server. Replays are not possible: the response includes a nonce
+        and a count, and each pair is accepted once. An attacker on the path could replace the Request-URI by another
+        URI of this server. Digest does not protect To, Contact and the body either; TLS does.
         """
         identify = self._myself.identify
         asked = identify(self._request.uri)
         uri = without_brackets(uri)
         for text in (uri, b"sip:" + uri):
-            # Perhaps it has no scheme.
+            # The uri may have no scheme.
             meant = identify(text)
             if meant.is_ours or (meant.is_sip and asked.is_sip and _is_same_place(asked.uri, meant.uri)):
                 return True
         return False
 
     def domain_of(self, host: str) -> str:
-        """The domain of this server that `host` names; "" for a foreign host."""
+        """The domain of this server for `host`; "" for a foreign host."""
         myself = self._myself
         named = myself.identify(b"sip:" + host.encode("utf-8", "backslashreplace"))
         if not named.is_ours or named.uri.user is not None:
@@ -264,13 +266,13 @@ def _is_same_place(one: SipUri, other: SipUri) -> bool:
 
 
 def _request_key(incoming: Incoming, values: Sequence[bytes]) -> bytes:
-    """A key that a request shares with its copies only, also for a client that never changes its Via branch."""
+    """A key shared by a request and its copies only, also for a client with a constant Via branch."""
     request = incoming.transaction.request
     return b"\n".join((incoming.transaction.key, request.call_id, b"%d" % request.cseq, *values))
 
 
 def _values(request: Request, field: bytes) -> Sequence[bytes]:
-    """The fields of that name; of a request with none twice without a walk through all of them."""
+    """The values of the field. When no field of the request occurs twice, the fields need not be searched."""
     received, headers = request.received, request.headers
     if field not in received:
         return ()
@@ -278,5 +280,5 @@ def _values(request: Request, field: bytes) -> Sequence[bytes]:
 
 
 def _is_small(request: Request, status: int, challenges: list[tuple[bytes, bytes]]) -> bool:
-    """True when a challenge amplifies its request by less than a half: the 503 would be hardly smaller."""
+    """True when the challenge is less than 1.5 times as large as the request: a 503 would be hardly smaller."""
     return len(response_bytes(request, status, _ANY_TAG, challenges)) <= request.size * 3 // 2

@@ -1,4 +1,4 @@
-"""Facts: what the policy may ask about a request beyond the request itself (routing/request.py)."""
+"""Facts: answers the policy's questions about a request that need more than the request (routing/request.py)."""
 
 from msilod.auth.members import Members
 from msilod.clock import Clock
@@ -33,9 +33,9 @@ class Facts:
         self._clock = clock
 
     def has_due_rows(self, aor: str, request: Request) -> bool:
-        """True for what goes behind waiting messages (law 7), and for what goes by way of the silo in any case.
+        """True for a request behind waiting messages (law 7), and for a request that must go by the silo.
 
-        The latter is a MESSAGE for each device (a fork ends with the first 2xx) or for later.
+        The second kind is a MESSAGE to each device (a fork ends with the first 2xx), or a MESSAGE for a later time.
         """
         deliverer = self._deliverer
         # `Deliverer.is_running`, spelt out: this is asked for each MESSAGE.
@@ -58,13 +58,13 @@ class Facts:
         return self._storing.policy.mode
 
     def identify(self, uri: bytes) -> Named:
-        """What `uri` names; for a URI that cannot be read a name that is refused."""
+        """Read `uri`. An unreadable URI gives a refused name."""
         return self._myself.identify(uri)
 
     def named(self, uri: bytes) -> Named:
-        """What `uri` names. Raises MalformedMessage, RequestRefused."""
+        """Read `uri`. Raises MalformedMessage, RequestRefused."""
         return self._myself.named(uri)
 
     def bindings(self, named: Named, method: bytes) -> list[Binding]:
-        """The bindings that `named` leads to now."""
+        """The current bindings for `named`."""
         return self._lookup.bindings(named, method, self._clock.wall())

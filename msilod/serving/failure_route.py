@@ -1,8 +1,9 @@
-"""The failure route: what becomes of a request that no registered contact took (SER's failure_route[]).
+"""Failure route: decides about a request that no registered contact took (SER's failure_route[]).
 
-For a MESSAGE the policy says Store, and the decision table (checklist §3.4) whether the answers allow it: a
-6xx and the verdicts that do not change with time go to the sender, everything else into the silo. A branch
-that is still alive then is the row's attempt: its late 2xx ends the row, its late 6xx rejects it (law 2).
+For a MESSAGE the policy returns Store, and the decision table (checklist §3.4) tells whether the answers allow
+storing: a 6xx and answers that do not change with time go to the sender, and all others lead to the silo. A branch
+still alive at that time is the first attempt of the stored row: a late 2xx ends the row, a late 6xx rejects the row
+(law 2).
 """
 
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from msilod.silo.runs.online_outcome import OnlineEnd
 from msilod.silo.stored_message import StoredMessage
 from msilod.transaction.server_transaction import ServerTransaction
 
-# How often a policy may send one request on before that is a loop.
+# Limit for a policy that relays one request again and again.
 MAX_RELAYS: Final = 8
 
 
@@ -59,7 +60,7 @@ class FailureRoutes:
     def call_failed(
         self, incoming: Incoming, status: int, give_best: Callable[[float], None], now: float
     ) -> None:
-        """The failure route of an INVITE: it may be sent on, or be answered in other words."""
+        """Run the failure route of an INVITE: relay the INVITE again, or choose the answer."""
         try:
             action = self._policy.policy.failure_route(incoming, status)
             if isinstance(action, Break) or (isinstance(action, Relay) and incoming.relays >= MAX_RELAYS):
@@ -76,7 +77,7 @@ def _refuse(transaction: ServerTransaction, error: SipError, now: float) -> None
 
 
 class FailureRoute:
-    """The failure route of one fork; `aor` is whose contacts were tried, "" for somebody elsewhere."""
+    """The failure route of one fork. `aor`: the AOR whose contacts were tried, "" for a foreign target."""
 
     __slots__ = (
         "aor",
@@ -105,7 +106,7 @@ class FailureRoute:
         self.refusal: Callable[[float], None] | None = None
 
     def failed(self, fork: Fork, status: int, now: float) -> None:
-        """No branch took it: ask the policy."""
+        """All branches failed: ask the policy."""
         self.fork = fork
         try:
             self._act(fork, self.policy.failure_route(self.incoming, status), now)
@@ -137,12 +138,12 @@ class FailureRoute:
         return combine(ends, bool(fork.server.request.to.tag))[0] is Outcome.KEEP
 
     def storing(self, row: StoredMessage) -> None:
-        """The row is about to be stored: it is told what became of its first attempt."""
+        """Called before a row is stored: note the result of the first attempt in the row."""
         if self.fork is not None and row.aor == self.aor:
             self.routes.online.mark_failed(row, self.fork.ends)
 
     def stored(self, row: StoredMessage, now: float) -> None:
-        """The row is durable and the sender has his 202."""
+        """The row is durable and the sender has the 202."""
         self.row = row
         for branch in self.silent_branches:
             self.routes.overdue.add(branch, row)
@@ -154,7 +155,7 @@ class FailureRoute:
             online.rejected_late(row, self.refused, now)
             return
         if row.aor != self.aor:
-            # Those of somebody else were tried, where the policy sent it; they say nothing of this recipient's.
+            # The policy sent the request to contacts of another AOR. Their answers say nothing about this recipient.
             self.routes.deliverer.stored(row, now)
             return
         assert self.fork is not None
@@ -162,21 +163,21 @@ class FailureRoute:
         online.stored_after_failure(row, self.fork.ends, live, now)
 
     def not_stored(self, refuse: Callable[[float], None]) -> bool:
-        """The silo does not keep it. While a branch lives the sender is better off with its 2xx than with a refusal."""
+        """The silo refused the message. While a branch is alive, a 2xx may still come, so the refusal waits."""
         if self.fork is None or not self.fork.live:
             return False
         self.refusal = refuse
         return True
 
     def silent(self, branch: bytes) -> None:
-        """A 2xx that still comes for that branch ends the row (overdue.py)."""
+        """A later 2xx for the branch ends the row (overdue.py)."""
         if self.row is not None:
             self.routes.overdue.add(branch, self.row)
         else:
             self.silent_branches.append(branch)
 
     def taken(self, fork: Fork) -> None:
-        """A contact took it; what the others said before holds for the messages to come."""
+        """A contact took the message. The failures of other contacts are noted for later messages."""
         self.routes.online.heard(self.aor, fork.ends)
 
     def late(self, fork: Fork, target: Target, status: int, now: float) -> None:
@@ -195,7 +196,7 @@ class FailureRoute:
         elif status:
             online.heard(self.aor, [OnlineEnd(status, None, target.binding)])
         if self.refusal is not None and not self.delivered and not fork.live:
-            # The last one that could have taken it; after a 2xx the fork has answered.
+            # The last live branch has failed. After a 2xx the fork has answered already.
             self.refusal(now)
         if self.row is not None and target.binding is not None:
             online.free(self.row, contact_key(target.binding), status == 0, now)

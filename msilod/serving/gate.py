@@ -1,17 +1,20 @@
-"""The gate: whose requests go on (RFC 3261 §22, §26.3.2; RFC 3325 §5). Behind validation, before the policy (§16.3).
+"""Gate: decides which requests go on, after validation and before the policy (RFC 3261 §16.3, §22, §26.3.2; RFC 3325
+§5).
 
     request                                  must show
-    ACK, CANCEL                              nothing (§22.1); they never come here
+    ACK, CANCEL                              nothing (§22.1); neither comes to `admit`
     from a `trusted` network                 nothing
-    OPTIONS to the server itself             nothing: it is a ping
-    of a dialog that we let through          nothing; in the name of a user 407, unless it comes from the place of that
-                                             user in the dialog (dialogs.py); a MESSAGE as one outside of dialogs
+    OPTIONS to the server itself             nothing: such requests are pings
+    of a dialog that we let through          nothing; in the name of a user 407, unless the request comes from the
+                                             place of that user in the dialog (dialogs.py); a MESSAGE as outside of
+                                             dialogs
     REGISTER for a domain of ours            401: a password of the user in To
     From in a domain of ours                 407: a password of the user in From
-    any other From                           nothing, if [auth] inbound lets it in; else 403
+    any other From                           nothing, if [auth] inbound allows the sender; else 403
 
-Rules: open to everybody until there has been a user, or by `mode = "off"`; users that cannot be read shut it (503).
-Whoever is let in has `incoming.user`, and his P-Asserted-Identity is ours; a stranger's is removed in any case.
+Rules: all requests pass until there is a first user, or with `mode = "off"`. When the users cannot be read, the gate
+answers 503. A sender with a right password gets `incoming.user` and a P-Asserted-Identity from us. A
+P-Asserted-Identity from a stranger is always removed.
 """
 
 from msilod.auth.identity import assert_identity, drop_own_credentials
@@ -30,7 +33,7 @@ from msilod.transaction.server_transaction import ServerTransaction
 
 
 class Gate:
-    """Decides whether a request goes on, and cleans the request of what its sender has not proved."""
+    """Decides whether a request goes on, and removes claims that the sender has not proved."""
 
     def __init__(
         self,
@@ -49,13 +52,14 @@ class Gate:
         self._counters = counters
 
     def admit(self, incoming: Incoming, now: float) -> None:
-        """Let the request go on, and clean it of what nobody has proved.
+        """Let the request go on, and remove unproved claims.
 
         Raises RequestRefused: 401 and 407 with challenges, 403, 400 (another digest uri), 503; MalformedMessage.
         """
         request = incoming.message
         if request.method == b"REGISTER" and incoming.is_myself:
-            # It goes no further, and nothing of it is kept but contacts. The registrar binds the AOR that was checked.
+            # A REGISTER is not forwarded; only its contacts are kept. The registrar binds the AOR that was checked
+            # here.
             aor = incoming.author.aor
             if not aor:
                 self._refuse_registration(incoming.author)
@@ -78,7 +82,7 @@ class Gate:
             assert_identity(request, incoming.user, received.get(PREFERRED), self._aor_of)
 
     def clean(self, request: Request, is_trusted: bool) -> None:
-        """Remove credentials of our realms, and what a stranger says of his own identity."""
+        """Remove credentials for our realms, and an identity that a stranger asserts."""
         received = request.received
         if ASSERTED in received or PREFERRED in received or REMOTE_PARTY in received:
             guard_identity(request.headers, is_trusted, True)
@@ -94,7 +98,7 @@ class Gate:
         author = incoming.author
         aor = author.aor
         if dialog is not None and dialog.sender_aor:
-            # The INVITE was for another name of this user's, and From has that name.
+            # The INVITE was for another name of the same user, and From has that other name.
             aor = dialog.sender_aor
         elif not author.is_ours:
             if dialog is None:
@@ -110,7 +114,8 @@ class Gate:
     def passes_ack(self, request: Request, author: Named, dialog: Dialog | None, flow: Flow) -> bool:
         """True for an ACK that may go on: an ACK cannot be challenged (§22.1).
 
-        It belongs to a dialog that we let through, or it comes from where `author`, which From names, is registered.
+        The ACK must belong to a dialog that we let through, or come from a place where `author`, the AOR in From, is
+        registered.
         """
         if dialog is not None or not self._members.is_closed or self._trust.trusts(flow):
             return True
@@ -130,13 +135,13 @@ class Gate:
             raise RequestRefused(403, "Forbidden")
 
     def _take_room(self, transaction: ServerTransaction, now: float) -> None:
-        """A stranger's request takes the room of strangers, never that of users. Raises StatelessRefusal 503."""
+        """A stranger's request takes room reserved for strangers, not for users. Raises StatelessRefusal 503."""
         if not transaction.takes_room_of_strangers(now):
             self._counters.refused_strangers += 1
             raise StatelessRefusal(503, "Service Unavailable", [RETRY_AFTER])
 
     def _check_register(self, incoming: Incoming, aor: str, now: float) -> None:
-        """A REGISTER for `aor` needs the password of `aor`. A trusted network needs none, for an `aor` that is a user.
+        """Require the password of `aor` for a REGISTER. A trusted network needs none, if `aor` is a user.
 
         Raises RequestRefused.
         """
@@ -146,9 +151,9 @@ class Gate:
             raise RequestRefused(404, "To Names No User")
 
     def _refuse_registration(self, to: Named) -> None:
-        """Raise the refusal of a REGISTER with a To that names no AOR of this server (RFC 3261 §10.3 item 5)."""
+        """Raise the refusal of a REGISTER with a To that is no AOR of this server (RFC 3261 §10.3 item 5)."""
         if not to.is_sip:
-            # 416 is a word about the Request-URI; a To that names no AOR is a bad request (RFC 4475 §3.3.4).
+            # 416 is for a Request-URI; for To the status is 400 (RFC 4475 §3.3.4).
             raise MalformedMessage("Bad To")
         raise RequestRefused(404, "To Names No Address of This Server")
 

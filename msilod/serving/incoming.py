@@ -1,4 +1,4 @@
-"""Incoming: a request on its way through the gate and the policy, with all that was looked up for it."""
+"""Incoming: a request on its way through the gate and the policy, with the looked-up facts."""
 
 from msilod.keeping.storable import StorableRequest
 from msilod.registrar.binding import Binding
@@ -10,13 +10,13 @@ from msilod.transaction.server_transaction import ServerTransaction
 
 
 class Incoming(StorableRequest):
-    """A request on its way through the policy, with the facts that the policy and the actions need.
+    """A request on its way through the policy, with the facts for the policy and the actions.
 
-    `aor` and `author` are decided once, before the gate: the AOR that the Request-URI names ("" for none), and the
-    address that the request needs a password of: that in From, or in To of a REGISTER to this server.
-    `registrant` is the AOR that the gate let a REGISTER bind, "" for none.
-    `new_uri` is the Request-URI that the policy put in its place, b"" for none; `relays` how often it was relayed;
-    `arrived` is UTC seconds, 0 until it is needed. `dialog` is the one that the request proves to belong to.
+    `aor` and `author` are decided once, before the gate. `aor`: the AOR in the Request-URI, "" for none. `author`:
+    the address whose password is required, from From, or from To for a REGISTER to this server. `registrant`: the
+    AOR that the gate let a REGISTER bind, "" for none. `new_uri`: the Request-URI set by the policy, b"" for none.
+    `relays`: how often the request was relayed. `arrived`: UTC seconds, 0 until needed. `dialog`: the dialog that
+    the request belongs to.
     """
 
     __slots__ = (
@@ -40,7 +40,8 @@ class Incoming(StorableRequest):
         dialog: Dialog | None,
         arrived: float,
     ) -> None:
-        # All in one place, and without a call: it is made for every request. The rest is in properties below.
+        # All assignments in one place without a call, as each request makes an Incoming. Other facts are properties
+        # below.
         request = self.message = transaction.request
         self.method = request.method
         self.uri = named.uri
@@ -61,9 +62,9 @@ class Incoming(StorableRequest):
 
     @property
     def has_due_rows(self) -> bool:
-        """True for what goes behind waiting messages (law 7), and for what goes by way of the silo in any case.
+        """True for a request behind waiting messages (law 7), and for a request that must go by the silo.
 
-        The latter is a MESSAGE for each device (a fork ends with the first 2xx) or for later.
+        The second kind is a MESSAGE to each device (a fork ends with the first 2xx), or a MESSAGE for a later time.
         """
         return self.facts.has_due_rows(self.aor, self.message)
 
@@ -84,7 +85,7 @@ class Incoming(StorableRequest):
 
     @property
     def named_to(self) -> Named:
-        """The reading of To, made at the first use: a MESSAGE to its Request-URI does not need it."""
+        """The reading of To, made at the first use: a MESSAGE to the Request-URI does not need To."""
         found = self.to_named
         if found is None:
             found = self.to_named = self.facts.identify(self.message.to.uri)
@@ -92,7 +93,7 @@ class Incoming(StorableRequest):
 
     @property
     def sender(self) -> str:
-        """From as `user@host`, or its AOR; "" for a From without user."""
+        """From as `user@host`, or the AOR in From; "" for a From without user."""
         named = self.facts.identify(self.message.from_.uri)
         return named.name if named.is_sip and named.uri.user is not None else ""
 
@@ -102,7 +103,7 @@ class Incoming(StorableRequest):
         return bool(self.facts.bindings(named, self.method))
 
     def rewrite(self, uri: str) -> None:
-        """rewriteuri(): from here on it is for `uri`."""
+        """rewriteuri(): set the Request-URI to `uri`."""
         self.new_uri = uri.encode()
         named = self.facts.named(self.new_uri)
         self.uri, self.is_myself, self.aor = named.uri, named.is_ours, named.aor

@@ -1,4 +1,4 @@
-"""Lookup: the bindings that a name leads to, from memory (SER's lookup("location"))."""
+"""Lookup: finds the bindings for a name in memory (SER's lookup("location"))."""
 
 from msilod.delivering.usable_contacts import UsableContacts
 from msilod.registrar.binding import Binding
@@ -16,10 +16,9 @@ class Lookup:
         self._usable = usable
 
     def bindings(self, named: Named, method: bytes, wall: float) -> list[Binding]:
-        """The bindings of the AOR that `named` names; of a GRUU those of its device. `wall`: UTC seconds.
+        """The bindings of the AOR in `named`; for a GRUU the bindings of the device. `wall`: UTC seconds.
 
-        Contacts that are known to be away are left out, and for a MESSAGE the contacts that have said that they take
-        none.
+        Contacts known to be away are left out. For a MESSAGE, contacts that do not accept MESSAGE are left out.
         """
         aor = named.aor
         bindings = self._location.bindings(aor, wall)

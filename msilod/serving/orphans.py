@@ -1,8 +1,8 @@
-"""Orphans: bindings whose connection has ended (RFC 5626 §6, §7; checklist R13).
+"""Orphans: removes bindings whose connection has ended (RFC 5626 §6, §7; checklist R13).
 
-Rule: what nobody can reach any more is no binding. It is taken out of memory and database at once, so that the next
-MESSAGE is stored and answered 202 without a try; what can be dialled stays, and is dialled. A restart ends every
-connection.
+Rule: a contact that cannot be reached is no binding. The binding is removed from memory and database at once, so
+that the next MESSAGE is stored and answered 202 without a delivery attempt. A contact that can be dialled stays. A
+restart ends all connections.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from msilod.transport.transports import Transports
 
 
 class Orphans:
-    """Finds them, and has them forgotten."""
+    """Finds and removes bindings without a connection."""
 
     def __init__(
         self,
@@ -35,9 +35,9 @@ class Orphans:
         self._clock = clock
 
     def load(self, remembered: Iterable[tuple[Binding, str]]) -> None:
-        """The bindings of the database, with the names of their flows, at the start.
+        """Load the bindings of the database, with the names of their flows, at the start.
 
-        Bindings whose connection ended with the last daemon are left out.
+        Bindings whose connection ended with the previous process are left out.
         """
         found: list[Binding] = []
         lost: list[Binding] = []
@@ -49,7 +49,7 @@ class Orphans:
         self._registrar.forget_lost(lost)
 
     def closed(self, flow: Flow) -> None:
-        """A connection has ended: its bindings lose it, and their deliveries hear of that."""
+        """A connection has ended: remove the flow from its bindings, and end deliveries over the connection."""
         orphans = self._location.drop_flow(flow)
         lost = [
             binding for binding in orphans if not outlives_its_connection(binding, flow.transport, flow.host)
@@ -61,7 +61,7 @@ class Orphans:
 
 
 def _is_stream(way: str) -> bool:
-    """A connection's name ends with its serial number (Flow.__repr__)."""
+    """True for the name of a connection, which ends with a serial number (Flow.__repr__)."""
     return "#" in way
 
 

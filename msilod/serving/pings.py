@@ -1,11 +1,11 @@
-"""Pings: an OPTIONS request to each contact behind NAT that sends no keep-alives of its own (`[registrar] ping`).
+"""Pings: sends OPTIONS to each contact behind NAT that sends no keep-alives of its own (`[registrar] ping`).
 
-A NAT forgets the way to a phone after 30 to 180 s without a datagram. The requests keep the way open, and their answers
-tell whether it is. Which contacts are away is decided in registrar/keep_alive.py.
+A NAT forgets the mapping of a phone after 30 to 180 s without a datagram. The requests keep the mapping, and the
+answers show whether the phone can be reached. registrar/keep_alive.py decides which contacts are away.
 
-Rules: no transaction is made, and nothing is sent again. An answer reaches this as one that matches no transaction; it
-is known by the branch, which holds 64 random bits that only the phone has seen, so that a forged answer is nothing.
-100,000 phones are 4,000 requests and answers a second; tests/bench/pings.py measures one.
+Rules: no transaction is made, and no request is repeated. An answer matches no transaction, and is recognised by the
+branch: the branch has 64 random bits known to the phone only, so answers cannot be forged. 100,000 phones cause
+4,000 requests and answers a second; tests/bench/pings.py measures the cost of one.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ MAX_SERIAL: Final = 16
 
 
 class Pings:
-    """Sends the requests that are due, and hears the answers. `after` flushes the sockets."""
+    """Sends due requests and receives the answers. `after` flushes the sockets."""
 
     def __init__(
         self,
@@ -73,11 +73,11 @@ class Pings:
         self.is_stopped = True
 
     def until_next(self) -> float:
-        """Seconds until a contact has its turn; IDLE at most."""
+        """Seconds until the next contact is due; at most IDLE."""
         return min(self.keep_alives.until_next(self.clock.now()) or IDLE, IDLE)
 
     def send_due(self) -> None:
-        """Ping the contacts that have their turn; deliveries to those that are away now end."""
+        """Ping the contacts that are due. Deliveries to contacts that count as away from now on end."""
         now = self.clock.now()
         due, gone = self.keep_alives.due(now, self.clock.wall())
         for binding in gone:
@@ -105,13 +105,13 @@ class Pings:
         try:
             self.transports.send(data, flow)
         except TransportError:
-            # The buffer is full: a request that was not sent is not missed.
+            # The buffer is full: a request that was not sent does not count as unanswered.
             state.token = b""
         else:
             state.token = token
 
     def heard(self, response: Response, now: float) -> bool:
-        """True for an answer to one of these OPTIONS requests; with any status it shows that the way is open."""
+        """True for an answer to one of these OPTIONS requests. Any status shows that the phone is reached."""
         via = response.via
         if via is None or via.branch[: len(PREFIX)] != PREFIX:
             return False

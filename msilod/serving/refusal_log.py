@@ -1,10 +1,10 @@
-"""RefusalLog: why credentials were refused, in the log and never on the wire.
+"""RefusalLog: logs why credentials were refused. The reason is never sent to the client.
 
-A phone shows "incorrect password" for each of the reasons; the operator needs to know which one it is. A line names the
-reason, the user that was asked for and the source; never a name, a nonce or a response from the credentials.
+A phone shows "incorrect password" for each reason, and the operator needs the true reason. A line has the reason,
+the required user and the source, and never a name, a nonce or a response from the credentials.
 
-A source can be forged and a stranger can send thousands of requests a second, so lines are limited: one per source and
-reason in PERIOD seconds, and LINES in all.
+A source can be forged and a stranger can send thousands of requests a second. So lines are limited: one line per
+source and reason in PERIOD seconds, and LINES in all.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ LINES: Final = 60
 # So many right passwords with one and the same old nonce, or from a changing address, within PERIOD: the client does
 # not take the nonce of the challenge, and will not get in.
 LOOPS: Final = 5
-# Sources, and clients with an old nonce, that are counted in a period; the others are counted in sum.
+# Sources, and clients with an old nonce, that are counted separately in a period. Others are counted together.
 MAX_COUNTED: Final = 2_000
 MAX_NAME: Final = 128
 
@@ -30,15 +30,15 @@ class RefusalLog:
         self._began = 0.0
         self._lines = 0
         self._left_out = 0
-        # (source, reason) that has had its line.
+        # Pairs (source, reason) that were logged in this period.
         self._told: set[tuple[str, str]] = set()
-        # (source, user): the nonce that was old, and how often it came.
+        # (source, user): the old nonce, and how often the nonce came.
         self._stale: dict[tuple[str, str], tuple[bytes, int]] = {}
 
     def refused(self, reason: str, user: str, source: str, now: float, is_mendable: bool = False) -> None:
         """Credentials for `user` from `source` were refused.
 
-        `is_mendable`: the operator can change that; the line is a warning then.
+        `is_mendable`: the operator can remove the cause, so the line is a warning.
         """
         self._turn(now)
         key = (source, reason)
@@ -52,9 +52,9 @@ class RefusalLog:
         tell("credentials refused", reason=reason, user=user[:MAX_NAME], source=source)
 
     def stale(self, reason: str, nonce: bytes, user: str, source: str, now: float) -> None:
-        """A right password came with an old nonce: told only if the client keeps doing so.
+        """A right password came with an old nonce: log only when the client repeats the nonce.
 
-        `nonce` is b"" where it does not count that it is the same one each time.
+        `nonce` is b"" when any old nonce counts as a repetition.
         """
         self._turn(now)
         key = (source, user[:MAX_NAME])

@@ -1,4 +1,4 @@
-"""Refusals: how a request is refused that its sender may or may not have proved (RFC 3261 §8.2.7)."""
+"""Refusals: answers refused requests, without state for a sender that has proved no identity (RFC 3261 §8.2.7)."""
 
 from msilod.auth.trust import Trust
 from msilod.counters import Counters
@@ -32,7 +32,7 @@ class Refusals:
         """Answer with a failure; `incoming` is None when the request was refused before the gate."""
         status, headers, phrase = error.status, error.headers, b""
         if transaction.request.method == b"REGISTER" and error.phrase.encode() != reason(status):
-            # Phones show one of these to their user. A copy of the request gets the Warning alone.
+            # Phones show the phrase or the Warning to the user. A copy of the request gets the Warning only.
             phrase = error.phrase.encode()
             headers += (warning(phrase),)
         try:
@@ -43,7 +43,7 @@ class Refusals:
             else:
                 transaction.respond(status, now, headers=headers)
         except ValueError:
-            # What the sender wrote cannot stand in a header of ours; the status says enough.
+            # The phrase contains text of the sender that cannot stand in a header. The status is enough.
             transaction.respond(status, now)
 
     def broken(
@@ -61,7 +61,7 @@ class Refusals:
     def without_state(
         self, transaction: ServerTransaction, status: int, headers: Headers, phrase: bytes, now: float
     ) -> None:
-        """The answer to a stranger, who is counted for the answer. `phrase` is b"" for the RFC's."""
-        # Refused first: a connection that is closed for this has no answer to be dialled for.
+        """Answer a stranger without state, and count the source. `phrase` is b"" for the phrase of the RFC."""
+        # Answer before counting: counting may close the connection, and then the answer would need a new connection.
         transaction.refuse(status, headers, phrase)
         self._shedding.fruitless(transaction.flow, now)

@@ -1,9 +1,9 @@
-"""REGISTER as the daemon serves it: the seed's `save("location")`, and what follows from it.
+"""Registrar: serves REGISTER requests: the seed's `save("location")` and the delivery of waiting messages.
 
-RFC 3261 §10.3: all or nothing, in the order of arrival. A new or a removed binding is committed before its
-200, so that a restart forgets nobody; a refresh is answered at once and written within a second (R6).
-Memory changes first, so that the next REGISTER of the AOR sees this one (R1); a refused commit puts the
-former bindings back and answers 500.
+RFC 3261 §10.3: all changes or none, in the order of arrival. A new or a removed binding is committed before the 200,
+so that a restart loses no binding. A refresh is answered at once and written within a second (R6). Memory changes
+first, so that the next REGISTER of the AOR sees the change (R1). A failed commit restores the previous bindings, and
+the answer is 500.
 """
 
 from collections import deque
@@ -32,15 +32,15 @@ from msilod.sip.warning import warning
 from msilod.store.writer.contract import BindingChanges, StoreWriter
 from msilod.transaction.server_transaction import ServerTransaction
 
-# Seconds between keep-alives: what NATs keep open for UDP (RFC 5626 §4.4.2 has 24 to 29).
+# Seconds between keep-alives that keep a UDP mapping of a NAT (RFC 5626 §4.4.2 has 24 to 29).
 KEEP: Final = 29
 
 NOT_KEPT: Final = warning(b"The registration could not be saved, try again later")
-# Seconds between two lines about the contacts of one user, and how many users are remembered for it.
+# Seconds between two log lines about the contacts of one user, and the number of users to remember.
 LOG_EVERY: Final = 60.0
 MAX_LOGGED: Final = 1024
-# Bindings that wait for another try of their removal, some 1 kB each; those beyond it stay in the database until they
-# expire. A removal that is tried again takes so many.
+# Bindings that wait for a new removal attempt, about 1 kB each; further bindings stay in the database until expiry.
+# Each attempt takes this many bindings.
 MAX_UNREMOVED: Final = 10_000
 REMOVED_AT_ONCE: Final = 500
 
@@ -69,12 +69,12 @@ class Registrar:
         self.deliverer = deliverer
         self.keep_alives = keep_alives
         self.sources = sources
-        # By identity: who refreshes again in the same second is written once.
+        # Keyed by identity, so that a binding refreshed twice in a second is written once.
         self._refreshed: dict[int, Binding] = {}
-        # What could not be removed from the database, oldest first.
+        # Bindings that could not be removed from the database, oldest first.
         self._unremoved: deque[Binding] = deque()
         self._is_removing = False
-        # Removals that the writer has, and whether one was lost that could not be written.
+        # Removals handed to the writer; and whether a failed removal is not tried again, for lack of room.
         self._removals = 0
         self._has_lost_removal = False
         self._date = (0, b"")
@@ -85,7 +85,7 @@ class Registrar:
         self.policy = policy
 
     def write_refreshes(self, now: float = 0.0) -> None:
-        """Once a second: what was answered from memory goes to the disk, but for what is no binding any more (R6)."""
+        """Called once a second: write the refreshes answered from memory, except for ended bindings (R6)."""
         refreshed, self._refreshed = self._refreshed, {}
         current = [binding for binding in refreshed.values() if self.location.is_current(binding)]
         if current:
@@ -94,13 +94,13 @@ class Registrar:
             self._remove_again()
 
     def _refreshes_written(self, bindings: Sequence[Binding], error: StoreError | None) -> None:
-        """What could not be written is written with the refreshes of the next second."""
+        """Refreshes that could not be written are written again in the next second."""
         if error is not None:
             for binding in bindings:
                 self._refreshed.setdefault(id(binding), binding)
 
     def save(self, transaction: ServerTransaction, aor: str, action: Save, now: float) -> None:
-        """Serve one REGISTER for `aor`, the AOR that the gate has checked. Raises RequestRefused, MalformedMessage."""
+        """Serve one REGISTER for `aor`, as checked by the gate. Raises RequestRefused, MalformedMessage."""
         request, wall = transaction.request, self.clock.wall()
         before = self.location.bindings(aor, wall)
         again = said_again(request, before, self.policy, transaction.flow)
@@ -146,7 +146,7 @@ class Registrar:
                 binding.client = client
 
     def forget(self, aors: Iterable[str]) -> list[Binding]:
-        """Take out the bindings of these users; what there was."""
+        """Remove and return the bindings of these users."""
         gone = []
         for aor in aors:
             found = self.location.bindings(aor, self.clock.wall())
@@ -161,15 +161,15 @@ class Registrar:
         for binding in bindings:
             self._remove((binding,))
 
-    # --- removals that no REGISTER waits for -----------------------------------------------------------
+    # --- removals without a waiting REGISTER ---------------------------------------------------------------
 
     @property
     def has_removals(self) -> bool:
-        """True while bindings that have ended may still be in the database."""
+        """True while ended bindings may still be in the database."""
         return bool(self._removals or self._unremoved or self._is_removing or self._has_lost_removal)
 
     def _remove(self, bindings: Sequence[Binding]) -> None:
-        """Take bindings of one AOR out of the database; that is tried once a second again when it fails."""
+        """Remove bindings of one AOR from the database. A failed removal is tried again once a second."""
         self._removals += 1
         changes = BindingChanges(bindings[0].aor, (), bindings)
         self.writer.bindings(changes, partial(self._removed, bindings))
@@ -179,14 +179,14 @@ class Registrar:
         if error is None:
             return
         if not self._unremoved:
-            # One line for all of them: there may be thousands.
+            # One line for all bindings: there may be thousands.
             get_log().error("bindings could not be removed", aor=bindings[0].aor, reason=str(error))
         room = MAX_UNREMOVED - len(self._unremoved)
         self._unremoved.extend(bindings[:room])
         self._has_lost_removal |= len(bindings) > room
 
     def _remove_again(self) -> None:
-        """One removal of the oldest that failed. What is registered again waits: the row is that of the REGISTER."""
+        """Try the oldest failed removals again. A contact registered again waits: the row is the REGISTER's."""
         wall, left = self.clock.wall(), list(self._unremoved)
         gone: list[Binding] = []
         self._unremoved.clear()
@@ -223,7 +223,7 @@ class Registrar:
                 self.deliverer.expected(registration.aor)
 
     def _drop_ended(self, registration: Registration) -> None:
-        """Take out what has ended while it was committed, by a later REGISTER or by another password of the user."""
+        """Leave out bindings that ended during the commit, by a later REGISTER or a changed password."""
         if all(map(self.location.is_current, registration.touched)):
             return
         registration.added = list(filter(self.location.is_current, registration.added))
@@ -243,7 +243,7 @@ class Registrar:
     def _dump(
         self, action: Save, aor: str, removed: Sequence[Binding], touched: Sequence[Binding], now: float
     ) -> None:
-        """m_dump() behind the 200: to the contacts of that REGISTER, by the next hop of the action."""
+        """m_dump() after the 200: deliver to the contacts of the REGISTER, by the next hop of the action."""
         for binding in removed:
             self.deliverer.gone(binding, now)
         for binding in touched:
@@ -259,7 +259,7 @@ class Registrar:
             get_log().warning(event, aor=aor)
 
     def _accept(self, transaction: ServerTransaction) -> None:
-        """What its 200 counts and promises, beside its bindings."""
+        """Count the registration and promise keep-alives in the Via of the 200."""
         self.counters.registrations += 1
         if b"keep" in transaction.request.via.raw:
             promise_keep_alives(transaction.request, KEEP)
@@ -272,7 +272,7 @@ class Registrar:
         wall: float,
         now: float,
     ) -> None:
-        """All bindings of the AOR, best q first, and when that was (§10.3 step 8)."""
+        """Answer 200 with all bindings of the AOR, best q first, and the Date (§10.3 step 8)."""
         request = transaction.request
         gruus = self.myself.gruus if b"supported" in request.received and asks_for_gruu(request) else None
         said = [(b"Contact", contact_line(binding, wall, gruus)) for binding in bindings]

@@ -1,4 +1,4 @@
-"""Relaying as an action of the policy: t_relay(), with t_on_failure() when the action says so."""
+"""Relay: carries out t_relay() for the policy, with t_on_failure() if the action asks for a failure route."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -73,7 +73,7 @@ class Relaying:
         fork.begin(now)
 
     def _targets_elsewhere(self, incoming: Incoming) -> list[Target]:
-        """Where a request goes that is not simply for contacts."""
+        """The targets of a request that is not simply for contacts."""
         targets = self._targets.of(
             incoming.message, incoming.uri, incoming.bindings, incoming.dialog, self._may_relay(incoming)
         )
@@ -88,14 +88,14 @@ class Relaying:
         return self._targets.lets_out(incoming.user, incoming.dialog, incoming.transaction.flow)
 
     def _trust_policy(self, incoming: Incoming, targets: Sequence[Target]) -> None:
-        """A URI of the policy's own may lead anywhere; a host that the sender wrote is the sender's word."""
+        """A URI written by the policy may lead to any address; a host written by the sender may not."""
         if incoming.uri.host != self._myself.named(incoming.message.uri).uri.host:
             for target in targets:
                 if target.binding is None and not target.reach:
                     target.reach = ANYWHERE
 
     def _nobody_there(self, incoming: Incoming, action: Relay, now: float) -> None:
-        """No contact is registered for the URI: the failure route of the policy says what then."""
+        """No contact is registered for the URI: ask the failure route of the policy."""
         if not action.on_failure or incoming.relays >= MAX_RELAYS:
             raise RequestRefused(404, "Not Found")
         said = self._policy.policy.failure_route(incoming, 404)

@@ -1,4 +1,4 @@
-"""Senders: the party that a live request is counted for (transaction/shares.py)."""
+"""Senders: tells for which party a live request is counted (transaction/shares.py)."""
 
 from msilod.auth.members import Members
 from msilod.auth.source import Sources
@@ -21,9 +21,9 @@ class Senders:
         self._myself = myself
 
     def of(self, request: Request, flow: Flow | None) -> str:
-        """The user who has sent a request; else its source, "" for a trusted one, an edge, and loopback.
+        """The user who sent the request; else the source; "" for a trusted source, an edge, and loopback.
 
-        A request in the name of a user does not become live without the password of that user.
+        A request in the name of a user becomes live only with the password of that user.
         """
         if self._members.is_closed:
             try:

@@ -1,17 +1,17 @@
-"""Shedding: those who send much and nothing of use are not heard for a while (auth/fruitless.py, auth/sparing.py).
+"""Shedding: drops requests of sources that send many requests in vain (auth/fruitless.py, auth/sparing.py).
 
-    too many fruitless ones                            what is done
-    datagrams of one source                            its datagrams are dropped by the kernel for a second, but from
-                                                       ports that have shown a password
-    datagrams of such a port                           that port is dropped as well
-    datagrams of all sources together                  few are looked at of those from sources without a password
-    requests on a connection, or on all of a source    the connection is closed, and new ones of the source are refused
-    that have shown no password                        for a second
-    requests on a connection that has shown one        the connection is closed
+    too many requests in vain                          effect
+    datagrams of one source                            the kernel drops the source's datagrams for a second, except from
+                                                       ports with a right password
+    datagrams of a port with a right password          the port is dropped as well
+    datagrams of all sources together                  few datagrams of sources without a right password are read
+    requests on a connection, or on all of a source    the connection is closed, and new connections of the source are
+    without a right password                           refused for a second
+    requests on a connection with a right password     the connection is closed
 
-Only while the gate asks for passwords: without users there are none to be crowded out. Sources in `trusted`, edge
-proxies, and loopback without [auth] limit_loopback are never shed. Where the kernel takes no filter, the daemon reads
-and drops such datagrams itself, which costs 5 us each.
+Sources are shed only while the gate asks for passwords: without users there are no users to protect. `trusted`
+sources, edge proxies, and loopback without [auth] limit_loopback are never shed. Where the kernel takes no filter,
+the daemon reads and drops the datagrams, which costs 5 us each.
 """
 
 from collections.abc import Callable, Iterable
@@ -40,17 +40,17 @@ from msilod.transport.udp_filter import Strangers
 LOOK_EVERY: Final = 0.25
 WORD_EVERY: Final = 60.0
 SHUN_FOR: Final = 1.0
-# What a response or a keep-alive to nobody counts for in the sum: it costs half of a request.
+# The weight of a response or a keep-alive without a transaction, in the sum: half the cost of a request.
 HALF: Final = 0.5
 _BRANCH: Final = b";branch="
-# An answer of ours has the branch in its first lines.
+# A response to our request has our branch in the first lines.
 _HEAD: Final = 1_024
 
 
 class Shedding:
-    """`is_active` is set by the gate when it closes or opens. `now` is monotonic seconds.
+    """The gate sets `is_active` when passwords become required or not. `now`: monotonic seconds.
 
-    `is_awaited` says whether a response with this branch has a transaction.
+    `is_awaited` tells whether a transaction waits for a response with the branch.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Shedding:
         self._is_active = self._transports.streams.are_strangers_limited = is_active
 
     def fruitless(self, flow: Flow, now: float, weight: float = 1.0) -> None:
-        """What came on `flow` has led to nothing."""
+        """Count a request, response or keep-alive on `flow` that led to no result."""
         if not self._is_active:
             return
         source = self.sources.of_address(flow.host)
@@ -150,7 +150,7 @@ class Shedding:
     # --- datagrams -----------------------------------------------------------------------------------
 
     def _user_sends_much(self, source: str, port: int, now: float, weight: float) -> None:
-        """What still comes from a source that is shed comes from a port that has shown a password."""
+        """Count for a port with a right password of a shed source. Other ports are dropped already."""
         if port not in self._proven.ports(source):
             return
         if self._fruitless.tally(f"{source} {port}", now, weight) > MAX_OF_USER:
@@ -169,7 +169,7 @@ class Shedding:
             return True
         shed = self._fruitless.shed
         if shed and source in shed:
-            # Where the kernel has no filter, or had read it before.
+            # A datagram read before the filter was set, or without a filter in the kernel.
             return port in self._proven.ports(source)
         sparing = self._sparing
         if sparing is None or self._is_known(source, port) or self._trust.includes(host):
@@ -183,13 +183,13 @@ class Shedding:
         return False
 
     def _is_known(self, source: str, port: int) -> bool:
-        """True for a source where a user has shown a password; of one with many ports, for such a port."""
+        """True for a source with a right password; for a source with many ports, for a port with a right password."""
         if self._proven.has_many(source):
             return port in self._proven.ports(source)
         return self._proven.knows(source)
 
     def _is_answer(self, data: memoryview, sparing: Sparing) -> bool:
-        """True for a response that a transaction waits for."""
+        """True for a response to a waiting transaction."""
         head = bytes(data[:_HEAD])
         if not head.startswith(b"SIP/2.0 "):
             return False
@@ -203,7 +203,7 @@ class Shedding:
     # --- both ----------------------------------------------------------------------------------------
 
     def _look(self, now: float) -> bool:
-        """Hear those again whose time is over. False when nobody is left out any more."""
+        """Stop shedding sources after their time. False when no source is shed any longer."""
         is_changed = self._fruitless.lift(now)
         sparing = self._sparing
         if sparing is not None and (not self._is_active or sparing.is_over(now)):

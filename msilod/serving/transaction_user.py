@@ -1,7 +1,7 @@
-"""The transaction user: every request that is not a retransmission begins here (RFC 3261 §16.2, §8.2).
+"""Transaction user: serves every request except retransmissions (RFC 3261 §16.2, §8.2).
 
-Order: validation (§16.3), the top Route (§16.4), then the policy in routing/ says what to do, and one object per action
-does it (actions.py). An error that is raised on the way carries the status to answer with.
+Order: validation (§16.3), the top Route (§16.4), the gate, and the policy in routing/, which returns an action. One
+object per action carries the action out (actions.py). A raised SipError carries the status of the answer.
 """
 
 from typing import Final
@@ -33,7 +33,7 @@ _NOWHERE: Final[list[Binding]] = []
 
 
 class Reading:
-    """What a request says: its Request-URI, who writes it, where its recipient is, and the dialog it belongs to."""
+    """Reads a request: Request-URI, author, bindings of the recipient, and dialog."""
 
     __slots__ = ("_clock", "_dialogs", "_facts", "_is_own_via", "_location", "_lookup", "_myself", "_owns")
 
@@ -55,9 +55,9 @@ class Reading:
         self._owns, self._is_own_via = myself.owns, myself.is_own_via
 
     def read(self, transaction: ServerTransaction) -> Incoming:
-        """Validate the request (§16.3), take its own Routes off (§16.4), and look its recipient up.
+        """Validate the request (§16.3), remove our own Routes (§16.4), and look the recipient up.
 
-        Raises SipError: the request is refused before its sender is known.
+        Raises SipError: the request is refused before the sender is known.
         """
         request, myself = transaction.request, self._myself
         uri = request.uri
@@ -83,7 +83,7 @@ class Reading:
         return Incoming(self._facts, transaction, named, author, bindings, dialog, wall)
 
     def refuse_unknown(self, gruu: Gruu, method: bytes) -> None:
-        """Raise RequestRefused for a GRUU with a device that is not here. A name without a user is the policy's."""
+        """Raise RequestRefused for a GRUU of an unknown device. The policy decides about unknown users."""
         if method != b"REGISTER" and self._facts.is_known(gruu.aor):
             bindings = self._location.bindings(gruu.aor, self._clock.wall())
             gruu.refuse_unknown(bindings, is_kept=method == b"MESSAGE")
@@ -114,7 +114,7 @@ class TransactionUserService:
         self.is_draining = False
 
     def on_request(self, transaction: ServerTransaction, now: float) -> None:
-        """A new request. Whatever happens, it ends in an answer or in client transactions."""
+        """Serve a new request, which always ends in an answer or in client transactions."""
         incoming: Incoming | None = None
         try:
             if self.is_draining:
@@ -133,7 +133,7 @@ class TransactionUserService:
             self._refusals.broken(transaction, incoming, error, now)
 
     def on_cancel(self, invite: ServerTransaction, now: float) -> None:
-        """A CANCEL that matches: the branches are cancelled (RFC 3261 §16.10)."""
+        """A CANCEL for `invite`: cancel the branches (RFC 3261 §16.10)."""
         self._forwarder.cancel(invite, now)
 
     def on_ack(self, request: Request, flow: Flow, now: float) -> None:
@@ -146,5 +146,5 @@ class TransactionUserService:
         self._refusals.count(flow, now)
 
     def on_unsent(self, data: bytes, flow: Flow) -> None:
-        """An answer whose connection is gone."""
+        """Send an answer whose connection is gone."""
         self._replies.unsent(data, flow)
