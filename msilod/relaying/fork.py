@@ -112,31 +112,42 @@ class Fork:
             self._unusual_end(transaction, response, now)
 
     def _unusual_end(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        """A branch ended with a failure, or when all was decided."""
+        """A branch ended with a failure, or after the fork has decided."""
         status = response.status
         if status == LOOP and self.sender.layer.is_own_answer(response, transaction.branch):
             # 482 by this server: the request came back to us. The way is wrong, and the phone did not answer.
             self.on_transport_error(transaction, now)
             return
         target = self.branches.pop(transaction, None)
-        if status == 503 and target is not None and self._goes_on(target, now, response):
-            return
-        if status in DEAD_FLOW and target is not None and self._turns(target, now):
-            return
         if self.decided:
             self._late(transaction, target, status, now)
         if status < 300:
             self._taken(response, now)
-            return
+        elif target is None or not self._tries_elsewhere(target, response, now):
+            self._failed(transaction, target, response, now)
+
+    def _tries_elsewhere(self, target: Target, response: Response, now: float) -> bool:
+        """Try the next hop, another flow of the device, or the contacts of a 3xx in place of a failed branch."""
+        status = response.status
+        if self.decided:
+            return False
+        if status == 503 and self._goes_on(target, now, response):
+            return True
+        if status in DEAD_FLOW and self._turns(target, now):
+            return True
+        return status < 400 and self._recurse(response, now)
+
+    def _failed(
+        self, transaction: ClientTransaction, target: Target | None, response: Response, now: float
+    ) -> None:
+        """Record a final answer of 300 or more, and count the branch as failed if fr_timer has not."""
         cut = self.live.pop(transaction, None)
         if target is None and cut is None:
             # Another hop was tried in place of this hop.
             return
-        if status < 400 and target is not None and self._recurse(response, now):
-            return
         self.finals.append(response)
         retry_after = parse_retry_after(response.headers.get(b"retry-after"))
-        end = OnlineEnd(status, retry_after, _binding(target or cut))
+        end = OnlineEnd(response.status, retry_after, _binding(target or cut))
         if cut is None:
             self._branch_failed(end, now)
         else:

@@ -90,7 +90,7 @@ class Authentication:
         if judgement.verdict is not Verdict.RIGHT:
             if judgement.verdict is Verdict.STALE and judgement.user == aor and self._storing.former:
                 self._accept_copy(incoming, request, aor)
-            self._refuse(judgement, incoming, status, aor, source, values, now)
+            raise self._refusal(judgement, incoming, status, aor, source, values, now)
         if judgement.user != aor:
             self.refusals.refused("the password of another user", aor, source, now)
             raise RequestRefused(403, "Credentials of Another User")
@@ -113,7 +113,7 @@ class Authentication:
             self._counters.duplicate_messages += 1
             raise RequestRefused(202, "Accepted")
 
-    def _refuse(
+    def _refusal(
         self,
         judgement: Judgement,
         incoming: Incoming,
@@ -122,18 +122,18 @@ class Authentication:
         source: str,
         values: Sequence[bytes],
         now: float,
-    ) -> None:
-        """Raise the answer to the verdict. The answer does not say why; the log does."""
+    ) -> RequestRefused:
+        """The answer to the verdict. The reason is logged, and is not part of the answer."""
         counters, verdict = self._counters, judgement.verdict
         if verdict is Verdict.STALE:
             self.refusals.stale(judgement.reason, judgement.nonce, aor, source, now)
         elif judgement.reason:
             self.refusals.refused(judgement.reason, aor, source, now, judgement.is_mendable)
         if verdict is Verdict.ELSEWHERE:
-            raise RequestRefused(400, "Digest URI Is Not The Request-URI", detail=judgement.reason)
+            return RequestRefused(400, "Digest URI Is Not The Request-URI", detail=judgement.reason)
         if verdict is Verdict.TOO_SOON:
             counters.delayed_guesses += 1
-            raise self._later(
+            return self._later(
                 "Too Many Wrong Passwords", ceil(judgement.wait), source, incoming.transaction.flow
             )
         if verdict is Verdict.WRONG:
@@ -148,7 +148,7 @@ class Authentication:
             self.judge.offers_md5_alone(judgement, aor, key, source, bool(values), now),
         )
         name = _FIELDS[status][1]
-        self._challenge(incoming, source, status, [(name, value) for value in challenges], now)
+        return self._challenge(incoming, source, status, [(name, value) for value in challenges], now)
 
     def _challenge(
         self,
@@ -157,8 +157,8 @@ class Authentication:
         status: int,
         challenges: list[tuple[bytes, bytes]],
         now: float,
-    ) -> None:
-        """Raises the challenge, or a 503 when `source` has had too many (flood.py)."""
+    ) -> RequestRefused:
+        """The challenge, or a 503 when `source` has had too many challenges (flood.py)."""
         counters, flow = self._counters, incoming.transaction.flow
         edge = self.sources.edge_of(source, flow)
         in_sum, most = (f"edge {edge}", MAX_PER_EDGE) if edge else (sum_of(source), MAX_IN_SUM)
@@ -167,9 +167,9 @@ class Authentication:
             challenges = [challenges[self.judge.best_known(len(challenges))]]
             if not _is_small(incoming.transaction.request, status, challenges):
                 counters.shed_challenges += 1
-                raise self._later("Service Unavailable", wait, source, flow)
+                return self._later("Service Unavailable", wait, source, flow)
         counters.challenges += 1
-        raise StatelessRefusal(status, _PHRASES[status], challenges)
+        return StatelessRefusal(status, _PHRASES[status], challenges)
 
     def _later(self, phrase: str, wait: int, source: str, flow: Flow) -> StatelessRefusal:
         """The answer to a source that has to wait `wait` seconds: 503, or 500 for a client behind an edge.

@@ -21,7 +21,7 @@ from msilod.auth.identity import assert_identity, drop_own_credentials
 from msilod.auth.members import Members
 from msilod.auth.trust import Trust
 from msilod.counters import Counters
-from msilod.errors import MalformedMessage, RequestRefused, StatelessRefusal
+from msilod.errors import MalformedMessage, RequestRefused, SipError, StatelessRefusal
 from msilod.relaying.dialogs import Dialog, Dialogs
 from msilod.routing.myself import Myself, Named
 from msilod.serving.authentication import RETRY_AFTER, Authentication
@@ -62,7 +62,7 @@ class Gate:
             # here.
             aor = incoming.author.aor
             if not aor:
-                self._refuse_registration(incoming.author)
+                raise self._registration_refusal(incoming.author)
             if self._members.is_closed:
                 self._check_register(incoming, aor, now)
             incoming.registrant = aor
@@ -150,12 +150,12 @@ class Gate:
         elif not self._members.is_known(aor):
             raise RequestRefused(404, "To Names No User")
 
-    def _refuse_registration(self, to: Named) -> None:
-        """Raise the refusal of a REGISTER with a To that is no AOR of this server (RFC 3261 §10.3 item 5)."""
+    def _registration_refusal(self, to: Named) -> SipError:
+        """The refusal of a REGISTER with a To that is no AOR of this server (RFC 3261 §10.3 item 5)."""
         if not to.is_sip:
             # 416 is for a Request-URI; for To the status is 400 (RFC 4475 §3.3.4).
-            raise MalformedMessage("Bad To")
-        raise RequestRefused(404, "To Names No Address of This Server")
+            return MalformedMessage("Bad To")
+        return RequestRefused(404, "To Names No Address of This Server")
 
     def _is_own_realm(self, realm: bytes) -> bool:
         name = realm.decode("utf-8", "replace")
