@@ -1,7 +1,7 @@
-"""Actions: what a policy can say, as plain data, so that a policy is tested without a server.
+"""Actions: the actions that a policy can return, as plain data, so that a policy is tested without a server.
 
-Rules: an action names a word of the seed's route block and its arguments; the daemon knows how to do it. What
-no daemon could do is refused here, with ValueError, where the policy's own line is to blame.
+Rules: an action is a word of the seed's route block with its arguments, and the daemon carries the action out. Actions
+that no daemon could carry out raise ValueError here, so that the error points to the line of the policy.
 """
 
 from dataclasses import dataclass, fields
@@ -14,7 +14,7 @@ _MODES: Final = (0, 1, 2)
 
 
 class _Word:
-    """An action is shown by what is said, not by what is left to its default."""
+    """Base class of actions: `repr` shows only the fields that differ from their defaults."""
 
     __slots__ = ()
 
@@ -29,9 +29,9 @@ class _Word:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Reply(_Word):
-    """t_reply("status", "phrase"); an empty phrase is the RFC's. `headers` are (name, value).
+    """t_reply("status", "phrase"); an empty phrase means the phrase of the RFC. `headers` are (name, value).
 
-    A final status, 200 to 699.
+    `status` is final, 200 to 699.
     """
 
     status: int
@@ -39,7 +39,7 @@ class Reply(_Word):
     headers: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        """Check."""
+        """Check the values. Raises ValueError."""
         if not 200 <= self.status <= 699:
             raise ValueError(f"{self.status} is no final status; write 200 to 699")
         for text in (self.phrase, *(part for field in self.headers for part in field)):
@@ -49,13 +49,13 @@ class Reply(_Word):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Save(_Word):
-    """save("location"); with `dump`, m_dump(next_hop) behind its 200. For a REGISTER."""
+    """save("location"), for a REGISTER; with `dump`, m_dump(next_hop) after the 200."""
 
     dump: bool = True
     next_hop: str = ""
 
     def __post_init__(self) -> None:
-        """Check."""
+        """Check the values. Raises ValueError."""
         _check_hop(self.next_hop)
 
 
@@ -63,24 +63,24 @@ class Save(_Word):
 class Relay(_Word):
     """t_relay(); with `on_failure`, t_on_failure() to failure_route.
 
-    `uri` is a new Request-URI (rewriteuri): whoever is registered under it, or another host. Without it the
-    request's own. Nobody there is 404, or failure_route with that status.
+    `uri` is a new Request-URI (rewriteuri): an AOR of this server, or another host. Without `uri` the Request-URI
+    stays. When no contact is registered, the status is 404, or failure_route is called with 404.
     """
 
     on_failure: bool = False
     uri: str = ""
 
     def __post_init__(self) -> None:
-        """Check."""
+        """Check the values. Raises ValueError."""
         _check_uri(self.uri)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Store(_Word):
-    """m_store(mode, next_hop): 202 when it is durable, else the refusal's status. For a MESSAGE.
+    """m_store(mode, next_hop), for a MESSAGE: 202 when the message is durable, else the status of the refusal.
 
-    `uri` is the new Request-URI that mode 0 looks at first; without it that of a Relay before. `next_hop` is the
-    outbound proxy for this message's deliveries.
+    `uri` is the new Request-URI for mode 0; without `uri`, the `uri` of an earlier Relay counts. `next_hop` is the
+    outbound proxy for the deliveries of this message.
     """
 
     mode: int = 0
@@ -88,7 +88,7 @@ class Store(_Word):
     uri: str = ""
 
     def __post_init__(self) -> None:
-        """Check."""
+        """Check the values. Raises ValueError."""
         if self.mode not in _MODES:
             raise ValueError(f"m_store has no mode {self.mode!r}; write 0, 1 or 2")
         _check_hop(self.next_hop)
@@ -97,17 +97,17 @@ class Store(_Word):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Dump(_Word):
-    """m_dump(next_hop) by itself: deliver now what waits, and answer 200.
+    """m_dump(next_hop) alone: deliver the stored messages now, and answer 200.
 
-    For the recipient in To, or for `uri`; to his registered contacts, or when none is registered here to his
-    address of record by way of the next hop.
+    The recipient is To, or `uri`. The messages go to the registered contacts, or without contacts to the AOR by the
+    next hop.
     """
 
     next_hop: str = ""
     uri: str = ""
 
     def __post_init__(self) -> None:
-        """Check."""
+        """Check the values. Raises ValueError."""
         _check_hop(self.next_hop)
         _check_uri(self.uri)
 
@@ -119,11 +119,11 @@ class Drop(_Word):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Break(_Word):
-    """break: no more is said.
+    """break: end the route.
 
-    In failure_route the best answer of the branches goes to the sender as it came: with its headers, since a
-    401 is worth nothing without its challenge; silence stays silence (RFC 4320 §4.2). In route nothing has been
-    answered yet, and it is what it is in SER: as drop().
+    In failure_route the best answer of the branches goes to the sender unchanged, with its headers, since a 401 is
+    useless without its challenge. When no branch answered, no answer is sent (RFC 4320 §4.2). In route, before any
+    answer, Break means drop(), as in SER.
     """
 
 

@@ -1,15 +1,15 @@
-"""Aliases: other names of a mailbox, as patterns: dialled form to address of record ([aliases]).
+"""Aliases: other names of a mailbox, as patterns, from the dialled form to the address of record ([aliases]).
 
     [aliases]
     '00(\\d{8,15})'   = '+\\1'        # 00420... is +420...
-    '\\+420777123456' = 'anna'       # and that one is Anna's
+    '\\+420777123456' = 'anna'       # and this number is the user anna
 
-Rules: a pattern fits the whole user part, or the whole user@host if it holds an @; the template is a user, whose
-domain stays, or user@host. The first rule that changes the name counts, and all are asked again about what it
-came to, until none does: so a name that has been rewritten is not rewritten by being asked about again.
+Rules: a pattern matches the whole user part, or the whole user@host when the pattern contains an @. A template is a
+user (the domain stays) or user@host. The first rule that changes the name counts. Then all rules are applied to the
+result, until no rule changes the result. So a rewritten name stays the same when it is looked up again.
 
-Senders choose the names and the patterns must not let them choose how long that takes: what is repeated is one
-character, never a group, a pattern has few repeats, and a name longer than MAX_NAME has no alias.
+Senders choose the names, and must not be able to choose the time of a match. So only single characters are repeated,
+never groups; a pattern has few repeats; and a name longer than MAX_NAME has no alias.
 """
 
 import re
@@ -23,18 +23,19 @@ from msilod.sip.uri import SipUri
 MAX_RULES: Final = 1000
 MAX_PATTERN: Final = 200
 MAX_NAME: Final = 96
-# So many `*`, `+` or `{m,n}` in a pattern: measured at MAX_NAME characters, 7 ms at the very worst, once a name.
+# The maximum of `*`, `+` or `{m,n}` in a pattern. Measured at MAX_NAME characters: 7 ms at worst, once per name.
 MAX_REPEATS: Final = 3
 MAX_STEPS: Final = 8
-# Names recur. Bytes of remembered names: 16,000 of usual length.
+# Names recur. Bytes of remembered names: 16,000 names of usual length.
 CACHED_NAME_BYTES: Final = 4_000_000
 
 _TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d*,?\d*\}|.", re.DOTALL)
 
 
 class Aliases:
-    """The rules, compiled; false when there are none. `resolve(aor)` gives the mailbox that `user@host` is a
-    name of, itself when it is none. Raises ValueError for the first rule that is wrong.
+    """The compiled rules; false when there are none. Raises ValueError for the first wrong rule.
+
+    `resolve(aor)` returns the mailbox that `user@host` is a name of; the AOR itself without a matching rule.
     """
 
     def __init__(self, table: Mapping[str, str]) -> None:
@@ -68,7 +69,7 @@ class Aliases:
 
 
 def alias_problems(table: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """(pattern, what is wrong with its rule; what would be right)."""
+    """Yield (pattern, the fault of its rule and the remedy)."""
     for number, (pattern, template) in enumerate(table.items()):
         problem = "is one too many; write one pattern for several" if number >= MAX_RULES else ""
         problem = problem or _pattern_problem(pattern) or _template_problem(pattern, template)
@@ -95,7 +96,7 @@ def _pattern_problem(pattern: str) -> str:
 
 def _template_problem(pattern: str, template: str) -> str:
     try:
-        # The template is read before anything is looked for.
+        # The template is checked before the first look-up.
         re.compile(pattern).sub(template, "")
     except (re.error, IndexError) as error:
         return f"{template!r} does not fit its pattern: {error}"
@@ -108,7 +109,7 @@ def _size(name: str, mailbox: str) -> int:
 
 
 def _aor(name: str, host: str) -> str:
-    """`name`, a user or user@host, as an AOR; "" when it is none."""
+    """Return `name`, a user or user@host, as an AOR; "" when the name is not valid."""
     try:
         return SipUri.parse(f"sip:{name}" if "@" in name else f"sip:{name}@{host}").aor()
     except MalformedMessage:

@@ -37,7 +37,7 @@ from typing import Final
 from msilod.routing.actions import Action, Break, Relay, Reply, Save, Store
 from msilod.routing.request import RoutingRequest
 
-# Made once: the policy is asked for every request.
+# Made once, because each request asks the policy.
 SAVE_AND_DUMP: Final = Save(dump=True)
 RELAY: Final = Relay()
 RELAY_OR_FAIL: Final = Relay(on_failure=True)
@@ -45,7 +45,7 @@ STORE: Final = (Store(0), Store(1), Store(2))
 NOT_FOUND: Final = Reply(404, "Not Found")
 OK: Final = Reply(200, "OK")
 NOT_ALLOWED: Final = Reply(405, "Method Not Allowed")
-# RFC 6665 §4.2.1, RFC 3903 §6: no event package is served here; those of users are theirs, and relayed.
+# RFC 6665 §4.2.1, RFC 3903 §6: no event package is served here; requests for packages of users are relayed.
 BAD_EVENT: Final = Reply(489, "Bad Event")
 FOR_SERVER: Final = {b"OPTIONS": OK, b"SUBSCRIBE": BAD_EVENT, b"PUBLISH": BAD_EVENT}
 BREAK: Final = Break()
@@ -70,9 +70,9 @@ def route(request: RoutingRequest) -> Action:
 
 
 def failure_route(request: RoutingRequest, status: int) -> Action:
-    """failure_route[1]: no contact took it; `status` is the best answer, 408 for none.
+    """failure_route[1]: no contact accepted the request; `status` is the best answer, 408 for none.
 
-    The Request-URI has become the contact's by then, so mode 0 would store under it: mode 1.
+    The Request-URI is the URI of the contact by then, and mode 0 would store under this URI. So the mode is 1.
     """
     if request.method != b"MESSAGE":
         return BREAK

@@ -1,7 +1,7 @@
 """Domains: which URIs are ours, and which address of record (AOR) a URI names (RFC 3261 §10.3 item 5, §16.4).
 
-This module is the only place that answers the two questions. The gate, the registrar, the silo, notices, receipts
-and the command line use its answer, a `Named`, so that they cannot disagree. The rules:
+Only this module answers the two questions. The gate, the registrar, the silo, notices, receipts and the command line
+use the answer, a `Named`, so that all agree. The rules:
 
 - A URI is ours when its host is one of our domains or one of our own addresses, and when it has no port or a port
   that we listen on. A port that we do not listen on makes the URI foreign, in From, To and Request-URI alike,
@@ -10,7 +10,8 @@ and the command line use its answer, a `Named`, so that they cannot disagree. Th
 - A root dot (`example.test.`), the case of a host, the spelling of an IPv6 address and the IPv4-mapped form of an
   IPv4 address make no difference. The case of the user part does.
 - The scheme (sip, sips), a password, parameters and headers of a URI make no difference to its AOR. Escapes are
-  decoded. A tel URI names its number in the domain of its phone-context; if that is not ours, in the first domain.
+  decoded. A tel URI names its number in the domain of its phone-context, or in the first domain
+  when the phone-context is foreign.
 - A GRUU that this server made names the AOR of its device (RFC 5627).
 - [aliases] are applied last, to the AOR.
 """
@@ -35,13 +36,16 @@ CACHED_URI_BYTES: Final = 20_000_000
 class Named:
     """The reading of a URI. Read only: one object serves all requests with the same URI.
 
-    `is_ours`: the URI lies in a domain of ours. `aor`: the AOR of this server that it names, "" for none; a
-    URI without a user, and a temporary GRUU that we did not make, have none. `gruu`: which device of the AOR, None for
-    all of them. `is_tel`: it was a tel URI. `is_sip`: it could be read (sip, sips, tel); `uri` is empty if not.
-    `is_refused`: `Domains.named` raises for it.
-    `name` is its name in rows, notices and hourly limits: the AOR; `user@host` of a foreign URI; `user@host:port` of a
-    URI that is foreign by its port alone; the URI itself when it has no user or is no SIP URI. The name of a foreign
-    URI never equals an AOR of this server.
+    - `is_ours`: the URI lies in a domain of ours.
+    - `aor`: the AOR of this server, "" for none. A URI without a user has none, nor a temporary GRUU not made here.
+    - `gruu`: the device of the AOR, None for all devices.
+    - `is_tel`: the URI was a tel URI.
+    - `is_sip`: the URI was readable (sip, sips, tel); `uri` is empty if not.
+    - `is_refused`: `Domains.named` raises for the URI.
+    - `name`: the name in rows, notices and hourly limits: the AOR; `user@host` of a foreign URI; `user@host:port` of a
+      URI
+    that is foreign by its port alone; the URI itself without a user or when the URI is not a SIP URI. The name of a
+    foreign URI never equals an AOR of this server.
     """
 
     __slots__ = ("aor", "gruu", "is_ours", "is_refused", "is_sip", "is_tel", "name", "uri")
@@ -67,16 +71,16 @@ class Named:
         self.is_sip = is_sip
 
     def as_foreign(self, raw: bytes) -> "Named":
-        """The same URI when it is not ours after all: a telephone number that is no user's."""
+        """Return the same URI as a foreign URI: a telephone number without a user here."""
         return Named(self.uri, False, "", None, _told(raw), self.is_tel)
 
 
 class Domains:
     """The domains of a server, its addresses and ports, and the other names of its mailboxes.
 
-    `addresses` are the server's own, without brackets; `ports` those it listens on, None for any. Without `domains`
-    the first of `hosts` is the domain. `identify(raw)` and `named(raw)` read a URI: the first never raises and
-    remembers its answers, the second raises the refusal of a Request-URI.
+    `addresses` are the server's own, without brackets; `ports` are the ports of the listeners, None for any. Without
+    `domains` the first of `hosts` is the domain. `identify(raw)` reads a URI, never raises, and remembers its answers.
+    `named(raw)` reads a URI and raises the refusal of a Request-URI.
     """
 
     def __init__(
@@ -95,13 +99,13 @@ class Domains:
         self.configure(domains, aliases)
 
     def configure(self, domains: Sequence[str], aliases: Aliases | None = None) -> None:
-        """Serve these domains, and these other names of mailboxes, from now on."""
+        """Use these domains and aliases from now on."""
         self._names = aliases or None
         names = set(self.addresses)
         if any(address.startswith("127.") or address == "::1" for address in names):
             names.update(_LOOPBACK_NAMES)
         self.domains = tuple(canonical_host(domain) for domain in domains) or self._first
-        # Each way to write one of our hosts, and the domain that it means.
+        # Each spelling of a host of ours, and the domain of the spelling.
         self._hosts = {spelling: domain for domain in self.domains for spelling in _spellings(domain)}
         for name in sorted(names) if self.domains else ():
             for spelling in _spellings(canonical_host(name)):
@@ -110,17 +114,17 @@ class Domains:
         self.identify: Callable[[bytes], Named] = Cache(self._identify, _size, CACHED_URI_BYTES).__getitem__
 
     def named(self, raw: bytes) -> Named:
-        """As `identify`. Raises MalformedMessage (400, 416), RequestRefused 404 for a temporary GRUU of no device."""
+        """As `identify`. Raises MalformedMessage (400, 416), and RequestRefused 404 for an invalid temporary GRUU."""
         found = self.identify(raw)
         if found.is_refused:
-            # Read again, for the error: an error that is kept would keep the request that it was raised for.
+            # The URI is read again for the error: a kept error would keep its first request in memory.
             return self._read(raw)
         return found
 
     def mailbox(self, text: str) -> str:
-        """The AOR that a person means by `alice@example.test`, a SIP URI or a tel URI; `user@host` of foreign ones.
+        """Return the AOR for a typed `alice@example.test`, SIP URI or tel URI; `user@host` of foreign names.
 
-        Raises ValueError, in plain words.
+        Raises ValueError with a text in plain words.
         """
         words = text.strip(" ")
         try:
@@ -143,15 +147,15 @@ class Domains:
         return found.name
 
     def owns(self, uri: SipUri) -> bool:
-        """True when a request for `uri` is ours to answer or to route by the location service."""
+        """True when this server must answer a request for `uri` or route the request by the location service."""
         return uri.host in self._hosts and self._has_port(uri)
 
     def serves(self, host: str) -> bool:
-        """True for a host that is ours, however it is written."""
+        """True for a host of ours, in any spelling."""
         return canonical_host(host) in self._hosts
 
     def is_aor(self, text: str) -> bool:
-        """True for the AOR of a mailbox here, as `Named.aor` writes it."""
+        """True for the AOR of a mailbox here, in the spelling of `Named.aor`."""
         return bool(text) and self.identify(b"sip:" + text.encode("utf-8", "backslashreplace")).aor == text
 
     def _has_port(self, uri: SipUri) -> bool:
@@ -161,7 +165,7 @@ class Domains:
         try:
             return self._read(raw)
         except MalformedMessage as error:
-            # In angle brackets when it is no URI at all: `alice@[::1]` would be an AOR.
+            # Text that is not a URI is put in angle brackets: `alice@[::1]` would be an AOR.
             name = _told(raw) if error.status == 416 else f"<{_told(raw)}>"
             return Named(SipUri("", None, ""), False, "", None, name, is_sip=False, is_refused=True)
         except RequestRefused:
@@ -183,14 +187,14 @@ class Domains:
             gruu = self.gruus.read(uri, aor)
             user, _, host = gruu.aor.rpartition("@")
             if host not in self._hosts:
-                # It was made when its domain was ours.
+                # The GRUU was made when the domain was ours.
                 raise RequestRefused(404, "Not Found")
             aor = self._canonical(f"{user}@{self._hosts[host]}")
             return Named(uri, True, aor, Gruu(aor, gruu.instance, gruu.call), aor or _told(raw))
         return Named(uri, True, aor, None, aor or _told(raw), is_number)
 
     def _canonical(self, aor: str) -> str:
-        """The mailbox that `aor`, in a domain of ours, is a name of; "" where [aliases] lead to a foreign domain."""
+        """Return the mailbox of `aor`, an AOR in a domain of ours; "" where [aliases] lead to a foreign domain."""
         if self._names is None:
             return aor
         user, _, host = self._names.resolve(aor).rpartition("@")
@@ -198,8 +202,9 @@ class Domains:
         return "" if domain is None else f"{user}@{domain}"
 
     def _number(self, raw: bytes) -> SipUri:
-        """A tel URI as the user that it names (RFC 3261 §19.1.6): in the domain of its context, if that is ours; if
-        not, in the first domain.
+        """Return a tel URI as a SIP URI (RFC 3261 §19.1.6).
+
+        The domain is the phone-context when this is a domain of ours, else the first domain.
         """
         number, context = parse_tel(raw)
         first = self.domains[0] if self.domains else ""
@@ -208,7 +213,7 @@ class Domains:
 
 
 def canonical_host(text: str) -> str:
-    """A host as `SipUri.host` has it: lower case, no root dot, IPv6 in brackets and in its one spelling."""
+    """Return a host in the form of `SipUri.host`: lower case, no root dot, IPv6 in brackets, in canonical spelling."""
     shown = f"[{text}]" if ":" in text and not text.startswith("[") else text
     try:
         return SipUri.parse(f"sip:{shown}").host
@@ -217,7 +222,7 @@ def canonical_host(text: str) -> str:
 
 
 def _spellings(host: str) -> tuple[str, ...]:
-    """The host, and the IPv4-mapped IPv6 address of an IPv4 address or the other way round (RFC 4291 §2.5.5.2)."""
+    """Return the host, and the IPv4-mapped IPv6 address of an IPv4 address or the reverse (RFC 4291 §2.5.5.2)."""
     if ipv4(host) is not None:
         return host, f"{_MAPPED}{host}]"
     if host.startswith(_MAPPED):

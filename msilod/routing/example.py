@@ -1,4 +1,4 @@
-"""example(): a request for the examples in a policy's docstrings, made of what a person would type."""
+"""example(): a request for the examples in a policy's docstrings, from text as a person types it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -13,14 +13,14 @@ _CALL_ID: Final = b"example@example.test"
 
 
 class Example(RoutingRequest):
-    """`registered` are the AORs that somebody is registered under."""
+    """A request for examples. `registered` are the AORs with a contact."""
 
     __slots__ = ("registered",)
 
     registered: frozenset[str]
 
     def lookup(self, uri: str) -> bool:
-        """Among `registered`."""
+        """True when the AOR of `uri` is among `registered`."""
         return SipUri.parse(uri).aor() in self.registered
 
 
@@ -42,11 +42,10 @@ def example(
     user: str | None = None,
     is_known: bool = True,
 ) -> RoutingRequest:
-    """A request from `sender` for `uri`; `to` is the Request-URI unless it is given.
+    """Return a request from `sender` for `uri`. Without `to`, To is the Request-URI.
 
-    `domains` are ours, `registered` the users (`bob@example.test`) who are registered; the name in `uri` is a user's
-    unless `is_known` is false. Raises ValueError and
-    MalformedMessage for what is no address.
+    `domains` are the domains of the server, `registered` the registered users (`bob@example.test`). With `is_known`
+    false, the name in `uri` belongs to no user. Raises ValueError and MalformedMessage for invalid addresses.
 
     >>> request = example("MESSAGE", "sip:bob@example.test", registered=["bob@example.test"])
     >>> request.is_myself, request.is_registered, request.sender

@@ -1,7 +1,7 @@
-"""Myself: the domains of this daemon with its own addresses and ports (SER's `uri==myself`).
+"""Myself: the domains of this daemon with the addresses and ports of its listeners (SER's `uri==myself`).
 
-Which URIs are ours and which AOR a URI names is decided in routing/domains.py. This module adds the
-endpoints of a daemon that listens, and the sent-by values of its own Vias (RFC 3261 §16.4, §16.5).
+routing/domains.py decides which URIs are ours and which AOR a URI names. This module adds the endpoints of a running
+daemon, and the sent-by values of its own Vias (RFC 3261 §16.4, §16.5).
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,5 +34,5 @@ class Myself(Domains):
         self._sent_by = frozenset(f"{host}:{port}".encode() for host in own for port in self.ports)
 
     def is_own_via(self, sent_by: bytes) -> bool:
-        """True for the sent-by (`host:port`) of a Via that we wrote."""
+        """True for the sent-by (`host:port`) of a Via of this server."""
         return sent_by in self._sent_by

@@ -1,4 +1,4 @@
-"""Policy: what routes requests; routing/default.py is one, a file of the operator's another."""
+"""Policy: the interface of a routing policy: routing/default.py, or a file of the operator."""
 
 from typing import Protocol
 
@@ -7,17 +7,17 @@ from msilod.routing.request import RoutingRequest
 
 
 class Policy(Protocol):
-    """A module with these two functions. They are asked for every request and must return at once."""
+    """A module with these two functions. Both are called for requests, on the trio thread, and must return at once."""
 
     def route(self, request: RoutingRequest) -> Action:
-        """route{}: what to do with a request that came in. Never an ACK or a CANCEL."""
+        """route{}: return the action for a received request. Never called for an ACK or a CANCEL."""
 
     def failure_route(self, request: RoutingRequest, status: int) -> Action:
-        """failure_route[1]: what to do when no branch took it; `status` is the best answer, 408 for none."""
+        """failure_route[1]: return the action when no branch succeeded; `status` is the best answer, 408 for none."""
 
 
 class PolicyInForce:
-    """The policy that requests are routed by. A reload puts another one here."""
+    """The policy in use. A reload replaces the policy here."""
 
     __slots__ = ("policy",)
 

@@ -1,15 +1,15 @@
-"""PolicyFile: a routing policy of the operator's, a Python file with route() and failure_route().
+"""PolicyFile: loads a routing policy of the operator, a Python file with route() and failure_route().
 
-Loading it is a trial: it is compiled and run, both functions are looked for, the examples in its docstrings are
-run, and both are asked about a few requests that every silo meets. The first fault is a ConfigError of one line
-with file and line number. What fails after that costs the request in hand, which is answered 500, and is logged
-once per place.
+Loading includes a trial: the file is compiled and run, both functions are looked up, the examples in the docstrings are
+run, and both functions are called with a few common requests. The first fault is a ConfigError of one line with file
+and line number. A later fault costs only the request in hand: the answer is 500, and the fault is logged once per
+place.
 
-The file is executed only when `_check_owners` finds that only root and the user of the daemon can change it or put
-another file in its place, as ssh does by StrictModes.
+The file is executed only when `_check_owners` finds that root and the user of the daemon alone can change or replace
+the file, as ssh does by StrictModes.
 
-Rule: a policy is the operator's own code and is trusted as such. One that never returns stops the daemon, and
-nothing here can help that: there is no time limit on a function call (msilod.toml(5) says so).
+Rule: a policy is the operator's own code and is trusted. A policy that never returns stops the daemon: function calls
+have no time limit (msilod.toml(5) says so).
 """
 
 import doctest
@@ -31,16 +31,16 @@ from msilod.routing.request import RoutingRequest
 
 MODULE: Final = "msilod_routing_policy"
 MAX_BYTES: Final = 1_000_000
-# A policy that says something new each time must not fill the log either.
+# The maximum of logged faults, because a policy may produce a new fault each time.
 MAX_TOLD: Final = 100
-# The actions, and the one method that some are for.
+# The actions, and the method for actions of one method.
 _ACTIONS: Final = dict.fromkeys(get_args(Action), b"") | {Save: b"REGISTER", Store: b"MESSAGE"}
 _TRIALS: Final = ("MESSAGE", "REGISTER", "INVITE", "OPTIONS", "BYE")
 _TRIAL_STATUSES: Final = (404, 405, 408, 486, 503, 603)
 
 
 class PolicyFile:
-    """A loaded policy. Raises ConfigError when it cannot be used."""
+    """A loaded policy. Raises ConfigError when the file cannot be used."""
 
     def __init__(self, path: Path, tell: Callable[[str], None] = lambda fault: None) -> None:
         self.path = path
@@ -53,11 +53,11 @@ class PolicyFile:
         self._try_out()
 
     def route(self, request: RoutingRequest) -> Action:
-        """The operator's route(). Raises PolicyError (500), or the SipError of a field that cannot be read."""
+        """Call the operator's route(). Raises PolicyError (500), or the SipError of an unreadable field."""
         return self._ask(self._route, request)
 
     def failure_route(self, request: RoutingRequest, status: int) -> Action:
-        """The operator's failure_route(). Raises as `route`."""
+        """Call the operator's failure_route(). Raises as `route`."""
         return self._ask(self._failure_route, request, status)
 
     def _ask(self, function: Callable[..., Any], request: RoutingRequest, *status: int) -> Action:
@@ -82,7 +82,7 @@ class PolicyFile:
         try:
             action = function(request, *status)
         except SipError:
-            # A From that cannot be read is its sender's fault, and carries its status.
+            # An unreadable From is a fault of the sender; the error has the status.
             raise
         except (Exception, SystemExit) as error:
             raise PolicyError(f"{self.path}: line {_line_of(error, self.path)}: {_words(error)}") from error
@@ -97,7 +97,7 @@ class PolicyFile:
         return answer
 
     def _try_out(self) -> None:
-        """Ask about requests that every silo meets. What they come to is the operator's business."""
+        """Call the policy with common requests. The returned actions are not judged."""
         bob = "sip:bob@example.test"
         for method, uri, here in product(_TRIALS, (bob, "sip:example.test", "sip:far.test"), (False, True)):
             request = example(method, uri, registered=["bob@example.test"] if here else [])
@@ -110,16 +110,16 @@ class PolicyFile:
 
 
 def load_policy(path: Path | None, tell: Callable[[str], None] = lambda fault: None) -> Policy:
-    """The policy in `path`; the built-in one for None. Raises ConfigError."""
+    """Return the policy in `path`; the built-in policy for None. Raises ConfigError."""
     return default if path is None else PolicyFile(path, tell)
 
 
 def _read(path: Path, owners: Collection[int]) -> bytes:
-    """The bytes of the file, when only root and `owners` can change it. Raises ConfigError."""
+    """Return the bytes of the file when only root and `owners` can change the file. Raises ConfigError."""
     try:
         real = path.resolve(strict=True)
-        # The open file is the one that is checked and read, even if its name means another file a moment later.
-        # O_NONBLOCK: a FIFO has no writer, and opening it would wait for one.
+        # The opened file is checked and read, even when its name means another file a moment later. O_NONBLOCK: opening
+        # a FIFO without a writer would block.
         with open(os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             _check_owners(path, real, os.fstat(file.fileno()), owners)
             source = file.read(MAX_BYTES + 1)
@@ -135,8 +135,9 @@ def _read(path: Path, owners: Collection[int]) -> bytes:
 def _check_owners(path: Path, real: Path, status: os.stat_result, owners: Collection[int]) -> None:
     """Check the file, its folder and every folder above (sshd_config(5), StrictModes). Raises ConfigError, OSError.
 
-    A user who may write to a folder may rename the files in it and put other files in their place. In a folder above
-    with the sticky bit, as /tmp, only the owner of an entry may rename it, so that a folder above may be writable.
+    A user with write access to a folder may rename the files in the folder and put other files in their place. In a
+    folder with the sticky bit, as /tmp, only the owner of an entry may rename the entry, so such a folder may be
+    writable.
     """
     if stat.S_ISDIR(status.st_mode):
         raise ConfigError(f"routing: {path}: cannot be read: Is a directory")
@@ -163,7 +164,7 @@ def _check_owner(
 
 
 def _run(path: Path, source: bytes) -> ModuleType:
-    """Compile and run the file; nothing is written beside it."""
+    """Compile and run the file. No file is written beside it."""
     module = ModuleType(MODULE)
     module.__file__ = str(path)
     former = sys.modules.get(MODULE)
@@ -197,17 +198,17 @@ def _run_examples(module: ModuleType, path: Path) -> None:
 
 
 def _quiet(text: str) -> None:
-    """DebugRunner raises; there is nothing to print."""
+    """Print nothing: DebugRunner raises."""
 
 
 def _words(error: BaseException) -> str:
-    """What an error says, on one line."""
+    """Return the text of an error, on one line."""
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return " ".join(f"{type(error).__name__}: {text}".split())
 
 
 def _line_of(error: BaseException, path: Path) -> int:
-    """The innermost line of `path` that an error came through; 1 when there is none."""
+    """Return the innermost line of `path` in the traceback of an error; 1 when there is none."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return error.lineno or 1
     traceback: TracebackType | None = error.__traceback__

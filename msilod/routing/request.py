@@ -1,7 +1,7 @@
-"""RoutingRequest: what a policy may know of a request.
+"""RoutingRequest: the properties of a request that a policy may read.
 
-Rules: read only, and nothing in it costs a query. What costs more than an attribute is worked out when it is
-asked for, since the default policy asks for none of it.
+Rules: read only, and no property costs a query of the database. Properties that cost more than an attribute are
+computed on demand, because the default policy does not use them.
 """
 
 from typing import Final
@@ -16,14 +16,16 @@ NO_MESSAGE: Final = Request(b"", b"", Headers())
 
 
 class RoutingRequest:
-    """What a policy reads. The daemon passes an `Incoming` (serving/incoming.py); this class is for examples and tests.
+    """A request, as a policy sees it.
 
-    `method` as bytes, b"MESSAGE"; `uri` is the Request-URI behind the top Route.
+    The daemon passes an `Incoming` (serving/incoming.py). This class itself serves examples and tests.
 
-    `is_myself` is the seed's uri==myself, `is_registered` its lookup("location"). `has_due_rows`: messages of
-    the recipient are being delivered, so that a new one goes behind them (law 7). `mode` is the configured
-    m_store mode. `is_known`: the name is a user's, or there are no users yet. `user` is the AOR of who has proved
-    to have sent it, None when nobody has.
+    - `method`: bytes, b"MESSAGE". `uri`: the Request-URI after the top Route was removed.
+    - `is_myself`: the seed's uri==myself. `is_registered`: the seed's lookup("location").
+    - `has_due_rows`: messages of the recipient are being delivered, so a new message goes behind them (law 7).
+    - `mode`: the configured mode of m_store.
+    - `is_known`: the name belongs to a user, or there are no users yet.
+    - `user`: the AOR of the authenticated sender, None without authentication.
     """
 
     __slots__ = (
@@ -62,57 +64,57 @@ class RoutingRequest:
         self._is_known = is_known
         self.user: str | None = None
 
-    # Properties, since an `Incoming` answers them from what the daemon knows: no policy asks for all of them.
+    # These are properties because `Incoming` computes them on demand: no policy asks for all of them.
 
     @property
     def has_due_rows(self) -> bool:
-        """See above."""
+        """True while messages of the recipient are being delivered."""
         return self._has_due_rows
 
     @property
     def is_known(self) -> bool:
-        """See above."""
+        """True when the name belongs to a user, or there are no users yet."""
         return self._is_known
 
     @property
     def mode(self) -> int:
-        """See above."""
+        """The configured mode of m_store."""
         return self._mode
 
     @property
     def flow(self) -> Flow | None:
-        """Where the request came from; None when it did not come by the network."""
+        """The source flow of the request; None without a network."""
         return self._flow
 
     @property
     def is_for_server(self) -> bool:
-        """True when the URI names the server itself, not a user of it."""
+        """True when the URI names the server itself, not a user of the server."""
         return self.is_myself and self.uri.user is None
 
     def lookup(self, uri: str) -> bool:
-        """lookup("location") for another URI: True when somebody is registered under it. Raises MalformedMessage."""
+        """lookup("location") for another URI: True when a contact is registered. Raises MalformedMessage."""
         return False
 
     # --- from the header fields ----------------------------------------------------------------------
 
     def header(self, name: str) -> str:
-        """The first field of that name, "" when there is none; compact forms and case do not matter."""
+        """Return the first field of this name, "" when there is none. Compact forms are known, case does not matter."""
         value = self.message.headers.get(canonical(name.encode("ascii", "replace")))
         return "" if value is None else value.decode("utf-8", "replace")
 
     @property
     def from_(self) -> SipUri | None:
-        """The URI in From; None when it is no SIP URI."""
+        """The URI in From; None when From is not a SIP URI."""
         return _sip_uri(self.message.from_.uri)
 
     @property
     def to(self) -> SipUri | None:
-        """The URI in To; None when it is no SIP URI."""
+        """The URI in To; None when To is not a SIP URI."""
         return _sip_uri(self.message.to.uri)
 
     @property
     def sender(self) -> str:
-        """From as `user@host`, "" when it names nobody. What the sender claims: see `user`."""
+        """From as `user@host`, "" without a user. From is a claim of the sender; `user` is proved."""
         uri = self.from_
         return "" if uri is None or uri.user is None else uri.aor()
 
@@ -123,20 +125,20 @@ class RoutingRequest:
 
     @property
     def body(self) -> bytes:
-        """As it came."""
+        """The body as received."""
         return self.message.body
 
     # --- where it came from --------------------------------------------------------------------------
 
     @property
     def source(self) -> str:
-        """The address it came from, 192.0.2.7 or 2001:db8::7; "" when it did not come by the network."""
+        """The source address, 192.0.2.7 or 2001:db8::7; "" for a request without a network."""
         flow = self.flow
         return flow.host if flow is not None else ""
 
     @property
     def transport(self) -> str:
-        """What it came by: udp, tcp ...; "" as above."""
+        """The transport of the request, udp, tcp ...; "" for a request without a network."""
         flow = self.flow
         return flow.transport if flow is not None else ""
 
