@@ -21,6 +21,9 @@ Record = dict[str, Any]
 SEPARATOR: Final = 3
 # The first second of the year 1000: strftime(3) writes earlier years with fewer digits.
 EARLIEST: Final = -30_610_224_000.0
+# Seconds. System time is silo time plus the difference of two clocks. Each command measures that anew, microseconds
+# apart. A whole second that was imported must not be shown as the second before.
+MEASURED: Final = 0.01
 # The least width of a cut column.
 NARROWEST: Final = 4
 
@@ -138,7 +141,9 @@ def rfc3339(at: float | None) -> str | None:
     """The time as `2026-11-24T11:00:00Z`; None stays None. Times are limited to the years 1000 to 9999."""
     if at is None:
         return None
-    return datetime.fromtimestamp(max(EARLIEST, min(at, LATEST)), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(max(EARLIEST, min(at + MEASURED, LATEST)), UTC).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
 
 
 def span(seconds: float) -> str:

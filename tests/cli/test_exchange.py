@@ -108,6 +108,14 @@ def test_a_bad_line_is_refused(bad: bytes) -> None:
         imported(bad, same, sender_of, NOW, *LIMITS)
 
 
+@pytest.mark.parametrize("measured", [-2e-6, 0.0, 2e-6])
+def test_a_whole_second_is_shown_as_it_was_imported(measured: float) -> None:
+    """Silo time and system time differ by an hour, as measured by two commands."""
+    text = line(received_at="2026-11-24T11:00:00Z")
+    row = imported(text, same, sender_of, NOW, *LIMITS, ahead=3600.0)
+    assert exported(row, 3600.0 + measured)["received_at"] == "2026-11-24T11:00:00Z"
+
+
 def test_over_to_another_silo_and_again(start_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
     one = start_daemon()
     with Phone("alice", one.address) as alice:
