@@ -1,91 +1,20 @@
-"""Imports: rows that the command line puts in from a file, so that the same import again adds nothing.
+"""Imports: how long the mark of an imported row stays.
 
-Each imported row leaves a mark for as long as the row may live (schema 9), in the transaction that inserts the row. An
-import that was interrupted, by Ctrl-C or a kill, and is repeated finds the rows that it has stored, delivered or not.
+The command line puts rows in from a file. Each row leaves a mark, so that the same import again adds nothing
+(engine/sqlite/imports.py writes the marks).
 """
 
-import sqlite3
-from collections.abc import Sequence
 from typing import Final
 
 from msilod.silo.stored_message import State, StoredMessage
-from msilod.store.engine.sqlite.statements import Statements, chunks, marks
 
-# A held row has no end of its own, and the end of a scheduled row is system time: a mark of a year.
+# Seconds: a year. A held row has no end of its own, and the end of a scheduled row is system time.
 HELD: Final = 31_536_000.0
 
 
-class Imports:
-    """The statements for one db_table."""
-
-    def __init__(self, statements: Statements) -> None:
-        self._statements = statements
-        self._table = f"{statements.table}_imported"
-        self._mark = (
-            f"INSERT INTO {self._table} SELECT hash, ? FROM {statements.table} WHERE aor = ? AND hash = ? "  # noqa: S608
-            "ON CONFLICT DO UPDATE SET until = max(until, excluded.until)"
-        )
-
-    def known(self, db: sqlite3.Connection, hashes: Sequence[bytes]) -> dict[bytes, int]:
-        """Those that have ended not long ago or were imported, with their ids; 0: the id is not known any more."""
-        found: dict[bytes, int] = {}
-        for chunk in chunks(hashes):
-            sql = f"SELECT hash, 0 FROM {self._table} WHERE hash IN {marks(1, len(chunk))}"  # noqa: S608
-            found.update(db.execute(sql, chunk))
-        return found | self._statements.ended(db, hashes)
-
-    def mark(self, db: sqlite3.Connection, messages: Sequence[tuple[str, bytes, float]]) -> None:
-        """Mark those of (AOR, hash, until) that are in the silo."""
-        db.executemany(self._mark, [(until, aor, hash) for aor, hash, until in messages])
-
-
 def mark_of(message: StoredMessage) -> tuple[str, bytes, float]:
-    """The mark that an imported row leaves."""
+    """The AOR, the hash and the end (seconds of silo time) of the mark of an imported row."""
     until = message.expires_at
     if message.state in (State.HELD, State.SCHEDULED):
         until = max(until, message.received_at) + HELD
     return message.aor, message.hash, until
-
-
-def nothing_known(db: sqlite3.Connection, hashes: Sequence[bytes]) -> dict[bytes, int]:
-    """For an import that takes messages again that have ended."""
-    return {}
-
-
-class Rehearsal:
-    """An import without a change: each row is judged beside the rows of the same import before it.
-
-    They are kept in a temporary table of this connection, so that a file of any length takes little memory.
-    """
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-        # Gone with the connection.
-        db.execute(
-            "CREATE TEMP TABLE rehearsed (aor TEXT, hash BLOB, sender TEXT, size INTEGER, counts INTEGER)"
-        )
-        db.execute("CREATE INDEX temp.rehearsed_by_aor ON rehearsed (aor, hash, sender, size, counts)")
-
-    def has(self, message: StoredMessage) -> bool:
-        """True when the import has had the row before."""
-        sql = "SELECT 1 FROM rehearsed WHERE aor = ? AND hash = ?"
-        return self._db.execute(sql, (message.aor, message.hash)).fetchone() is not None
-
-    def add(self, message: StoredMessage) -> None:
-        """The row would be stored."""
-        counts = message.state not in (State.REJECTED, State.HANDED)
-        values = (message.aor, message.hash, message.sender, message.size, counts)
-        self._db.execute("INSERT INTO rehearsed VALUES (?, ?, ?, ?, ?)", values)
-
-    def of(self, aor: str) -> tuple[int, int]:
-        """Messages and bytes that would be stored for `aor` so far, and count in quotas."""
-        return self._sum("aor = ? AND counts", aor)
-
-    def of_sender(self, aor: str, sender: str) -> tuple[int, int]:
-        """Those of one sender."""
-        return self._sum("aor = ? AND counts AND sender = ?", aor, sender)
-
-    def _sum(self, condition: str, *values: str) -> tuple[int, int]:
-        sql = f"SELECT count(*), coalesce(sum(size), 0) FROM rehearsed WHERE {condition}"  # noqa: S608
-        messages, size = self._db.execute(sql, values).fetchone()
-        return messages, size

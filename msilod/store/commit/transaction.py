@@ -13,8 +13,6 @@ from typing import Any, Final
 
 from msilod.errors import SiloLost, StoreError, UnknownOutcome
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.commit.devices import Devices
-from msilod.store.commit.history import History
 from msilod.store.commit.quota import Limits, Quota
 from msilod.store.engine.sqlite.connection import (
     code_of,
@@ -24,7 +22,9 @@ from msilod.store.engine.sqlite.connection import (
     readable,
     translate,
 )
+from msilod.store.engine.sqlite.devices import Devices
 from msilod.store.engine.sqlite.foreign_changes import ForeignChanges
+from msilod.store.engine.sqlite.history import History
 from msilod.store.engine.sqlite.holdings import Holdings
 from msilod.store.engine.sqlite.statements import Statements
 from msilod.store.engine.sqlite.tail import NO_HOURS

@@ -80,13 +80,13 @@ def _check_version(connection: sqlite3.Connection, path: Path, table: str) -> No
 
 def version_of(connection: sqlite3.Connection, table: str) -> int:
     """The number of the last file that was applied; 0: none."""
-    cursor = connection.execute(f"SELECT max(version) FROM {table}_schema_version")  # noqa: S608 - our own name
+    cursor = connection.execute(f"SELECT max(version) FROM {table}_schema_version")
     return int(cursor.fetchone()[0] or 0)
 
 
 def changed(connection: sqlite3.Connection, table: str) -> list[str]:
     """The names of applied files that are not what we ship under their number."""
-    applied = dict(connection.execute(f"SELECT version, sha256 FROM {table}_schema_version"))  # noqa: S608
+    applied = dict(connection.execute(f"SELECT version, sha256 FROM {table}_schema_version"))
     return [
         f"{number:04d}_{name}"
         for number, name, sql in migrations()
@@ -130,7 +130,7 @@ def _apply(connection: sqlite3.Connection, table: str, version: int) -> list[str
         for statement in statements(sql, table):
             connection.execute(statement)
         applied: list[Any] = [number, name, _digest(sql), time.time()]
-        connection.execute(f"INSERT INTO {table}_schema_version VALUES (?, ?, ?, ?)", applied)  # noqa: S608
+        connection.execute(f"INSERT INTO {table}_schema_version VALUES (?, ?, ?, ?)", applied)
         done.append(f"{number:04d}_{name}")
     return done
 

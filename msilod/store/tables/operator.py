@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from msilod.silo.history import Event, HistoryEntry
 from msilod.silo.stored_message import Ending
-from msilod.store.commit.devices import Devices
-from msilod.store.commit.history import History
 from msilod.store.commit.quota import Limits
-from msilod.store.commit.sweep import Sweep
 from msilod.store.engine.sqlite.connection import translated
+from msilod.store.engine.sqlite.devices import Devices
+from msilod.store.engine.sqlite.history import History
 from msilod.store.engine.sqlite.holdings import Holdings
 from msilod.store.engine.sqlite.statements import Statements, marks
+from msilod.store.engine.sqlite.sweep import Sweep
 from msilod.store.engine.sqlite.unstoppable import immediate
 from msilod.store.jobs import End
 from msilod.store.tables.selection import Selection

@@ -13,14 +13,15 @@ from msilod.errors import NoSuchMessage
 from msilod.silo.history import ENDS, HistoryEntry
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.columns import LOADED, message_of
-from msilod.store.commit.devices import Devices
-from msilod.store.commit.history import History
-from msilod.store.commit.imports import Imports, Rehearsal, mark_of, nothing_known
+from msilod.store.commit.imports import mark_of
 from msilod.store.commit.quota import Limits, Quota
 from msilod.store.commit.transaction import Transactions
 from msilod.store.engine.sqlite.connection import open_sqlite, raw, readable, translated
+from msilod.store.engine.sqlite.devices import Devices
 from msilod.store.engine.sqlite.foreign_changes import paused
+from msilod.store.engine.sqlite.history import History
 from msilod.store.engine.sqlite.holdings import Holdings
+from msilod.store.engine.sqlite.imports import Imports, Rehearsal, nothing_known
 from msilod.store.engine.sqlite.statements import Statements, chunks, marks
 from msilod.store.engine.sqlite.unstoppable import unstoppable
 from msilod.store.jobs import Added, AddResult, Batch, Call, Duplicate, Failed

@@ -15,8 +15,8 @@ from msilod.registrar.binding import Binding
 from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.columns import binding_values
-from msilod.store.commit.history import entry_values
 from msilod.store.commit.transaction import Transactions
+from msilod.store.engine.sqlite.history import entry_values
 from msilod.store.jobs import (
     Added,
     AddJob,

@@ -47,7 +47,7 @@ def readable(db: sqlite3.Connection, table: str) -> str:
     try:
         while True:
             rows = db.execute(
-                f"SELECT id, headers, body FROM {table} NOT INDEXED WHERE id > ? ORDER BY id LIMIT {PAGE}",  # noqa: S608
+                f"SELECT id, headers, body FROM {table} NOT INDEXED WHERE id > ? ORDER BY id LIMIT {PAGE}",
                 (last,),
             )
             before = count

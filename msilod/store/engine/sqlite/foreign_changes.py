@@ -33,7 +33,7 @@ class ForeignChanges:
     def __init__(self, db: sqlite3.Connection, statements: Statements) -> None:
         self.statements = statements
         table = statements.table
-        self._woken = f"SELECT DISTINCT aor FROM {table}_history WHERE id > ? AND {_WOKEN}"  # noqa: S608
+        self._woken = f"SELECT DISTINCT aor FROM {table}_history WHERE id > ? AND {_WOKEN}"
         self._entry = _last_entry(db, table)
         self._aors: set[str] = set()
         self._stored: set[str] = set()
@@ -61,9 +61,9 @@ class ForeignChanges:
 
 
 def _last_entry(db: sqlite3.Connection, table: str) -> int:
-    return int(db.execute(f"SELECT coalesce(max(id), 0) FROM {table}_history").fetchone()[0])  # noqa: S608
+    return int(db.execute(f"SELECT coalesce(max(id), 0) FROM {table}_history").fetchone()[0])
 
 
 def paused(db: sqlite3.Connection, table: str) -> frozenset[str]:
     """The domains whose deliveries are paused; "*" stands for all."""
-    return frozenset(row[0] for row in db.execute(f"SELECT domain FROM {table}_paused"))  # noqa: S608
+    return frozenset(row[0] for row in db.execute(f"SELECT domain FROM {table}_paused"))

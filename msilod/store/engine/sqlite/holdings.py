@@ -208,7 +208,7 @@ class Holdings:
         if holding.senders is not None:
             return holding.senders
         found = db.execute(
-            "SELECT sender, state IN ('rejected', 'handed'), count(*), sum(size) "  # noqa: S608
+            "SELECT sender, state IN ('rejected', 'handed'), count(*), sum(size) "
             f"FROM {self.statements.table} WHERE aor = ? GROUP BY 1, 2",
             (aor,),
         ).fetchall()

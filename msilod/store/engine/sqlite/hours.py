@@ -47,7 +47,7 @@ class SenderHours:
         """The tail is empty now, in this transaction or by a commit. What is too much is dropped."""
         if not self.is_known or self.is_full:
             self.forget()
-            self._written = db.execute(f"SELECT coalesce(max(hour), 0) FROM {self._table}").fetchone()[0]  # noqa: S608
+            self._written = db.execute(f"SELECT coalesce(max(hour), 0) FROM {self._table}").fetchone()[0]
             self.is_known = True
         while len(self._counts) > MAX_HOURS:
             oldest = min(self._counts)
@@ -95,7 +95,7 @@ class SenderHours:
         # An hour that began after the last `forget` has no row that is not remembered, and takes no question.
         for hour, senders in unknown.items():
             for chunk in chunks(senders):
-                sql = f"SELECT sender, messages FROM {self._table} WHERE hour = ? AND sender IN {marks(1, len(chunk))}"  # noqa: S608
+                sql = f"SELECT sender, messages FROM {self._table} WHERE hour = ? AND sender IN {marks(1, len(chunk))}"
                 self._counts[hour].update(db.execute(sql, (hour, *chunk)).fetchall())
 
     def count(self, hour: int, sender: str) -> int:

@@ -52,9 +52,9 @@ def skip_scan(table: str, condition: str = "") -> str:
     One index look-up per recipient, however many rows he has, and one statement for all: a statement for each took
     three times as long and the interpreter's lock as often.
     """
-    following = f"SELECT min(aor) FROM {table} WHERE {condition}aor >"  # noqa: S608
+    following = f"SELECT min(aor) FROM {table} WHERE {condition}aor >"
     return (
-        f"WITH RECURSIVE recipients (name) AS ({following} ? UNION ALL "  # noqa: S608
+        f"WITH RECURSIVE recipients (name) AS ({following} ? UNION ALL "
         f"SELECT ({following} name) FROM recipients WHERE name IS NOT NULL LIMIT ?) "
         "SELECT name FROM recipients WHERE name IS NOT NULL"
     )
@@ -70,12 +70,12 @@ class Statements(Tail):
 
     def __init__(self, table: str) -> None:
         super().__init__(table)
-        self._insert = f"INSERT INTO {table} ({', '.join(STORED)}) VALUES "  # noqa: S608 - names, no values
-        self._insert_fresh = f"INSERT INTO {table} ({', '.join(FRESH)}) VALUES "  # noqa: S608
+        self._insert = f"INSERT INTO {table} ({', '.join(STORED)}) VALUES "
+        self._insert_fresh = f"INSERT INTO {table} ({', '.join(FRESH)}) VALUES "
         self._at_once: dict[int, str] = {}
-        self._ended = f"INSERT INTO {table}_ended (hash, id, aor, how, status, ended_at) VALUES "  # noqa: S608
+        self._ended = f"INSERT INTO {table}_ended (hash, id, aor, how, status, ended_at) VALUES "
         self._claim = (
-            f"UPDATE {table} SET owner = ?, lease_until = ? WHERE id IN (SELECT id FROM {table} "  # noqa: S608
+            f"UPDATE {table} SET owner = ?, lease_until = ? WHERE id IN (SELECT id FROM {table} "
             f"WHERE aor = ? AND state = 'waiting' AND owner = '' AND id > ? ORDER BY id LIMIT ?) "
             f"RETURNING {', '.join(LOADED)}"
         )
@@ -123,7 +123,7 @@ class Statements(Tail):
             columns = ", ".join(f"column{number}" for number in range(1, len(FRESH) + 1))
             aor = f"column{FRESH.index('aor') + 1}"
             sql = self._at_once[width] = (
-                f"{self._insert_fresh.removesuffix('VALUES ')}SELECT {columns} "  # noqa: S608
+                f"{self._insert_fresh.removesuffix('VALUES ')}SELECT {columns} "
                 f"FROM (VALUES {marks(width, len(FRESH))}) "
                 f"WHERE {aor} IS NOT 0 AND (SELECT data_version FROM pragma_data_version) = ? "
                 f"AND NOT EXISTS (SELECT 1 FROM {self.table}_ended WHERE hash IN {marks(1, width)})"
@@ -134,13 +134,13 @@ class Statements(Tail):
         """Those that have ended not long ago, with their ids."""
         found: dict[bytes, int] = {}
         for chunk in chunks(hashes):
-            sql = f"SELECT hash, id FROM {self.table}_ended WHERE hash IN {marks(1, len(chunk))}"  # noqa: S608
+            sql = f"SELECT hash, id FROM {self.table}_ended WHERE hash IN {marks(1, len(chunk))}"
             found.update(db.execute(sql, chunk))
         return found
 
     def kept(self, db: sqlite3.Connection, aor: str, hash: bytes) -> int:
         """The id of the row of `aor` with that hash, from the index alone; 0 when there is none."""
-        row = db.execute(f"SELECT id FROM {self.table} WHERE aor = ? AND hash = ?", (aor, hash)).fetchone()  # noqa: S608
+        row = db.execute(f"SELECT id FROM {self.table} WHERE aor = ? AND hash = ?", (aor, hash)).fetchone()
         return int(row[0]) if row else 0
 
     def holdings(self, db: sqlite3.Connection, aors: Sequence[str]) -> list[tuple[str, int, int, str]]:
@@ -151,7 +151,7 @@ class Statements(Tail):
         found: list[tuple[str, int, int, str]] = []
         for chunk in chunks(aors):
             sql = (
-                "SELECT aor, count(*), sum(size), "  # noqa: S608
+                "SELECT aor, count(*), sum(size), "
                 f"group_concat(hex(substr(hash, 1, {CALL_KEY_BYTES})), '') "
                 f"FROM {self.table} WHERE aor IN {marks(1, len(chunk))} GROUP BY aor"
             )
@@ -165,7 +165,7 @@ class Statements(Tail):
             places = marks(1, len(chunk))
             if any(end.id > self.hours_above for end in chunk):
                 self.count_ended(db, [end.id for end in chunk])
-            gone = db.execute(f"DELETE FROM {self.table} WHERE id IN {places}", [end.id for end in chunk])  # noqa: S608
+            gone = db.execute(f"DELETE FROM {self.table} WHERE id IN {places}", [end.id for end in chunk])
             count += gone.rowcount
             values: list[Any] = []
             for end in chunk:
@@ -197,14 +197,14 @@ class Statements(Tail):
 
     def has_waiting(self, db: sqlite3.Connection, aor: str) -> bool:
         """True when a claim of all rows of `aor` would find one."""
-        sql = f"SELECT 1 FROM {self.table} WHERE aor = ? AND state = 'waiting' AND owner = '' LIMIT 1"  # noqa: S608
+        sql = f"SELECT 1 FROM {self.table} WHERE aor = ? AND state = 'waiting' AND owner = '' LIMIT 1"
         return db.execute(sql, (aor,)).fetchone() is not None
 
     def release(self, db: sqlite3.Connection, ids: Sequence[int]) -> None:
         """Give leases back."""
         for chunk in chunks(ids):
             db.execute(
-                f"UPDATE {self.table} SET owner = '', lease_until = NULL WHERE id IN {marks(1, len(chunk))}",  # noqa: S608
+                f"UPDATE {self.table} SET owner = '', lease_until = NULL WHERE id IN {marks(1, len(chunk))}",
                 chunk,
             )
 
@@ -220,7 +220,7 @@ class Statements(Tail):
         told = "" if status is None else ", last_status = ?, last_reason = ?"
         extra = () if status is None else (status, reason)
         db.executemany(
-            f"UPDATE {self.table} SET owner = '', lease_until = NULL, attempts = ?, next_attempt_at = ?{told} "  # noqa: S608
+            f"UPDATE {self.table} SET owner = '', lease_until = NULL, attempts = ?, next_attempt_at = ?{told} "
             "WHERE id = ?",
             [(attempts, until, *extra, id) for id, attempts in tries],
         )
@@ -228,7 +228,7 @@ class Statements(Tail):
     def forget_back_off(self, db: sqlite3.Connection, aor: str, spaced: Sequence[int]) -> None:
         """Drop the time of the next try, but for rows with one of `spaced` as their last answer."""
         db.execute(
-            f"UPDATE {self.table} SET next_attempt_at = NULL WHERE aor = ? AND next_attempt_at IS NOT NULL "  # noqa: S608
+            f"UPDATE {self.table} SET next_attempt_at = NULL WHERE aor = ? AND next_attempt_at IS NOT NULL "
             f"AND state = 'waiting' AND coalesce(last_status, 0) NOT IN {marks(1, len(spaced))}",
             (aor, *spaced),
         )
@@ -236,7 +236,7 @@ class Statements(Tail):
     def reject(self, db: sqlite3.Connection, id: int, status: int, reason: str, attempts: int) -> str:
         """The row stays to its expiry and is never sent again. Whose it is; "" when it is not there."""
         found = db.execute(
-            f"UPDATE {self.table} SET state = 'rejected', owner = '', lease_until = NULL, next_attempt_at = NULL, "  # noqa: S608
+            f"UPDATE {self.table} SET state = 'rejected', owner = '', lease_until = NULL, next_attempt_at = NULL, "
             "last_status = ?, last_reason = ?, attempts = ? WHERE id = ? RETURNING aor",
             (status, reason, attempts, id),
         ).fetchall()
@@ -247,7 +247,7 @@ class Statements(Tail):
         is; "" when it is not there.
         """
         found = db.execute(
-            f"UPDATE {self.table} SET state = 'handed', owner = '', lease_until = NULL, next_attempt_at = NULL, "  # noqa: S608
+            f"UPDATE {self.table} SET state = 'handed', owner = '', lease_until = NULL, next_attempt_at = NULL, "
             "last_status = ?, last_reason = ? WHERE id = ? RETURNING aor",
             (status, reason, id),
         ).fetchall()
@@ -257,7 +257,7 @@ class Statements(Tail):
         """The leases of these rows last longer."""
         for chunk in chunks(ids):
             db.execute(
-                f"UPDATE {self.table} SET lease_until = ? WHERE owner <> '' AND id IN {marks(1, len(chunk))}",  # noqa: S608
+                f"UPDATE {self.table} SET lease_until = ? WHERE owner <> '' AND id IN {marks(1, len(chunk))}",
                 (wall + LEASE, *chunk),
             )
 
@@ -265,7 +265,7 @@ class Statements(Tail):
         """Give leases back that have ended: no run holds these rows. Their AORs."""
         # With the words of the partial index, or all rows would be read to find the few.
         rows = db.execute(
-            f"UPDATE {self.table} SET owner = '', lease_until = NULL WHERE owner <> '' AND lease_until <= ? "  # noqa: S608
+            f"UPDATE {self.table} SET owner = '', lease_until = NULL WHERE owner <> '' AND lease_until <= ? "
             "RETURNING aor",
             (wall,),
         ).fetchall()
@@ -274,18 +274,18 @@ class Statements(Tail):
     def keep_user_change(self, db: sqlite3.Connection, change: int) -> None:
         """As `StoreWriter.keep_user_change` has it."""
         db.execute(
-            f"INSERT OR REPLACE INTO {self.table}_secret (name, value) VALUES ('user-change', ?)",  # noqa: S608
+            f"INSERT OR REPLACE INTO {self.table}_secret (name, value) VALUES ('user-change', ?)",
             (b"%d" % change,),
         )
 
     def free_all(self, db: sqlite3.Connection) -> None:
         """Whatever a dead daemon had claimed comes back (one daemon per file)."""
-        db.execute(f"UPDATE {self.table} SET owner = '', lease_until = NULL WHERE owner <> ''")  # noqa: S608
+        db.execute(f"UPDATE {self.table} SET owner = '', lease_until = NULL WHERE owner <> ''")
 
     def clean(self, db: sqlite3.Connection, wall: float, limit: int) -> list[StoredMessage]:
         """Take out rows whose life is over and that nobody is sending; without their bodies but for message/*."""
         rows = db.execute(
-            f"DELETE FROM {self.table} WHERE id IN (SELECT id FROM {self.table} WHERE expires_at <= ? "  # noqa: S608
+            f"DELETE FROM {self.table} WHERE id IN (SELECT id FROM {self.table} WHERE expires_at <= ? "
             "AND state <> 'held' AND state <> 'scheduled' AND (owner = '' OR lease_until <= ?) "
             f"ORDER BY expires_at LIMIT ?) RETURNING {CLEANED}",
             (wall, wall, limit),
@@ -295,14 +295,14 @@ class Statements(Tail):
     def forget_ended(self, db: sqlite3.Connection, before: float, limit: int) -> int:
         """Drop hashes that ended before then; how many."""
         return db.execute(
-            f"DELETE FROM {self.table}_ended WHERE hash IN (SELECT hash FROM {self.table}_ended "  # noqa: S608
+            f"DELETE FROM {self.table}_ended WHERE hash IN (SELECT hash FROM {self.table}_ended "
             "WHERE ended_at < ? ORDER BY ended_at LIMIT ?)",
             (before, limit),
         ).rowcount
 
     def new_since(self, db: sqlite3.Connection, id: int) -> list[str]:
         """AORs of rows with a higher id; by the rowid, since DISTINCT would walk the whole index of AORs."""
-        sql = f"SELECT DISTINCT aor FROM {self.table} NOT INDEXED WHERE id > ?"  # noqa: S608
+        sql = f"SELECT DISTINCT aor FROM {self.table} NOT INDEXED WHERE id > ?"
         return aors_of(db.execute(sql, (id,)))
 
     def unseen(
@@ -316,7 +316,7 @@ class Statements(Tail):
     def by_next_hop(self, db: sqlite3.Connection, aor: str) -> list[int]:
         """The waiting rows of `aor` that have a next hop of their own, oldest first."""
         sql = (
-            f"SELECT id FROM {self.table} WHERE aor = ? AND next_hop <> '' AND state = 'waiting' "  # noqa: S608
+            f"SELECT id FROM {self.table} WHERE aor = ? AND next_hop <> '' AND state = 'waiting' "
             "ORDER BY id LIMIT 1000"
         )
         return [int(row[0]) for row in db.execute(sql, (aor,))]
@@ -329,7 +329,7 @@ class Statements(Tail):
     def refresh(self, db: sqlite3.Connection, bindings: Sequence[Sequence[Any]]) -> None:
         """Put off the end of bindings that are kept already: (cseq, expires_at, registered_at, aor, *key)."""
         db.executemany(
-            f"UPDATE {self.table}_location SET cseq = ?, expires_at = ?, registered_at = ? "  # noqa: S608
+            f"UPDATE {self.table}_location SET cseq = ?, expires_at = ?, registered_at = ? "
             "WHERE aor = ? AND contact = ? AND instance = ? AND reg_id = ?",
             bindings,
         )
@@ -342,9 +342,9 @@ class Statements(Tail):
         gone = [key for key in map(_KEY, removed) if key not in kept]
         if gone:
             db.executemany(
-                f"DELETE FROM {self.table}_location "  # noqa: S608
+                f"DELETE FROM {self.table}_location "
                 "WHERE aor = ? AND contact = ? AND instance = ? AND reg_id = ?",
                 gone,
             )
         for values in saved:
-            db.execute(f"INSERT OR REPLACE INTO {self.table}_location VALUES {marks(1, 15)}", values)  # noqa: S608
+            db.execute(f"INSERT OR REPLACE INTO {self.table}_location VALUES {marks(1, 15)}", values)

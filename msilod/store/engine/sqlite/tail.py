@@ -40,7 +40,7 @@ def marks(rows: int, columns: int) -> str:
 def total(table: str) -> str:
     """Messages and bytes of the whole silo: what is counted, and the tail above it, row by row."""
     return (
-        f"SELECT messages + count({table}.id), bytes + coalesce(sum(size), 0) "  # noqa: S608
+        f"SELECT messages + count({table}.id), bytes + coalesce(sum(size), 0) "
         f"FROM {table}_total LEFT JOIN {table} NOT INDEXED ON {table}.id > counted"
     )
 
@@ -50,7 +50,7 @@ def add_hours(db: sqlite3.Connection, table: str, counts: Mapping[tuple[int, str
     for chunk in chunks(list(counts.items())):
         values = [value for (hour, sender), count in chunk for value in (hour, sender, count)]
         db.execute(
-            f"INSERT INTO {table}_sender_hour (hour, sender, messages) VALUES {marks(len(chunk), 3)} {_MORE}",  # noqa: S608
+            f"INSERT INTO {table}_sender_hour (hour, sender, messages) VALUES {marks(len(chunk), 3)} {_MORE}",
             values,
         )
 
@@ -64,7 +64,7 @@ class Tail:
         # writer sets it; the command line does not know, and asks the silo each time.
         self.hours_above = 0
         self._hours = (
-            f"INSERT INTO {table}_sender_hour (hour, sender, messages) "  # noqa: S608
+            f"INSERT INTO {table}_sender_hour (hour, sender, messages) "
             f"SELECT CAST(received_at AS INTEGER) / 3600, sender, count(*) FROM {table} NOT INDEXED "
             f"WHERE id > (SELECT counted FROM {table}_total)%s GROUP BY 1, 2 {_MORE}"
         )
@@ -91,11 +91,11 @@ class Tail:
     def fold(self, db: sqlite3.Connection) -> None:
         """Count the tail in the total, in one statement: nothing is lost or counted twice by a kill."""
         db.execute(
-            f"UPDATE {self.table}_total SET (messages, bytes, counted) = (SELECT messages + count(*), "  # noqa: S608
+            f"UPDATE {self.table}_total SET (messages, bytes, counted) = (SELECT messages + count(*), "
             f"bytes + coalesce(sum(size), 0), coalesce(max(id), counted) FROM {self.table} NOT INDEXED "
             "WHERE id > counted)"
         )
 
     def counted(self, db: sqlite3.Connection) -> int:
         """The id above which the tail begins."""
-        return int(db.execute(f"SELECT counted FROM {self.table}_total").fetchone()[0])  # noqa: S608
+        return int(db.execute(f"SELECT counted FROM {self.table}_total").fetchone()[0])

@@ -1,6 +1,6 @@
-"""The sweep: what time does to the silo: rows that fall due, rows whose life is over, what is forgotten.
+"""Sweep: the SQL of rows that fall due, rows that have expired, and hashes and entries that are old enough to drop.
 
-Rules: each call is a small piece on an index, inside a transaction of the writer; who has more to do is asked again.
+Rules: each call does a small piece on an index, inside a transaction of the writer. A caller with more work repeats it.
 """
 
 import sqlite3
@@ -9,8 +9,8 @@ from typing import Final
 
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.columns import message_of
-from msilod.store.commit.devices import Devices
-from msilod.store.commit.history import History
+from msilod.store.engine.sqlite.devices import Devices
+from msilod.store.engine.sqlite.history import History
 from msilod.store.engine.sqlite.holdings import Holdings
 from msilod.store.engine.sqlite.statements import CLEANED, Statements, chunks, marks
 from msilod.store.jobs import Cleaned, End
@@ -31,15 +31,15 @@ class Sweep:
         self.devices = devices
         table = statements.table
         self._due = (
-            f"UPDATE {table} SET state = 'waiting', expires_at = min(?, due_at - ?) + (expires_at - due_at), "  # noqa: S608
+            f"UPDATE {table} SET state = 'waiting', expires_at = min(?, due_at - ?) + (expires_at - due_at), "
             f"due_at = NULL WHERE id IN (SELECT id FROM {table} "
             "WHERE state = 'scheduled' AND due_at <= ? ORDER BY due_at LIMIT ?) RETURNING aor"
         )
         self._forget_imported = (
-            f"DELETE FROM {table}_imported WHERE hash IN (SELECT hash FROM {table}_imported "  # noqa: S608
+            f"DELETE FROM {table}_imported WHERE hash IN (SELECT hash FROM {table}_imported "
             "WHERE until < ? ORDER BY until LIMIT ?)"
         )
-        self._forget_hours = f"DELETE FROM {table}_sender_hour WHERE hour < ?"  # noqa: S608
+        self._forget_hours = f"DELETE FROM {table}_sender_hour WHERE hour < ?"
 
     def due(self, db: sqlite3.Connection, system: float, wall: float, ahead: float, limit: int) -> list[str]:
         """Scheduled rows whose time has come are waiting from now on; the AOR of each.
@@ -73,7 +73,7 @@ class Sweep:
         gone: list[StoredMessage] = []
         for chunk in chunks(ids):
             rows = db.execute(
-                f"DELETE FROM {self.statements.table} WHERE id IN {marks(1, len(chunk))} AND expires_at <= ? "  # noqa: S608
+                f"DELETE FROM {self.statements.table} WHERE id IN {marks(1, len(chunk))} AND expires_at <= ? "
                 f"AND state NOT IN ('held', 'scheduled') AND (owner = '' OR lease_until <= ?) RETURNING {CLEANED}",
                 [*chunk, wall, wall],
             ).fetchall()

@@ -1,4 +1,4 @@
-"""The SQL of the history: written in the transaction of what it tells, read by message, forgotten by age.
+"""History: the SQL of the entries. Each is written in the transaction of its event, read by message, dropped by age.
 
 The rowid is the order in time, so that forgetting the oldest needs no index of times.
 """
@@ -20,8 +20,8 @@ class History:
     def __init__(self, table: str, kept: float) -> None:
         self.table = f"{table}_history"
         self.kept = kept
-        self._insert = f"INSERT INTO {self.table} ({', '.join(COLUMNS)}) VALUES "  # noqa: S608
-        self._insert_end = f"INSERT INTO {self.table} (message, aor, at, event, status, contact) VALUES "  # noqa: S608
+        self._insert = f"INSERT INTO {self.table} ({', '.join(COLUMNS)}) VALUES "
+        self._insert_end = f"INSERT INTO {self.table} (message, aor, at, event, status, contact) VALUES "
 
     def ended(self, db: sqlite3.Connection, ends: Sequence[End]) -> None:
         """The last entry of each of these messages: in one statement, since every delivery comes by here."""
@@ -35,7 +35,7 @@ class History:
 
     def without_end(self, db: sqlite3.Connection, ends: Sequence[End]) -> list[End]:
         """Those whose message has no last entry yet."""
-        last = f"SELECT 1 FROM {self.table} WHERE message = ? AND event IN {marks(1, len(ENDS))}"  # noqa: S608
+        last = f"SELECT 1 FROM {self.table} WHERE message = ? AND event IN {marks(1, len(ENDS))}"
         return [end for end in ends if not db.execute(last, (end.id, *ENDS)).fetchone()]
 
     def note(self, db: sqlite3.Connection, entries: Sequence[HistoryEntry]) -> None:
@@ -49,13 +49,13 @@ class History:
 
     def of(self, db: sqlite3.Connection, message: int) -> list[HistoryEntry]:
         """The entries of a message, oldest first."""
-        sql = f"SELECT {', '.join(COLUMNS)} FROM {self.table} WHERE message = ? ORDER BY id"  # noqa: S608
+        sql = f"SELECT {', '.join(COLUMNS)} FROM {self.table} WHERE message = ? ORDER BY id"
         return [HistoryEntry(*row) for row in db.execute(sql, (message,))]
 
     def forget(self, db: sqlite3.Connection, before: float, limit: int) -> int:
         """Drop the oldest entries if they are from before then; how many."""
         return db.execute(
-            f"DELETE FROM {self.table} WHERE at < ? AND id IN (SELECT id FROM {self.table} ORDER BY id LIMIT ?)",  # noqa: S608
+            f"DELETE FROM {self.table} WHERE at < ? AND id IN (SELECT id FROM {self.table} ORDER BY id LIMIT ?)",
             (before, limit),
         ).rowcount
 

@@ -1,8 +1,8 @@
-"""The SQL of [silo] devices = "each": who has taken which row, and when a row has been taken by all.
+"""Devices: the SQL of [silo] devices = "each": which device has taken which row, and when a row ends.
 
-A row ends when every device that is known has answered for itself: 2xx, or a refusal. Known are those that are
-bound, and those with a +sip.instance that were within `memory` seconds: a Contact URI alone says nothing of a
-device that has gone. A row that was sent to sips: is for those that are bound as sips: alone, or were so last.
+A row ends when every known device has answered: 2xx, or a refusal. Known devices are bound, or have a +sip.instance
+and were bound within the last `memory` seconds. A Contact URI alone does not name a device that has gone. A row that
+was sent to sips: is only for devices whose binding is sips:, or whose last binding was.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ from typing import Any, Final
 from msilod.silo.history import Event, HistoryEntry
 from msilod.silo.stored_message import Ending, StoredMessage
 from msilod.store.columns import LOADED, id_of, message_of
-from msilod.store.commit.history import History
+from msilod.store.engine.sqlite.history import History
 from msilod.store.engine.sqlite.statements import FOR_SIPS, LEASE, Statements
 from msilod.store.jobs import End
 
@@ -31,9 +31,9 @@ class Devices:
         self.history = history
         self.memory = 0.0
         table = self.table = statements.table
-        self._serve = f"INSERT OR REPLACE INTO {table}_served VALUES (?, ?, ?, ?)"  # noqa: S608
+        self._serve = f"INSERT OR REPLACE INTO {table}_served VALUES (?, ?, ?, ?)"
         self._claim = (
-            f"UPDATE {table} SET owner = ?, lease_until = ? WHERE id IN (SELECT id FROM {table} AS row "  # noqa: S608
+            f"UPDATE {table} SET owner = ?, lease_until = ? WHERE id IN (SELECT id FROM {table} AS row "
             "WHERE aor = ? AND state = 'waiting' AND owner IN ('', ?) AND id > ? AND NOT EXISTS "
             f"(SELECT 1 FROM {table}_served WHERE message = row.id AND device = ?) ORDER BY id LIMIT ?) "
             f"RETURNING {', '.join(LOADED)}"
@@ -46,7 +46,7 @@ class Devices:
         """
         if self.memory:
             db.executemany(
-                f"INSERT INTO {self.table}_device VALUES (?, ?, ?, ?) "  # noqa: S608
+                f"INSERT INTO {self.table}_device VALUES (?, ?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET contact = excluded.contact, seen_at = excluded.seen_at",
                 [device for device in map(_DEVICE, bindings) if device[1]],
             )
@@ -68,13 +68,13 @@ class Devices:
     ) -> str:  # fmt: skip
         """The device has answered for good; the row ends when it was the last one: then whose it was, else ""."""
         table = self.table
-        row = db.execute(f"SELECT aor, hash, {FOR_SIPS} FROM {table} WHERE id = ?", (id,)).fetchone()  # noqa: S608
+        row = db.execute(f"SELECT aor, hash, {FOR_SIPS} FROM {table} WHERE id = ?", (id,)).fetchone()
         if row is None:
             return ""
         aor, hash, is_for_sips = row
         db.execute(self._serve, (id, device, status, wall))
         self.statements.release(db, (id,))
-        served = dict(db.execute(f"SELECT device, status FROM {table}_served WHERE message = ?", (id,)))  # noqa: S608
+        served = dict(db.execute(f"SELECT device, status FROM {table}_served WHERE message = ?", (id,)))
         if not self.known(db, aor, bool(is_for_sips), wall) <= served.keys():
             if status < 300:
                 self.history.note(db, (HistoryEntry(id, aor, wall, Event.TAKEN, status, reason, contact),))
@@ -93,7 +93,7 @@ class Devices:
         """The devices that a row waits for."""
         table, fitting = self.table, f" AND {_IS_SIPS}" if is_for_sips else ""
         bound = db.execute(
-            f"SELECT instance, contact, methods FROM {table}_location WHERE aor = ? AND expires_at > ?{fitting}",  # noqa: S608
+            f"SELECT instance, contact, methods FROM {table}_location WHERE aor = ? AND expires_at > ?{fitting}",
             (aor, wall),
         )
         found = {
@@ -102,11 +102,11 @@ class Devices:
             if methods is None or "MESSAGE" in methods.split(",")
         }
         former = db.execute(
-            f"SELECT device FROM {table}_device WHERE aor = ? AND seen_at > ?{fitting}",  # noqa: S608
+            f"SELECT device FROM {table}_device WHERE aor = ? AND seen_at > ?{fitting}",
             (aor, wall - self.memory),
         )
         return found | {device for (device,) in former}
 
     def forget(self, db: sqlite3.Connection, wall: float) -> None:
         """Devices that were seen too long ago to be waited for."""
-        db.execute(f"DELETE FROM {self.table}_device WHERE seen_at < ?", (wall - (self.memory or MEMORY),))  # noqa: S608
+        db.execute(f"DELETE FROM {self.table}_device WHERE seen_at < ?", (wall - (self.memory or MEMORY),))
