@@ -18,7 +18,7 @@ from msilod.control.protocol import MAX_LINE, ControlClient
 from msilod.errors import MsilodError, UnavailableError
 from msilod.settings import Options, Settings, load
 from msilod.silo.policy import EACH_DEVICE
-from msilod.store.commit.quota import Limits
+from msilod.store.limits import Limits
 from msilod.store.tables.queue import Queue
 from msilod.store.tables.users import UserTable
 from msilod.store.times import CLOCK, silo_clock

@@ -86,6 +86,16 @@ MAY_USE_A_DRIVER = {
     "msilod.store.silo", "msilod.store.times", "msilod.store.writer.child",
 }  # fmt: skip
 DRIVERS = {"sqlite3", "peewee", "playhouse"}
+# Floors of store/, lowest first. A module imports modules of its own floor and of lower floors.
+STORE_FLOORS = (
+    ("msilod.store.jobs", "msilod.store.columns", "msilod.store.limits", "msilod.store.times"),
+    ("msilod.store.engine", "msilod.store.schema"),
+    ("msilod.store.commit",),
+    ("msilod.store.writer", "msilod.store.tables"),
+    ("msilod.store.silo",),
+)
+# Space sets `Quota.is_full`.
+ABOVE_ITS_FLOOR = {("msilod.store.engine.sqlite.space", "msilod.store.commit.quota")}
 MAY_USE_TRIO = ("transport", "dns", "reaching", "control", "daemon", "clock", "tasks")
 IMPURE = {
     "trio",
@@ -187,6 +197,23 @@ def test_a_module_says_what_it_is_and_keeps_its_size(path: Path) -> None:
     ]
     assert not long, f"{path}: functions past 40 lines: {long}"
     assert path.stem not in ("utils", "util", "helpers", "common", "manager", "misc")
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("msilod/store/**/*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_a_module_of_the_store_imports_no_higher_floor(path: Path) -> None:
+    name = module_name(path)
+    if name == "msilod.store" or is_package(name):
+        return
+    (floor,) = (number for number, rooms in enumerate(STORE_FLOORS) if within(name, set(rooms)))
+    higher = {room for rooms in STORE_FLOORS[floor + 1 :] for room in rooms}
+    wrong = {
+        found
+        for found in imports(path)
+        if is_module(found) and not is_package(found) and within(found, higher)
+    }
+    assert wrong == {above for lower, above in ABOVE_ITS_FLOOR if lower == name}
 
 
 def test_modules_that_may_still_import_a_driver_do() -> None:

@@ -8,7 +8,7 @@ from msilod.daemon.parts import Parts
 from msilod.daemon.policies import auth_policy, proxy_policy, registrar_policy, silo_policy
 from msilod.routing.aliases import Aliases
 from msilod.silo.policy import EACH_DEVICE, SiloPolicy
-from msilod.store.commit.quota import Limits
+from msilod.store.limits import Limits
 
 
 def configure(parts: Parts, config: Config) -> None:

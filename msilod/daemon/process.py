@@ -34,7 +34,7 @@ from msilod.log import get_log
 from msilod.routing.policy import Policy
 from msilod.routing.policy_file import load_policy
 from msilod.settings import Settings, check_doors
-from msilod.store.commit.quota import Limits
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.store.tables.users import UserTable
 from msilod.store.writer.parent import ProcessWriter

@@ -15,13 +15,13 @@ from msilod.registrar.binding import Binding
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.columns import LOADED, message_of
 from msilod.store.commit.operations import transactions_on
-from msilod.store.commit.quota import Limits
 from msilod.store.engine.sqlite.connection import is_damage, open_reader, open_sqlite, raw, translated
 from msilod.store.engine.sqlite.damage import damage
 from msilod.store.engine.sqlite.foreign_changes import Seen
 from msilod.store.engine.sqlite.lock import DaemonLock
 from msilod.store.engine.sqlite.statements import FOR_SIPS, Statements, skip_scan, total
 from msilod.store.jobs import Keeping
+from msilod.store.limits import Limits
 from msilod.store.schema.migrate import prepare
 from msilod.store.tables.users import UserReads
 from msilod.store.times import CLOCK, KeptClock

@@ -23,7 +23,7 @@ from msilod.registrar.binding import Binding
 from msilod.registrar.keep_alive import SLOTS_PER_SECOND
 from msilod.routing import default
 from msilod.sip.flow import Flow
-from msilod.store.commit.quota import Limits
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.transport.listen import ListenSpec
 from msilod.transport.transports import Transports

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from msilod.store.commit.quota import Limits
 from msilod.store.engine.sqlite.connection import open_sqlite, raw
 from msilod.store.jobs import Cleaned
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from tests.bench.load.crew import run_crew
 from tests.bench.load.filling import TABLE, Filling, fill

@@ -29,8 +29,8 @@ from msilod.daemon.wiring import build
 from msilod.routing import default
 from msilod.sip.digest import ha1, ha2, response
 from msilod.sip.flow import Flow
-from msilod.store.commit.quota import Limits
 from msilod.store.jobs import Outcome
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.store.writer.contract import InlineWriter
 from msilod.store.writer.parcel import Parcel

@@ -9,7 +9,7 @@ import trio
 
 from msilod.sip.message import Request, Response
 from msilod.sip.parser import parse
-from msilod.store.commit.quota import Limits
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.store.tables.users import UserRow, UserTable
 from tests.credentials import FIELDS, answer_of

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from msilod.store.commit.quota import Limits
 from msilod.store.engine.sqlite.statements import total
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from tests.faults.conftest import FaultyDaemon
 from tests.faults.disk import FaultyDisk

@@ -8,7 +8,7 @@ import trio
 import msilod.daemon.recollection
 import msilod.store.silo
 from msilod.daemon.recollection import Recollection
-from msilod.store.commit.quota import Limits
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from tests.network.phone import LATE, SILENT, TAKES, Phone, Script
 from tests.network.world import World, play

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from msilod.errors import UnknownOutcome
-from msilod.store.commit.quota import Limits
 from msilod.store.engine.sqlite.connection import leaves_unknown
 from msilod.store.jobs import Batch
+from msilod.store.limits import Limits
 from tests.faults.conftest import FaultyDaemon
 from tests.faults.disk import FaultyDisk
 from tests.scenarios.phone import PATIENCE, Phone

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from msilod.daemon.writer_results import WriterResults
-from msilod.store.commit.quota import Limits
+from msilod.store.limits import Limits
 from msilod.store.writer import parent as store_process
 from tests.faults.disk import only_child, wait_until_dead
 from tests.scenarios.conftest import Daemon

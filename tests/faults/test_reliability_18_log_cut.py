@@ -14,10 +14,10 @@ import pytest
 
 from msilod.errors import SiloLost, UnavailableError
 from msilod.sip.message import Response
-from msilod.store.commit.quota import Limits
 from msilod.store.engine.sqlite.connection import open_sqlite, raw
 from msilod.store.engine.sqlite.damage import damage
 from msilod.store.engine.sqlite.watch import FileWatch
+from msilod.store.limits import Limits
 from msilod.store.schema.maintenance import Maintenance
 from msilod.store.silo import Silo
 from tests.scenarios.conftest import Daemon

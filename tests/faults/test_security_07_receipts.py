@@ -9,7 +9,7 @@ import pytest
 
 from msilod.config import AuthConfig, Config, SiloConfig
 from msilod.silo.intake.cpim import parse_cpim
-from msilod.store.commit.quota import Limits
+from msilod.store.limits import Limits
 from tests.faults.accounts import Line, with_users
 from tests.network.world import World, play
 

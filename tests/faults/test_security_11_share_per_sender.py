@@ -8,8 +8,8 @@ from pathlib import Path
 
 from msilod.config import SiloConfig
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.commit.quota import LEAST_SHARE, PER_HOUR, Limits
 from msilod.store.jobs import Added, AddResult, Limit, OverQuota
+from msilod.store.limits import LEAST_SHARE, PER_HOUR, Limits
 from msilod.store.silo import HISTORY, Silo
 from msilod.store.tables.queue import Queue
 from tests.scenarios.account import Account

@@ -24,7 +24,7 @@ from msilod.daemon.parts import Parts
 from msilod.daemon.wiring import build, build_verbs
 from msilod.routing import default
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.commit.quota import Limits
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.store.writer.contract import InlineWriter
 from tests.network.ladder import Address

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
-from msilod.store.commit.quota import Limits
 from msilod.store.jobs import AddResult
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 
 WALL = 1_800_000_000.0

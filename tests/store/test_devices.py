@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from msilod.registrar.binding import Binding
-from msilod.store.commit.quota import Limits
 from msilod.store.jobs import Added, BindingChanges, OverQuota
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from tests.store.rows import WALL, add, ask, open_silo, query, row
 

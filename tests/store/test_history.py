@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from msilod.silo.history import HistoryEntry
-from msilod.store.commit.quota import Limits
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.store.tables.queue import Queue
 from tests.store.rows import WALL, add, ask, open_silo, query, row

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from msilod.silo.stored_message import CALL_KEY_BYTES
-from msilod.store.commit.quota import Limits
 from msilod.store.engine.sqlite import holdings
 from msilod.store.engine.sqlite.holdings import Holdings
 from msilod.store.engine.sqlite.statements import Statements
 from msilod.store.jobs import Added, Duplicate, OverQuota
+from msilod.store.limits import Limits
 from tests.store.rows import add, open_silo, row
 
 BOB = "bob@example.test"

@@ -11,9 +11,9 @@ import pytest
 from msilod.registrar.binding import Binding
 from msilod.silo.history import Event, HistoryEntry
 from msilod.silo.stored_message import Ending
-from msilod.store.commit.quota import Limits
 from msilod.store.commit.transaction import FOLD
 from msilod.store.jobs import BindingChanges
+from msilod.store.limits import Limits
 from msilod.store.tables.queue import Queue
 from msilod.store.tables.selection import Selection
 from msilod.store.tables.users import UserRow, UserTable

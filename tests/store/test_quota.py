@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from msilod.store.commit.quota import HOUR, Limits, Quota
+from msilod.store.commit.quota import HOUR, Quota
 from msilod.store.engine.sqlite.statements import total
 from msilod.store.jobs import Added, Duplicate, Limit, OverQuota
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.store.tables.queue import Queue
 from tests.store.rows import WALL, add, query, row

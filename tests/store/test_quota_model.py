@@ -17,9 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.commit import transaction
-from msilod.store.commit.quota import HOUR, Limits
+from msilod.store.commit.quota import HOUR
 from msilod.store.engine.sqlite import holdings, hours
 from msilod.store.jobs import Added, AddResult, Limit, OverQuota
+from msilod.store.limits import Limits
 from msilod.store.silo import HISTORY, Silo
 from msilod.store.tables.queue import Queue
 from msilod.store.tables.selection import Selection

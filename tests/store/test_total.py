@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.commit.quota import Limits
 from msilod.store.commit.transaction import FOLD
 from msilod.store.engine.sqlite.statements import Statements, total
 from msilod.store.jobs import Limit, OverQuota
+from msilod.store.limits import Limits
 from msilod.store.schema.maintenance import Maintenance
 from msilod.store.silo import Silo
 from msilod.store.tables.queue import Queue

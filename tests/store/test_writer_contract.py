@@ -11,9 +11,9 @@ from msilod.errors import StoreError
 from msilod.registrar.binding import Binding
 from msilod.sip.flow import UDP, Endpoint, Flow
 from msilod.store.columns import LOADED
-from msilod.store.commit.quota import Limits
 from msilod.store.engine.sqlite.connection import raw
 from msilod.store.jobs import Added, BindingChanges, Duplicate, Failed, Foreign, OverQuota
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.store.tables.queue import Queue
 from tests.store.rows import WALL, add, ask, claim, open_silo, query, row

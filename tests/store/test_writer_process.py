@@ -18,10 +18,10 @@ from msilod.errors import StoreError, UnavailableError
 from msilod.registrar.binding import Binding
 from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.commit.quota import Limits
 from msilod.store.engine.sqlite import lock
 from msilod.store.engine.sqlite.foreign_changes import Seen
 from msilod.store.jobs import Added, AddResult, BindingChanges, Cleaned, Duplicate, Failed, Foreign, OverQuota
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.store.times import KeptClock
 from msilod.store.writer.parent import MAX_TAKEN, ProcessWriter
@@ -304,7 +304,7 @@ def test_the_end_of_the_process_is_said_and_nobody_is_told_of_what_it_had(desk: 
 DAEMON = """
 import select, sys
 from pathlib import Path
-from msilod.store.commit.quota import Limits
+from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from tests.store.rows import row
 silo = Silo(Path(sys.argv[1]), "silo", Limits(10**9, 10**12))

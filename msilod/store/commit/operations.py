@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from msilod.silo.history import HistoryEntry
-from msilod.store.commit.quota import Limits, Quota
+from msilod.store.commit.quota import Quota
 from msilod.store.commit.transaction import Operation, Transactions
 from msilod.store.engine.sqlite.history import History
 from msilod.store.engine.sqlite.holdings import Holdings
 from msilod.store.engine.sqlite.statements import Statements
 from msilod.store.engine.sqlite.sweep import Sweep
 from msilod.store.jobs import Foreign
+from msilod.store.limits import Limits
 from msilod.store.times import ClockRow
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msilod.errors import SiloLost, StoreError, UnknownOutcome
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.commit.quota import Limits, Quota
+from msilod.store.commit.quota import Quota
 from msilod.store.engine.sqlite.connection import (
     code_of,
     is_damage,
@@ -30,6 +30,7 @@ from msilod.store.engine.sqlite.statements import Statements
 from msilod.store.engine.sqlite.tail import NO_HOURS
 from msilod.store.engine.sqlite.watch import FileWatch
 from msilod.store.jobs import Added, AddResult, Batch, Duplicate, End, Keeping, Outcome, OverQuota
+from msilod.store.limits import Limits
 
 # The tail that the total does not count yet is at most so long and a batch. A fold of it takes 70 us, a quarter of a
 # microsecond a row; who reads the total for each batch ([silo] max_total_bytes) reads 30 us of tail on average.

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from msilod.silo.history import Event, HistoryEntry
 from msilod.silo.stored_message import Ending
-from msilod.store.commit.quota import Limits
 from msilod.store.engine.sqlite.connection import translated
 from msilod.store.engine.sqlite.devices import Devices
 from msilod.store.engine.sqlite.history import History
@@ -23,6 +22,7 @@ from msilod.store.engine.sqlite.statements import Statements, marks
 from msilod.store.engine.sqlite.sweep import Sweep
 from msilod.store.engine.sqlite.unstoppable import immediate
 from msilod.store.jobs import End
+from msilod.store.limits import Limits
 from msilod.store.tables.selection import Selection
 
 BATCH_ROWS: Final = 200

@@ -14,7 +14,7 @@ from msilod.silo.history import ENDS, HistoryEntry
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.columns import LOADED, message_of
 from msilod.store.commit.imports import mark_of
-from msilod.store.commit.quota import Limits, Quota
+from msilod.store.commit.quota import Quota
 from msilod.store.commit.transaction import Transactions
 from msilod.store.engine.sqlite.connection import open_sqlite, raw, readable, translated
 from msilod.store.engine.sqlite.devices import Devices
@@ -25,6 +25,7 @@ from msilod.store.engine.sqlite.imports import Imports, Rehearsal, nothing_known
 from msilod.store.engine.sqlite.statements import Statements, chunks, marks
 from msilod.store.engine.sqlite.unstoppable import unstoppable
 from msilod.store.jobs import Added, AddResult, Batch, Call, Duplicate, Failed
+from msilod.store.limits import Limits
 from msilod.store.schema.migrate import prepare
 from msilod.store.tables.operator import Operator
 from msilod.store.tables.selection import Selection

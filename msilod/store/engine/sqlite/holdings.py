@@ -14,9 +14,9 @@ from typing import Final
 
 from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
 from msilod.store.columns import is_fresh
-from msilod.store.commit.quota import Limits
 from msilod.store.engine.sqlite.statements import Statements
 from msilod.store.jobs import Duplicate, Limit, OverQuota
+from msilod.store.limits import Limits
 
 # Recipients remembered, some 300 bytes each, and Call-IDs, 4 bytes each: 50 MB. What is forgotten is read again.
 MAX_AORS: Final = 100_000
