@@ -105,7 +105,8 @@ def test_marks_live_as_long_as_the_messages(tmp_path: Path) -> None:
     file.write_text("\n".join(lines(20, **lasts)))
     assert one.msilo("import", str(file)).returncode == 0
     ((least, most),) = query(one, "SELECT min(until), max(until) FROM silo_imported")
-    assert least == most == float(int(now + 10_000))
+    # The offset from silo time to system time comes from two readings of clocks, a moment apart on a busy machine.
+    assert [least, most] == pytest.approx([int(now + 10_000)] * 2, abs=1)
     silo = open_silo(one.folder)
 
     def clean(silo: Silo, wall: float) -> None:
