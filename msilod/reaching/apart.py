@@ -29,7 +29,7 @@ class Apart:
         self._is_telling = False
 
     def note(self, key: ContactKey, now: float) -> None:
-        """The 200 to the REGISTER of this contact, which is on a stream, is about to be written."""
+        """The 200 to a REGISTER on a stream is about to be written: hold messages to the contact."""
         if not self.queue:
             self._forget(now)
         # Move the key to the end: the dict is in order of time.
@@ -37,10 +37,10 @@ class Apart:
         self.noted[key] = now + SECONDS
 
     def holds(self, key: ContactKey, now: float, then: Then) -> bool:
-        """True: `then(now)` is called later. False: nothing stands in the way."""
+        """True: `then(now)` is called later. False: the message may leave now."""
         at = self.noted.get(key, 0.0)
         if at <= now:
-            # The alarm may ring a moment late: waiting messages leave before new ones.
+            # The alarm may be late. Waiting messages leave before new messages.
             self.handle_timeout(now)
             return False
         self.queue.append((at, then))

@@ -72,13 +72,13 @@ class Paths:
         self.places = places
         self.dials = 0
         self._shares = Shares(MAX_DIALS_OF_PARTY)
-        # The remote targets of dialogs recur: 40 us become 1.
+        # The remote targets of dialogs recur. Remembering saves 39 of 40 us.
         self._literal: Callable[[str], list[Hop] | None] = Cache(
             self._read_literal, _size, CACHED_LITERAL_BYTES
         ).__getitem__
 
     def way_to(self, target: Target, then: Dialled, now: float, size: int = 0) -> None:
-        """Call `then(flow, now)`, at once where a flow is to be had, else as `dial` does; None when there is no way."""
+        """Call `then(flow, now)`, at once when a flow is known, else as `dial` does; None for no flow."""
         try:
             flow = self.flow_to(target, size)
         except MsilodError:
@@ -338,5 +338,5 @@ def _domain(target: Target) -> str:
 
 
 def _size(uri: str, hops: list[Hop] | None) -> int:
-    """Bytes: the URI, and a list with one hop."""
+    """Bytes of an entry: the URI, and a list with one hop."""
     return 450 + 2 * len(uri)

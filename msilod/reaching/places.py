@@ -29,7 +29,7 @@ MAX_OPEN: Final = 10_000
 MAX_OPEN_OF_AOR: Final = 100
 
 
-# The party of the requests to sources of messages, beside the AORs.
+# The party for requests to sources of messages. Other parties are AORs.
 _SOURCES: Final = "sources"
 
 
@@ -119,7 +119,7 @@ class Places:
 
 
 class _Proof:
-    """Stands before the owner of a client transaction until the first answer."""
+    """The owner of a client transaction until the first answer; passes all events to the real owner."""
 
     __slots__ = ("owner", "place", "places")
 
@@ -135,7 +135,7 @@ class _Proof:
         self.owner.on_response(transaction, response, now)
 
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:
-        """The transaction lives on, and so does the proof."""
+        """The transaction goes on, and the place still waits for its answer."""
         self.owner.on_limit(transaction, now)
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:

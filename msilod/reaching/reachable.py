@@ -38,12 +38,12 @@ class LazyAsk:
         self.configure(nameservers)
 
     def configure(self, nameservers: Sequence[str]) -> None:
-        """Ask these from now on; none: those of /etc/resolv.conf."""
+        """Use these name servers from now on; for an empty list those in /etc/resolv.conf."""
         self._nameservers = [parse_nameserver(text) for text in nameservers]
         self._ask: SystemAsk | None = None
 
     async def __call__(self, name: str, kind: str) -> Answer:
-        """One question. Raises TransportError."""
+        """Ask one question. Raises TransportError."""
         if self._ask is None:
             self._ask = self._made()
         return await self._ask(name, kind)

@@ -40,7 +40,7 @@ class Replies:
         self._waiting = 0
 
     def unsent(self, data: bytes, flow: Flow) -> None:
-        """§18.2.2: a TCP connection to the port of the Via; a browser or a TLS phone cannot be dialled."""
+        """§18.2.2: dial the TCP port in the Via. Browsers and TLS phones cannot be dialled."""
         if flow.transport == TCP and self._waiting < MAX_WAITING:
             self._waiting += 1
             self._tasks.start(self._send_again, data, flow)

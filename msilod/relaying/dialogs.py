@@ -217,7 +217,7 @@ class Dialogs:
         caller, called = (from_aor, to_aor) if from_caller else (to_aor, from_aor)
         if any(self._has_ended(token, caller, _callee(token, called)) for token in tokens):
             return None
-        # Where a request passed here twice, the first token is of the sender's side and the last of the receiver's.
+        # When a request passed here twice, the first token is from the sender's side, the last from the receiver's.
         first, last = tokens[0], tokens[-1]
         callee = _callee(last if from_caller else first, called)
         receiver_aor = callee if from_caller else caller
@@ -233,7 +233,7 @@ class Dialogs:
     ) -> Dialog:
         place = first.caller
         if not first.flags & CALLER_IS_USER and self._members.is_user(caller):
-            # The caller has become a user since, and was let in without a password.
+            # The caller has become a user since the start, and has shown no password.
             place = NOWHERE
         was_user = first.flags & CALLER_IS_USER and first.flags & CALLER_IS_PROVEN
         return self._dialog(
@@ -251,7 +251,7 @@ class Dialogs:
             # The caller wrote a user into To and another place into the Request-URI.
             place = NOWHERE
         elif not first.flags & CALLEE_IS_USER and self._members.is_user(callee):
-            # The callee has become a user since.
+            # The callee has become a user since the start.
             place = NOWHERE
         is_another = called != callee and self._members.is_user(called)
         was_user = not is_another and first.flags & CALLEE_IS_USER
@@ -287,7 +287,7 @@ class Dialogs:
         return any(binding.flow == came and (not client or binding.client == client) for binding in bindings)
 
     def _has_ended(self, token: DialogToken, caller: str, callee: str) -> bool:
-        """A peer was a user when the dialog began, and is none any more."""
+        """True when a peer was a user at the start of the dialog, and is no longer a user."""
         if self._members.policy.mode == "off":
             return False
         return bool(

@@ -39,7 +39,7 @@ class Failure(Protocol):
         """All branches failed; `status` is the status of the best answer. Called once."""
 
     def late(self, fork: "Fork", target: Target, status: int, now: float) -> None:
-        """A branch has ended after all was decided; status 0: without an answer."""
+        """A branch ended after the fork had decided. `status` 0: without an answer."""
 
     def silent(self, branch: bytes) -> None:
         """The client transaction of `branch` has ended without an answer. A 2xx may still come."""
@@ -97,7 +97,7 @@ class Fork:
         self._failure: Failure | None = None
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        """A branch answered; provisional answers of a non-INVITE stop here (RFC 4320 §4.1)."""
+        """A branch answered. Provisional answers to a non-INVITE are not forwarded (RFC 4320 §4.1)."""
         status = response.status
         if status < 200:
             return
@@ -205,11 +205,11 @@ class Fork:
         self._silent(target, NO_ANSWER, now)
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
-        """Timer F."""
+        """Timer F fired: the branch failed without an answer."""
         self._ended(transaction, NO_ANSWER, now)
 
     def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
-        """ICMP, a closed connection: §16.9."""
+        """ICMP error or closed connection: counts as a 503 (§16.9)."""
         target = self.branches.get(transaction)
         if target is not None and self._goes_on(target, now):
             del self.branches[transaction]
@@ -289,7 +289,7 @@ class Fork:
             self.server.respond(500, now)
 
     def begin(self, now: float) -> None:
-        """Send all branches. The way to a contact is mostly known: 0.9 us less than to ask for one."""
+        """Send all branches. Nearly all flows are known, and using a known flow saves 0.9 us."""
         apart = self.sender.apart
         if apart.noted and self._waits(apart, now):
             return
@@ -319,7 +319,7 @@ class Fork:
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
         if self.decided:
-            # A 2xx came while we dialled: this branch is never begun.
+            # A 2xx came during dialling: the branch is not begun.
             return
         apart = self.sender.apart
         if apart.noted and self._is_held(apart, target, now, partial(self._begin_branch, target)):

@@ -48,6 +48,6 @@ class Forwarder:
             fork.cancel(now)
 
     def check_timer_c(self, now: float) -> None:
-        """Once a second is fine for three minutes."""
+        """Check Timer C of all INVITEs. Called once a second, which is enough for three minutes."""
         for fork in list(self.invites.values()):
             fork.check_timer_c(now)

@@ -90,7 +90,7 @@ class InviteFork:
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
         if self.context.is_closed:
-            # A CANCEL, a 2xx or a 6xx came while we dialled: this branch is never begun.
+            # A CANCEL, a 2xx or a 6xx came during dialling: the branch is not begun.
             self._do(self.context.timed_out(target), now)
         elif flow is None:
             self._unsent(target, now)
@@ -112,7 +112,7 @@ class InviteFork:
     # --- events of the branches --------------------------------------------------------------------------
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        """§16.7."""
+        """Pass the response of a branch to the response context (§16.7)."""
         if response.claims_identity:
             self.sender.clean(response, transaction.flow, self.server.flow)
         target = self._branches.get(transaction)
@@ -142,14 +142,14 @@ class InviteFork:
             self.on_timeout(transaction, now)
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
-        """Timer B."""
+        """Timer B fired: the branch failed without an answer."""
         target = self._branches.get(transaction)
         if target is not None and not self._turns(target, now):
             self._ended(target)
             self._do(self.context.timed_out(target), now)
 
     def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
-        """§16.9: as 503."""
+        """A transport error counts as a 503 (§16.9)."""
         target = self._branches.get(transaction)
         if target is None or self._goes_on(transaction, target, now) or self._turns(target, now):
             return
@@ -169,7 +169,7 @@ class InviteFork:
         return True
 
     def _turns(self, target: Target, now: float) -> bool:
-        """The flow is dead: another one of the device gets the branch (RFC 5626 §7)."""
+        """The flow is dead: try another flow of the device (RFC 5626 §7)."""
         if self.context.is_closed or not target.turn():
             return False
         transaction = self._transactions.pop(target, None)

@@ -65,7 +65,7 @@ class Sender:
         self.configure(policy)
 
     def configure(self, policy: ProxyPolicy) -> None:
-        """Forward by this policy from now on."""
+        """Use this policy from now on."""
         self.fr_timer = policy.fr_timer
         self.fr_inv_timer = policy.fr_inv_timer
         self.max_forwards = policy.max_forwards

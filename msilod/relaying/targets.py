@@ -27,7 +27,7 @@ from msilod.transport.transports import Transports
 
 
 class Targets:
-    """The target set of a request."""
+    """Computes the target set of a request."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Targets:
         self.configure(policy)
 
     def configure(self, policy: ProxyPolicy) -> None:
-        """[proxy] relay: let these out from now on."""
+        """Use this policy ([proxy] relay) from now on."""
         self._relay = policy.relay
 
     def lets_out(self, user: str | None, dialog: Dialog | None, flow: Flow) -> bool:

@@ -15,7 +15,7 @@ from msilod.sip.message import Request
 
 
 class Acks:
-    """Forwards ACKs, statelessly."""
+    """Forwards ACKs without state."""
 
     def __init__(
         self,

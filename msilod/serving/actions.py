@@ -39,7 +39,7 @@ class Actions:
         self.by_class: dict[type, Act] = {}
 
     def tie(self, by_class: Mapping[type, Act]) -> None:
-        """Act by these from now on."""
+        """Use these functions from now on."""
         self.by_class.update(by_class)
 
     def act(self, incoming: Incoming, action: Action, now: float) -> None:
@@ -48,7 +48,7 @@ class Actions:
 
 
 class Replying:
-    """t_reply()."""
+    """Carries out t_reply(): answers the request."""
 
     def __init__(self, refusals: Refusals) -> None:
         self._refusals = refusals
@@ -76,7 +76,7 @@ class Replying:
 
 
 class Saving:
-    """save("location")."""
+    """Carries out save("location"): serves a REGISTER."""
 
     def __init__(self, registrar: Registrar) -> None:
         self._registrar = registrar
@@ -92,7 +92,7 @@ class Saving:
 
 
 class Dumping:
-    """m_dump() of a request other than a REGISTER to this server."""
+    """Carries out m_dump() of a request other than a REGISTER to this server."""
 
     def __init__(self, myself: Myself, probes: Probes) -> None:
         self._myself = myself
@@ -108,7 +108,7 @@ class Dumping:
 
 
 class Keeping:
-    """m_store()."""
+    """Carries out m_store(): stores the request in the silo."""
 
     def __init__(self, storing: Storing) -> None:
         self._storing = storing
@@ -125,5 +125,5 @@ class Keeping:
 
 
 def drop(incoming: Incoming, action: Drop | Break, now: float) -> None:
-    """drop(): nothing is answered, and nothing is kept of the request."""
+    """Carry out drop(): give no answer, and end the server transaction."""
     incoming.transaction.drop()

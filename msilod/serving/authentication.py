@@ -30,7 +30,7 @@ from msilod.sip.message import Request, response_bytes
 from msilod.sip.uri import SipUri, canonical_user, without_brackets
 
 RETRY_AFTER: Final = (b"Retry-After", b"5")
-# As long as the To tags of this server.
+# A placeholder with the length of this server's To tags.
 _ANY_TAG: Final = bytes(17)
 # Status: the field with the credentials, and the field with the challenge (§22.2, §22.3).
 _FIELDS: Final = {
@@ -41,7 +41,7 @@ _PHRASES: Final = {401: "Unauthorized", 407: "Proxy Authentication Required"}
 
 
 class Authentication:
-    """Asks for passwords. `judge` has the memory of nonces and guesses."""
+    """Asks for passwords. `judge` remembers nonces and failed guesses."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Authentication:
         self.configure(members.policy)
 
     def configure(self, policy: AuthPolicy) -> None:
-        """Ask by this policy from now on."""
+        """Use this policy from now on."""
         self.judge.algorithms = policy.algorithms
         self.judge.needs_qop = policy.needs_qop
         self.sources.configure(policy.edges, policy.limits_loopback)
@@ -260,7 +260,7 @@ class _Visitor:
 
 
 def _is_same_place(one: SipUri, other: SipUri) -> bool:
-    """True when two URIs differ in nothing but parameters and headers."""
+    """True when two URIs are equal except for parameters and headers."""
     users = canonical_user(one.user or ""), canonical_user(other.user or "")
     return users[0] == users[1] and (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
 

@@ -12,7 +12,7 @@ from msilod.sip.message import Request
 
 
 class Facts:
-    """One for all requests; `Incoming` asks."""
+    """One object for all requests. `Incoming` calls the methods."""
 
     __slots__ = ("_clock", "_deliverer", "_lookup", "_members", "_myself", "_storing")
 
@@ -38,7 +38,7 @@ class Facts:
         The second kind is a MESSAGE to each device (a fork ends with the first 2xx), or a MESSAGE for a later time.
         """
         deliverer = self._deliverer
-        # `Deliverer.is_running`, spelt out: this is asked for each MESSAGE.
+        # `Deliverer.is_running` without the call, since this code runs for each MESSAGE.
         if aor in deliverer.runs or aor in deliverer.registering or aor in deliverer.in_line:
             return True
         if deliverer.asks_more and deliverer.is_running(aor):

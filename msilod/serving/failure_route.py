@@ -54,7 +54,7 @@ class FailureRoutes:
         self.clock = clock
 
     def of_message(self, incoming: Incoming, aor: str) -> "FailureRoute":
-        """The failure route of a fork of anything but an INVITE, by the policy of now. `aor`: as FailureRoute's."""
+        """The failure route of a non-INVITE fork, by the current policy. `aor`: see FailureRoute."""
         return FailureRoute(self, self._policy, incoming, aor)
 
     def call_failed(

@@ -80,7 +80,7 @@ class Incoming(StorableRequest):
 
     @property
     def flow(self) -> Flow:
-        """Where the request came from."""
+        """The flow on which the request came."""
         return self.transaction.flow
 
     @property

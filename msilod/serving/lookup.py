@@ -7,7 +7,7 @@ from msilod.routing.myself import Named
 
 
 class Lookup:
-    """Asks the location service for each request."""
+    """Asks the location service, once per request."""
 
     __slots__ = ("_location", "_usable")
 

@@ -23,7 +23,7 @@ from msilod.sip.via import COOKIE
 from msilod.transport.transports import Transports
 
 PREFIX: Final = COOKIE + b"ping."
-# Seconds between two looks at the configuration while there is nothing to send.
+# Seconds between two checks of the configuration while no contact is due.
 IDLE: Final = 5.0
 # More than a hexadecimal serial number has.
 MAX_SERIAL: Final = 16
@@ -53,7 +53,7 @@ class Pings:
         self.is_stopped = False
 
     def load(self, period: int) -> None:
-        """At the start, when the location service has been filled from the database: no contact has answered yet."""
+        """Watch the bindings of the database at the start. No contact has answered yet."""
         for binding in self.deliverer.location.all():
             binding.pings = restored_pings(binding)
         self.configure(period)
@@ -69,7 +69,7 @@ class Pings:
             self._back(aor, now)
 
     def stop(self) -> None:
-        """The daemon ends: nothing more is sent."""
+        """Send no more requests: the daemon ends."""
         self.is_stopped = True
 
     def until_next(self) -> float:

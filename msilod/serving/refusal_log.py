@@ -13,8 +13,8 @@ from msilod.log import get_log
 
 PERIOD: Final = 60.0
 LINES: Final = 60
-# So many right passwords with one and the same old nonce, or from a changing address, within PERIOD: the client does
-# not take the nonce of the challenge, and will not get in.
+# After this many right passwords with the same old nonce, or from a changing address, within PERIOD, the client counts
+# as ignoring the nonces of challenges, and cannot get in.
 LOOPS: Final = 5
 # Sources, and clients with an old nonce, that are counted separately in a period. Others are counted together.
 MAX_COUNTED: Final = 2_000
@@ -69,7 +69,7 @@ class RefusalLog:
             )
 
     def _turn(self, now: float) -> None:
-        """Begin a new period, when the last one is over."""
+        """Begin a new period after PERIOD seconds."""
         if now - self._began < PERIOD:
             return
         if self._left_out:

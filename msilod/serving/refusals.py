@@ -23,7 +23,7 @@ class Refusals:
         self._counters = counters
 
     def is_proved(self, incoming: Incoming) -> bool:
-        """True for a request of a user or a trusted network; any other is refused without state (RFC 3261 §8.2.7)."""
+        """True for a request of a user or a trusted network. Others are refused without state (RFC 3261 §8.2.7)."""
         return incoming.user is not None or self._trust.trusts(incoming.transaction.flow)
 
     def refuse(
@@ -49,13 +49,13 @@ class Refusals:
     def broken(
         self, transaction: ServerTransaction, incoming: Incoming | None, error: Exception, now: float
     ) -> None:
-        """Answer 500 for a fault of this program."""
+        """Answer 500 after an unexpected error."""
         self._counters.internal_errors += 1
         get_log().error("a request could not be served", exc_info=error, method=transaction.request.method)
         self.refuse(transaction, incoming, RequestRefused(500, "Server Internal Error"), now)
 
     def count(self, flow: Flow, now: float) -> None:
-        """A request from there has been refused without state."""
+        """Count a request on `flow` that was refused without state."""
         self._shedding.fruitless(flow, now)
 
     def without_state(

@@ -46,7 +46,7 @@ REMOVED_AT_ONCE: Final = 500
 
 
 class Registrar:
-    """Serves REGISTER. Where a dump is asked for, waiting messages are delivered behind the 200."""
+    """Serves REGISTER. With `action.dump`, waiting messages are delivered after the 200."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Registrar:
         self._logged: dict[str, float] = {}
 
     def configure(self, policy: RegistrarPolicy) -> None:
-        """Serve by this policy from now on; the domains may be others, too."""
+        """Use this policy from now on. The domains may have changed, too."""
         self.policy = policy
 
     def write_refreshes(self, now: float = 0.0) -> None:
@@ -139,7 +139,7 @@ class Registrar:
         self._take_over(transaction, action, registration, now)
 
     def _note_client(self, registration: Registration, transaction: ServerTransaction) -> None:
-        """Behind an edge proxy all clients come from one place."""
+        """Note the client behind an edge proxy, since all clients of an edge have the same address."""
         client = self.sources.client_at(transaction.request, transaction.flow)
         if client:
             for binding in registration.touched:
@@ -157,7 +157,7 @@ class Registrar:
         return gone
 
     def forget_lost(self, bindings: Iterable[Binding]) -> None:
-        """These are no bindings any more."""
+        """Remove bindings that have ended."""
         for binding in bindings:
             self._remove((binding,))
 
@@ -251,7 +251,7 @@ class Registrar:
         self.deliverer.registered(aor, touched, now)
 
     def _log(self, aor: str, now: float, event: str) -> None:
-        """A line for the operator, once in LOG_EVERY seconds for each user: a phone tries again and again."""
+        """Log at most one line per user in LOG_EVERY seconds, since phones repeat their requests."""
         if now - self._logged.get(aor, -LOG_EVERY) >= LOG_EVERY:
             if len(self._logged) >= MAX_LOGGED:
                 self._logged.clear()

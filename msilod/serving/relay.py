@@ -82,7 +82,7 @@ class Relaying:
         return targets
 
     def _may_relay(self, incoming: Incoming) -> bool:
-        """[proxy] relay; a Request-URI of the policy's own may lead anywhere."""
+        """[proxy] relay. A Request-URI that the policy has set may lead to any address."""
         if incoming.new_uri:
             return True
         return self._targets.lets_out(incoming.user, incoming.dialog, incoming.transaction.flow)

@@ -10,7 +10,7 @@ from msilod.sip.message import Request
 
 
 class Senders:
-    """Users where passwords are asked for, else sources."""
+    """Counts by user while passwords are required, else by source."""
 
     __slots__ = ("_members", "_myself", "_sources", "_trust")
 

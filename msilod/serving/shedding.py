@@ -36,7 +36,7 @@ from msilod.tasks import Tasks
 from msilod.transport.transports import Transports
 from msilod.transport.udp_filter import Strangers
 
-# Seconds between two looks for sources to hear again, and between two lines in the log.
+# Seconds between two checks for sources to read again, and between two lines in the log.
 LOOK_EVERY: Final = 0.25
 WORD_EVERY: Final = 60.0
 SHUN_FOR: Final = 1.0
@@ -74,7 +74,7 @@ class Shedding:
         self._is_active = False
         self._next_word: dict[str, float] = {}
         self._sparing: Sparing | None = None
-        # Whether long datagrams, and responses, are dropped by the kernel.
+        # Whether the kernel drops long datagrams, and whether it drops responses.
         self._drops = (False, False)
         self._known = 0
         self._has_filter = True
@@ -83,7 +83,7 @@ class Shedding:
 
     @property
     def is_active(self) -> bool:
-        """True while passwords are asked for."""
+        """True while passwords are required."""
         return self._is_active
 
     @is_active.setter
@@ -106,7 +106,7 @@ class Shedding:
             self._user_sends_much(source, flow.port, now, weight)
             return
         if not self._fruitless.count(source, now, weight) or self._proven.has_many(source):
-            # Of a source with many ports, as a large NAT is one, some phones would be shut out.
+            # Dropping a source with many ports, e.g. a large NAT, would shut out users.
             return
         self._fruitless.shed_now(source, now)
         self._counters.shed_sources += 1
@@ -114,7 +114,7 @@ class Shedding:
         self._apply()
 
     def proven(self, flow: Flow, now: float) -> None:
-        """A right password came on `flow`."""
+        """Note that a right password came on `flow`."""
         if flow.connection:
             self._transports.prove(flow)
             return
@@ -123,7 +123,7 @@ class Shedding:
             self._proven.add(source, flow.port, now)
 
     def remember(self, flows: Iterable[Flow | None], now: float) -> None:
-        """Users have registered from there before the start of this daemon."""
+        """Note flows from which users registered before the start of this process."""
         for flow in flows:
             if flow is not None and not flow.connection:
                 self.proven(flow, now)
@@ -238,7 +238,7 @@ class Shedding:
         return Strangers(self._proven.sources(), networks, LONG if drops_long else 0, samples_responses)
 
     def _tell(self, word: str, now: float, **more: str) -> None:
-        """One line a minute for each word."""
+        """Log one line a minute for each text."""
         if now >= self._next_word.get(word, 0.0):
             self._next_word[word] = now + WORD_EVERY
             get_log().warning(word, **more)

@@ -63,7 +63,7 @@ class Reading:
         uri = request.uri
         named = myself.identify(uri)
         if named.is_refused:
-            # Raises the reason.
+            # Raises the error with the reason.
             myself.named(uri)
         validate(request, self._owns, self._is_own_via, named.uri)
         own_routes = preprocess_route(request, self._owns)
@@ -72,11 +72,11 @@ class Reading:
         who = request.to if request.method == b"REGISTER" and named.is_ours else request.from_
         author = myself.identify(who.uri)
         if author.is_tel and not self._facts.is_known(author.aor):
-            # Each telephone number reads as a name in our first domain, and most numbers are no users.
+            # A telephone number is read as a name in our first domain, but most numbers are no users.
             author = author.as_foreign(who.uri)
         wall, bindings = 0.0, _NOWHERE
         if self._location.has(named.aor):
-            # lookup("location"), from memory; an AOR without a binding costs not even a clock.
+            # lookup("location"), from memory. Without a binding the clock is not read.
             wall = self._clock.wall()
             bindings = self._lookup.bindings(named, request.method, wall)
         dialog = self._dialogs.of(request, own_routes, transaction.flow, named) if own_routes else None
@@ -90,7 +90,7 @@ class Reading:
 
 
 class TransactionUserService:
-    """Serves requests as the policy says. `is_draining`: the daemon ends, and new requests are refused."""
+    """Serves requests by the routing policy. `is_draining`: the daemon ends, and refuses new requests."""
 
     def __init__(
         self,
@@ -137,12 +137,12 @@ class TransactionUserService:
         self._forwarder.cancel(invite, now)
 
     def on_ack(self, request: Request, flow: Flow, now: float) -> None:
-        """An ACK for a 2xx."""
+        """Forward an ACK for a 2xx."""
         if not self._acks.forward(request, flow, now):
             self._refusals.count(flow, now)
 
     def on_refused(self, flow: Flow, now: float) -> None:
-        """The layer has refused a request from there."""
+        """The transaction layer has refused a request on `flow`."""
         self._refusals.count(flow, now)
 
     def on_unsent(self, data: bytes, flow: Flow) -> None:

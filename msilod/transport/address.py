@@ -37,7 +37,7 @@ def bound_socket(spec: ListenSpec, kind: int) -> socket.socket:
 
 
 def enlarge_buffers(sock: socket.socket) -> None:
-    """As much as the kernel grants; more with CAP_NET_ADMIN."""
+    """Set the largest buffers that the kernel allows; with CAP_NET_ADMIN there is no limit."""
     for plain, forced in ((socket.SO_RCVBUF, _SO_RCVBUFFORCE), (socket.SO_SNDBUF, _SO_SNDBUFFORCE)):
         try:
             sock.setsockopt(socket.SOL_SOCKET, forced, BUFFER)
@@ -46,7 +46,7 @@ def enlarge_buffers(sock: socket.socket) -> None:
 
 
 def local_addresses(host: str) -> list[str]:
-    """The addresses a listener on `host` can be reached at; a wildcard is asked of the kernel's routes."""
+    """The addresses of a listener on `host`. For a wildcard, the address of the default route is found."""
     if host not in _WILDCARDS:
         return [host]
     is_v6 = host == "::"

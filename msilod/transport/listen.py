@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 TRANSPORTS: Final = ("udp", "tcp", "tls", "ws", "wss")
-# These show a certificate.
+# Transports with a certificate.
 SECURE: Final = ("tls", "wss")
 
 
 @dataclass(frozen=True, slots=True)
 class ListenSpec:
-    """One listener to be."""
+    """The address of a listener: transport, host, port."""
 
     transport: str
     host: str

@@ -81,5 +81,5 @@ class StreamListener:
         self._accepting.cancel()
 
     def close(self) -> None:
-        """Let go of the port."""
+        """Close the listening socket."""
         self.socket.close()

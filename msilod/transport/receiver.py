@@ -7,7 +7,7 @@ from msilod.sip.flow import Flow
 
 
 class Receiver(Protocol):
-    """The daemon's side."""
+    """Implemented by the daemon."""
 
     def receive(self, data: bytes, flow: Flow) -> None:
         """One datagram, or one whole message of a stream."""
@@ -28,7 +28,7 @@ class Receiver(Protocol):
         """An unexpected error occurred. The connection is closed after this call."""
 
     def closed(self, flow: Flow) -> None:
-        """A connection has ended; told once."""
+        """A connection has ended. Called once."""
 
     def is_needed(self, flow: Flow) -> bool:
         """True while a binding was registered over this connection: the connection is kept although idle."""

@@ -58,7 +58,7 @@ class Limits:
     # Unfinished messages on connections without a right password: in all, and of one source.
     unfinished: int = 16_000_000
     unfinished_per_source: int = 4_000_000
-    # Unfinished messages of all others.
+    # Unfinished messages on connections with a right password.
     unfinished_of_users: int = 64_000_000
     # Connections without a right password, where passwords are required: in all, and of one source.
     strangers: int = 64_000_000
@@ -96,7 +96,7 @@ class Connection(ABC):
 
     @abstractmethod
     async def _run(self) -> None:
-        """Shake hands and read until either side has had enough; `_end` says last words."""
+        """Do the handshake and read until either side closes; then call `_end`."""
 
     @abstractmethod
     async def _put(self, data: bytes) -> None:
@@ -142,7 +142,7 @@ class Connection(ABC):
         """Free the buffers at once. The task ends later, after tasks that may read more in the meantime."""
 
     async def serve(self) -> None:
-        """From the first byte to the last."""
+        """Run the connection until its end."""
         try:
             with self._scope:
                 await self._run()
@@ -241,7 +241,7 @@ class Streams:
         self._receiver: Receiver | None = None
 
     def begin(self, receiver: Receiver, nursery: trio.Nursery) -> None:
-        """Connections are served for `receiver`, in tasks of `nursery`."""
+        """Serve connections in tasks of `nursery`, and pass their bytes to `receiver`."""
         self._receiver, self._nursery = receiver, nursery
 
     async def watch(self) -> None:

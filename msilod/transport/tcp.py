@@ -34,7 +34,7 @@ _view = memoryview(_buffer)
 
 
 def prepare(sock: socket.socket) -> None:
-    """Non-blocking, and never half-open for long. Raises OSError."""
+    """Make a socket non-blocking, with keep-alives to notice a vanished peer. Raises OSError."""
     sock.setblocking(False)
     for level, option, value in _KEEP_ALIVE:
         sock.setsockopt(level, option, value)
@@ -62,7 +62,7 @@ async def connect(host: str, port: int) -> socket.socket:
 
 
 class TcpConnection(Connection):
-    """One TCP connection: a stream of bytes cut by Content-Length. TLS is one over another kind of socket."""
+    """One TCP connection, framed by Content-Length. TLS uses the same class with another kind of socket."""
 
     __slots__ = ("_began", "_framer")
 
@@ -84,7 +84,7 @@ class TcpConnection(Connection):
         return CHUNK if self.is_proven or not self.streams.are_strangers_limited else CHUNK_OF_STRANGER
 
     def discard(self) -> None:
-        """The unfinished message."""
+        """Free the bytes of the unfinished message."""
         self._framer = StreamFramer()
 
     async def _run(self) -> None:
@@ -144,7 +144,7 @@ class TcpConnection(Connection):
         self.deadline = self._began + (limits.message if self._framer.is_in_body else limits.head)
 
     def flush(self) -> None:
-        """One call when the kernel has room."""
+        """Write with one call when the kernel has room."""
         if self._is_writing or not self._unsent:
             return
         data = self._take()

@@ -59,10 +59,10 @@ def load_certificates(certificate: Path, private_key: Path, ca: Path | None) -> 
         _check_readable("ca", ca)
         _check_is_certificate("ca", ca)
     client = ssl.create_default_context(cafile=ca)
-    # RFC 5922 has other rules than the web: identity.py.
+    # RFC 5922 has other rules than HTTPS: see identity.py.
     client.check_hostname = False
     for context in (server, client):
-        # A peer could have us make new keys again and again; and no write ever waits for something to read.
+        # No renegotiation: a peer could cause new keys again and again, and a write would have to wait for reads.
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         _load_chain(context, certificate, private_key)

@@ -26,7 +26,7 @@ DIALLED: Final = (TCP, TLS)
 
 
 class Transports:
-    """Open from construction on: all listeners are bound, or UnavailableError is raised and none is.
+    """Binds all listeners in the constructor, or raises UnavailableError and binds none.
 
     `certificates` are needed by tls and wss listeners; `origins` as in ws.py.
     """
@@ -109,12 +109,12 @@ class Transports:
                 nursery.start_soon(listener.serve)
 
     def stop_listening(self) -> None:
-        """No new connections; UDP goes on, since answers come there too."""
+        """Accept no new connections. UDP goes on, since answers also come by UDP."""
         for listener in self.listeners:
             listener.stop_accepting()
 
     def close(self) -> None:
-        """Let go of all ports."""
+        """Close all listening sockets."""
         for udp in self.udp:
             udp.close()
         for listener in self.listeners:
@@ -171,7 +171,7 @@ class Transports:
         return connection is None or connection.is_proven
 
     def prove(self, flow: Flow) -> None:
-        """A right password came by this connection."""
+        """Note that a right password came over the connection."""
         connection = self.streams.connections.get(flow.connection)
         if connection is not None and not connection.is_proven:
             self.streams.prove(connection)
@@ -192,7 +192,7 @@ class Transports:
             self.streams.flush()
 
     def is_open(self, flow: Flow) -> bool:
-        """True when `send` has a chance."""
+        """True for UDP, and while the connection of a stream is open."""
         return not flow.connection or flow.connection in self.streams.connections
 
     def udp_flow(self, host: str, port: int) -> Flow:

@@ -48,7 +48,7 @@ _WOULD_BLOCK: Final = (errno.EAGAIN, errno.ENOBUFS)
 
 
 class UdpEndpoint:
-    """One UDP listener. `flows` made here are cheap: a datagram's source and nothing else."""
+    """One UDP listener. A flow made here has the source of a datagram and no other state."""
 
     def __init__(self, spec: ListenSpec) -> None:
         self.socket = bound_socket(spec, socket.SOCK_DGRAM)
@@ -117,7 +117,7 @@ class UdpEndpoint:
         receiver.noise(flow)
 
     def send(self, data: bytes, flow: Flow) -> None:
-        """Send at the next `flush`. Raises TransportError when too much waits for the kernel."""
+        """Send at the next `flush`. Raises TransportError when too many bytes wait for the kernel."""
         waiting = self._waiting
         self._waiting_bytes += len(data)
         if len(waiting) >= MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES:
@@ -171,7 +171,7 @@ class UdpEndpoint:
                 receiver.unreachable(top_branch(data), str(address[0]), int(address[1]))
 
     def close(self) -> None:
-        """Let go of the port."""
+        """Close the socket."""
         self.socket.close()
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 SO_ATTACH_FILTER: Final = 26
 SO_DETACH_FILTER: Final = 27
-# The kernel takes 4,096, and net.core.optmem_max of older ones has room for 2,500.
+# The kernel takes 4,096; net.core.optmem_max of older kernels has room for 2,500.
 MAX_INSTRUCTIONS: Final = 2_000
 
 # The kernel passes one datagram of SAMPLE by unknown sources while few of these datagrams are read.
@@ -124,7 +124,7 @@ def _sampled(strangers: Strangers, is_v6: bool) -> list[Instruction]:
 
 
 def _narrowed(words: set[int]) -> tuple[list[int], int]:
-    """At most MAX_KNOWN words under the longest mask for which there are no more."""
+    """The words under the longest mask that leaves at most MAX_KNOWN different words."""
     mask = 0xFFFFFFFF
     while len(words) > MAX_KNOWN:
         mask = mask << 1 & 0xFFFFFFFF
@@ -161,5 +161,5 @@ def attach(sock: socket.socket, instructions: list[Instruction]) -> bool:
         sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, head)
         return True
     except OSError as error:
-        # ENOENT: there was none to take away.
+        # ENOENT: there was no filter to remove.
         return error.errno == errno.ENOENT
