@@ -143,7 +143,7 @@ class Paths:
     def _by_flow(self, target: Target, flow: Flow) -> Flow:
         """The flow to the peer's place in a dialog; the URI does not count."""
         if is_sips(target.uri) and flow.transport not in (TLS, WSS):
-            raise TransportError(f"{target.uri} is not to be reached by {flow.transport}")
+            raise TransportError(f"{target.uri} cannot be reached by {flow.transport}")
         if not self.transports.is_open(flow):
             raise TransportError(f"the connection of {target.uri} is closed")
         return flow
@@ -187,7 +187,9 @@ class Paths:
         if transport == UDP:
             return self.transports.udp_flow(host, port)
         if transport not in DIALLED:
-            raise TransportError(f"{host} is to be reached by {transport}, over a connection of its own only")
+            raise TransportError(
+                f"{host} can be reached by {transport} only over the connection of the client"
+            )
         return self.transports.find_connection(transport, host, port, _domain(target))
 
     def _allowed(self, target: Target, hops: Sequence[Hop]) -> list[Hop]:

@@ -94,7 +94,9 @@ class Reachable:
         """
         found = [hop for hop in hops if self._may_be_sent_to(hop, heard_from)]
         if not found:
-            raise TransportError(f"{hops[0].host}:{hops[0].port} is nothing that others may reach through us")
+            raise TransportError(
+                f"{hops[0].host}:{hops[0].port} is an address that requests may not be sent to"
+            )
         return found
 
     def _may_be_sent_to(self, hop: Hop, heard_from: str) -> bool:

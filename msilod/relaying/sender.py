@@ -132,7 +132,7 @@ class Sender:
     def _send_ack(self, request: Request, target: Target, flow: Flow | None, now: float) -> None:
         try:
             if flow is None:
-                raise TransportError("no way")
+                raise TransportError("no flow to the target")
             copy = forward_request(request, target, self.max_forwards)
             if b"privacy" in request.received:
                 guard_identity(copy.headers, True, self.trust.trusts(flow))

@@ -110,7 +110,7 @@ class Shedding:
             return
         self._fruitless.shed_now(source, now)
         self._counters.shed_sources += 1
-        self._tell("a source sends much that is refused, and is not heard for a second", now, source=source)
+        self._tell("a source sends many refused requests, and is not read for a second", now, source=source)
         self._apply()
 
     def proven(self, flow: Flow, now: float) -> None:
@@ -142,7 +142,7 @@ class Shedding:
             self._transports.end(flow, now + SHUN_FOR)
             self._counters.shed_sources += 1
             self._tell(
-                "connections of a source send much that is refused, and are closed", now, source=source
+                "connections of a source send many refused requests, and are closed", now, source=source
             )
         elif count > MAX_OF_CONNECTION:
             self._transports.end(flow)
@@ -159,7 +159,7 @@ class Shedding:
 
     def _be_sparing(self, now: float) -> None:
         self._sparing = Sparing(now)
-        self._tell("strangers send much from many sources: only some of it is looked at", now)
+        self._tell("unknown sources send many datagrams: only some of the datagrams are read", now)
         self._apply()
 
     def _passes(self, host: str, port: int, data: memoryview) -> bool:
@@ -222,7 +222,7 @@ class Shedding:
         if self._has_filter and not has_filter:
             self._has_filter = False
             get_log().warning(
-                "the kernel takes no socket filter (SO_ATTACH_FILTER): datagrams of those who send too much are read"
+                "the kernel takes no socket filter (SO_ATTACH_FILTER): datagrams of shed sources are read"
                 " and dropped, which costs more"
             )
         needs_guard = self._sparing is not None or (shed and not has_filter)

@@ -44,9 +44,9 @@ def parse_address(transport: str, text: str) -> ListenSpec:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise ValueError(f"{text!r}: an IPv6 address stands in brackets, [::1]:5060")
+        raise ValueError(f"{text!r}: an IPv6 address must be in brackets, [::1]:5060")
     if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise ValueError(f"{text!r}: wants ADDR:PORT, the port from 0 to 65535")
+        raise ValueError(f"{text!r}: must be ADDR:PORT, with the port from 0 to 65535")
     try:
         ipaddress.ip_address(host)
     except ValueError as error:

@@ -123,7 +123,7 @@ class Connection(ABC):
         self.unsent_bytes += len(data)
         if self.unsent_bytes > self.streams.limits.unsent:
             self.close()
-            raise TransportError(f"{self.flow} does not read what it is sent")
+            raise TransportError(f"{self.flow} does not read")
         if not self._unsent:
             self.streams.unflushed.append(self)
         self._unsent.append(data)

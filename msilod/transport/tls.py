@@ -197,7 +197,7 @@ class TlsConnection(TcpConnection):
         try:
             sock = await self._handshake()
             if not names_domain(sock.getpeercert() or {}, domain):
-                raise TransportError(f"tls to {domain}: the certificate is somebody else's (RFC 5922)")
+                raise TransportError(f"tls to {domain}: the certificate is for another domain (RFC 5922)")
         except OSError as error:
             self._socket.close()
             raise TransportError(f"tls to {domain}: {_reason(error)}") from error
