@@ -16,7 +16,7 @@ from hmac import compare_digest
 from typing import Final
 
 from msilod.errors import MalformedMessage
-from msilod.sip.grammar import EQUALS, WSP, only, quoted_end, split_outside
+from msilod.sip.grammar import WSP, only, quoted_end, split_outside
 
 # RFC 8760 §2.3 and RFC 7616 §3.3. SHA-512-256 is SHA-512/256 of FIPS 180-4, not a truncated SHA-512.
 _HASHES: Final[dict[bytes, Callable[[bytes], "hashlib._Hash"]]] = {
@@ -117,14 +117,13 @@ def _usual(rest: bytes) -> dict[bytes, bytes] | None:
     quotes = 0
     pieces = rest.replace(b", ", b",").split(b",")
     for piece in pieces:
-        name, is_quoted, value = piece.partition(b'="')
-        if is_quoted:
-            value, closing, behind = value.partition(b'"')
-            if behind or not closing or EQUALS in name:
+        name, _, value = piece.partition(b"=")
+        if value[:1] == b'"':
+            if len(value) < 2 or value[-1:] != b'"':
                 return None
+            # Two quotes at least. The sum below tells whether a piece has more.
             quotes += 2
-        else:
-            name, _, value = piece.partition(b"=")
+            value = value[1:-1]
         params[name] = value
     if len(params) != len(pieces) or quotes != rest.count(b'"') or quotes < 2 or len(pieces) > MAX_PARAMS:
         return None
