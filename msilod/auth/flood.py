@@ -33,7 +33,7 @@ class ChallengeRate:
         """Count a challenge for `source`, and for `in_sum` unless `in_sum` is "".
 
         Returns 0, or, when the challenge exceeds the limit, the seconds after which to try again. The seconds grow with
-        the number of refusals in this second, so that the refused clients do not return all at once.
+        the number of refusals in this second, so the refused clients do not return all at once.
         """
         if int(now) != self._second:
             self._second = int(now)

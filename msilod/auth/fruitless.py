@@ -5,7 +5,7 @@ transaction. To parse and refuse one costs 30 to 100 us, so 20,000 of them a sec
 source with more than MAX_PER_SECOND of them is shed for SHED_FOR seconds.
 
 Datagrams of authenticated users are not counted. A port of the source with a right password lately still passes
-(`Proven`), so that neither a neighbour nor a forger of an address can shut out a working phone.
+(`Proven`), so neither a neighbour nor a forger of an address can shut out a working phone.
 """
 
 from collections.abc import Set

@@ -38,7 +38,7 @@ def assert_identity(
 
 
 def drop_own_credentials(request: Request, is_ours: Callable[[bytes], bool]) -> None:
-    """Remove the credentials for realms of this server, so that they are neither forwarded nor stored (A9).
+    """Remove the credentials for realms of this server, so they are neither forwarded nor stored (A9).
 
     Credentials for other realms stay. An unreadable Digest is removed, because its realm might be one of this server.
     """

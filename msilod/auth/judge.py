@@ -38,7 +38,7 @@ from msilod.sip.uri import user_of
 MAX_LOOKED_AT: Final = 8
 # Credentials for our realm in one request. A client that answers each of three challenges sends three.
 MAX_CREDENTIALS: Final = 4
-# A longer name is recorded by its hash, so that a record of the throttle has a bounded size.
+# A longer name is recorded by its hash, so a record of the throttle has a bounded size.
 MAX_NAME: Final = 128
 MAX_USUAL_NAME: Final = 32
 _AT: Final = 0x40

@@ -2,7 +2,7 @@
 
     nonce  =  base64( stamp(4) salt(6) run(2) home(7) mac(8) )
 
-`stamp` counts spans of 16 s. `salt` is made of the transaction of the request, so that a copy of the request gets the
+`stamp` counts spans of 16 s. `salt` is made of the transaction of the request, so a copy of the request gets the
 same challenge (RFC 3261 §8.2.7), and another request does not. `run` marks the nonces of an earlier daemon, whose nonce
 counts are lost. `home` stands for the source that got the nonce (source.py): four bytes for the source, three for its
 source in sum, zero for none. The MAC can be made by this server alone.

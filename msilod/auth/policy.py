@@ -20,5 +20,5 @@ class AuthPolicy:
     needs_qop: bool = False
 
     def realm_of(self, domain: str) -> str:
-        """Return the realm of users of `domain`. Constant for a user, so that the HA1 stays right (checklist A7)."""
+        """Return the realm of users of `domain`. Constant for a user, so the HA1 stays right (checklist A7)."""
         return self.realm or domain

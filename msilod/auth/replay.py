@@ -1,7 +1,7 @@
 """ReplayWindow: accepts each (nonce, nonce count) once (RFC 7616 §3.4, checklist A5).
 
 UDP reorders, so the counts of a nonce are a window of 64 behind the highest, as in IPsec (RFC 4303 §3.4.3). Only nonces
-with right credentials are recorded, so that a client without a password cannot fill the memory.
+with right credentials are recorded, so a client without a password cannot fill the memory.
 """
 
 from typing import Final

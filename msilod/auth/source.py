@@ -11,7 +11,7 @@
 An edge proxy ([auth] edges) puts its own Via on top, so the Via below names the client: by `received`, which the edge
 has written (RFC 3261 §18.2.1), else by its sent-by. An IPv4-mapped IPv6 address counts as the IPv4 address.
 
-Rule: the name is text, so that the name can be hashed into a nonce. The name in sum is derived from the name.
+Rule: the name is text, so the name can be hashed into a nonce. The name in sum is derived from the name.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ from msilod.sip.via import Via, parse_via
 
 Network = IPv4Network | IPv6Network
 CACHED_SOURCES: Final = 4096
-# A longer host name in a Via is not the name of a client.
+# A longer host name in a Via names no client.
 MAX_CLIENT: Final = 64
 BY_EDGE: Final = " by edge"
 LOOPBACK: Final = "loopback"

@@ -1,7 +1,7 @@
 """Cache and Unreachable: two bounded tables with times, for answers from DNS and for failed hops.
 
 Rules: at the bound the least recently used entry is dropped. A TTL is kept between MIN_TTL and MAX_TTL. Times are the
-caller's `now` in seconds, taken before the question was sent, so that no entry outlives its TTL.
+caller's `now` in seconds, taken before the question was sent, so no entry outlives its TTL.
 """
 
 from typing import Final

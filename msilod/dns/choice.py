@@ -52,7 +52,7 @@ def in_srv_order(records: Iterable[Srv], random: Random) -> list[Srv]:
         by_priority.setdefault(record.priority, []).append(record)
     ordered: list[Srv] = []
     for priority in sorted(by_priority):
-        # Records of weight 0 stand first, so that they have a small chance beside the others.
+        # Records of weight 0 stand first, so they have a small chance beside the others.
         rest = sorted(by_priority[priority], key=lambda record: record.weight != 0)
         while rest:
             ordered.append(rest.pop(_drawn(rest, random)))

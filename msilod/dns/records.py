@@ -1,7 +1,7 @@
 """Records: DNS records as plain data, and the records of an answer that count (RFC 1035 §3.3, RFC 2782, RFC 3403).
 
 Rules: names are in lower case, without the last dot. At most MAX_RECORDS records of an answer are looked at. A record
-counts only when its name is the name of the question, or the end of the CNAMEs from there, so that an answer cannot set
+counts only when its name is the name of the question, or the end of the CNAMEs from there, so an answer cannot set
 records of other names. A loop, or more than MAX_ALIASES CNAMEs, raises TransportError.
 """
 

@@ -21,14 +21,14 @@ class Binding:
       them.
     - `flow`: the path of the REGISTER. None after a restart when the stream is gone.
     - `instance`, `reg_id`: name the binding together when outbound is applied. Otherwise `reg_id` is 0 (RFC 5626 §6).
-    - `methods`: the methods that the device accepts, None when the device did not list any.
+    - `methods`: the methods listed by the device, None for no list.
 
     These eight fields are not stored:
 
     - `next_hop`: the outbound proxy for deliveries (m_dump), as the routing policy gave the proxy at the last REGISTER;
       "" for
     none.
-    - `way`: the flow that reaching/paths.py found for requests to the contact.
+    - `way`: the flow for requests to the contact, found by reaching/paths.py.
     - `is_without_tcp`: True when a large request found no TCP at the contact (RFC 3261 §18.1.1).
     - `said`: the lines of the REGISTER that made the binding (refresh.py).
     - `told`: the Contact value of the 200, without the remaining seconds.
@@ -88,5 +88,5 @@ ContactKey = tuple[str, Flow | None]
 
 
 def contact_key(binding: Binding) -> ContactKey:
-    """The key that two offers of the same contact share."""
+    """The key shared by two offers of the same contact."""
     return binding.contact, binding.flow

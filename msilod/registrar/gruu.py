@@ -36,7 +36,7 @@ _PLAIN: Final = UNRESERVED + b"[]/:&+$"
 
 
 def asks_for_gruu(request: Request) -> bool:
-    """True when a REGISTER has `Supported: gruu`. Only the 200 to such a REGISTER has GRUUs (§5.2)."""
+    """True when a REGISTER has `Supported: gruu`. Only then the 200 has GRUUs (§5.2)."""
     received = request.received
     if b"supported" not in received:
         return False
@@ -62,7 +62,7 @@ class Gruu:
         self.call = call
 
     def of(self, bindings: Sequence[Binding]) -> list[Binding]:
-        """Return the contact of the device that was registered or refreshed last, from the bindings of the AOR.
+        """Return the last registered or refreshed contact of the device, from the bindings of the AOR.
 
         Two contacts of an instance must not get a request at the same time, and the last contact is to be used (RFC
         5627 §6.1). Older contacts are left from before a restart of the phone. Flows are the exception: if the last
@@ -118,7 +118,7 @@ class Gruus:
     def read(self, uri: SipUri, aor: str) -> Gruu:
         """Read `uri`, a URI of this server with the parameter `gr`; `aor` is the meaning of the URI without `gr`.
 
-        Raises RequestRefused 404 for a temporary GRUU that this server did not make.
+        Raises RequestRefused 404 for a temporary GRUU not made by this server.
         """
         instance = uri.params[PARAMETER]
         if instance is not None:

@@ -1,4 +1,4 @@
-"""KeepAlives: schedules the pings to contacts behind NAT, and finds the contacts that are away.
+"""KeepAlives: schedules the pings to contacts behind NAT, and finds contacts without answers.
 
 Rules: a wheel of slots turns once in a period. Each contact is in one slot, and the contacts are spread evenly: 100,000
 contacts make 4,000 pings a second without bursts. No contact has a timer of its own. When a slot has its turn, all
@@ -6,7 +6,7 @@ contacts in the slot are looked at, and ended bindings are dropped.
 
 A contact is away when the contact has answered before and then leaves three requests in a row unanswered. A REGISTER
 ends this state without a call of this module: PingState records the time of the REGISTER that the state belongs to. So
-a refresh pays nothing. `LocationService.away` has all AORs with a contact that is away, and perhaps some more AORs.
+a refresh pays nothing. `LocationService.away` has all AORs with a contact in this state, and perhaps more AORs.
 Times are monotonic seconds (`now`) and UTC seconds (`wall`).
 """
 
@@ -45,7 +45,7 @@ class KeepAlives:
     def configure(self, period: int, bindings: Iterable[Binding], now: float, wall: float) -> list[str]:
         """Turn once in `period` seconds from now on, with `bindings` spread over the whole turn.
 
-        Returns the AORs with a contact that was away when `period` is 0, else an empty list.
+        Returns the AORs with a contact away until now when `period` is 0, else an empty list.
         """
         number = min(period * SLOTS_PER_SECOND, MAX_SLOTS)
         self._slots = [{} for _ in range(number)]
@@ -67,7 +67,7 @@ class KeepAlives:
         return []
 
     def watch(self, bindings: Sequence[Binding], now: float) -> None:
-        """Ping these bindings of a served REGISTER when they need pings. A contact that has a slot keeps the slot."""
+        """Ping those bindings of a served REGISTER with `pings`. A contact with a slot keeps the slot."""
         for binding in bindings:
             state = binding.pings
             if state is None or not self._slots:
@@ -79,7 +79,7 @@ class KeepAlives:
                 self._slots[state.serial % len(self._slots)][state.serial] = binding
 
     def forget(self, bindings: Sequence[Binding], wall: float) -> None:
-        """Stop pinging bindings that were removed."""
+        """Stop pinging removed bindings."""
         for binding in bindings:
             state = binding.pings
             if state is not None and state.serial >= 0 and self._slots:
@@ -103,10 +103,9 @@ class KeepAlives:
     # --- the turn --------------------------------------------------------------------------------------
 
     def until_next(self, now: float) -> float | None:
-        """Return the seconds until a slot with a binding has its turn: at most a fifth of the period. None without a
-        wheel.
+        """Return the seconds until a slot with a binding has its turn, None without a wheel.
 
-        No binding gets a nearer slot in the meantime, so the caller may sleep for this time.
+        At most a fifth of the period. No binding gets a nearer slot in the meantime: the caller may sleep so long.
         """
         number = len(self._slots)
         if not number:
@@ -119,7 +118,7 @@ class KeepAlives:
         return max((self._position + ahead) * self._width - now, 0.0) + ROUNDING
 
     def due(self, now: float, wall: float) -> tuple[list[Binding], list[Binding]]:
-        """Return (bindings to ping now, bindings among these that are away from now on).
+        """Return (bindings to ping now, those of them away from now on).
 
         At most about MAX_AT_ONCE bindings are returned. `until_next` returns ROUNDING while more bindings are overdue.
         """
@@ -170,7 +169,7 @@ class KeepAlives:
         self._settle(binding.aor, wall)
 
     def _settle(self, aor: str, wall: float) -> None:
-        """Remove `aor` from the AORs with contacts that are away, unless a contact is still away."""
+        """Remove `aor` from `LocationService.away`, unless a contact is still away."""
         away = self._location.away
         if aor in away and not any(b.is_away for b in self._location.bindings(aor, wall)):
             away.discard(aor)

@@ -1,6 +1,6 @@
 """LocationService: keeps all bindings in memory (RFC 3261 §10.2, "location service"); each request asks for bindings.
 
-Rules: a look-up never returns an expired binding, swept or not. Expired bindings leave memory only by `expire`, so that
+Rules: a look-up never returns an expired binding, swept or not. Expired bindings leave memory only by `expire`, so
 the database hears of every expired binding. Only `all` walks over all bindings. The database has the same bindings, and
 a start of the daemon reads the bindings from there.
 """
@@ -87,7 +87,7 @@ class LocationService:
         return False
 
     def restore(self, aor: str, bindings: Sequence[Binding]) -> None:
-        """Set the bindings of `aor`. Bindings that expired and wait for the sweep are kept."""
+        """Set the bindings of `aor`. Expired bindings stay until the sweep."""
         former = self._bindings.get(aor, _NOTHING)
         kept = list(bindings)
         for binding in former:
@@ -156,7 +156,7 @@ class LocationService:
         return orphans
 
     def remove(self, bindings: Iterable[Binding]) -> None:
-        """Remove these bindings. Other bindings of their AORs stay."""
+        """Remove these bindings. Other bindings of the AORs stay."""
         for binding in bindings:
             found = self._bindings.get(binding.aor, _NOTHING)
             self._replace(binding.aor, found, [other for other in found if other is not binding])
@@ -169,7 +169,7 @@ class LocationService:
         second = ceil(earliest)
         bucket = self._buckets.get(second)
         if bucket is None:
-            # An emptied bucket stays until its second comes, so that no second is pushed twice.
+            # An emptied bucket stays until its second comes, so no second is pushed twice.
             bucket = self._buckets[second] = set()
             heappush(self._seconds, second)
         bucket.add(aor)
@@ -208,11 +208,10 @@ class LocationService:
         return expired
 
     def aors_for_contact(self, contact: str, uri: SipUri | None = None) -> list[str]:
-        """Return the AORs with `contact` among their bindings, expired bindings included. At most MAX_SHARED AORs are
-        looked at.
+        """Return the AORs with `contact` among their bindings, expired bindings included.
 
-        `uri` is the parsed `contact`, if the caller has parsed the URI already. Raises MalformedMessage when `contact`
-        is not a SIP URI.
+        At most MAX_SHARED AORs are looked at. `uri` is the parsed `contact`, if the caller has parsed the URI already.
+        Raises MalformedMessage when `contact` is not a SIP URI.
         """
         if uri is None:
             uri = SipUri.parse(contact)
@@ -242,7 +241,7 @@ def _drop(index: dict[Key, set[str]], key: Key, aor: str) -> None:
 
 
 def _stream(binding: Binding) -> int:
-    """Return the serial number of the connection that a binding came by; 0 for UDP and after a restart."""
+    """Return the serial number of the connection of a binding; 0 for UDP and after a restart."""
     return binding.flow.connection if binding.flow is not None else 0
 
 
@@ -251,7 +250,7 @@ def _contact_key(contact: str) -> ContactKey:
 
 
 def _key_of(uri: SipUri) -> ContactKey:
-    """Return a key that is the same for URIs that are equal by RFC 3261 §19.1.4."""
+    """Return a key, the same for all URIs equal by RFC 3261 §19.1.4."""
     return canonical_user(uri.user or ""), uri.host, uri.port
 
 

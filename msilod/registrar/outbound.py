@@ -46,7 +46,7 @@ def apply_outbound(request: Request, contacts: Sequence[RegisterContact], path: 
 
 
 def _keeps_flows(request: Request, path: Sequence[str]) -> bool:
-    """True when the first hop is this registrar, or an edge proxy that marked its Path with `ob`."""
+    """True when the first hop is this registrar, or an edge proxy with `ob` in the Path."""
     if len(request.headers.split(b"via")) == 1:
         return True
     return bool(path) and "ob" in SipUri.parse(NameAddr.parse(path[0].encode()).uri).params

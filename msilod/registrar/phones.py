@@ -1,4 +1,4 @@
-"""Phones: finds the bindings of one AOR that belong to the same phone after a restart of the phone.
+"""Phones: finds bindings of one AOR from the same phone before and after a restart of the phone.
 
 A softphone that ends without removing its binding registers another contact after the next start: the same user part at
 the same place, with other parameters. Both bindings live until the older binding expires. A copy of a request for each
@@ -18,7 +18,7 @@ from msilod.sip.uri import SipUri, canonical_user
 
 
 def newest_of_each_phone(bindings: Iterable[Binding]) -> list[Binding]:
-    """Return the bindings, in their order, without those that a later binding of the same phone has replaced.
+    """Return the bindings, in order, without those replaced by a later binding of the same phone.
 
     When two bindings were registered at the same time, the first in `bindings` is kept.
     """

@@ -1,6 +1,6 @@
 """PingState: the results of the OPTIONS requests to one contact (serving/pings.py sends the requests).
 
-Rule: data only. A REGISTER of the same contact takes the state over, so that two bindings may share one state.
+Rule: data only. A REGISTER of the same contact takes the state over, so two bindings may share one state.
 """
 
 

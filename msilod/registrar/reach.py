@@ -40,7 +40,7 @@ def wants_pings(request: Request, binding: Binding, contact: SipUri) -> bool:
     """True when this server must keep the way to `binding` open; `request` is the REGISTER that made the binding.
 
     A phone is behind NAT when the contact differs from the source of the REGISTER, or when the contact is the source
-    but the Via is not: then the phone has learnt its public address. A phone that promises keep-alives needs no ping:
+    but the Via is not: then the phone has learnt its public address. A phone with keep-alives needs no ping:
     by `keep` in Via (RFC 6223), or by outbound (RFC 5626).
     """
     flow = binding.flow

@@ -21,9 +21,9 @@ Words = tuple[bytes | None, ...]
 
 
 def words_of(request: Request, policy: RegistrarPolicy) -> Words:
-    """Return the lines that a binding depends on; only the values when no field name occurs twice.
+    """Return the lines on which a binding depends; only the values when no field name occurs twice.
 
-    The mark of the policy is included, so that another policy makes another result.
+    The mark of the policy is included, so another policy makes another result.
     """
     received, get = request.received, request.received.get
     if len(received) == len(request.headers.fields):
@@ -38,7 +38,7 @@ def words_of(request: Request, policy: RegistrarPolicy) -> Words:
 def said_again(
     request: Request, bindings: Sequence[Binding], policy: RegistrarPolicy, flow: Flow
 ) -> Binding | None:
-    """Return the one of `bindings`, the unexpired bindings of the AOR, that `request` refreshes with the same lines.
+    """Return the binding refreshed by the same lines, from `bindings`, the unexpired bindings of the AOR.
 
     Returns None for a repetition of the REGISTER that made the binding, which `process` recognises. Raises
     RequestRefused 500 when the CSeq is lower; the Call-ID is among the lines (§10.3 step 7).

@@ -1,8 +1,8 @@
 """RegisterContact: reads and checks one Contact value of a REGISTER (RFC 3261 §10.3 steps 6 and 7, §20.10).
 
 Rules: contacts that cannot be repeated in a 200, or cannot be sent to, are refused. A contact that is not a SIP URI
-gets 400. A contact that names this server gets 403: requests to such contacts would come back, multiplied by their
-number (RFC 5393 §3). Multicast and broadcast addresses are refused because no phone has such an address.
+gets 400. A contact that names this server gets 403: requests to these contacts would come back, multiplied by the
+number (RFC 5393 §3). Multicast and broadcast addresses are refused because no phone has one.
 """
 
 from collections.abc import Callable
@@ -108,7 +108,7 @@ _UNSAYABLE: Final = CONTROLS.replace(b"\t", b"")
 
 
 def text(value: bytes) -> str:
-    """Return header bytes as the text of a Binding. Bytes that are not UTF-8 become escapes."""
+    """Return header bytes as the text of a Binding. Bytes outside UTF-8 become escapes."""
     return value.decode("utf-8", "backslashreplace")
 
 

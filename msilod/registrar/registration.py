@@ -1,4 +1,4 @@
-"""process(): applies one REGISTER to the bindings of its AOR (RFC 3261 §10.3 steps 6 to 8).
+"""process(): applies one REGISTER to the bindings of the AOR (RFC 3261 §10.3 steps 6 to 8).
 
 Rules: all or nothing. A refusal changes nothing, and the given bindings are never written to. Times are seconds since
 1970. Outbound (RFC 5626) is in outbound.py; a refresh with the same lines is in refresh.py.
@@ -67,7 +67,7 @@ class Registration:
 
     @property
     def touched(self) -> list[Binding]:
-        """The contacts that this REGISTER added or refreshed. m_dump delivers to these contacts."""
+        """The contacts added or refreshed by this REGISTER. m_dump delivers to these contacts."""
         return self.added + self.refreshed
 
     @property
@@ -85,7 +85,7 @@ def process(
     wall: float,
     is_myself: IsMyself | None = None,
 ) -> Registration:
-    """Return the changes that `request` makes to `bindings`, the unexpired bindings of `aor`.
+    """Return the changes of `request` to `bindings`, the unexpired bindings of `aor`.
 
     Contacts for which `is_myself` is true are refused. Raises RequestRefused (400, 403, 423 with Min-Expires, 500 for
     an old CSeq, 503 with Retry-After when there is no room) and MalformedMessage (400).
@@ -313,7 +313,7 @@ def _is_refresh(former: Binding, made: Binding) -> bool:
 def contact_line(binding: Binding, wall: float, gruus: Gruus | None = None) -> bytes:
     """Return the Contact value of a binding for a 200 (§10.3 step 8).
 
-    The value has at least one second left: `expires=0` would mean that the contact is not registered.
+    The value has at least one second left: `expires=0` would mean an unregistered contact.
     """
     told = binding.told if gruus is None else _told(binding, gruus.parameters(binding))
     if not told:

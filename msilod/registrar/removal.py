@@ -13,7 +13,7 @@ MAX_CONTACTS: Final = 16
 
 
 def is_removal(request: Request) -> bool:
-    """True for a REGISTER that ends all its contacts: by `Expires: 0`, or by `expires=0` at each contact.
+    """True when a REGISTER ends all named contacts: by `Expires: 0`, or by `expires=0` at each contact.
 
     False for a query, which has no contacts, and for an unreadable REGISTER.
     """

@@ -1,4 +1,4 @@
-"""make_room(): finds the bindings that make room for a new contact of an AOR at the limit (checklist R9).
+"""make_room(): finds bindings to remove for a new contact of an AOR at the limit (checklist R9).
 
 Rules: a softphone that restarts without un-registering comes back with another contact each time, and the old contacts
 stay until they expire. So the oldest contact makes room, in this order: first a contact with a later contact of the
@@ -21,9 +21,9 @@ _NO_CANDIDATE: Final = 3
 
 
 def make_room(bindings: Sequence[Binding], made: Sequence[Binding], limit: int, wall: float) -> list[Binding]:
-    """Return the bindings that must go so that `limit` are left; `bindings` are those of an AOR after a REGISTER.
+    """Return the bindings to remove until `limit` are left; `bindings` are those of an AOR after a REGISTER.
 
-    `made` are the bindings that the REGISTER added or refreshed; these stay. Raises RequestRefused: 503 with
+    `made` are the bindings added or refreshed by the REGISTER; these stay. Raises RequestRefused: 503 with
     Retry-After when there is no room, 403 when the REGISTER itself names more than `limit` contacts.
     """
     excess = len(bindings) - limit

@@ -1,7 +1,7 @@
-"""Actions: the actions that a policy can return, as plain data, so that a policy is tested without a server.
+"""Actions: the actions that a policy can return, as plain data, so a policy is tested without a server.
 
 Rules: an action is a word of the seed's route block with its arguments, and the daemon carries the action out. Actions
-that no daemon could carry out raise ValueError here, so that the error points to the line of the policy.
+that no daemon could carry out raise ValueError here, so the error points to the line of the policy.
 """
 
 from dataclasses import dataclass, fields

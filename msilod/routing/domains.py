@@ -1,7 +1,7 @@
 """Domains: which URIs are ours, and which address of record (AOR) a URI names (RFC 3261 §10.3 item 5, §16.4).
 
 Only this module answers the two questions. The gate, the registrar, the silo, notices, receipts and the command line
-use the answer, a `Named`, so that all agree. The rules:
+use the answer, a `Named`, so all agree. The rules:
 
 - A URI is ours when its host is one of our domains or one of our own addresses, and when it has no port or a port
   that we listen on. A port that we do not listen on makes the URI foreign, in From, To and Request-URI alike,
