@@ -131,6 +131,7 @@ def test_rows_that_a_run_has_again_are_waited_for_no_more(desk: Desk) -> None:
     assert desk.jobs == []
 
 
+@pytest.mark.interpreted
 def test_nothing_is_claimed_while_too_much_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(giving_back, "MAX_ROWS", 3)
     desk.begin(BOB, 1, 2, 3)
@@ -143,6 +144,7 @@ def test_nothing_is_claimed_while_too_much_waits(desk: Desk, monkeypatch: pytest
     assert desk.heard == [False, True, True]
 
 
+@pytest.mark.interpreted
 def test_ends_that_need_no_claim_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(giving_back, "MAX_KEPT", 3)
     for id in range(1, 10):

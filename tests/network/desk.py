@@ -296,7 +296,8 @@ class Desk:
     def _check_others(self, verb: str, before: dict[int, Row], meant: set[int], told: int) -> None:
         """Check that no other row has changed, except for changes by the daemon with an entry in the history.
 
-        The history has a rejection at once. When the silo has refused the write of the row, the row changes later.
+        The history has a rejection or a failed attempt at once. When the silo has refused the write of the row, the
+        row changes later.
         """
         now, entries = self.rows(), self.entries()
         by_daemon = {id for id, _, actor in entries[told:] if not actor}
@@ -304,6 +305,13 @@ class Desk:
         by_daemon |= {
             id for id, row in now.items() if row.state == "rejected" and last.get(id) == ("rejected", "")
         }
+        failed = dict(
+            self.world.read("SELECT message, status FROM silo_history WHERE event = 'failed' ORDER BY id")
+        )
+        by_daemon |= {
+            id for id, row in now.items()
+            if row.state == "waiting" and last.get(id) == ("failed", "") and failed[id] == row.last_status
+        }  # fmt: skip
         for id, row in before.items():
             if id not in meant and id not in by_daemon:
                 is_same = (
