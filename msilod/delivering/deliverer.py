@@ -183,7 +183,7 @@ class Deliverer(CarryingOut):
         A try out of turn would count as a step of `retry`, and five messages would put off the whole queue by an hour.
         """
         bindings = self.usable.of(aor)
-        usable = [b for b in bindings if self.schedule.retry_at(self._name(b)) is None]
+        usable = self.usable.ready(bindings, self._name)
         if usable or (aor in self.unseen and self.schedule.retry_at(aor) is None):
             self.offer(aor, usable, now)
         for name in {self._name(b) for b in bindings if b not in usable}:

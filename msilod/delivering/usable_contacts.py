@@ -6,7 +6,7 @@ A contact that answers no OPTIONS request any more is away: it gets no request a
 (registrar/keep_alive.py).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msilod.clock import Clock
 from msilod.registrar.binding import Binding
@@ -32,6 +32,19 @@ class UsableContacts:
         """Those of `contacts` that a stored MESSAGE may go to; of a phone that was started again its newest."""
         taking = [binding for binding in contacts if binding.takes_messages]
         return self.not_out(aor, newest_of_each_phone(taking) if len(taking) > 1 else taking)
+
+    def ready(self, bindings: Iterable[Binding], name_of: Callable[[Binding], str]) -> list[Binding]:
+        """Bindings that do not back off, or back off only from messages that are too large for the way.
+
+        `name_of` gives the name of the run of a binding.
+        """
+        return [
+            b for b in bindings if self.schedule.retry_at(name_of(b)) is None or self._loses(name_of(b), b)
+        ]
+
+    def _loses(self, name: str, binding: Binding) -> bool:
+        memory = self.schedule.known(name)
+        return memory is not None and memory.contacts.loses(binding)
 
     def present(self, aor: str, contacts: list[Binding]) -> list[Binding]:
         """Those that are not known to be away: for a request of any method."""

@@ -1,17 +1,43 @@
 """A message too large for the path to a phone does not delay the messages behind."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import trio
 
 from msilod.silo.runs.run_contacts import LARGE
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.flow import Flow
+from msilod.sip.message import Request, Response
+from tests.network.desk import Desk
+from tests.network.phone import SILENT, TAKES
+from tests.network.world import World, play
 from tests.scenarios.account import Account, add_user
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.lines import Line
-from tests.scenarios.phone import Phone
+from tests.scenarios.phone import PATIENCE, Phone
 from tests.silo.fake_daemon import A, FakeDaemon, binding, row
+
+
+class Unhurried(Phone):
+    """A phone that a busy machine does not confuse: it passes over copies of what it has answered."""
+
+    def receive(self, patience: float = PATIENCE) -> Request | Response:
+        while True:
+            message = super().receive(patience)
+            if isinstance(message, Response) or message.via.branch not in self.answered:
+                return message
+
+
+class UnhurriedLine(Line):
+    """It passes over provisional answers."""
+
+    def receive(self, patience: float = PATIENCE) -> Request | Response:
+        while True:
+            message = super().receive(patience)
+            if isinstance(message, Request) or message.status >= 200:
+                return message
 
 
 def test_what_is_no_datagram_comes_last_and_stays(start_daemon: Callable[..., Daemon]) -> None:
@@ -19,7 +45,7 @@ def test_what_is_no_datagram_comes_last_and_stays(start_daemon: Callable[..., Da
     daemon = start_daemon()
     for name in ("alice", "bob"):
         add_user(daemon, name)
-    with Line("alice", "tcp", daemon.address) as line, Phone("bob", daemon.address) as phone:
+    with UnhurriedLine("alice", "tcp", daemon.address) as line, Unhurried("bob", daemon.address) as phone:
         alice, bob = Account(line, "secret"), Account(phone, "secret")
         for text in ("one", "b" * 65_536, "two", "three"):
             assert alice.text("bob", text).status == 202
@@ -34,6 +60,28 @@ def test_what_is_no_datagram_comes_last_and_stays(start_daemon: Callable[..., Da
         assert phone.take().body == b"four"
         assert line.response().status in (200, 202)
         assert [len(one["body"]) for one in daemon.rows() if len(one["body"]) > 9] == [65_536] * 2
+
+
+def test_new_mail_does_not_wait_for_the_next_try_of_a_large_one(tmp_path: Path) -> None:
+    """The back-off is that of the large one: it says nothing of shorter ones (operator 10 is about those)."""
+
+    async def story(world: World) -> None:
+        alice, bob = world.phone("alice"), world.phone("bob")
+        alice.boot()
+        await trio.sleep(1)
+        alice.message("bob", b"x" * 2 * LARGE)
+        await trio.sleep(1)
+        bob.answers = SILENT
+        bob.boot()
+        await trio.sleep(40)
+        assert world.parts.deliverer.runs == {}
+        assert len(world.rows()) == 1
+        bob.answers = TAKES
+        Desk(world).inject("bob@example.test", b"short", 3600, 0)
+        await trio.sleep(2)
+        assert [len(request.body) for request in bob.got][:2] == [2 * LARGE, 5]
+
+    play(tmp_path, story)
 
 
 def large(id: int, size: int = LARGE) -> StoredMessage:

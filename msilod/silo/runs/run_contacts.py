@@ -160,6 +160,11 @@ class RunContacts:
         contact = self.known.get(contact_key(binding))
         return contact is not None and contact.standing is OUT and not contact.is_another(binding)
 
+    def loses(self, binding: Binding) -> bool:
+        """True when large rows do not reach the contact, and shorter rows do."""
+        contact = self.known.get(contact_key(binding))
+        return contact is not None and contact.loses > 0
+
     def _add(self, binding: Binding, key: ContactKey, standing: Standing, now: float) -> RunContact:
         self._supersede(binding)
         if len(self.known) >= MAX_KNOWN:
