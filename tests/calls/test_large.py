@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -17,11 +18,21 @@ LONG = "x" * 1400
 
 @pytest.fixture
 def listener(callers: Callers, daemon: Daemon) -> Iterator[tuple[Caller, socket.socket]]:
-    """bob, and TCP on the port of his UDP contact."""
-    bob = callers(daemon, "bob")
-    with socket.create_server(("127.0.0.1", bob.port)) as tcp:
+    """Bob, and TCP on the port of his UDP contact."""
+    bob, tcp = with_tcp(daemon, callers)
+    with tcp:
         tcp.settimeout(10)
+        assert bob.register(contact=f"<{bob.contact}>").status == 200
         yield bob, tcp
+
+
+def with_tcp(daemon: Daemon, callers: Callers) -> tuple[Caller, socket.socket]:
+    """Bob, not registered yet, and TCP on the port of his UDP contact, which another process may have for TCP."""
+    for _ in range(20):
+        bob = callers(daemon, "bob", is_registered=False)
+        with suppress(OSError):
+            return bob, socket.create_server(("127.0.0.1", bob.port))
+    raise AssertionError("no port is free for UDP and TCP")
 
 
 def take(connection: socket.socket) -> Request:
@@ -78,13 +89,15 @@ def test_t2_a_small_one_goes_by_udp(
 
 @pytest.mark.parametrize("has_tcp", [True, False])
 def test_g3_a_large_message_from_the_silo(daemon: Daemon, callers: Callers, has_tcp: bool) -> None:
-    alice, bob = callers(daemon, "alice"), callers(daemon, "bob", is_registered=False)
+    alice = callers(daemon, "alice")
     assert alice.text("bob", LONG).status == 202
     if not has_tcp:
+        bob = callers(daemon, "bob", is_registered=False)
         assert bob.register().status == 200
         assert bob.take().body == LONG.encode()
         return
-    with socket.create_server(("127.0.0.1", bob.port)) as tcp:
+    bob, tcp = with_tcp(daemon, callers)
+    with tcp:
         tcp.settimeout(10)
         assert bob.register().status == 200
         connection, _ = tcp.accept()
