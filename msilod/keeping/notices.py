@@ -93,7 +93,7 @@ class Notices:
             targets = target_set([binding for binding in bindings if binding.takes_messages])
         for target in targets:
             flow = self.paths.flow_to(target)
-            if flow is not None:
+            if flow is not None and self.paths.may_leave(target, flow, now):
                 owner = self.paths.watched(self, target, flow, now)
                 yield b"" if self.policy.next_hop else target.uri.encode("ascii", "replace"), flow, owner
 

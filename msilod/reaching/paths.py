@@ -84,7 +84,7 @@ class Paths:
         except MsilodError:
             then(None, now)
             return
-        if flow is not None:
+        if flow is not None and self.may_leave(target, flow, now):
             then(flow, now)
         else:
             self.dial(target, then, size)
@@ -103,9 +103,9 @@ class Paths:
         return way if size <= LARGEST_DATAGRAM else None
 
     def flow_to(self, target: Target, size: int = 0) -> Flow | None:
-        """The flow to send `size` octets on now; None when a connection or a look-up has to be made first.
+        """The flow to send `size` octets on, if `may_leave`; None when a connection or a look-up has to be made first.
 
-        Raises TransportError when there is no way at all, and for a contact at a place without a proof (places.py).
+        Raises TransportError when there is no way at all.
         """
         # A Route has priority over the remembered flow of the binding (§16.6 step 7).
         binding = None if target.route else target.binding
@@ -113,11 +113,14 @@ class Paths:
             flow: Flow | None = binding.way
         else:
             flow = self._find(target)
-            if binding is not None and flow is not None:
-                self.places.require(binding, flow, trio.current_time())
         if size > LARGEST_DATAGRAM and flow is not None and not flow.connection:
             return self._for_large(target, flow)
         return flow
+
+    def may_leave(self, target: Target, flow: Flow, now: float) -> bool:
+        """False while the place of a contact has to answer another request first (places.py)."""
+        binding = target.binding
+        return binding is None or bool(target.route) or self.places.may_ask(binding, flow, now)
 
     def _find(self, target: Target) -> Flow | None:
         flow = target.flow
@@ -215,8 +218,9 @@ class Paths:
     # --- the slow path ---------------------------------------------------------------------------------
 
     def dial(self, target: Target, then: Dialled, size: int = 0) -> None:
-        """Look up and connect, then call `then(flow, now)`, with None for the flow when the target cannot be reached.
+        """Look up, connect, and wait for the place to answer, then call `then(flow, now)`.
 
+        The flow is None when the target cannot be reached.
         When MAX_DIALS requests wait already, or MAX_DIALS_OF_PARTY of the same party, `then` is called before `dial`
         returns.
         """
@@ -253,7 +257,7 @@ class Paths:
         try:
             flow = await self._reach(target, size, party)
             if target.binding is not None and not target.route:
-                self.places.require(target.binding, flow, trio.current_time())
+                await self.places.turn(target.binding, flow)
         except MsilodError:
             flow = None
         finally:

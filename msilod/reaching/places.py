@@ -5,10 +5,15 @@ contacts at the address of a victim, one MESSAGE of 300 octets would become 110 
 other than the source of the REGISTER gets one request at a time until the place has answered a request. A response
 proves the place: the response repeats the branch of the request, known only to the receiver of the request.
 
+Further requests to the place wait for that answer. SIPp and some gateways register from another port than the port in
+Contact, and the second of two calls in 50 ms must reach them as well.
+
 Connections need no proof: the peer has answered the handshake. Trusted networks need no proof.
 """
 
 from typing import Final
+
+import trio
 
 from msilod.auth.trust import Trust
 from msilod.errors import TransportError
@@ -27,7 +32,8 @@ MAX_PROVEN: Final = 50_000
 MAX_OPEN: Final = 10_000
 # Of these for the contacts of one AOR, so that one user with many contacts cannot take the room of other users.
 MAX_OPEN_OF_AOR: Final = 100
-
+# Seconds that a request waits for the answer to the first request. A connection may take as long.
+TURN_TIMEOUT: Final = 3.0
 
 # The party for requests to sources of messages. Other parties are AORs.
 _SOURCES: Final = "sources"
@@ -42,6 +48,8 @@ class Places:
         # Monotonic seconds after which the request has ended even if the owner was never told; and the AOR, or
         # _SOURCES.
         self._open: dict[Place, tuple[float, str]] = {}
+        # Set when the first request to a place has ended. Only places with waiting requests have an event.
+        self._turns: dict[Place, trio.Event] = {}
         self._shares = Shares(MAX_OPEN_OF_AOR)
         self._sweeps_at = 0.0
 
@@ -56,15 +64,22 @@ class Places:
         """True for a connection, for a place with an answered request, and for a trusted network."""
         return flow.connection != 0 or (flow.host, flow.port) in self._proven or self.trust.trusts(flow)
 
-    def require(self, binding: Binding, flow: Flow, now: float) -> None:
-        """Raises TransportError while a first request to the place of `flow` has no answer. `now`: monotonic."""
-        if self.is_proven(binding, flow):
-            return
-        self._require_room(flow, binding.aor, now)
+    def may_ask(self, binding: Binding, flow: Flow, now: float) -> bool:
+        """False while a first request to the place of `flow` has no answer. `now`: monotonic seconds."""
+        return self.is_proven(binding, flow) or self._may_open(flow, binding.aor, now)
 
-    def _require_room(self, flow: Flow, party: str, now: float) -> None:
-        if self._is_open((flow.host, flow.port), now) or not self._has_room(party, now):
-            raise TransportError(f"{flow.host}:{flow.port} has not answered its first request yet")
+    async def turn(self, binding: Binding, flow: Flow) -> None:
+        """Wait until a request may leave by `flow`. Raises TransportError after TURN_TIMEOUT, and without room."""
+        place = flow.host, flow.port
+        with trio.move_on_after(TURN_TIMEOUT):
+            # After each end one of the waiting requests may leave, and the others wait again.
+            while not self.is_proven(binding, flow) and self._is_open(place, trio.current_time()):
+                await self._turns.setdefault(place, trio.Event()).wait()
+        if not self.may_ask(binding, flow, trio.current_time()):
+            raise _unanswered(flow)
+
+    def _may_open(self, flow: Flow, party: str, now: float) -> bool:
+        return not self._is_open((flow.host, flow.port), now) and self._has_room(party, now)
 
     def watched(self, owner: ClientOwner, binding: Binding, flow: Flow, now: float) -> ClientOwner:
         """Return the owner for the client transaction of a request that leaves by `flow`. `now`: monotonic seconds."""
@@ -80,7 +95,8 @@ class Places:
         """
         if self._has_answered(flow):
             return owner
-        self._require_room(flow, _SOURCES, now)
+        if not self._may_open(flow, _SOURCES, now):
+            raise _unanswered(flow)
         return self._watch(owner, flow, _SOURCES, now)
 
     def _watch(self, owner: ClientOwner, flow: Flow, party: str, now: float) -> ClientOwner:
@@ -107,6 +123,9 @@ class Places:
         found = self._open.pop(place, None)
         if found is not None:
             self._shares.give_back(found[1])
+        turn = self._turns.pop(place, None)
+        if turn is not None:
+            turn.set()
 
     def _has_room(self, aor: str, now: float) -> bool:
         is_full = len(self._open) >= MAX_OPEN or not self._shares.has_room(aor)
@@ -116,6 +135,10 @@ class Places:
             for place in [place for place in self._open if not self._is_open(place, now)]:
                 self._close(place)
         return len(self._open) < MAX_OPEN and self._shares.has_room(aor)
+
+
+def _unanswered(flow: Flow) -> TransportError:
+    return TransportError(f"{flow.host}:{flow.port} has not answered its first request yet")
 
 
 class _Proof:

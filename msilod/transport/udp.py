@@ -76,7 +76,9 @@ class UdpEndpoint:
             # Polling costs more than reading a datagram: poll only when no datagram has come meanwhile.
             if not self.drain(receiver):
                 await trio.lowlevel.wait_readable(self.socket)
-                continue
+                if not self.drain(receiver):
+                    # A failed send clears the pending error of the socket, but the error queue still wakes this task.
+                    self.read_errors(receiver)
             receiver.after_batch()
             await trio.lowlevel.checkpoint()
 
