@@ -1,6 +1,6 @@
 """State commands: `msilo hold`, `release` and `requeue` for messages, `pause` and `resume` for domains."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -21,78 +21,77 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the set, change n
 Domains = Annotated[
     list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="These domains; all without a name.")
 ]
+Action = Callable[[Session, Selection], None]
 Change = Callable[[Operator, Selection, float], Iterator[Changed]]
 
 
-@filters.selecting()
-def hold(
-    context: typer.Context,
-    selection: Selection,
-    all_: All = False,
-    dry_run: DryRun = False,
-    format: filters.Format = "",
-    json: filters.Json = False,
-    ids: filters.Ids = False,
-) -> None:
+def changing(*states: str, without: Sequence[str] = ()) -> Callable[[Action], filters.Verb]:
+    """Make a command of an action on the selected messages in `states`.
+
+    The command has the arguments and options of `filters.selecting`, --all, --dry-run and the formats. Without a
+    selection and --all the command raises UsageError. Unknown ids are reported after the action.
+    """
+
+    def decorate(action: Action) -> filters.Verb:
+        @filters.selecting(without=without)
+        def command(
+            context: typer.Context,
+            selection: Selection,
+            all_: All = False,
+            dry_run: DryRun = False,
+            format: filters.Format = "",
+            json: filters.Json = False,
+            ids: filters.Ids = False,
+        ) -> None:
+            session: Session = context.obj
+            if selection.is_empty and not all_:
+                raise UsageError(f"{action.__name__} needs a selection: recipients, ids, a filter or --all")
+            if dry_run:
+                _show(session, selection, states, chosen_format(session, format, json, ids))
+                return
+            action(session, selection)
+            _tell_missing(session, selection)
+
+        command.__name__, command.__doc__ = action.__name__, action.__doc__
+        return command
+
+    return decorate
+
+
+# Rows on the wire are shown as `sending`, but are `waiting` in the database and can be held.
+@changing("waiting", "scheduled", "sending")
+def hold(session: Session, selection: Selection) -> None:
     """Hold messages: no delivery and no expiry until release.
 
     msilo hold bob@example.test --type image/png
     """
-    session: Session = context.obj
-    if _is_for_show(session, "hold", selection, all_, dry_run, format, json, ids, ("waiting", "scheduled")):
-        return
     total = _change(session, selection, Operator.hold)
     _, sending = session.give_up(total.claimed)
     session.say(f"{total.count} held")
     if sending:
         session.say(f"{len(sending)} of them are on the wire: that attempt still ends by itself", level=-1)
-    _tell_missing(session, selection)
 
 
-@filters.selecting(without=["state"])
-def release(
-    context: typer.Context,
-    selection: Selection,
-    all_: All = False,
-    dry_run: DryRun = False,
-    format: filters.Format = "",
-    json: filters.Json = False,
-    ids: filters.Ids = False,
-) -> None:
+@changing("held", without=["state"])
+def release(session: Session, selection: Selection) -> None:
     """Release held messages; the time held is added to their life.
 
     msilo release bob@example.test
     """
-    session: Session = context.obj
-    if _is_for_show(session, "release", selection, all_, dry_run, format, json, ids, ("held",)):
-        return
     total = _change(session, selection, Operator.release)
     session.say(f"{total.count} released")
     session.wake(list(total.ids))
-    _tell_missing(session, selection)
 
 
-@filters.selecting()
-def requeue(
-    context: typer.Context,
-    selection: Selection,
-    all_: All = False,
-    dry_run: DryRun = False,
-    format: filters.Format = "",
-    json: filters.Json = False,
-    ids: filters.Ids = False,
-) -> None:
+@changing("rejected", "handed")
+def requeue(session: Session, selection: Selection) -> None:
     """Deliver rejected and handed messages again, like new messages.
 
     msilo requeue bob@example.test --state rejected
     """
-    session: Session = context.obj
-    if _is_for_show(session, "requeue", selection, all_, dry_run, format, json, ids, ("rejected", "handed")):
-        return
     total = _change(session, selection, Operator.requeue)
     session.say(f"{total.count} requeued")
     session.wake(list(total.ids), total.ids)
-    _tell_missing(session, selection)
 
 
 def pause(context: typer.Context, domains: Domains = None) -> None:
@@ -122,35 +121,12 @@ def _tell_pauses(session: Session) -> None:
     session.say(f"paused: {names}" if paused else "nothing is paused")
 
 
-def _is_for_show(
-    session: Session,
-    verb: str,
-    selection: Selection,
-    is_all: bool,
-    dry_run: bool,
-    format: str,
-    json: bool,
-    ids: bool,
-    states: tuple[str, ...],
-) -> bool:
-    """With --dry-run: print the selected messages in one of `states`, and return True.
-
-    Raises UsageError for an empty selection without --all.
-    """
-    if selection.is_empty and not is_all:
-        raise UsageError(f"{verb} needs a selection: recipients, ids, a filter or --all")
-    if dry_run:
-        now = session.now()
-        # The limit counts messages in `states` only, as the verb does.
-        everything = session.queue.messages(replace(selection, limit=None), now)
-        found = islice((m for m in everything if m.state in (*states, _SENT_NOW[verb])), selection.limit)
-        records = map(partial(record, ahead=session.ahead), found)
-        show(session, records, columns(session.system()), chosen_format(session, format, json, ids))
-    return dry_run
-
-
-# Rows on the wire are shown as `sending`, but are `waiting` in the database and can be held.
-_SENT_NOW = {"hold": "sending", "release": "", "requeue": ""}
+def _show(session: Session, selection: Selection, states: Collection[str], format: str) -> None:
+    """Print the selected messages in one of `states`. The limit counts these messages only, as the action does."""
+    everything = session.queue.messages(replace(selection, limit=None), session.now())
+    found = islice((message for message in everything if message.state in states), selection.limit)
+    records = map(partial(record, ahead=session.ahead), found)
+    show(session, records, columns(session.system()), format)
 
 
 def _change(session: Session, selection: Selection, change: Change) -> Changed:
