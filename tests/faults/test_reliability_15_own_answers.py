@@ -12,13 +12,8 @@ from msilod.transport.tcp import connect, prepare
 from tests.network.agent import Served
 from tests.network.phone import Phone
 from tests.network.world import World, play
+from tests.ports import free_port
 from tests.transport.ear import serving
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 async def test_a_connection_to_oneself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

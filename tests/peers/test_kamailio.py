@@ -13,7 +13,7 @@ import pytest
 from tests.bench.load.servers import answers, modules
 from tests.calls.caller import Caller, values
 from tests.peers.conftest import program
-from tests.peers.test_sipp import free_port
+from tests.ports import free_port
 from tests.scenarios.conftest import Daemon
 
 pytestmark = pytest.mark.peer

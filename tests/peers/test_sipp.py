@@ -1,6 +1,5 @@
 """SIPp: stores, registers and receives, over UDP and TCP; registers, refreshes and leaves with a password."""
 
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers.conftest import program
+from tests.ports import free_port
 from tests.scenarios.account import add_user
 from tests.scenarios.conftest import Daemon
 
@@ -15,12 +15,6 @@ HERE = Path(__file__).parent
 MESSAGES = 20
 
 pytestmark = pytest.mark.peer
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def sipp(daemon: Daemon, scenario: str, *options: str) -> list[str]:

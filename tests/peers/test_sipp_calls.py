@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.test_sipp import HERE, free_port, run, sipp
+from tests.peers.test_sipp import HERE, run, sipp
+from tests.ports import free_port
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import Phone
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests import processes
+from tests.ports import free_port
 from tests.scenarios.phone import PATIENCE, Phone
 from tests.transport.authority import Authority
 
@@ -49,11 +50,13 @@ class Daemon:
         words = ["start"]
         for domain in self.domains:
             words += ["--domain", domain]
-        # The first start takes any free ports. A restart asks for the ports of the first start.
+        # A restart asks for the ports of the first start.
+        self.port = self.port or free_port()
         tcp = self.ports.get("tcp:127.0.0.1", self.port)
         words += ["--listen", f"udp:127.0.0.1:{self.port}", "--listen", f"tcp:127.0.0.1:{tcp}"]
         for spec in self.listen:
-            words += ["--listen", f"{spec}:{self.ports.get(spec, 0)}"]
+            host = spec.partition(":")[2].strip("[]")
+            words += ["--listen", f"{spec}:{self.ports.get(spec) or free_port(host)}"]
         with (self.folder / "log").open("a") as log:
             self.process = processes.start("msilod", *words, environment=self.environment, stderr=log)
         assert self.process.stdout is not None
