@@ -5,7 +5,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from msilo_cli.printer import Column, amount, rfc3339, span
+from msilo_cli.fitting import Fit
+from msilo_cli.printer import ADDRESS, Column, amount, rfc3339, span
 from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
 
@@ -72,23 +73,25 @@ def columns(now: float) -> list[Column]:
     """
     return [
         Column("ID", lambda r: r["id"], is_right=True),
-        Column("TO", lambda r: r["aor"], lambda r: r["aor"].removeprefix("sip:")),
+        Column("STATE", lambda r: r["state"], in_tsv=False),
+        Column("TO", lambda r: r["aor"], lambda r: r["aor"].removeprefix("sip:"), fit=ADDRESS),
         Column(
             "FROM",
             lambda r: sender_uri(r["from"] or ""),
             lambda r: sender_uri(r["from"] or "").removeprefix("sip:"),
+            fit=ADDRESS,
         ),
-        Column("AGE", lambda r: r["received_at"], lambda r: _age(r, now), is_right=True),
-        Column("TRIES", lambda r: r["attempts"], is_right=True),
-        Column("STATE", lambda r: r["state"]),
-        Column("NEXT", _next, lambda r: _in(_next(r), now), in_tsv=False, is_right=True),
-        Column("LAST", lambda r: r["last_status"], last, in_tsv=False),
+        Column("AGE", lambda r: r["received_at"], lambda r: _age(r, now), is_right=True, fit=Fit(rank=3)),
+        Column("TRIES", lambda r: r["attempts"], is_right=True, fit=Fit(rank=5)),
+        Column("STATE", lambda r: r["state"], in_table=False),
+        Column("NEXT", _next, lambda r: _in(_next(r), now), in_tsv=False, is_right=True, fit=Fit(rank=4)),
+        Column("LAST", lambda r: r["last_status"], last, in_tsv=False, fit=Fit(least=4, rank=1)),
         Column("SIZE", lambda r: r["size"], in_table=False),
         Column("TYPE", lambda r: r["content_type"], in_table=False),
         Column("NEXT", _next, in_table=False),
         Column("LAST", lambda r: r["last_status"], in_table=False),
         Column("REASON", lambda r: r["last_reason"], in_table=False),
-        Column("BODY", preview, preview, in_tsv=False),
+        Column("BODY", preview, preview, in_tsv=False, fit=Fit(least=8, rank=2)),
     ]
 
 

@@ -11,28 +11,27 @@ from typing import Any, Final
 
 import msgspec
 
+from msilo_cli.fitting import SEPARATOR, WHOLE, Fit, fit
 from msilo_cli.session import Session, UsageError
 from msilod.printable import printable
 from msilod.silo.stored_message import LATEST
 
 FORMATS: Final = ("auto", "table", "tsv", "json", "jsonl", "ids")
 Record = dict[str, Any]
-# Characters between two columns of a table.
-SEPARATOR: Final = 3
+# The beginning of an address tells the user.
+ADDRESS: Final = Fit(least=12)
 # The first second of the year 1000: strftime(3) writes earlier years with fewer digits.
 EARLIEST: Final = -30_610_224_000.0
 # Seconds. System time is silo time plus the difference of two clocks. Each command measures that anew, microseconds
 # apart. A whole second that was imported must not be shown as the second before.
 MEASURED: Final = 0.01
-# The least width of a cut column.
-NARROWEST: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column. `value` is the cell for programs; `text` is the cell of a table, by default the value.
 
-    `shrinks`: in a table wider than the terminal this column is cut.
+    `fit`: how the column of a table gives way on a narrow terminal.
     """
 
     title: str
@@ -41,7 +40,7 @@ class Column:
     is_right: bool = False
     in_tsv: bool = True
     in_table: bool = True
-    shrinks: bool = False
+    fit: Fit = WHOLE
 
 
 def chosen_format(session: Session, wanted: str, json_lines: bool, ids: bool) -> str:
@@ -91,7 +90,7 @@ def _cell(value: Any) -> str:
 
 
 def _table(session: Session, records: Iterable[Record], columns: Sequence[Column]) -> int:
-    from rich import box
+    from rich.cells import cell_len
     from rich.table import Table
 
     from msilo_cli.terminal import console
@@ -101,33 +100,21 @@ def _table(session: Session, records: Iterable[Record], columns: Sequence[Column
     if not rows:
         return 0
     screen = console(session.out, session.color)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    widths = _widths(shown, rows, screen.width)
-    for column, width in zip(shown, widths, strict=True):
+    longest = [max(map(cell_len, cells)) for cells in zip(*rows, strict=True)]
+    widths = [width and max(width, len(column.title)) for width, column in zip(longest, shown, strict=True)]
+    fitted = fit([column.fit for column in shown], widths, screen.width)
+    table = Table(box=None, pad_edge=False, padding=(0, SEPARATOR, 0, 0))
+    for place, width in fitted.items():
         table.add_column(
-            column.title, justify="right" if column.is_right else "left", overflow="ellipsis", no_wrap=True,
-            max_width=width,
+            shown[place].title, justify="right" if shown[place].is_right else "left", overflow="ellipsis",
+            no_wrap=True, width=width or len(shown[place].title),
         )  # fmt: skip
     for row in rows:
-        table.add_row(*row)
-    screen.print(table)
+        table.add_row(*[row[place] for place in fitted])
+    # The terminal continues rows that are too wide on its next line. rich would cut columns further.
+    screen.width = max(screen.width, sum(fitted.values()) + SEPARATOR * len(fitted))
+    screen.print(table, crop=False)
     return len(rows)
-
-
-def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], available: int) -> list[int]:
-    """The widths of the columns, in characters. Shrinking columns are cut, the widest first, until the table fits."""
-    widths = [
-        max(len(text) for text in texts) for texts in zip([c.title for c in columns], *rows, strict=True)
-    ]
-    excess = sum(widths) + SEPARATOR * (len(widths) - 1) - available
-    shrinking = [place for place, column in enumerate(columns) if column.shrinks]
-    while excess > 0 and shrinking:
-        widest = max(shrinking, key=widths.__getitem__)
-        if widths[widest] <= NARROWEST:
-            break
-        widths[widest] -= 1
-        excess -= 1
-    return widths
 
 
 def _text(column: Column, record: Record) -> str:
@@ -161,3 +148,8 @@ def amount(size: float) -> str:
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
     return f"{size:.0f} B"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 message`, `2 messages`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

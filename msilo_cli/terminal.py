@@ -19,7 +19,8 @@ def console(out: TextIOBase, color: str) -> Console:
         markup=False,
         emoji=False,
         highlight=False,
-        no_color=plain,
+        # Without a colour system rich writes no bold text either.
+        color_system=None if plain else "auto",
         force_terminal=True if color == "always" else None,
         soft_wrap=False,
     )

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from msilo_cli import filters
-from msilo_cli.printer import Column, chosen_format, rfc3339, show, span
+from msilo_cli.fitting import Fit
+from msilo_cli.printer import ADDRESS, Column, chosen_format, rfc3339, show, span
 from msilo_cli.session import Session, SomeFailed, UsageError, calls
 from msilod.errors import UnavailableError
 from msilod.printable import printable
@@ -68,12 +69,12 @@ def _dump(session: Session, asked: Sequence[dict[str, Any]], params: dict[str, A
 
 _OUTCOME = [
     Column("ID", lambda r: r.get("id"), is_right=True),
-    Column("TO", lambda r: r["aor"], lambda r: r["aor"].removeprefix("sip:")),
+    Column("TO", lambda r: r["aor"], lambda r: r["aor"].removeprefix("sip:"), fit=ADDRESS),
     Column("OUTCOME", lambda r: r["outcome"]),
     Column("STATUS", lambda r: r.get("status")),
-    Column("CONTACT", lambda r: r.get("contact")),
-    Column("NEXT TRY", lambda r: rfc3339(r.get("next_attempt_at"))),
-    Column("REASON", lambda r: r.get("reason")),
+    Column("CONTACT", lambda r: r.get("contact"), fit=Fit(least=16, rank=2)),
+    Column("NEXT TRY", lambda r: rfc3339(r.get("next_attempt_at")), fit=Fit(rank=3)),
+    Column("REASON", lambda r: r.get("reason"), fit=Fit(least=8, rank=1)),
 ]
 
 
@@ -104,13 +105,13 @@ def bindings(
 
 
 _BINDING = [
-    Column("RECIPIENT", lambda r: r["aor"], lambda r: r["aor"].removeprefix("sip:")),
-    Column("CONTACT", lambda r: r["contact"]),
+    Column("RECIPIENT", lambda r: r["aor"], lambda r: r["aor"].removeprefix("sip:"), fit=ADDRESS),
+    Column("CONTACT", lambda r: r["contact"], fit=Fit(least=16, rank=1)),
     Column("EXPIRES", lambda r: r["expires_at"], lambda r: r["left"]),
-    Column("Q", lambda r: f"{r['q']:g}"),
-    Column("FLOW", lambda r: r["flow"], shrinks=True),
-    Column("USER AGENT", lambda r: r["user_agent"], shrinks=True),
-    Column("HEARD", lambda r: r["heard_at"], lambda r: r["ago"]),
+    Column("Q", lambda r: f"{r['q']:g}", fit=Fit(rank=5)),
+    Column("FLOW", lambda r: r["flow"], fit=Fit(least=8, rank=4)),
+    Column("USER AGENT", lambda r: r["user_agent"], fit=Fit(least=8, rank=2)),
+    Column("HEARD", lambda r: r["heard_at"], lambda r: r["ago"], fit=Fit(rank=3)),
 ]
 
 

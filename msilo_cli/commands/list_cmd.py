@@ -1,13 +1,14 @@
 """List command: `msilo list` prints the messages, oldest first."""
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 import typer
 
 from msilo_cli import filters
 from msilo_cli.message_view import columns, record
-from msilo_cli.printer import amount, chosen_format, show
+from msilo_cli.printer import amount, chosen_format, counted, show, span
 from msilo_cli.session import Session
 from msilod.store.tables.selection import Selection
 
@@ -29,17 +30,24 @@ def list_messages(
 
 
 def run(session: Session, selection: Selection, format: str) -> None:
-    """Print the selected messages."""
-    now, ahead, total = session.now(), session.ahead, 0
+    """Print the selected messages, and on a terminal a line of totals."""
+    now, ahead, size = session.now(), session.ahead, 0
+    recipients: set[str] = set()
+    oldest = inf
 
     def records() -> Iterator[dict[str, Any]]:
-        nonlocal total
+        nonlocal size, oldest
         for message in session.queue.messages(selection, now):
-            total += message.size
+            size += message.size
+            recipients.add(message.aor)
+            oldest = min(oldest, message.received_at)
             yield record(message, ahead)
 
     count = show(session, records(), columns(session.system()), format)
-    if format == "table":
-        session.say(
-            f"{count} message{'' if count == 1 else 's'}, {amount(total)}" if count else "no messages"
-        )
+    if format != "table":
+        return
+    if not count:
+        session.say("no messages")
+        return
+    totals = f"{counted(count, 'message')} for {counted(len(recipients), 'recipient')}, {amount(size)}"
+    session.say(f"{totals}, the oldest {span(now - oldest)} old")

@@ -44,10 +44,10 @@ def _fill(one: Daemon) -> Daemon:
     return one
 
 
-def on_a_terminal(one: Daemon, *arguments: str, typed: str = "") -> tuple[int, str]:
-    """Run msilo on a pseudo-terminal. Returns (exit code, all output)."""
+def on_a_terminal(one: Daemon, *arguments: str, typed: str = "", width: int = 100) -> tuple[int, str]:
+    """Run msilo on a pseudo-terminal of `width` columns. Returns (exit code, all output)."""
     parent, child = pty.openpty()
-    environment = one.environment | {"TERM": "xterm", "COLUMNS": "100"}
+    environment = one.environment | {"TERM": "xterm", "COLUMNS": str(width)}
     process = subprocess.Popen(
         [sys.executable, "-m", "msilo_cli", *arguments],
         stdin=child,
@@ -77,12 +77,17 @@ def test_in_a_pipe_list_is_tsv_without_a_header(shelf: Daemon) -> None:
     assert columns[4:] == ["0", "waiting", "3", "text/plain;charset=UTF-8", "", "", ""]
 
 
-def test_on_a_terminal_list_is_a_table(shelf: Daemon) -> None:
-    code, shown = on_a_terminal(shelf, "list")
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_on_a_terminal_list_is_a_table_that_fits_with_whole_ids(shelf: Daemon, width: int) -> None:
+    code, shown = on_a_terminal(shelf, "--color", "never", "list", width=width)
     assert code == 0
-    assert "FROM" in shown
-    assert "alice@example.test" in shown
-    assert "3 messages" in shown
+    title, *rows, totals = shown.splitlines()
+    assert title.split()[:4] == ["ID", "STATE", "TO", "FROM"]
+    assert [row.split()[0] for row in rows] == ["1", "2", "3"]
+    assert all(len(row) <= max(width, 45) for row in rows)
+    assert ("alice@example.test" in rows[0]) == (width >= 60)
+    assert ("two" in rows[1]) == (width >= 80)
+    assert totals.startswith("3 messages for 2 recipients, 22 B, the oldest ")
 
 
 def test_json_lines_have_the_members_in_order(shelf: Daemon) -> None:
