@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from msilo_cli.command_group import CommandGroup
 from msilo_cli.commands import (
     daemon_cmds,
     db_cmds,
@@ -21,6 +22,8 @@ from msilod import __version__
 
 app = typer.Typer(
     name="msilo",
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Inspect and change the silo of msilod.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -70,6 +73,7 @@ app.command("requeue")(state_cmds.requeue)
 app.command("purge")(purge_cmd.purge)
 app.command("bindings")(daemon_cmds.bindings)
 app.command("status")(daemon_cmds.status)
+app.command("reload")(daemon_cmds.reload)
 app.command("export")(exchange_cmds.export)
 app.command("import")(exchange_cmds.import_)
 app.command("pause")(state_cmds.pause)

@@ -170,8 +170,11 @@ class Session:
         return round(self.system() - self.now(), 3)
 
     def ask(self, method: str, params: dict[str, Any], timeout: float = 5.0) -> Any:
-        """Call a method of the daemon. `timeout`: seconds. Raises UnavailableError without a daemon, ControlError."""
-        with ControlClient(self.settings.socket) as client:
+        """Call a method of the daemon. `timeout`: seconds. Raises UnavailableError without a daemon, ControlError.
+
+        With --socket a daemon can be asked while the configuration has a fault.
+        """
+        with ControlClient(Path(self.socket) if self.socket else self.settings.socket) as client:
             return client.call(method, params, timeout)
 
     def wake(self, aors: Sequence[str], requeued: Mapping[str, Sequence[int]] | None = None) -> None:

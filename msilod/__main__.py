@@ -18,6 +18,7 @@ from msilod.streams import discard, prepare
 app = typer.Typer(
     name="msilod",
     help="SIP registrar, stateful proxy, and silo for MESSAGEs to offline users.",
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,

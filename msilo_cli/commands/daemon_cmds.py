@@ -17,6 +17,8 @@ from msilod.store.tables.selection import Selection
 
 # Seconds. The daemon waits up to 90 s for one recipient.
 DUMP_TIMEOUT = 600.0
+# Seconds. The daemon reads the configuration, the certificates and the policy.
+RELOAD_TIMEOUT = 30.0
 
 
 @filters.selecting(filters.Recipients)
@@ -146,3 +148,13 @@ def status(context: typer.Context, format: filters.Format = "", json: filters.Js
         f"since start  {counters or 'nothing yet'}",
     ]
     session.out.write(printable("\n".join(lines), keep_lines=True) + "\n")
+
+
+def reload(context: typer.Context) -> None:
+    """Make the daemon read the configuration again.
+
+    msilo reload
+    """
+    session: Session = context.obj
+    later = session.ask("reload", {}, RELOAD_TIMEOUT)["wants_restart"]
+    session.say(f"reloaded; restart msilod for {', '.join(later)}" if later else "reloaded")

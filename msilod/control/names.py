@@ -16,6 +16,24 @@ class DumpRefused(MsilodError):
     exit_code = USAGE
 
 
+def matches(pattern: str, aor: str) -> bool:
+    """True when `aor` is `pattern`, where `*` stands for any text; letters match in both cases, as in the queue."""
+    first, *others = pattern.lower().split("*")
+    aor = aor.lower()
+    if not others:
+        return aor == first
+    last = others.pop()
+    if not aor.startswith(first):
+        return False
+    start = len(first)
+    for text in others:
+        found = aor.find(text, start)
+        if found < 0:
+            return False
+        start = found + len(text)
+    return len(aor) - len(last) >= start and aor.endswith(last)
+
+
 def check_contact(to: str) -> None:
     """Check that `to` is a SIP URI. Raises DumpRefused."""
     try:

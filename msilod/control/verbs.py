@@ -14,7 +14,7 @@ from msilod import __version__
 from msilod.auth.members import Members
 from msilod.clock import Clock
 from msilod.control.dump_verb import DumpVerb
-from msilod.control.names import Names
+from msilod.control.names import Names, matches
 from msilod.control.protocol import BindingsParams
 from msilod.control.row_verbs import RowVerbs
 from msilod.counters import Counters
@@ -132,13 +132,18 @@ class ControlVerbs:
         }
 
     def bindings(self, params: Params) -> Params:
-        """The unexpired bindings of the AORs in `aors`, or of all. Times are system time."""
+        """The unexpired bindings of the AORs in `aors`, or of all; `*` in an AOR stands for any text.
+
+        Times are system time.
+        """
         wall = self._clock.wall()
         aors = msgspec.convert(params, BindingsParams).aors
-        if aors:
-            found = [b for aor in aors for b in self._location.bindings(self._names.aor(aor), wall)]
-        else:
-            found = [b for b in self._location.all() if b.expires_at > wall]
+        patterns = [aor for aor in aors or ["*"] if "*" in aor]
+        named = [self._names.aor(aor) for aor in aors or () if "*" not in aor]
+        found = [binding for aor in named for binding in self._location.bindings(aor, wall)]
+        if patterns:
+            every = (binding for binding in self._location.all() if binding.expires_at > wall)
+            found += [b for b in every if any(matches(pattern, b.aor) for pattern in patterns)]
         return {"bindings": [_binding(b, self._clock.ahead) for b in found]}
 
     def reload(self, params: Params) -> Params:

@@ -251,6 +251,28 @@ def test_without_a_daemon_its_verbs_are_69(silo: Daemon) -> None:
         assert "is msilod running?" in done.stderr
 
 
+def test_bindings_by_pattern(daemon: Daemon, phone: MakePhone) -> None:
+    for name in ("alice", "bob"):
+        phone(name).register()
+    assert daemon.msilo("bindings", "*@example.test").stdout.count("\n") == 2
+    assert daemon.msilo("bindings", "B*").stdout.split("\t")[0] == "sip:bob@example.test"
+    assert daemon.msilo("bindings", "*@far.test").stdout == ""
+
+
+def test_reload_takes_over_the_file_or_keeps_what_is_in_force(daemon: Daemon) -> None:
+    daemon.config.write_text('db_url = "sqlite:///other.db"\n[silo]\nmax_body = 3\n')
+    done = daemon.msilo("reload")
+    assert (done.returncode, done.stderr) == (0, "reloaded; restart msilod for db_url\n")
+    with Phone("alice", daemon.address) as alice:
+        assert alice.text("bob", "four").status == 413
+    daemon.config.write_text("drain = 'x'\n")
+    socket = str(daemon.folder / "control.sock")
+    done = daemon.msilo("reload", "--socket", socket)
+    assert done.returncode == 78, done.stderr
+    assert "drain" in done.stderr
+    assert daemon.msilo("status", "--socket", socket).returncode == 0, "the file is not needed"
+
+
 def test_status_and_bindings(daemon: Daemon, phone: MakePhone) -> None:
     bob = phone("bob")
     bob.register()
