@@ -85,7 +85,7 @@ class End(msgspec.Struct, array_like=True):
 
 
 class Call(msgspec.Struct, array_like=True):
-    """Anything rarer: an operation of store/commit/operations.py by its name, with arguments that MessagePack knows."""
+    """Anything rarer: one of `CALLS` (store/engine/base.py), with arguments that MessagePack knows."""
 
     name: str
     arguments: Sequence[Any]
@@ -93,7 +93,7 @@ class Call(msgspec.Struct, array_like=True):
 
 
 class Keeping(msgspec.Struct, array_like=True, frozen=True):
-    """How much is kept and for how long: the values of quota.py's Limits, then seconds."""
+    """How much is kept and for how long: the values of Limits (limits.py), then seconds."""
 
     limits: Sequence[int]
     history: float

@@ -14,9 +14,10 @@ from msilod.errors import SiloLost, UnavailableError
 from msilod.registrar.binding import Binding
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.columns import LOADED, message_of
-from msilod.store.commit.operations import transactions_on
+from msilod.store.commit.transaction import Transactions
 from msilod.store.engine.sqlite.connection import is_damage, open_reader, open_sqlite, raw, translated
 from msilod.store.engine.sqlite.damage import damage
+from msilod.store.engine.sqlite.engine import SqliteEngine
 from msilod.store.engine.sqlite.foreign_changes import Seen
 from msilod.store.engine.sqlite.lock import DaemonLock
 from msilod.store.engine.sqlite.statements import FOR_SIPS, Statements, skip_scan, total
@@ -79,9 +80,9 @@ class Silo:
             self._statements.free_all(connection)
             seen = Seen.now(connection, self._statements)
             if deliver is None:
-                transactions = transactions_on(connection, self.path, self.table, owner)
-                transactions.foreign.notice_since(connection, seen)
-                self.writer = InlineWriter(transactions)
+                engine = SqliteEngine(connection, self.path, self.table, owner, Limits())
+                engine.foreign.notice_since(connection, seen)
+                self.writer = InlineWriter(Transactions(engine, Limits()))
             else:
                 self.writer = self._started(owner, deliver, seen)
         self._is_started = True
@@ -92,7 +93,9 @@ class Silo:
         return KeptClock.parse(self.kept_secret(CLOCK))
 
     def _started(self, owner: str, deliver: Deliver, seen: Seen) -> ProcessWriter:
-        writer = ProcessWriter(self.path, self.table, owner, self._lock.descriptor, deliver, seen)
+        writer = ProcessWriter(
+            self.path, self.table, owner, self._lock.descriptor, deliver, (seen.row, seen.entry)
+        )
         self._lock.name_writer(writer.process.pid)
         # From here on this process only reads.
         self._database.close()

@@ -10,7 +10,6 @@ then when it is at most BELIEVED seconds later than silo time was last. If not, 
 message that waits lives longer rather than ends unsent.
 """
 
-import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,17 +81,6 @@ def _after_another_boot(kept: KeptClock, system: float) -> float:
         if kept.seen <= system - ahead <= kept.seen + BELIEVED:
             return system - ahead
     return kept.seen
-
-
-class ClockRow:
-    """The statement for one db_table."""
-
-    def __init__(self, table: str) -> None:
-        self._write = f"INSERT OR REPLACE INTO {table}_secret (name, value) VALUES ('{CLOCK}', ?)"  # noqa: S608
-
-    def write(self, db: sqlite3.Connection, kept: bytes) -> None:
-        """Keep `kept`, as KeptClock.to_bytes() made it."""
-        db.execute(self._write, (kept,))
 
 
 def silo_clock(kept: bytes) -> Callable[[], float]:

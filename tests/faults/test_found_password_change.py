@@ -9,7 +9,7 @@ import trio
 from msilod.routing import default
 from msilod.sip.digest import ha1
 from msilod.sip.message import Response
-from msilod.store.commit.transaction import Operation
+from msilod.store.engine.base import Operation
 from msilod.store.tables.users import UserRow, UserTable
 from msilod.store.writer.contract import InlineWriter
 from tests.credentials import answer_of
@@ -128,7 +128,7 @@ def test_a_daemon_that_is_killed_before_it_has_removed_bindings_removes_them_at_
         await home.look()
         home.users.set(ALICE, values(ALICE, OTHER_PASSWORD))
         assert isinstance(world.silo.writer, InlineWriter)
-        broken = world.silo.writer.transactions.operations
+        broken = world.silo.writer.transactions.engine.operations
         broken["bindings"] = broken["keep_user_change"] = lambda *_: None
         await home.look()
         await world.restart()
@@ -232,7 +232,7 @@ def test_a_registration_that_is_being_committed_ends_as_well(tmp_path: Path) -> 
         await home.look()
         assert await home.send() == 202
         assert isinstance(world.silo.writer, InlineWriter)
-        operations = world.silo.writer.transactions.operations
+        operations = world.silo.writer.transactions.engine.operations
 
         def ended_meanwhile(operation: Operation, *arguments: object) -> object:
             operations["bindings"] = operation

@@ -6,7 +6,7 @@ from pathlib import Path
 import trio
 
 from msilod.errors import StoreError
-from msilod.store.commit.transaction import Operation
+from msilod.store.engine.base import Operation
 from msilod.store.writer.contract import InlineWriter
 from tests.faults.peer import lock
 from tests.network.world import World, play
@@ -18,7 +18,7 @@ class BrokenDisk:
     def __init__(self, world: World) -> None:
         self.is_broken = False
         assert isinstance(world.silo.writer, InlineWriter)
-        operations = world.silo.writer.transactions.operations
+        operations = world.silo.writer.transactions.engine.operations
         for name in ("bindings", "refresh"):
             operations[name] = partial(self._write, operations[name])
 

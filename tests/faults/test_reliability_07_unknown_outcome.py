@@ -12,7 +12,7 @@ import pytest
 
 from msilod.errors import UnknownOutcome
 from msilod.store.engine.sqlite.connection import leaves_unknown
-from msilod.store.jobs import Batch
+from msilod.store.jobs import Batch, Keeping
 from msilod.store.limits import Limits
 from tests.faults.conftest import FaultyDaemon
 from tests.faults.disk import FaultyDisk
@@ -151,14 +151,15 @@ class _Failing:
 def test_neither_way_of_committing_takes_an_io_error_for_a_rollback(tmp_path: Path, word: str) -> None:
     silo = open_silo(tmp_path)
     transactions = silo.writer.transactions  # type: ignore[attr-defined]
-    real = transactions.db
+    engine = transactions.engine
+    real = engine.db
     if word == "COMMIT":
         # With a limit by the hour rows are counted in a transaction of several statements.
-        transactions.quota.limits = Limits(max_per_hour=5)
-    transactions.db = _Failing(real, word, sqlite3.SQLITE_IOERR_FSYNC)
+        transactions.configure(Keeping(Limits(max_per_hour=5).values(), 0.0, 0.0))
+    engine.db = _Failing(real, word, sqlite3.SQLITE_IOERR_FSYNC)
     with pytest.raises(UnknownOutcome):
         transactions.execute(Batch([row(1)]))
-    transactions.db = real
+    engine.db = real
     if real.in_transaction:
         real.execute("ROLLBACK")
     silo.close()

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from msilod.store.commit.transaction import SYNC_ROWS
+from msilod.store.engine.sqlite.engine import SYNC_ROWS
 from tests.faults.conftest import FaultyDaemon
 from tests.faults.disk import FaultyDisk
 from tests.scenarios.phone import Phone

@@ -11,7 +11,7 @@ import pytest
 from msilod.registrar.binding import Binding
 from msilod.silo.history import Event, HistoryEntry
 from msilod.silo.stored_message import Ending
-from msilod.store.commit.transaction import FOLD
+from msilod.store.engine.sqlite.engine import FOLD
 from msilod.store.jobs import BindingChanges
 from msilod.store.limits import Limits
 from msilod.store.tables.queue import Queue

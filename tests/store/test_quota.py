@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from msilod.store.commit.quota import HOUR, Quota
+from msilod.store.commit.quota import Quota
+from msilod.store.engine.base import HOUR
 from msilod.store.engine.sqlite.statements import total
 from msilod.store.jobs import Added, Duplicate, Limit, OverQuota
 from msilod.store.limits import Limits
@@ -129,6 +130,9 @@ def test_old_hours_are_forgotten(tmp_path: Path) -> None:
     silo.close()
 
 
-def test_without_limits_nothing_is_asked(tmp_path: Path) -> None:
+@pytest.mark.interpreted
+def test_without_limits_the_engine_is_not_asked() -> None:
     """The hot path: no statement, no system call."""
-    assert Quota(tmp_path, "silo", Limits()).is_easy(None, [row(1)])  # type: ignore[arg-type]
+    quota = Quota(None, Limits())  # type: ignore[arg-type]
+    assert quota.is_easy([row(1)])
+    assert quota.take([row(1)])

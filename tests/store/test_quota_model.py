@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.commit import transaction
-from msilod.store.commit.quota import HOUR
-from msilod.store.engine.sqlite import holdings, hours
+from msilod.store.engine.base import HOUR
+from msilod.store.engine.sqlite import engine, holdings, hours
 from msilod.store.jobs import Added, AddResult, Limit, OverQuota
 from msilod.store.limits import Limits
 from msilod.store.silo import HISTORY, Silo
@@ -228,9 +227,9 @@ class Quotas(RuleBasedStateMachine):
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a few rows fill what takes thousands."""
-    monkeypatch.setattr(transaction, "FOLD_HOURS", 5)
+    monkeypatch.setattr(engine, "FOLD_HOURS", 5)
     # No power is cut here.
-    monkeypatch.setattr(transaction, "_SYNC", dict.fromkeys((True, False), "PRAGMA synchronous = OFF"))
+    monkeypatch.setattr(engine, "_SYNC", dict.fromkeys((True, False), "PRAGMA synchronous = OFF"))
     monkeypatch.setattr(holdings, "MAX_SENDER_BYTES", 900)
     monkeypatch.setattr(hours, "MAX_BYTES", 1400)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.commit.transaction import FOLD
+from msilod.store.engine.sqlite.engine import FOLD
 from msilod.store.engine.sqlite.statements import Statements, total
 from msilod.store.jobs import Limit, OverQuota
 from msilod.store.limits import Limits

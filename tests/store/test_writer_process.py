@@ -19,7 +19,6 @@ from msilod.registrar.binding import Binding
 from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.engine.sqlite import lock
-from msilod.store.engine.sqlite.foreign_changes import Seen
 from msilod.store.jobs import Added, AddResult, BindingChanges, Cleaned, Duplicate, Failed, Foreign, OverQuota
 from msilod.store.limits import Limits
 from msilod.store.silo import Silo
@@ -378,7 +377,7 @@ def test_what_was_committed_while_the_process_started_is_foreign(tmp_path: Path)
         for done, result in results:
             done(result)
 
-    writer = ProcessWriter(tmp_path / "silo.db", "silo", "test", 2, deliver, Seen(1, 0))
+    writer = ProcessWriter(tmp_path / "silo.db", "silo", "test", 2, deliver, (1, 0))
     writer.poll_foreign(heard.append)
     writer.flush()
     while not heard:

@@ -1,132 +1,81 @@
-"""Quota: what the silo as a whole and each sender may take; what a recipient may is in holdings.py.
+"""Quota: what the silo as a whole and each sender may store. What a recipient may store is checked by the engine.
 
-Asked and counted inside the transaction that inserts, so that it holds for parallel stores, other processes and
-after a restart. Nothing is counted by walking: the total is one row and a short tail of rows that it does not count
-yet, the hours of senders are rows and the same tail (hours.py), and the disk is looked at once a second.
+The engine tells the counts: the total of all bodies, the hours of senders, and whether the disk is full. They are
+read and changed inside the transaction that inserts the rows. So quotas hold for parallel stores, for other processes
+and after a restart.
 """
 
-import os
-import sqlite3
-import time
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Final
 
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.engine.sqlite.hours import HOUR, SenderHours
-from msilod.store.engine.sqlite.tail import add_hours, total
+from msilod.store.engine.base import HOUR, Engine
 from msilod.store.jobs import Limit, OverQuota
 from msilod.store.limits import Limits
 
-__all__ = ["HOUR", "Quota"]
-
-# A second look at a full disk or silo is worth while after a few deliveries.
+# Seconds until a sender may try again when the disk or the silo is full: a few deliveries make room.
 ROOM_AGAIN: Final = 60
-LOOK_EVERY: Final = 1.0
 
 
 class Quota:
-    """`begin`, then `refusal` and `count` for each row, then perhaps `write`: once per transaction.
-
-    Or `is_easy` and `take` for all rows at once, and `take_back` when they were not stored.
+    """Per transaction either `is_easy` and `take` for all rows at once, or `begin` and then `refusal` and `count` for
+    each row. `limits` may be replaced between two transactions.
     """
 
-    def __init__(self, path: Path, table: str, limits: Limits) -> None:
-        self.path = path
+    __slots__ = ("_bytes", "_engine", "limits")
+
+    def __init__(self, engine: Engine, limits: Limits) -> None:
+        self._engine = engine
         self.limits = limits
-        self._total = total(table)
-        self._table = table
-        self.hours = SenderHours(table)
-        self._looked = -LOOK_EVERY
-        self._is_full = False
-        # Set by the writer's process, which looks at the disk itself (space.py); None: look here.
-        self.is_full: bool | None = None
         self._bytes = 0
-        self._stored: dict[tuple[int, str], int] = {}
 
-    def set_limits(self, limits: Limits) -> None:
-        """Other limits from the next transaction on."""
-        if not self.limits.max_per_hour:
-            # What was stored without a limit was not counted here.
-            self.hours.forget()
-        self.limits = limits
-
-    def is_easy(self, db: sqlite3.Connection, messages: Collection[StoredMessage]) -> bool:
-        """True when none of these can meet a limit but that of a sender's hour, which `take` counts."""
-        limits = self.limits
-        if limits.max_per_hour and not self.hours.is_known:
+    def is_easy(self, messages: Collection[StoredMessage]) -> bool:
+        """True when no row can meet another limit than that of a sender's hour, which `take` counts."""
+        limits, engine = self.limits, self._engine
+        if limits.max_per_hour and not engine.hours.is_known:
             return False
-        if limits.min_free_bytes and self._is_disk_full():
+        if limits.min_free_bytes and engine.is_full():
             return False
         if not limits.max_total_bytes:
             return True
         size = sum(message.size for message in messages)
-        return self._read_total(db) + size <= limits.max_total_bytes
+        return engine.total_bytes() + size <= limits.max_total_bytes
 
-    def take(self, db: sqlite3.Connection, messages: Sequence[StoredMessage]) -> bool:
-        """Count all these in the hours of their senders; False: one of them is too many, and none was counted."""
+    def take(self, messages: Sequence[StoredMessage]) -> bool:
+        """Count all rows in the hours of their senders. False: one row is too many, and no row was counted."""
         most = self.limits.max_per_hour
-        return not most or self.hours.take(db, messages, most)
+        return not most or self._engine.hours.take(messages, most)
 
     def take_back(self, messages: Sequence[StoredMessage]) -> None:
-        """These were taken and are not stored."""
+        """Undo `take` for rows that were not stored."""
         if self.limits.max_per_hour:
-            self.hours.take_back(messages)
+            self._engine.hours.take_back(messages)
 
-    def is_apart(self, messages: Sequence[StoredMessage]) -> bool:
-        """True when the hours of these are to be written by `write`, on a tail that is folded before and after.
-
-        So are the first rows after `forget`, and those that count for another than their sender.
-        """
-        return bool(self.limits.max_per_hour) and (
-            not self.hours.is_known or any(message.booked_on for message in messages)
-        )
-
-    def begin(self, db: sqlite3.Connection, messages: Sequence[StoredMessage]) -> None:
-        """Read what counts for these."""
+    def begin(self, messages: Sequence[StoredMessage]) -> None:
+        """Read the counts that `refusal` needs for these rows."""
         if self.limits.max_total_bytes:
-            self._bytes = self._read_total(db)
-        self._stored = {}
+            self._bytes = self._engine.total_bytes()
         if self.limits.max_per_hour:
-            self.hours.learn(db, messages)
+            self._engine.hours.learn(messages)
 
     def refusal(self, message: StoredMessage) -> OverQuota | None:
-        """Why this row is too many, if it is."""
+        """Why the row is too many; None: it may be stored."""
         limits = self.limits
-        if limits.min_free_bytes and self._is_disk_full():
+        if limits.min_free_bytes and self._engine.is_full():
             return OverQuota(0, 0, Limit.DISK, ROOM_AGAIN)
         if limits.max_total_bytes and self._bytes + message.size > limits.max_total_bytes:
             return OverQuota(0, self._bytes, Limit.TOTAL, ROOM_AGAIN)
         if limits.max_per_hour:
-            count = self.hours.count(*_hour_of(message))
+            count = self._engine.hours.count(*_hour_of(message))
             if count >= limits.max_per_hour:
                 return OverQuota(count, 0, Limit.SENDER, int(HOUR - message.received_at % HOUR) + 1)
         return None
 
     def count(self, message: StoredMessage) -> None:
-        """It is going to be inserted."""
+        """Count a row that is going to be inserted."""
         self._bytes += message.size
         if self.limits.max_per_hour:
-            key = _hour_of(message)
-            self.hours.add(*key)
-            self._stored[key] = self._stored.get(key, 0) + 1
-
-    def write(self, db: sqlite3.Connection) -> None:
-        """Remember what was counted, in the transaction that inserts it."""
-        add_hours(db, self._table, self._stored)
-
-    def _read_total(self, db: sqlite3.Connection) -> int:
-        return int(db.execute(self._total).fetchone()[1])
-
-    def _is_disk_full(self) -> bool:
-        if self.is_full is not None:
-            return self.is_full
-        now = time.monotonic()
-        if now - self._looked >= LOOK_EVERY:
-            self._looked = now
-            found = os.statvfs(self.path.parent)
-            self._is_full = found.f_bavail * found.f_frsize < self.limits.min_free_bytes
-        return self._is_full
+            self._engine.hours.add(*_hour_of(message))
 
 
 def _hour_of(message: StoredMessage) -> tuple[int, str]:

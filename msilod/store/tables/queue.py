@@ -16,12 +16,14 @@ from msilod.store.columns import LOADED, message_of
 from msilod.store.commit.imports import mark_of
 from msilod.store.commit.quota import Quota
 from msilod.store.commit.transaction import Transactions
+from msilod.store.engine.base import Trouble
 from msilod.store.engine.sqlite.connection import open_sqlite, raw, readable, translated
 from msilod.store.engine.sqlite.devices import Devices
+from msilod.store.engine.sqlite.engine import SqliteEngine
 from msilod.store.engine.sqlite.foreign_changes import paused
 from msilod.store.engine.sqlite.history import History
 from msilod.store.engine.sqlite.holdings import Holdings
-from msilod.store.engine.sqlite.imports import Imports, Rehearsal, nothing_known
+from msilod.store.engine.sqlite.imports import Imports, Rehearsal
 from msilod.store.engine.sqlite.statements import Statements, chunks, marks
 from msilod.store.engine.sqlite.unstoppable import unstoppable
 from msilod.store.jobs import Added, AddResult, Batch, Call, Duplicate, Failed
@@ -57,7 +59,7 @@ class Queue:
         self._devices.memory = device_memory
         self._imports = Imports(self._statements)
         self._rehearsal: Rehearsal | None = None
-        self._quota = Quota(path, table, Limits())
+        self._quota: Quota | None = None
         self._wire: tuple[frozenset[int] | None] | None = None
 
     def messages(self, selection: Selection, wall: float) -> Iterator[StoredMessage]:
@@ -171,19 +173,17 @@ class Queue:
     def take_in(self, messages: Sequence[StoredMessage], limits: Limits, again: bool) -> list[AddResult]:
         """As `insert`, for rows of an import: rows that were imported before are left out, unless `again`."""
         transactions = self._transactions(limits)
-        transactions.operations["mark"] = self._imports.mark
-        transactions.known_ends = nothing_known if again else self._imports.known
-        transactions.is_import = True
+        transactions.engine.take_imports(again)
         with translated(self.path):
             return self._told(messages, self._insert(transactions, messages, is_import=True))
 
     def rehearse(self, messages: Sequence[StoredMessage], limits: Limits, again: bool) -> list[AddResult]:
         """The results that `take_in` would have, after all that was rehearsed before; the silo stays as it is."""
         with translated(self.path):
-            if self._rehearsal is None:
+            if self._rehearsal is None or self._quota is None:
                 self._rehearsal = Rehearsal(self._db)
-                self._quota = Quota(self.path, self.table, limits)
-                self._quota.begin(self._db, ())
+                self._quota = self._transactions(limits).quota
+                self._quota.begin(())
             hashes = [message.hash for message in messages]
             known = {} if again else self._imports.known(self._db, hashes)
             holdings = Holdings(self._statements, limits)
@@ -211,8 +211,8 @@ class Queue:
         return Added(0)
 
     def _transactions(self, limits: Limits) -> Transactions:
-        holdings, quota = Holdings(self._statements, limits), Quota(self.path, self.table, limits)
-        return Transactions(self._db, self._statements, holdings, quota, self._history)
+        # Leases have no owner: the command line claims no row.
+        return Transactions(SqliteEngine(self._db, self.path, self.table, "", limits), limits)
 
     def _insert(
         self, transactions: Transactions, messages: Sequence[StoredMessage], is_import: bool = False
@@ -223,10 +223,10 @@ class Queue:
         try:
             with unstoppable():
                 return transactions.commit_together(batch).results()
-        except sqlite3.OperationalError:
-            # Locked, full, or out of reach: the others would fare no better.
-            raise
         except Exception as error:
+            if transactions.engine.trouble_of(error) is not Trouble.ROW:
+                # Locked, full, or out of reach: the other rows would fail as well.
+                raise
             # A bad row must not fail its batch-mates.
             if len(messages) == 1:
                 return [Failed(str(error))]

@@ -12,24 +12,20 @@ import gc
 import os
 import select
 import socket
-import sqlite3
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Final, NoReturn
 
 import msgspec
 
 from msilod.errors import MsilodError, SiloLost, StoreError, UnavailableError, UnknownOutcome
-from msilod.store.commit.operations import transactions_on
-from msilod.store.commit.transaction import SYNC_EVERY, Transactions
-from msilod.store.engine.sqlite.connection import open_sqlite, raw, translated
-from msilod.store.engine.sqlite.foreign_changes import Seen
-from msilod.store.engine.sqlite.space import Space
-from msilod.store.engine.sqlite.watch import FileWatch
+from msilod.store.commit.transaction import Transactions
+from msilod.store.engine.base import Engine
+from msilod.store.engine.choice import open_engine
 from msilod.store.jobs import Batch
+from msilod.store.limits import Limits
 from msilod.store.writer.pipe import Frames, pack_answer, pack_end, pack_refusal, read_opening, unpack_batch
 
 # After so long without a pause the command line gets its turn.
@@ -49,13 +45,10 @@ OUT_OF_MEMORY: Final = "the process that writes the silo is out of memory"
 class Child:
     """Executes what comes on `pipe` until its end."""
 
-    def __init__(
-        self, pipe: socket.socket, transactions: Transactions, watch: FileWatch, space: Space
-    ) -> None:
+    def __init__(self, pipe: socket.socket, engine: Engine) -> None:
         self._pipe = pipe
-        self._transactions = transactions
-        self._watch = watch
-        self._space = space
+        self._engine = engine
+        self._transactions = Transactions(engine, Limits())
         self._frames = Frames()
         self._buffer = memoryview(bytearray(READ))
         self._is_open = True
@@ -68,15 +61,13 @@ class Child:
         """Until the daemon closes, or is no more; then leave a file that needs no log."""
         try:
             self._serve()
-            self._watch.check()
+            self._engine.check()
         except SiloLost as error:
-            saved = self._watch.save(self._transactions.db)
+            saved = self._engine.save()
             self._end(f"{error}; {saved}" if saved else str(error), LOST, True)
         except UnknownOutcome as error:
             self._end(str(error), LOST, False)
-        # Frames that cannot be copied now stay in the log.
-        with suppress(sqlite3.Error):
-            self._transactions.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._engine.close()
 
     def _end(self, reason: str, code: int, wants_check: bool) -> NoReturn:
         with suppress(OSError):
@@ -101,22 +92,20 @@ class Child:
                 time.sleep(PAUSE)
                 busy_since = time.monotonic()
             if frames:
-                self._space.look(now, sum(map(len, frames)))
+                self._engine.look(now, sum(map(len, frames)))
                 self._commit(frames)
-                self._transactions.sync_if_due(time.monotonic())
+                self._engine.sync_if_due(time.monotonic())
 
     def _wait(self) -> None:
         """Wait for more frames; sync in time rows that were committed without a sync."""
-        since = self._transactions.unsynced_since
-        if since:
-            left = max(0.0, since + SYNC_EVERY - time.monotonic())
-            if not self._readable.poll(left * 1000):
-                self._transactions.sync_if_due(time.monotonic() + SYNC_EVERY)
+        left = self._engine.seconds_to_sync(time.monotonic())
+        if left is not None and not self._readable.poll(left * 1000):
+            self._engine.sync()
 
     def _check_before(self, frames: Sequence[bytearray]) -> None:
         """Raises SiloLost; then nothing of `frames` is committed, and their jobs are told so."""
         try:
-            self._watch.check()
+            self._engine.check()
         except SiloLost as error:
             for frame in frames:
                 with suppress(msgspec.MsgspecError):
@@ -170,16 +159,9 @@ def main(descriptor: str) -> None:
     gc.set_threshold(*GC_THRESHOLD)
     pipe = socket.socket(fileno=int(descriptor))
     opening = read_opening(pipe)
-    path = Path(opening.database)
     try:
-        with translated(path):
-            transactions = transactions_on(raw(open_sqlite(path)), path, opening.table, opening.owner)
-            if opening.seen is not None:
-                transactions.foreign.notice_since(transactions.db, Seen(*opening.seen))
-            watch = transactions.watch = FileWatch(path)
-            space = Space(transactions.db, path, transactions.quota, watch)
-            transactions.make_room = space.make_room
-        Child(pipe, transactions, watch, space).run()
+        engine = open_engine(opening.url, opening.table, opening.owner, opening.seen)
+        Child(pipe, engine).run()
     except MemoryError:
         _last_words(pipe, OUT_OF_MEMORY, FAILED)
     except MsilodError as error:

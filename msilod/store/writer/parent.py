@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from msilod.errors import MsilodError, SiloLost, StoreError, UnavailableError
-from msilod.store.engine.sqlite.foreign_changes import Seen
+from msilod.store.engine.choice import sqlite_url
 from msilod.store.jobs import Batch, Failed, Job, Keeping, Result
 from msilod.store.writer.contract import Deliver, StoreWriter, is_removed
 from msilod.store.writer.parcel import Parcel
@@ -45,7 +45,7 @@ class ProcessWriter(StoreWriter):
     """
 
     def __init__(
-        self, path: Path, table: str, owner: str, lock: int, deliver: Deliver, seen: Seen | None = None
+        self, path: Path, table: str, owner: str, lock: int, deliver: Deliver, seen: Sequence[int] = ()
     ) -> None:
         super().__init__()
         self._path = path
@@ -59,7 +59,7 @@ class ProcessWriter(StoreWriter):
         self.when_full: Callable[[], None] = _nothing
         self.socket, theirs = socket.socketpair()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-        opening = Opening(str(path), table, owner, (seen.row, seen.entry) if seen is not None else None)
+        opening = Opening(sqlite_url(path), table, owner, tuple(seen))
         with theirs:
             # The buffer holds the frame until the process reads it.
             self.socket.sendall(pack_opening(opening))

@@ -28,16 +28,16 @@ _RETURNED: Final[dict[str, Any]] = {
 
 
 class Opening(msgspec.Struct, array_like=True):
-    """The first frame to the writer's process: the database, its db_table, the name for leases, what is `Seen`.
+    """The first frame to the writer's process: the db_url, its db_table, the name for leases, and `Hold.seen`.
 
-    `database` is the path of an SQLite file. It goes on the socket and not in the arguments of the process: every
-    user of the machine may read those, and the URL of a database server holds a password.
+    The URL goes on the socket and not in the arguments of the process: every user of the machine may read those, and
+    the URL of a database server holds a password.
     """
 
-    database: str
+    url: str
     table: str
     owner: str
-    seen: tuple[int, int] | None = None
+    seen: tuple[int, ...] = ()
 
 
 class Answer(msgspec.Struct, array_like=True):

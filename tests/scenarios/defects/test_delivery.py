@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 import trio
 
+from msilod.store.engine.sqlite.engine import SqliteEngine
 from msilod.store.writer.contract import InlineWriter
 from tests.network.phone import SILENT, TAKES, Phone
 from tests.network.virtual import virtual
@@ -51,7 +52,9 @@ async def test_w01_an_end_that_cannot_be_committed_is_asked_for_again_and_nothin
     with monkeypatch.context() as patch:
         writer = world.silo.writer
         assert isinstance(writer, InlineWriter)
-        patch.setattr(writer.transactions.statements, "end", fails)
+        engine = writer.transactions.engine
+        assert isinstance(engine, SqliteEngine)
+        patch.setattr(engine.statements, "end", fails)
         bob.boot()
         await trio.sleep(0.5)
         bob.register()

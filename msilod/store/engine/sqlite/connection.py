@@ -15,6 +15,7 @@ import peewee
 
 from msilod.errors import BusyError, MsilodError, PermissionDenied, StoreError, UnavailableError
 from msilod.ownership import adopt_directory, adopt_existing, adopt_file, repair_directory
+from msilod.store.engine.base import Trouble
 from msilod.store.engine.sqlite.reserve import free_bytes, release_if_full
 
 BUSY_MS: Final = 5000
@@ -130,6 +131,22 @@ def _check_access(path: Path) -> None:
 def code_of(error: BaseException) -> int:
     """SQLite's primary result code; 0 when it is not SQLite's error."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def trouble_of(error: BaseException) -> Trouble:
+    """The kind of an error of SQLite, or of a value that SQLite cannot keep."""
+    if is_damage(error):
+        return Trouble.LOST
+    if not isinstance(error, sqlite3.OperationalError):
+        return Trouble.ROW
+    return _TROUBLES.get(code_of(error), Trouble.AWAY)
+
+
+_TROUBLES: Final = {
+    sqlite3.SQLITE_BUSY: Trouble.BUSY,
+    sqlite3.SQLITE_LOCKED: Trouble.BUSY,
+    sqlite3.SQLITE_FULL: Trouble.FULL,
+}
 
 
 def is_damage(error: BaseException) -> bool:

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from msilod.silo.stored_message import StoredMessage
+from msilod.store.engine.base import HOUR, Hours
 from msilod.store.engine.sqlite.tail import chunks, marks
 
-HOUR: Final = 3600
 # An entry of the dictionary, the number, and the header of the text; then four bytes a character at the most.
 ENTRY_BYTES: Final = 200
 MAX_BYTES: Final = 32_000_000
@@ -24,12 +24,13 @@ MAX_BYTES: Final = 32_000_000
 MAX_HOURS: Final = 2
 
 
-class SenderHours:
+class SenderHours(Hours):
     """The memory of one writer. `is_known` is False until the first fold."""
 
-    __slots__ = ("_bytes", "_counts", "_table", "_written", "is_known")
+    __slots__ = ("_bytes", "_counts", "_db", "_table", "_written", "is_known")
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, db: sqlite3.Connection, table: str) -> None:
+        self._db = db
         self._table = f"{table}_sender_hour"
         self.is_known = False
         self._counts: dict[int, dict[str, int]] = {}
@@ -43,11 +44,13 @@ class SenderHours:
         self._counts.clear()
         self._bytes = 0
 
-    def folded(self, db: sqlite3.Connection) -> None:
+    def folded(self) -> None:
         """The tail is empty now, in this transaction or by a commit. What is too much is dropped."""
         if not self.is_known or self.is_full:
             self.forget()
-            self._written = db.execute(f"SELECT coalesce(max(hour), 0) FROM {self._table}").fetchone()[0]
+            self._written = self._db.execute(f"SELECT coalesce(max(hour), 0) FROM {self._table}").fetchone()[
+                0
+            ]
             self.is_known = True
         while len(self._counts) > MAX_HOURS:
             oldest = min(self._counts)
@@ -59,13 +62,13 @@ class SenderHours:
         """More than MAX_BYTES are remembered; only a fold can drop them."""
         return self._bytes > MAX_BYTES
 
-    def take(self, db: sqlite3.Connection, messages: Sequence[StoredMessage], most: int) -> bool:
+    def take(self, messages: Sequence[StoredMessage], most: int) -> bool:
         """Count all these, if each of them may be stored and counts for its sender; else count none."""
         for number, message in enumerate(messages):
             counts = self._counts.get(int(message.received_at // HOUR))
             count = -1 if counts is None else counts.get(message.sender, -1)
             if count < 0 or counts is None:
-                self.learn(db, messages)
+                self.learn(messages)
                 counts = self._counts[int(message.received_at // HOUR)]
                 count = counts[message.sender]
             if count >= most or message.booked_on:
@@ -79,7 +82,7 @@ class SenderHours:
         for message in messages:
             self._counts[int(message.received_at // HOUR)][message.sender] -= 1
 
-    def learn(self, db: sqlite3.Connection, messages: Sequence[StoredMessage]) -> None:
+    def learn(self, messages: Sequence[StoredMessage]) -> None:
         """Read the rows of the senders of these that are not remembered yet, those of receipts too."""
         unknown: dict[int, list[str]] = {}
         for message in messages:
@@ -96,7 +99,7 @@ class SenderHours:
         for hour, senders in unknown.items():
             for chunk in chunks(senders):
                 sql = f"SELECT sender, messages FROM {self._table} WHERE hour = ? AND sender IN {marks(1, len(chunk))}"
-                self._counts[hour].update(db.execute(sql, (hour, *chunk)).fetchall())
+                self._counts[hour].update(self._db.execute(sql, (hour, *chunk)).fetchall())
 
     def count(self, hour: int, sender: str) -> int:
         """Of a sender that was learned; 0 for others."""

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from msilod.ownership import adopt_file
-from msilod.store.commit.quota import Quota
 from msilod.store.engine.sqlite.connection import CHECKPOINT_PAGES, FEWEST_PAGES, log_pages
 from msilod.store.engine.sqlite.reserve import free_bytes, reserve_path
+from msilod.store.engine.sqlite.room import LOOK_EVERY, Room
 from msilod.store.engine.sqlite.watch import FileWatch
 
-LOOK_EVERY: Final = 1.0
 RESERVE: Final = 8 << 20
 # A log that is shorter is not worth a checkpoint.
 SHORT_LOG: Final = 1 << 18
@@ -30,16 +29,16 @@ IDLE_LOOKS: Final = 5
 
 
 class Space:
-    """Belongs to the writer's process. Sets `quota.is_full`, on which new rows are refused."""
+    """Belongs to the writer's process. Sets `room.is_found_full`, on which new rows are refused."""
 
-    def __init__(self, db: sqlite3.Connection, path: Path, quota: Quota, watch: FileWatch) -> None:
+    def __init__(self, db: sqlite3.Connection, path: Path, room: Room, watch: FileWatch) -> None:
         self._db = db
         self._path = path
         self._reserve = reserve_path(path)
-        self._quota = quota
+        self._room = room
         self._watch = watch
         self._looked = -LOOK_EVERY
-        self._limits = quota.limits
+        self._limits = room.limits
         self._taken = 0
         self._step = STEP
         self._pages = CHECKPOINT_PAGES
@@ -52,7 +51,7 @@ class Space:
 
         `now` is time.monotonic(), `count` are the bytes that are about to be written, about.
         """
-        limits = self._quota.limits
+        limits = self._room.limits
         self._taken += count
         if now - self._looked < LOOK_EVERY and self._taken < self._step and limits is self._limits:
             return
@@ -63,7 +62,7 @@ class Space:
             self._look()
 
     def _look(self) -> None:
-        wanted = self._quota.limits.min_free_bytes
+        wanted = self._room.limits.min_free_bytes
         free = free_bytes(self._path)
         if free < wanted or self._is_idle():
             self._copy_log()
@@ -75,7 +74,7 @@ class Space:
         held = self._held()
         reusable = int(self._db.execute("PRAGMA freelist_count").fetchone()[0]) * self._page
         # Free pages and the reserve count, but half of min_free_bytes must be free on the disk: the log needs it.
-        self._quota.is_full = free + held + reusable < wanted or free < wanted // 2
+        self._room.is_found_full = free + held + reusable < wanted or free < wanted // 2
         if not held and free >= wanted + self._size():
             self._make()
 
@@ -85,7 +84,7 @@ class Space:
         is_released = self._release()
         self._copy_log()
         if is_released or self._watch.log_bytes() < had:
-            self._quota.is_full = True
+            self._room.is_found_full = True
             self._looked = time.monotonic()
             return True
         return False
@@ -119,7 +118,7 @@ class Space:
     # --- the reserve ---------------------------------------------------------------------------------
 
     def _size(self) -> int:
-        return min(RESERVE, self._quota.limits.min_free_bytes // 2)
+        return min(RESERVE, self._room.limits.min_free_bytes // 2)
 
     def _held(self) -> int:
         try:

@@ -26,6 +26,7 @@ from msilod.store.engine.sqlite.tail import chunks as chunks
 from msilod.store.engine.sqlite.tail import marks as marks
 from msilod.store.engine.sqlite.tail import total as total
 from msilod.store.jobs import End
+from msilod.store.times import CLOCK
 
 LEASE: Final = 60.0
 # A sweep has no use for bodies of up to 64 kB each but for those that may hold a wish.
@@ -277,6 +278,10 @@ class Statements(Tail):
             f"INSERT OR REPLACE INTO {self.table}_secret (name, value) VALUES ('user-change', ?)",
             (b"%d" % change,),
         )
+
+    def keep_clock(self, db: sqlite3.Connection, kept: bytes) -> None:
+        """Keep where silo time stands: `kept` is of KeptClock.to_bytes() (times.py)."""
+        db.execute(f"INSERT OR REPLACE INTO {self.table}_secret (name, value) VALUES ('{CLOCK}', ?)", (kept,))
 
     def free_all(self, db: sqlite3.Connection) -> None:
         """Whatever a dead daemon had claimed comes back (one daemon per file)."""

@@ -1,0 +1,35 @@
+"""Choice: the engine for a db_url. Only the driver of that engine is imported."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from msilod.errors import UnavailableError
+from msilod.store.engine.base import Engine
+
+SQLITE: Final = "sqlite:///"
+
+
+def sqlite_url(path: Path) -> str:
+    """The db_url of an SQLite file."""
+    return f"{SQLITE}{path}"
+
+
+def path_of(url: str) -> Path:
+    """The file of an SQLite database. Raises UnavailableError for the URL of another database."""
+    if not url.startswith(SQLITE):
+        # The rest of the URL may hold a password.
+        raise UnavailableError(f"db_url: {url.partition(':')[0]}: not supported by this version")
+    return Path(url.removeprefix(SQLITE))
+
+
+def open_engine(url: str, table: str, owner: str, seen: Sequence[int]) -> Engine:
+    """The engine of the writer's process, for the daemon `owner`.
+
+    Commits of other processes after `seen` (`Hold.seen`) are reported as foreign; with an empty `seen`, commits from
+    now on. Raises UnavailableError, PermissionDenied, SiloLost.
+    """
+    path = path_of(url)
+    from msilod.store.engine.sqlite.engine import open_writer
+
+    return open_writer(path, table, owner, seen)
