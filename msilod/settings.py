@@ -48,6 +48,11 @@ class Settings:
     routing: Path | None = None
     has_keys: bool = False
 
+    @property
+    def silo_url(self) -> str:
+        """The db_url with a full path."""
+        return f"sqlite:///{self.silo}"
+
 
 def load(path: Path | None, environment: Mapping[str, str], options: Options | None = None) -> Settings:
     """Find, read and check the configuration. Raises ConfigError."""

@@ -67,7 +67,7 @@ class StatusVerb:
             "connections": streams.counts(),
             "connections_refused": streams.refused,
             "domains": list(self._myself.domains),
-            "silo": str(self._store.path),
+            "silo": self._store.name,
             "rows": await trio.to_thread.run_sync(self._store.counts),
             "bindings": len(self._location),
             "recipients_registered": self._location.aor_count,

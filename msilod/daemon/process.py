@@ -156,7 +156,9 @@ async def _main(
             transports = open_transports(settings, certificates)
             closing.callback(transports.close)
             section = settings.config.silo
-            silo = Silo(settings.silo, settings.config.db_table, Limits.of(section, False), section.history)
+            silo = Silo(
+                settings.silo_url, settings.config.db_table, Limits.of(section, False), section.history
+            )
             closing.callback(silo.close)
             silo.start(f"{socket.gethostname()}", delivery.tell)
         closing.callback(delivery.end)

@@ -23,6 +23,7 @@ from msilod.registrar.binding import Binding
 from msilod.registrar.keep_alive import SLOTS_PER_SECOND
 from msilod.routing import default
 from msilod.sip.flow import Flow
+from msilod.store.engine.choice import sqlite_url
 from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.transport.listen import ListenSpec
@@ -59,7 +60,7 @@ class Pinged:
     """A daemon, and its phones behind one socket."""
 
     def __init__(self, folder: Path, nursery: trio.Nursery) -> None:
-        self.silo = Silo(folder / "silo.db", "silo", Limits())
+        self.silo = Silo(sqlite_url(folder / "silo.db"), "silo", Limits())
         self.silo.start("bench", None)
         self.transports = Transports([ListenSpec("udp", "127.0.0.1", 0)])
         self.endpoint = self.transports.udp[0]

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from msilod.store.engine.choice import sqlite_url
 from msilod.store.engine.sqlite.connection import open_sqlite, raw
 from msilod.store.jobs import Cleaned
 from msilod.store.limits import Limits
@@ -148,7 +149,7 @@ def sweep(path: Path) -> float:
     """Microseconds a row: the writer's own sweep, commits included, of the oldest rows."""
     wall = time.time()
     _end_lives(path, wall)
-    silo = Silo(path, TABLE, Limits())
+    silo = Silo(sqlite_url(path), TABLE, Limits())
     silo.start("bench", None)
     heard: list[Any] = []
     began = time.perf_counter()

@@ -29,6 +29,7 @@ from msilod.daemon.wiring import build
 from msilod.routing import default
 from msilod.sip.digest import ha1, ha2, response
 from msilod.sip.flow import Flow
+from msilod.store.engine.choice import sqlite_url
 from msilod.store.jobs import Outcome
 from msilod.store.limits import Limits
 from msilod.store.silo import Silo
@@ -71,7 +72,7 @@ class Bench:
     """A daemon without its disk, and a phone."""
 
     def __init__(self, folder: Path, nursery: trio.Nursery) -> None:
-        self.silo = Silo(folder / "silo.db", "silo", Limits())
+        self.silo = Silo(sqlite_url(folder / "silo.db"), "silo", Limits())
         self.silo.start("bench", None)
         assert isinstance(self.silo.writer, InlineWriter)
         self.transactions = self.silo.writer.transactions

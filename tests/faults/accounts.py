@@ -9,6 +9,7 @@ import trio
 
 from msilod.sip.message import Request, Response
 from msilod.sip.parser import parse
+from msilod.store.engine.choice import sqlite_url
 from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.store.tables.users import UserRow, UserTable
@@ -25,7 +26,7 @@ _serial = count(1)
 
 def with_users(folder: Path, aors: Sequence[str]) -> None:
     """Make a silo in `folder` with these users. The digest name is the unescaped user part."""
-    silo = Silo(folder / "silo.db", "silo", Limits(), 0)
+    silo = Silo(sqlite_url(folder / "silo.db"), "silo", Limits(), 0)
     silo.start("node", None)
     silo.close()
     table = UserTable(folder / "silo.db", "silo")

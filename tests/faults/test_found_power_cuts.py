@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from msilod.store.engine.choice import sqlite_url
 from msilod.store.engine.sqlite.statements import total
 from msilod.store.limits import Limits
 from msilod.store.silo import Silo
@@ -110,10 +111,10 @@ def _faults(silo: Path, due: set[bytes], account: Account) -> list[str]:
 
 def _starts(silo: Path, due: set[bytes]) -> bool:
     """True when a daemon can open the silo and finds all the messages."""
-    opened = Silo(silo, "silo", Limits())
+    opened = Silo(sqlite_url(silo), "silo", Limits())
     try:
         opened.start("node", None)
-        found = {bytes(body) for (body,) in opened._read("SELECT CAST(body AS BLOB) FROM silo")}
+        found = {bytes(body) for (body,) in opened.reads.read("SELECT CAST(body AS BLOB) FROM silo")}
         return due <= found
     finally:
         opened.close()

@@ -6,8 +6,9 @@ import pytest
 import trio
 
 import msilod.daemon.recollection
-import msilod.store.silo
+import msilod.store.engine.sqlite.hold
 from msilod.daemon.recollection import Recollection
+from msilod.store.engine.choice import sqlite_url
 from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from tests.network.phone import LATE, SILENT, TAKES, Phone, Script
@@ -120,7 +121,7 @@ def test_mail_that_was_imported_while_the_daemon_was_down_is_not_overtaken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Recipients with mail are read in pages beside the work: until then a MESSAGE goes by way of the silo."""
-    for module in (msilod.daemon.recollection, msilod.store.silo):
+    for module in (msilod.daemon.recollection, msilod.store.engine.sqlite.hold):
         monkeypatch.setattr(module, "PAGE", 1)
     go_on = Recollection.go_on
 
@@ -135,7 +136,7 @@ def test_mail_that_was_imported_while_the_daemon_was_down_is_not_overtaken(
         bob.boot()
         await trio.sleep(1)
         world.crash()
-        silo = Silo(world.folder / "silo.db", "silo", Limits())
+        silo = Silo(sqlite_url(world.folder / "silo.db"), "silo", Limits())
         silo.start("import", None)
         rows = [row(n, "bob@example.test", expires_at=world.clock.wall() + DAY) for n in range(2)]
         add(silo, row(7, "anna@example.test"), *rows)

@@ -89,10 +89,9 @@ def test_the_writers_process_cannot_open_the_file(tmp_path: Path) -> None:
 
 CHILD = """
 import select, sys
-from pathlib import Path
 from msilod.errors import MsilodError
 from msilod.store.writer.parent import ProcessWriter
-writer = ProcessWriter(Path(sys.argv[1]), "silo", "test", 2, lambda results: None)
+writer = ProcessWriter("sqlite:///" + sys.argv[1], "silo", "test", lambda results: None)
 try:
     while True:
         select.select([writer.socket], [], [])

@@ -14,6 +14,7 @@ import pytest
 
 from msilod.errors import SiloLost, UnavailableError
 from msilod.sip.message import Response
+from msilod.store.engine.choice import sqlite_url
 from msilod.store.engine.sqlite.connection import open_sqlite, raw
 from msilod.store.engine.sqlite.damage import damage
 from msilod.store.engine.sqlite.watch import FileWatch
@@ -164,7 +165,7 @@ def test_a_start_with_a_damaged_file_says_what_is_found_and_what_can_be_read(tmp
     (tmp_path / "silo.db.lock").write_text("1\nthe log has been cut\ncheck\n")
     for _ in range(2):
         with pytest.raises(UnavailableError, match=f"is damaged: .*{count} messages"):
-            Silo(path, "silo", Limits())
+            Silo(sqlite_url(path), "silo", Limits())
 
 
 def test_a_start_after_a_loss_with_a_sound_file_goes_on(tmp_path: Path) -> None:
@@ -181,5 +182,5 @@ def test_a_start_with_a_file_whose_schema_is_damaged_is_one_line(tmp_path: Path)
         file.seek(100)
         file.write(b"\xff" * 300)
     with pytest.raises(UnavailableError, match=r"is damaged: .*restore a backup") as caught:
-        Silo(path, "silo", Limits())
+        Silo(sqlite_url(path), "silo", Limits())
     assert "\n" not in str(caught.value)

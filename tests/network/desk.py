@@ -108,7 +108,7 @@ class Terminal(Session):
         self.world = world
         self.data, self.talk = io.StringIO(), io.StringIO()
         self.out, self.err = Output(self.data), self.talk
-        self._settings = Settings(world.config, None, world.silo.path, world.folder / "socket", ())
+        self._settings = Settings(world.config, None, world.folder / "silo.db", world.folder / "socket", ())
 
     def now(self) -> float:
         return self.world.clock.wall()

@@ -24,6 +24,7 @@ from msilod.daemon.parts import Parts
 from msilod.daemon.wiring import build, build_verbs
 from msilod.routing import default
 from msilod.silo.stored_message import StoredMessage
+from msilod.store.engine.choice import sqlite_url
 from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.store.writer.contract import InlineWriter
@@ -111,7 +112,10 @@ class World:
     async def start(self) -> Parts:
         """Start a daemon on the silo, new or left by an earlier daemon."""
         self.silo = Silo(
-            self.folder / "silo.db", "silo", Limits.of(self.config.silo, False), self.config.silo.history
+            sqlite_url(self.folder / "silo.db"),
+            "silo",
+            Limits.of(self.config.silo, False),
+            self.config.silo.history,
         )
         self.silo.start("node", None)
         self.ledger.life += 1
@@ -226,7 +230,7 @@ class World:
 
     def read(self, sql: str) -> list[Any]:
         """The result of a query of the database."""
-        return self.silo._read(sql)
+        return self.silo.reads.read(sql)
 
     def left_over(self) -> dict[str, int]:
         """Counts of objects in the daemon's memory; all zero when no work is left."""

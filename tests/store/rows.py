@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from msilod.silo.stored_message import CALL_KEY_BYTES, StoredMessage
+from msilod.store.engine.choice import sqlite_url
+from msilod.store.engine.sqlite.engine import SqliteEngine
 from msilod.store.jobs import AddResult
 from msilod.store.limits import Limits
 from msilod.store.silo import Silo
+from msilod.store.writer.contract import InlineWriter
 
 WALL = 1_800_000_000.0
 
@@ -32,9 +35,18 @@ def row(number: int, aor: str = "bob@example.test", **changes: Any) -> StoredMes
 
 def open_silo(folder: Path, max_messages: int = 1000, max_bytes: int = 1_000_000) -> Silo:
     """A silo with the in-line twin."""
-    silo = Silo(folder / "silo.db", "silo", Limits(max_messages, max_bytes))
+    silo = Silo(sqlite_url(folder / "silo.db"), "silo", Limits(max_messages, max_bytes))
     silo.start("test", None)
     return silo
+
+
+def engine_of(silo: Silo) -> SqliteEngine:
+    """The engine of the in-line writer."""
+    writer = silo.writer
+    assert isinstance(writer, InlineWriter)
+    engine = writer.transactions.engine
+    assert isinstance(engine, SqliteEngine)
+    return engine
 
 
 def add(silo: Silo, *messages: StoredMessage) -> list[AddResult]:

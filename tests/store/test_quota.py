@@ -9,6 +9,7 @@ import pytest
 
 from msilod.store.commit.quota import Quota
 from msilod.store.engine.base import HOUR
+from msilod.store.engine.choice import sqlite_url
 from msilod.store.engine.sqlite.statements import total
 from msilod.store.jobs import Added, Duplicate, Limit, OverQuota
 from msilod.store.limits import Limits
@@ -21,7 +22,7 @@ BOB = "bob@example.test"
 
 
 def open_limited(folder: Path, **limits: int) -> Silo:
-    silo = Silo(folder / "silo.db", "silo", Limits(**limits))
+    silo = Silo(sqlite_url(folder / "silo.db"), "silo", Limits(**limits))
     silo.start("test", None)
     return silo
 

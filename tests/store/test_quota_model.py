@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.engine.base import HOUR
+from msilod.store.engine.choice import sqlite_url
 from msilod.store.engine.sqlite import engine, holdings, hours
 from msilod.store.jobs import Added, AddResult, Limit, OverQuota
 from msilod.store.limits import Limits
@@ -57,7 +58,7 @@ class Quotas(RuleBasedStateMachine):
         self.open()
 
     def open(self) -> None:
-        self.silo = Silo(self.path / "silo.db", "silo", self.limits)
+        self.silo = Silo(sqlite_url(self.path / "silo.db"), "silo", self.limits)
         self.silo.start("test", None)
 
     def teardown(self) -> None:

@@ -11,12 +11,11 @@ from msilod.errors import StoreError
 from msilod.registrar.binding import Binding
 from msilod.sip.flow import UDP, Endpoint, Flow
 from msilod.store.columns import LOADED
-from msilod.store.engine.sqlite.connection import raw
 from msilod.store.jobs import Added, BindingChanges, Duplicate, Failed, Foreign, OverQuota
 from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.store.tables.queue import Queue
-from tests.store.rows import WALL, add, ask, claim, open_silo, query, row
+from tests.store.rows import WALL, add, ask, claim, engine_of, open_silo, query, row
 
 
 @pytest.fixture
@@ -273,7 +272,7 @@ def test_recipients_are_listed_once_in_order(silo: Silo) -> None:
 def test_a_full_disk_fails_the_row_and_keeps_what_was_told(tmp_path: Path) -> None:
     silo = open_silo(tmp_path)
     add(silo, row(1))
-    raw(silo._database).execute("PRAGMA max_page_count = 30")
+    engine_of(silo).db.execute("PRAGMA max_page_count = 30")
     results = add(silo, *(row(n, body=b"x" * 4000) for n in range(2, 60)))
     failed = [result for result in results if isinstance(result, Failed)]
     kept = [result.id for result in results if isinstance(result, Added)]

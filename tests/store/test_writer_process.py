@@ -18,6 +18,7 @@ from msilod.errors import StoreError, UnavailableError
 from msilod.registrar.binding import Binding
 from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
+from msilod.store.engine.choice import sqlite_url
 from msilod.store.engine.sqlite import lock
 from msilod.store.jobs import Added, AddResult, BindingChanges, Cleaned, Duplicate, Failed, Foreign, OverQuota
 from msilod.store.limits import Limits
@@ -35,7 +36,7 @@ class Desk:
 
     def __init__(self, folder: Path, limits: Limits) -> None:
         self.folder = folder
-        self.silo = Silo(folder / "silo.db", "silo", limits)
+        self.silo = Silo(sqlite_url(folder / "silo.db"), "silo", limits)
         self.silo.start("test", self.deliver)
         writer = self.silo.writer
         assert isinstance(writer, ProcessWriter)
@@ -96,7 +97,7 @@ def test_the_process_does_what_the_twin_does(desk: MakeDesk, tmp_path: Path) -> 
     assert bank.wait(5) == [Added(1), Added(2), Duplicate(1, False), Added(3), None]
     folder = tmp_path / "twin"
     folder.mkdir()
-    twin, heard = Silo(folder / "silo.db", "silo", Limits()), list[AddResult]()
+    twin, heard = Silo(sqlite_url(folder / "silo.db"), "silo", Limits()), list[AddResult]()
     twin.start("test", None)
     for number in (1, 2, 1, 3):
         twin.writer.add(row(number), heard.append)
@@ -201,7 +202,7 @@ def test_whatever_is_asked_the_process_says_and_does_what_the_twin_does(
     rows.append(row(9, state="scheduled", due_at=WALL + 5))
     folder = tmp_path / "twin"
     folder.mkdir()
-    twin, heard = Silo(folder / "silo.db", "silo", Limits()), list[Any]()
+    twin, heard = Silo(sqlite_url(folder / "silo.db"), "silo", Limits()), list[Any]()
     twin.start("test", None)
     bank = desk()
     for silo, said in ((twin, heard), (bank.silo, bank.heard)):
@@ -304,9 +305,10 @@ DAEMON = """
 import select, sys
 from pathlib import Path
 from msilod.store.limits import Limits
+from msilod.store.engine.choice import sqlite_url
 from msilod.store.silo import Silo
 from tests.store.rows import row
-silo = Silo(Path(sys.argv[1]), "silo", Limits(10**9, 10**12))
+silo = Silo(sqlite_url(Path(sys.argv[1])), "silo", Limits(10**9, 10**12))
 def tell(results):
     for done, result in results:
         sys.stdout.write(f"{result.id}\\n")
@@ -356,9 +358,9 @@ def test_no_other_daemon_while_the_writer_of_a_dead_one_lives(
     with monkeypatch.context() as patch:
         patch.setattr(lock, "PATIENCE", 0.0)
         with pytest.raises(UnavailableError, match="in use"):
-            Silo(tmp_path / "silo.db", "silo", Limits())
+            Silo(sqlite_url(tmp_path / "silo.db"), "silo", Limits())
     os.kill(writer, signal.SIGCONT)
-    silo = Silo(tmp_path / "silo.db", "silo", Limits())
+    silo = Silo(sqlite_url(tmp_path / "silo.db"), "silo", Limits())
     assert select.select([gone], [], [], 0)[0], "two processes that write"
     os.close(gone)
     silo.start("test", None)
@@ -377,7 +379,7 @@ def test_what_was_committed_while_the_process_started_is_foreign(tmp_path: Path)
         for done, result in results:
             done(result)
 
-    writer = ProcessWriter(tmp_path / "silo.db", "silo", "test", 2, deliver, (1, 0))
+    writer = ProcessWriter(sqlite_url(tmp_path / "silo.db"), "silo", "test", deliver, (1, 0))
     writer.poll_foreign(heard.append)
     writer.flush()
     while not heard:
@@ -402,7 +404,7 @@ def test_the_arguments_of_the_process_do_not_name_the_database(tmp_path: Path) -
 
 def test_a_daemon_that_ends_before_its_first_frame_ends_the_process() -> None:
     ours, theirs = socket.socketpair()
-    ours.sendall(pack_opening(Opening("silo.db", "silo", "test"))[:-1])
+    ours.sendall(pack_opening(Opening("sqlite:///silo.db", "silo", "test"))[:-1])
     ours.close()
     with theirs, pytest.raises(EOFError):
         read_opening(theirs)
@@ -410,7 +412,7 @@ def test_a_daemon_that_ends_before_its_first_frame_ends_the_process() -> None:
 
 def test_the_first_frame_is_read_and_no_byte_more() -> None:
     ours, theirs = socket.socketpair()
-    opening = Opening("silo.db", "silo", "test", (7, 9))
+    opening = Opening("sqlite:///silo.db", "silo", "test", (7, 9))
     with ours, theirs:
         ours.sendall(pack_opening(opening) + b"rest")
         assert read_opening(theirs) == opening

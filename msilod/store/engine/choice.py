@@ -6,6 +6,7 @@ from typing import Final
 
 from msilod.errors import UnavailableError
 from msilod.store.engine.base import Engine
+from msilod.store.engine.hold import Hold
 
 SQLITE: Final = "sqlite:///"
 
@@ -21,6 +22,19 @@ def path_of(url: str) -> Path:
         # The rest of the URL may hold a password.
         raise UnavailableError(f"db_url: {url.partition(':')[0]}: not supported by this version")
     return Path(url.removeprefix(SQLITE))
+
+
+def name_of(url: str) -> str:
+    """The database as texts for the operator name it: without a password."""
+    return str(path_of(url))
+
+
+def open_hold(url: str, table: str) -> Hold:
+    """The hold of a daemon. Raises UnavailableError, PermissionDenied or SchemaError."""
+    path = path_of(url)
+    from msilod.store.engine.sqlite.hold import SqliteHold
+
+    return SqliteHold(path, table)
 
 
 def open_engine(url: str, table: str, owner: str, seen: Sequence[int]) -> Engine:

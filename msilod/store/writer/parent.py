@@ -18,11 +18,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from msilod.errors import MsilodError, SiloLost, StoreError, UnavailableError
-from msilod.store.engine.choice import sqlite_url
+from msilod.store.engine.choice import name_of
 from msilod.store.jobs import Batch, Failed, Job, Keeping, Result
 from msilod.store.writer.contract import Deliver, StoreWriter, is_removed
 from msilod.store.writer.parcel import Parcel
@@ -39,16 +38,23 @@ NOT_THEIRS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ProcessWriter(StoreWriter):
-    """`lock` is the descriptor of the daemon's lock, which lives as long as the last of the two processes.
+    """`url` is the db_url with a full path, `owner` the name of the daemon in leases.
 
-    The process needs a moment to start. Commits of other processes after `seen` are reported as foreign.
+    The process needs a moment to start. Commits of other processes after `seen` (`Hold.seen`) are reported as foreign.
+    The process inherits `lock`, a descriptor of the hold, which lives as long as the last of the two processes.
     """
 
     def __init__(
-        self, path: Path, table: str, owner: str, lock: int, deliver: Deliver, seen: Sequence[int] = ()
+        self,
+        url: str,
+        table: str,
+        owner: str,
+        deliver: Deliver,
+        seen: Sequence[int] = (),
+        lock: int | None = None,
     ) -> None:
         super().__init__()
-        self._path = path
+        self._name = name_of(url)
         self._deliver = deliver
         self._parcels: deque[Parcel] = deque()
         self.taken = 0
@@ -59,7 +65,7 @@ class ProcessWriter(StoreWriter):
         self.when_full: Callable[[], None] = _nothing
         self.socket, theirs = socket.socketpair()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-        opening = Opening(sqlite_url(path), table, owner, tuple(seen))
+        opening = Opening(url, table, owner, tuple(seen))
         with theirs:
             # The buffer holds the frame until the process reads it.
             self.socket.sendall(pack_opening(opening))
@@ -137,7 +143,7 @@ class ProcessWriter(StoreWriter):
         """
         if not self._take_answers():
             self.failure = self.failure or StoreError(
-                f"the process that writes {self._path} has ended; nothing can be stored without it"
+                f"the process that writes {self._name} has ended; nothing can be stored without it"
             )
             raise self.failure
 
@@ -229,13 +235,13 @@ class ProcessWriter(StoreWriter):
             self.process.wait(CLOSING)
 
 
-def _start(pipe: int, lock: int) -> subprocess.Popen[bytes]:
+def _start(pipe: int, lock: int | None) -> subprocess.Popen[bytes]:
     """The process, which finds what the daemon has found. What is blocked here stays so there, from its beginning."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, NOT_THEIRS)
     try:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "msilod.store.writer.child", str(pipe)],
-            pass_fds=(pipe, lock),
+            pass_fds=(pipe,) if lock is None else (pipe, lock),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},

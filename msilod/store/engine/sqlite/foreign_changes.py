@@ -21,6 +21,10 @@ class Seen:
     row: int
     entry: int
 
+    def values(self) -> tuple[int, int]:
+        """As it travels to the writer's process."""
+        return self.row, self.entry
+
     @classmethod
     def now(cls, db: sqlite3.Connection, statements: Statements) -> "Seen":
         """As the silo stands. Raises sqlite3.Error."""

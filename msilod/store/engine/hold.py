@@ -1,0 +1,132 @@
+"""Hold: the contract between the daemon's process and a database: one daemon per silo, the schema, and all reads.
+
+The daemon's process reads through `Reads`. It writes only before the writer's process starts, and the keys of
+`Hold.keep_secret`. Statements that all databases run as they stand are in `Reads`.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Final
+
+from msilod.registrar.binding import Binding
+from msilod.silo.stored_message import StoredMessage
+from msilod.store.columns import LOADED, message_of
+from msilod.store.engine.base import Engine
+
+# Rows in a page of a read.
+PAGE: Final = 5000
+
+
+class Reads(ABC):
+    """Reads of a silo with one db_table. Every method raises MsilodError; usable from any thread."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+    @abstractmethod
+    def read(self, sql: str, values: tuple[object, ...] = ()) -> list[Any]:
+        """The rows of one SELECT; `?` stands for a value. Raises MsilodError."""
+
+    @abstractmethod
+    def backing_off(self, after: tuple[float, str]) -> list[tuple[float, str]]:
+        """A page of (next attempt, AOR) beyond `after`, in order, from an index alone."""
+
+    @abstractmethod
+    def recipients(self, after: str) -> list[str]:
+        """A page of the AORs that have rows, in order, beyond `after`."""
+
+    @abstractmethod
+    def counts(self) -> dict[str, int]:
+        """The number of rows by state."""
+
+    @abstractmethod
+    def waiting(self, aor: str, only_for_sips: bool = False) -> list[StoredMessage]:
+        """The rows of `aor` that a run would send, oldest first, or those that go to sips: only; at most PAGE."""
+
+    def secret(self, name: str) -> bytes:
+        """The value that is kept under `name`; b"" for none."""
+        found = self.read(f"SELECT value FROM {self.table}_secret WHERE name = ?", (name,))
+        return bytes(found[0][0]) if found else b""
+
+    def paused(self) -> frozenset[str]:
+        """The domains whose deliveries are paused; "*" stands for all."""
+        return frozenset(row[0] for row in self.read(f"SELECT domain FROM {self.table}_paused"))
+
+    def bindings(self) -> list[tuple[Binding, str]]:
+        """Every binding, without a flow but with the name of the flow that it came by."""
+        return [_binding(row) for row in self.read(f"SELECT * FROM {self.table}_location")]
+
+    def lately(self, since: float) -> frozenset[bytes]:
+        """The duplicate keys (law 9) of messages that were stored or have ended after `since` (silo time)."""
+        # By id from the newest row back, so that no more rows are read than are told.
+        kept = (
+            f"SELECT hash FROM {self.table} WHERE id > coalesce("
+            f"(SELECT id FROM {self.table} WHERE received_at <= ? ORDER BY id DESC LIMIT 1), 0)"
+        )
+        ended = f"SELECT hash FROM {self.table}_ended WHERE ended_at > ?"
+        return frozenset(hash for (hash,) in self.read(kept, (since,)) + self.read(ended, (since,)))
+
+    def waiting_count(self, aor: str) -> int:
+        """How many rows of `aor` a run would send."""
+        sql = f"SELECT count(*) FROM {self.table} WHERE aor = ? AND state = 'waiting'"
+        return int(self.read(sql, (aor,))[0][0])
+
+    def _waiting(self, aor: str, condition: str) -> list[StoredMessage]:
+        rows = self.read(
+            f"SELECT {', '.join(LOADED)} FROM {self.table} WHERE aor = ? AND state = 'waiting'{condition} "
+            "ORDER BY id LIMIT ?",
+            (aor, PAGE),
+        )
+        return [message_of(row) for row in rows]
+
+
+class Hold(ABC):
+    """The only hold of a daemon on a silo, from construction to `close`.
+
+    An implementation takes the lock, creates the tables in an empty database, and checks the version of the schema. Its
+    constructor raises UnavailableError, PermissionDenied or SchemaError.
+    """
+
+    # Reads on a connection of its own.
+    reads: Reads
+    # A descriptor that the writer's process inherits, so that the hold lasts until the end of both; None for none.
+    descriptor: int | None
+    # A point in the sequence of commits, set by `begin`: `open_engine` reports commits of others after `seen`.
+    seen: Sequence[int] = ()
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Free the leases of a daemon that has ended, and set `seen`. Raises MsilodError."""
+
+    @abstractmethod
+    def engine(self, owner: str) -> Engine:
+        """An engine in this process, for the daemon `owner`; called after `begin`. Raises MsilodError."""
+
+    @abstractmethod
+    def hand_over(self, pid: int) -> None:
+        """The process `pid` writes from now on; this process only reads."""
+
+    @abstractmethod
+    def keep_secret(self, name: str, value: bytes) -> None:
+        """Keep a value under a name that has none yet; another process may be faster. Raises MsilodError."""
+
+    @abstractmethod
+    def note(self, reason: str, wants_check: bool) -> None:
+        """Keep for the next start why the daemon ends; `wants_check`: the database may be damaged."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the database."""
+
+
+def _binding(row: tuple[object, ...]) -> tuple[Binding, str]:
+    (aor, contact, params, call_id, cseq, q, expires_at, registered_at, path, flow, instance, reg_id, agent,
+     methods, _node) = row  # fmt: skip
+    binding = Binding(
+        aor=str(aor), contact=str(contact), params=str(params), call_id=str(call_id), cseq=int(str(cseq)),
+        q=float(str(q)), expires_at=float(str(expires_at)), registered_at=float(str(registered_at)),
+        path=tuple(json.loads(str(path))), instance=str(instance), reg_id=int(str(reg_id)), user_agent=str(agent),
+        methods=None if methods is None else frozenset(str(methods).split(",")),
+    )  # fmt: skip
+    return binding, str(flow)
