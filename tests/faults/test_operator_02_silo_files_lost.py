@@ -18,11 +18,13 @@ from msilod.errors import SiloLost
 from msilod.sip.message import Response
 from msilod.store.engine.sqlite.connection import open_sqlite, raw
 from msilod.store.engine.sqlite.watch import FINE, SECOND, FileWatch
+from msilod.store.limits import Limits
 from msilod.store.schema.maintenance import Maintenance
 from tests.faults.disk import only_child, stop_idle, wait_until_dead
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import PATIENCE, Phone
-from tests.store.test_writer_process import Desk, desk  # noqa: F401 - a fixture
+from tests.store.databases import SqliteDatabase
+from tests.store.test_writer_process import Desk
 
 STATE = "state"
 
@@ -271,15 +273,17 @@ def test_a_young_time_stamp_is_not_trusted(silo: Watched, monkeypatch: pytest.Mo
         assert (watch._unchanged == (1, 2, change)) is is_trusted
 
 
-def test_rows_that_wait_are_failed_and_rows_under_way_are_not_answered(desk: Callable[..., Desk]) -> None:  # noqa: F811
-    bank = desk()
+def test_rows_that_wait_are_failed_and_rows_under_way_are_not_answered(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path)
+    bank = Desk(database, Limits())
     bank.add(1)
     bank.wait(1)
     stop_idle(bank.writer.process.pid)
     bank.add(2)
     bank.writer.flush()
-    (bank.folder / "silo.db").unlink()
+    database.path.unlink()
     bank.continue_child()
     with pytest.raises(SiloLost, match=r"silo\.db has been removed"):
         bank.wait(3)
-    assert bank.heard[1].reason.startswith(str(bank.folder / "silo.db"))
+    assert bank.heard[1].reason.startswith(str(database.path))
+    bank.silo.close()

@@ -17,6 +17,7 @@ from msilod.store.writer import parent as store_process
 from tests.faults.disk import only_child, wait_until_dead
 from tests.scenarios.conftest import Daemon
 from tests.scenarios.phone import PATIENCE, Phone
+from tests.store.databases import SqliteDatabase
 from tests.store.rows import open_silo, row
 from tests.store.test_writer_process import Desk
 
@@ -70,7 +71,7 @@ def test_both_processes_end_with_one_line(daemon: Daemon, whose: str) -> None:
 
 def test_close_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_process, "CLOSING", 0.05)
-    bank = Desk(tmp_path, Limits())
+    bank = Desk(SqliteDatabase(tmp_path), Limits())
     bank.stop_child()
     bank.add(1)
     bank.silo.close()

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,8 @@ from msilod.registrar.binding import Binding
 from msilod.store.jobs import Added, BindingChanges, OverQuota
 from msilod.store.limits import Limits
 from msilod.store.silo import Silo
-from tests.store.rows import WALL, add, ask, open_silo, query, row
+from tests.store.databases import Database
+from tests.store.rows import WALL, add, ask, row
 
 BOB = "bob@example.test"
 MONTH = 2_592_000.0
@@ -22,8 +22,8 @@ PLAIN = Binding(BOB, "sip:bob@plain", "reg", 1, WALL + 600, WALL)
 
 
 @pytest.fixture
-def silo(tmp_path: Path) -> Iterator[Silo]:
-    one = open_silo(tmp_path)
+def silo(database: Database) -> Iterator[Silo]:
+    one = database.open()
     one.configure(Limits(), 604_800.0, MONTH)
     yield one
     one.close()
@@ -53,17 +53,17 @@ def test_each_device_claims_what_it_has_not_answered(silo: Silo) -> None:
     assert claimed(silo, CELL.instance) == [1, 2]
 
 
-def test_the_last_answer_ends_the_row(silo: Silo, tmp_path: Path) -> None:
+def test_the_last_answer_ends_the_row(silo: Silo, database: Database) -> None:
     bind(silo, DESK, CELL)
     add(silo, row(1))
     serve(silo, 1, CELL.instance, 603)
-    assert query(tmp_path, "SELECT state, owner FROM silo") == [("waiting", "")]
+    assert database.query("SELECT state, owner FROM silo") == [("waiting", "")]
     serve(silo, 1, DESK.instance)
-    assert query(tmp_path, "SELECT count(*) FROM silo") == [(0,)]
-    assert query(tmp_path, "SELECT how, status FROM silo_ended") == [("delivered", 200)]
-    assert query(tmp_path, "SELECT count(*) FROM silo_served") == [(0,)]
+    assert database.query("SELECT count(*) FROM silo") == [(0,)]
+    assert database.query("SELECT how, status FROM silo_ended") == [("delivered", 200)]
+    assert database.query("SELECT count(*) FROM silo_served") == [(0,)]
     serve(silo, 1, DESK.instance)
-    assert query(tmp_path, "SELECT count(*) FROM silo_served") == [(0,)], "a late answer leaves nothing"
+    assert database.query("SELECT count(*) FROM silo_served") == [(0,)], "a late answer leaves nothing"
 
 
 @pytest.mark.parametrize("status", [200, 603])
@@ -75,57 +75,59 @@ def test_a_row_that_all_have_answered_takes_no_room(silo: Silo, status: int) -> 
     assert add(silo, row(2)) == [Added(2)]
 
 
-def test_when_all_refuse_the_row_is_rejected(silo: Silo, tmp_path: Path) -> None:
+def test_when_all_refuse_the_row_is_rejected(silo: Silo, database: Database) -> None:
     bind(silo, DESK, CELL)
     add(silo, row(1))
     serve(silo, 1, CELL.instance, 603)
     serve(silo, 1, DESK.instance, 415)
-    assert query(tmp_path, "SELECT state, last_status FROM silo") == [("rejected", 415)]
+    assert database.query("SELECT state, last_status FROM silo") == [("rejected", 415)]
 
 
-def test_a_device_with_an_instance_is_waited_for_when_it_is_gone(silo: Silo, tmp_path: Path) -> None:
+def test_a_device_with_an_instance_is_waited_for_when_it_is_gone(silo: Silo, database: Database) -> None:
     bind(silo, DESK, CELL, PLAIN)
     bind(silo, removed=(CELL, PLAIN))
     add(silo, row(1), row(2))
     serve(silo, 1, DESK.instance)
-    assert query(tmp_path, "SELECT id FROM silo") == [(1,), (2,)]
+    assert database.query("SELECT id FROM silo") == [(1,), (2,)]
     bind(silo, replace(DESK, expires_at=WALL + 2 * MONTH))
     serve(silo, 2, DESK.instance, wall=WALL + MONTH + 601)
-    assert query(tmp_path, "SELECT id FROM silo") == [(1,)], "but not for ever"
+    assert database.query("SELECT id FROM silo") == [(1,)], "but not for ever"
 
 
-def test_who_takes_no_message_is_not_waited_for(silo: Silo, tmp_path: Path) -> None:
+def test_who_takes_no_message_is_not_waited_for(silo: Silo, database: Database) -> None:
     bind(silo, DESK, replace(PLAIN, methods=frozenset({"INVITE"})))
     add(silo, row(1))
     serve(silo, 1, DESK.instance)
-    assert query(tmp_path, "SELECT count(*) FROM silo") == [(0,)]
+    assert database.query("SELECT count(*) FROM silo") == [(0,)]
 
 
-def test_expiry_and_purge_forget_who_has_it(silo: Silo, tmp_path: Path) -> None:
+def test_expiry_and_purge_forget_who_has_it(silo: Silo, database: Database) -> None:
     bind(silo, DESK, CELL)
     add(silo, row(1))
     serve(silo, 1, DESK.instance)
     ask(silo, lambda done: silo.writer.clean(WALL + 1000, 10, done))
-    assert query(tmp_path, "SELECT count(*) FROM silo_served") == [(0,)]
+    assert database.query("SELECT count(*) FROM silo_served") == [(0,)]
 
 
-def test_by_default_no_device_is_remembered(tmp_path: Path) -> None:
-    silo = open_silo(tmp_path)
+def test_by_default_no_device_is_remembered(database: Database) -> None:
+    silo = database.open()
     bind(silo, DESK, CELL)
-    assert query(tmp_path, "SELECT count(*) FROM silo_device") == [(0,)]
+    assert database.query("SELECT count(*) FROM silo_device") == [(0,)]
     silo.close()
 
 
-def test_t17_what_was_sent_to_sips_is_for_devices_that_are_bound_as_sips(silo: Silo, tmp_path: Path) -> None:
+def test_t17_what_was_sent_to_sips_is_for_devices_that_are_bound_as_sips(
+    silo: Silo, database: Database
+) -> None:
     bind(silo, DESK, replace(CELL, contact="SIPS:bob@cell"), replace(PLAIN, contact="sips:bob@plain"))
     bind(silo, removed=(DESK, replace(CELL, contact="SIPS:bob@cell")))
     secret = row(1, request_uri=b"SIPS:bob@example.test")
     add(silo, secret, row(2))
     serve_secret = partial(silo.writer.serve, secret.id, 0)
     ask(silo, lambda done: serve_secret("sips:bob@plain", 200, "OK", "sips:bob@plain", WALL, done))
-    assert query(tmp_path, "SELECT id FROM silo") == [(1,), (2,)], "the cell is waited for"
+    assert database.query("SELECT id FROM silo") == [(1,), (2,)], "the cell is waited for"
     ask(silo, lambda done: serve_secret(CELL.instance, 200, "OK", "sips:bob@cell", WALL, done))
-    assert query(tmp_path, "SELECT id FROM silo") == [(2,)], "and nobody else"
+    assert database.query("SELECT id FROM silo") == [(2,)], "and nobody else"
 
 
 def test_t17_a_device_claims_without_them_when_it_may_not_have_them(silo: Silo) -> None:

@@ -3,7 +3,6 @@
 import ast
 import inspect
 import sqlite3
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from msilod.errors import SiloLost, StoreError
 from msilod.store.engine.base import CALLS, Trouble
 from msilod.store.writer import contract
 from msilod.store.writer.contract import InlineWriter
-from tests.store.rows import open_silo
+from tests.store.databases import Database
 
 
 def asked() -> set[str]:
@@ -31,8 +30,8 @@ def test_the_daemon_asks_for_calls_that_every_engine_knows() -> None:
     assert asked() == CALLS
 
 
-def test_an_engine_executes_each_call(tmp_path: Path) -> None:
-    silo = open_silo(tmp_path)
+def test_an_engine_executes_each_call(database: Database) -> None:
+    silo = database.open()
     assert isinstance(silo.writer, InlineWriter)
     assert silo.writer.transactions.engine.operations.keys() == CALLS
     silo.close()
@@ -44,6 +43,7 @@ def sqlite_error(kind: type[sqlite3.Error], code: int) -> sqlite3.Error:
     return error
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("error", "trouble"),
     [
@@ -59,8 +59,8 @@ def sqlite_error(kind: type[sqlite3.Error], code: int) -> sqlite3.Error:
         (OverflowError("int too big to convert"), Trouble.ROW),
     ],
 )
-def test_an_error_has_a_kind(tmp_path: Path, error: Exception, trouble: Trouble) -> None:
-    silo = open_silo(tmp_path)
+def test_an_error_has_a_kind(database: Database, error: Exception, trouble: Trouble) -> None:
+    silo = database.open()
     assert isinstance(silo.writer, InlineWriter)
     engine = silo.writer.transactions.engine
     assert engine.trouble_of(error) is trouble

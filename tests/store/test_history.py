@@ -1,24 +1,14 @@
 """The history: one row for a delivery, an entry per failed attempt, its own retention; and what shows it."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from msilod.silo.history import HistoryEntry
 from msilod.store.limits import Limits
 from msilod.store.silo import Silo
-from msilod.store.tables.queue import Queue
-from tests.store.rows import WALL, add, ask, open_silo, query, row
+from tests.store.databases import Database
+from tests.store.rows import WALL, add, ask, row
 
 BOB = "bob@example.test"
-
-
-@pytest.fixture
-def silo(tmp_path: Path) -> Iterator[Silo]:
-    one = open_silo(tmp_path)
-    yield one
-    one.close()
 
 
 def end(silo: Silo, number: int, wall: float = WALL, contact: str = "sip:bob@h") -> None:
@@ -26,65 +16,65 @@ def end(silo: Silo, number: int, wall: float = WALL, contact: str = "sip:bob@h")
     silo.writer.flush()
 
 
-def history(folder: Path, id: int) -> list[HistoryEntry]:
-    queue = Queue(folder / "silo.db", "silo")
+def history(database: Database, id: int) -> list[HistoryEntry]:
+    queue = database.queue()
     found = queue.history(id)
     queue.close()
     return found
 
 
-def test_a_delivery_is_one_entry(silo: Silo, tmp_path: Path) -> None:
+def test_a_delivery_is_one_entry(silo: Silo, database: Database) -> None:
     add(silo, row(1))
     end(silo, 1)
-    assert history(tmp_path, 1) == [HistoryEntry(1, BOB, WALL, "delivered", 200, "", "sip:bob@h")]
+    assert history(database, 1) == [HistoryEntry(1, BOB, WALL, "delivered", 200, "", "sip:bob@h")]
 
 
-def test_failures_come_before_the_end(silo: Silo, tmp_path: Path) -> None:
+def test_failures_come_before_the_end(silo: Silo, database: Database) -> None:
     add(silo, row(1), row(2))
     entry = HistoryEntry(1, BOB, WALL, "failed", 486, "Busy Here", "sip:bob@h")
     silo.writer.note(entry)
     silo.writer.flush()
     end(silo, 1, WALL + 1)
-    assert history(tmp_path, 1) == [entry, HistoryEntry(1, BOB, WALL + 1, "delivered", 200, "", "sip:bob@h")]
-    assert history(tmp_path, 2) == []
+    assert history(database, 1) == [entry, HistoryEntry(1, BOB, WALL + 1, "delivered", 200, "", "sip:bob@h")]
+    assert history(database, 2) == []
 
 
-def test_expiry_is_an_end(silo: Silo, tmp_path: Path) -> None:
+def test_expiry_is_an_end(silo: Silo, database: Database) -> None:
     add(silo, row(1, expires_at=WALL + 5))
     ask(silo, lambda done: silo.writer.clean(WALL + 5, 10, done))
-    assert [entry.event for entry in history(tmp_path, 1)] == ["expired"]
+    assert [entry.event for entry in history(database, 1)] == ["expired"]
 
 
-def test_what_is_old_is_forgotten_in_pieces(tmp_path: Path) -> None:
-    silo = open_silo(tmp_path)
+def test_what_is_old_is_forgotten_in_pieces(database: Database) -> None:
+    silo = database.open()
     silo.configure(Limits(1000, 1_000_000), 100)
     add(silo, *(row(n) for n in range(1, 21)))
     for number in range(1, 21):
         end(silo, number, WALL + number)
     done = ask(silo, lambda done: silo.writer.clean(WALL + 118.5, 1, done))
     assert done.has_more
-    assert query(tmp_path, "SELECT min(message), count(*) FROM silo_history") == [(2, 19)]
+    assert database.query("SELECT min(message), count(*) FROM silo_history") == [(2, 19)]
     while ask(silo, lambda done: silo.writer.clean(WALL + 118.5, 1, done)).has_more:
         pass
-    assert query(tmp_path, "SELECT message FROM silo_history") == [(19,), (20,)]
+    assert database.query("SELECT message FROM silo_history") == [(19,), (20,)]
     silo.close()
 
 
-def test_forgetting_needs_no_walk(silo: Silo, tmp_path: Path) -> None:
-    plan = query(
-        tmp_path,
+@pytest.mark.sqlite
+def test_forgetting_needs_no_walk(silo: Silo, database: Database) -> None:
+    plan = database.query(
         "EXPLAIN QUERY PLAN DELETE FROM silo_history WHERE at < 1 "
         "AND id IN (SELECT id FROM silo_history ORDER BY id LIMIT 10)",
     )
     assert any("USING INTEGER PRIMARY KEY" in line[3] for line in plan), plan
 
 
-def test_without_a_history_nothing_is_written_and_the_ended_are_still_told(tmp_path: Path) -> None:
-    silo = open_silo(tmp_path)
+def test_without_a_history_nothing_is_written_and_the_ended_are_still_told(database: Database) -> None:
+    silo = database.open()
     silo.configure(Limits(1000, 1_000_000), 0)
     add(silo, row(1))
     silo.writer.note(HistoryEntry(1, BOB, WALL, "failed", 486))
     end(silo, 1)
-    assert query(tmp_path, "SELECT count(*) FROM silo_history") == [(0,)]
-    assert [entry.event for entry in history(tmp_path, 1)] == ["delivered"]
+    assert database.query("SELECT count(*) FROM silo_history") == [(0,)]
+    assert [entry.event for entry in history(database, 1)] == ["delivered"]
     silo.close()

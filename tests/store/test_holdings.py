@@ -13,6 +13,8 @@ from msilod.store.jobs import Added, Duplicate, OverQuota
 from msilod.store.limits import Limits
 from tests.store.rows import add, open_silo, row
 
+pytestmark = pytest.mark.sqlite
+
 BOB = "bob@example.test"
 # Zeros, what is no UTF-8, and a key that is found across two others.
 KEYS = [bytes(4), b"\xff\xfe\x00\xc3", b"abcd", b"efgh", b"\x00\x00\x00\x01"]

@@ -4,7 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from msilod.store.engine.sqlite.connection import open_sqlite, raw
+
+pytestmark = pytest.mark.sqlite
 
 OTHER = """
 import sqlite3, sys

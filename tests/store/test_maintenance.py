@@ -13,6 +13,8 @@ from msilod.store.schema.maintenance import Maintenance
 from msilod.store.schema.migrate import migrations, statements
 from tests.store.rows import add, open_silo, query, row
 
+pytestmark = pytest.mark.sqlite
+
 
 def make_first_version(folder: Path, table: str = "silo") -> None:
     """A silo of schema 1 with two messages, as its daemon would have left it."""

@@ -1,8 +1,6 @@
 """What an operator does to rows and domains: each change, its history, and what the daemon notices of it."""
 
-import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,23 +10,10 @@ from msilod.store.silo import Silo
 from msilod.store.tables.operator import Changed
 from msilod.store.tables.queue import Queue
 from msilod.store.tables.selection import Selection
-from tests.store.rows import WALL, add, ask, claim, open_silo, query, row
+from tests.store.databases import Database
+from tests.store.rows import WALL, add, ask, claim, row
 
 BOB, CAROL = "bob@example.test", "carol@example.test"
-
-
-@pytest.fixture
-def silo(tmp_path: Path) -> Iterator[Silo]:
-    one = open_silo(tmp_path)
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def queue(silo: Silo, tmp_path: Path) -> Iterator[Queue]:
-    one = Queue(tmp_path / "silo.db", "silo")
-    yield one
-    one.close()
 
 
 def total(batches: Iterator[Changed]) -> Changed:
@@ -42,11 +27,11 @@ def states(queue: Queue) -> dict[int, str]:
     return {message.id: message.state for message in queue.messages(Selection(), WALL)}
 
 
-def column(folder: Path, name: str) -> list[Any]:
-    return [value for (value,) in query(folder, f"SELECT {name} FROM silo ORDER BY id")]
+def column(database: Database, name: str) -> list[Any]:
+    return [value for (value,) in database.query(f"SELECT {name} FROM silo ORDER BY id")]
 
 
-def test_a_held_row_is_not_claimed_and_does_not_expire(silo: Silo, queue: Queue, tmp_path: Path) -> None:
+def test_a_held_row_is_not_claimed_and_does_not_expire(silo: Silo, queue: Queue, database: Database) -> None:
     add(silo, row(1), row(2))
     done = total(queue.operator("ann").hold(Selection(ids=(1,)), WALL + 10))
     assert (done.count, done.ids, done.claimed) == (1, {BOB: [1]}, {})
@@ -58,13 +43,15 @@ def test_a_held_row_is_not_claimed_and_does_not_expire(silo: Silo, queue: Queue,
     assert queue.history(1)[0].event == "held"
 
 
-def test_release_gives_back_the_life_that_the_hold_has_cost(silo: Silo, queue: Queue, tmp_path: Path) -> None:
+def test_release_gives_back_the_life_that_the_hold_has_cost(
+    silo: Silo, queue: Queue, database: Database
+) -> None:
     add(silo, row(1, expires_at=WALL + 100))
     operator = queue.operator("ann")
     total(operator.hold(Selection(ids=(1,)), WALL + 60))
     total(operator.release(Selection(ids=(1,)), WALL + 1000))
-    assert column(tmp_path, "expires_at") == [WALL + 100 + 940]
-    assert column(tmp_path, "held_at") == [None]
+    assert column(database, "expires_at") == [WALL + 100 + 940]
+    assert column(database, "held_at") == [None]
     assert states(queue) == {1: "waiting"}
     assert total(operator.release(Selection(ids=(1,)), WALL)).count == 0
 
@@ -73,17 +60,17 @@ def test_release_gives_back_the_life_that_the_hold_has_cost(silo: Silo, queue: Q
     ("released", "state", "added"), [(WALL + 100, "scheduled", 0), (WALL + 700, "waiting", 200)]
 )
 def test_a_scheduled_row_loses_life_only_after_its_due_time(
-    silo: Silo, queue: Queue, tmp_path: Path, released: float, state: str, added: float
+    silo: Silo, queue: Queue, database: Database, released: float, state: str, added: float
 ) -> None:
     add(silo, row(1, state="scheduled", due_at=WALL + 500, expires_at=WALL + 900))
     operator = queue.operator("ann")
     total(operator.hold(Selection(ids=(1,)), WALL + 50))
     total(operator.release(Selection(ids=(1,)), released))
     assert states(queue) == {1: state}
-    assert column(tmp_path, "expires_at") == [WALL + 900 + added]
+    assert column(database, "expires_at") == [WALL + 900 + added]
 
 
-def test_requeue_makes_rejected_and_handed_rows_new(silo: Silo, queue: Queue, tmp_path: Path) -> None:
+def test_requeue_makes_rejected_and_handed_rows_new(silo: Silo, queue: Queue, database: Database) -> None:
     add(silo, row(1, attempts=9), row(2), row(3))
     silo.writer.reject(1, 603, "Decline", 9)
     silo.writer.hand(2, 202, "Accepted", None)
@@ -91,7 +78,7 @@ def test_requeue_makes_rejected_and_handed_rows_new(silo: Silo, queue: Queue, tm
     done = total(queue.operator("ann").requeue(Selection(), WALL))
     assert done.ids == {BOB: [1, 2]}
     assert states(queue) == {1: "waiting", 2: "waiting", 3: "waiting"}
-    assert column(tmp_path, "attempts") == [0, 0, 0]
+    assert column(database, "attempts") == [0, 0, 0]
     assert [message.id for message in claim(silo)] == [1, 2, 3]
     assert [entry.event for entry in queue.history(1)] == ["requeued"]
 
@@ -126,11 +113,9 @@ def test_large_changes_go_in_batches_and_stop_at_the_limit(silo: Silo, queue: Qu
     assert list(states(queue).values()).count("held") == 430
 
 
-def test_a_batch_that_fails_changes_nothing(silo: Silo, queue: Queue, tmp_path: Path) -> None:
+def test_a_batch_that_fails_changes_nothing(silo: Silo, queue: Queue, database: Database) -> None:
     add(silo, row(1))
-    with sqlite3.connect(tmp_path / "silo.db") as db:
-        db.execute("CREATE TRIGGER no BEFORE INSERT ON silo_history BEGIN SELECT RAISE(ABORT, 'no'); END")
-    db.close()
+    database.forbid("INSERT", "silo_history")
     with pytest.raises(Exception, match="no"):
         total(queue.operator("ann").hold(Selection(), WALL))
     assert states(queue) == {1: "waiting"}
@@ -150,16 +135,16 @@ def test_the_daemon_notices_without_being_told(silo: Silo, queue: Queue) -> None
     assert ask(silo, silo.writer.poll_foreign) == Foreign([])
 
 
-def test_pauses_are_sets_of_domains_and_outlive_a_restart(tmp_path: Path) -> None:
-    silo = open_silo(tmp_path)
-    queue = Queue(tmp_path / "silo.db", "silo")
+def test_pauses_are_sets_of_domains_and_outlive_a_restart(database: Database) -> None:
+    silo = database.open()
+    queue = database.queue()
     operator = queue.operator("ann")
     operator.pause(["a.test", "b.test"], WALL)
     operator.pause(["a.test"], WALL)
     operator.pause([], WALL)
     operator.resume(["b.test"])
     silo.close()
-    again = open_silo(tmp_path)
+    again = database.open()
     assert again.paused() == queue.paused() == {"a.test", "*"}
     operator.resume([])
     assert again.paused() == set()
@@ -176,7 +161,7 @@ def test_pauses_are_sets_of_domains_and_outlive_a_restart(tmp_path: Path) -> Non
     ],
 )
 def test_sending_is_what_is_on_the_wire_of_what_is_claimed(
-    silo: Silo, tmp_path: Path, wire: list[int] | None, shown: dict[int, str]
+    silo: Silo, database: Database, wire: list[int] | None, shown: dict[int, str]
 ) -> None:
     add(silo, row(1), row(2), row(3))
     claim(silo, limit=2)
@@ -186,7 +171,7 @@ def test_sending_is_what_is_on_the_wire_of_what_is_claimed(
         asked.append(1)
         return wire
 
-    queue = Queue(tmp_path / "silo.db", "silo", on_wire)
+    queue = database.queue(on_wire)
     assert states(queue) == shown
     for state in ("sending", "waiting"):
         found = [message.id for message in queue.messages(Selection(state=state), WALL)]

@@ -19,6 +19,8 @@ from msilod.store.tables.selection import Selection
 from msilod.store.tables.users import UserRow, UserTable
 from tests.store.rows import WALL, add, ask, claim, open_silo, query, row
 
+pytestmark = pytest.mark.sqlite
+
 BOB = "bob@example.test"
 QUESTIONS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 # Of one row, or as many as somebody typed; bindings are all read at a start, the ended live two minutes, a page of

@@ -4,11 +4,11 @@ Rows are stored, ended, rejected, handed over, purged, injected, imported and ex
 After each step the answers are those of a plain count, and so is what the silo itself says of the hours.
 """
 
-import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,13 +17,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.engine.base import HOUR
-from msilod.store.engine.choice import sqlite_url
-from msilod.store.engine.sqlite import engine, holdings, hours
 from msilod.store.jobs import Added, AddResult, Limit, OverQuota
 from msilod.store.limits import Limits
-from msilod.store.silo import HISTORY, Silo
-from msilod.store.tables.queue import Queue
+from msilod.store.silo import HISTORY
 from msilod.store.tables.selection import Selection
+from tests.store.databases import ENGINES, SqliteDatabase
 from tests.store.rows import WALL, add, row
 
 pytestmark = pytest.mark.interpreted
@@ -46,11 +44,13 @@ PICK = st.integers(0, 1 << 16)
 
 
 class Quotas(RuleBasedStateMachine):
+    engine: ClassVar[type[SqliteDatabase]]
+
     def __init__(self) -> None:
         super().__init__()
         # In memory where there is such a folder: each example makes a silo.
         self.folder = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
-        self.path = Path(self.folder.name)
+        self.database = self.engine(Path(self.folder.name))
         self.limits = LIMITS
         self.number = 0
         self.rows: dict[int, StoredMessage] = {}
@@ -58,7 +58,7 @@ class Quotas(RuleBasedStateMachine):
         self.open()
 
     def open(self) -> None:
-        self.silo = Silo(sqlite_url(self.path / "silo.db"), "silo", self.limits)
+        self.silo = self.database.silo(self.limits)
         self.silo.start("test", None)
 
     def teardown(self) -> None:
@@ -110,16 +110,7 @@ class Quotas(RuleBasedStateMachine):
 
     @invariant()
     def the_silo_says_the_same_of_the_hours(self) -> None:
-        db = sqlite3.connect(self.path / "silo.db")
-        found: Counter[tuple[int, str]] = Counter()
-        for hour, sender, count in db.execute("SELECT hour, sender, messages FROM silo_sender_hour"):
-            found[hour, sender] += count
-        for at, sender in db.execute(
-            "SELECT received_at, sender FROM silo WHERE id > (SELECT counted FROM silo_total)"
-        ):
-            found[int(at // HOUR), sender] += 1
-        db.close()
-        assert +found == +self.hours
+        assert +self.database.sender_hours() == +self.hours
 
     # --- what the daemon does ------------------------------------------------------------------------
 
@@ -192,7 +183,7 @@ class Quotas(RuleBasedStateMachine):
     @rule(batch=BATCH)
     def inject(self, batch: list[One]) -> None:
         messages = [self.make(one) for one in batch]
-        queue = Queue(self.path / "silo.db", "silo")
+        queue = self.database.queue()
         self.compare(messages, queue.insert(messages, self.limits), self.limits)
         queue.close()
 
@@ -200,7 +191,7 @@ class Quotas(RuleBasedStateMachine):
     def take_in(self, batch: list[One]) -> None:
         messages = [self.make(one) for one in batch]
         limits = self.limits.without_hours()
-        queue = Queue(self.path / "silo.db", "silo")
+        queue = self.database.queue()
         rehearsed = queue.rehearse(messages, limits, again=False)
         results = queue.take_in(messages, limits, again=False)
         assert [type(result) for result in rehearsed] == [type(result) for result in results]
@@ -212,27 +203,17 @@ class Quotas(RuleBasedStateMachine):
         id = self.picked(pick)
         if id:
             del self.rows[id]
-            queue = Queue(self.path / "silo.db", "silo")
+            queue = self.database.queue()
             list(queue.operator("root").purge(Selection(ids=(id,)), WALL))
             queue.close()
 
     @rule()
     def requeue(self) -> None:
-        queue = Queue(self.path / "silo.db", "silo")
+        queue = self.database.queue()
         list(queue.operator("root").requeue(Selection(), WALL))
         queue.close()
         for kept in self.rows.values():
             kept.state = "waiting"
-
-
-@pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a few rows fill what takes thousands."""
-    monkeypatch.setattr(engine, "FOLD_HOURS", 5)
-    # No power is cut here.
-    monkeypatch.setattr(engine, "_SYNC", dict.fromkeys((True, False), "PRAGMA synchronous = OFF"))
-    monkeypatch.setattr(holdings, "MAX_SENDER_BYTES", 900)
-    monkeypatch.setattr(hours, "MAX_BYTES", 1400)
 
 
 SETTINGS = settings(
@@ -240,6 +221,11 @@ SETTINGS = settings(
 )
 
 
-def test_what_is_remembered_is_what_is_there() -> None:
-    """In the names of the steps above, any of them in any order."""
-    run_state_machine_as_test(Quotas, settings=SETTINGS)
+def test_what_is_remembered_is_what_is_there(engine_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps above, any of them in any order."""
+
+    class OfEngine(Quotas):
+        engine = ENGINES[engine_name]
+
+    OfEngine.engine.with_small_memories(monkeypatch)
+    run_state_machine_as_test(OfEngine, settings=SETTINGS)

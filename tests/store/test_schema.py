@@ -13,6 +13,8 @@ from msilod.store.engine.sqlite.lock import DaemonLock
 from msilod.store.schema.migrate import migrations, prepare, statements
 from tests.store.rows import open_silo, query
 
+pytestmark = pytest.mark.sqlite
+
 RELEASED: dict[str, str] = {}
 
 

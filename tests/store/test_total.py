@@ -17,6 +17,8 @@ from msilod.store.tables.selection import Selection
 from tests.store.rows import WALL, add, ask, open_silo, query, row
 from tests.store.test_maintenance import make_version
 
+pytestmark = pytest.mark.sqlite
+
 BOB = "bob@example.test"
 
 

@@ -1,16 +1,16 @@
 """Recipients to probe: in pages, by an index, never by reading every row."""
 
 import sqlite3
-from pathlib import Path
 
 import pytest
 
 from msilod.store.engine.sqlite.statements import Statements
-from tests.store.rows import add, ask, open_silo, row
+from tests.store.databases import Database, SqliteDatabase
+from tests.store.rows import add, ask, row
 
 
-def test_pages_in_order_with_the_ids_that_have_a_hop(tmp_path: Path) -> None:
-    silo = open_silo(tmp_path)
+def test_pages_in_order_with_the_ids_that_have_a_hop(database: Database) -> None:
+    silo = database.open()
     add(
         silo,
         row(1, "b@h"), row(2, "b@h", next_hop="sip:p"), row(3, "c@h"), row(4, "a@h", next_hop="sip:q"),
@@ -26,12 +26,13 @@ def test_pages_in_order_with_the_ids_that_have_a_hop(tmp_path: Path) -> None:
     silo.close()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("has_hop", [True, False])
-def test_no_read_is_a_scan(tmp_path: Path, has_hop: bool) -> None:
-    silo = open_silo(tmp_path)
+def test_no_read_is_a_scan(database: SqliteDatabase, has_hop: bool) -> None:
+    silo = database.open()
     add(silo, *(row(n, f"user{n}@h", next_hop="sip:p") for n in range(3)))
     silo.close()
-    db = sqlite3.connect(tmp_path / "silo.db")
+    db = sqlite3.connect(database.path)
     asked: list[str] = []
     db.set_trace_callback(asked.append)
     assert len(Statements("silo").unseen(db, "", 9, has_hop)) == 3

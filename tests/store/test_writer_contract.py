@@ -1,8 +1,5 @@
 """The writer: group commit, duplicates, quotas, leases; the in-line twin."""
 
-import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +11,8 @@ from msilod.store.columns import LOADED
 from msilod.store.jobs import Added, BindingChanges, Duplicate, Failed, Foreign, OverQuota
 from msilod.store.limits import Limits
 from msilod.store.silo import Silo
-from msilod.store.tables.queue import Queue
-from tests.store.rows import WALL, add, ask, claim, engine_of, open_silo, query, row
-
-
-@pytest.fixture
-def silo(tmp_path: Path) -> Iterator[Silo]:
-    one = open_silo(tmp_path)
-    yield one
-    one.close()
+from tests.store.databases import Database
+from tests.store.rows import WALL, add, ask, claim, engine_of, row
 
 
 def test_every_column_comes_back_as_it_went_in(silo: Silo) -> None:
@@ -62,8 +52,8 @@ def test_a_different_message_under_a_used_call_id_gets_one_of_its_own(silo: Silo
     assert claim(silo, "carol@example.test")[0].delivery_call_id == b""
 
 
-def test_the_quota_holds_to_the_message_and_to_the_byte(tmp_path: Path) -> None:
-    silo = open_silo(tmp_path, max_messages=3, max_bytes=30)
+def test_the_quota_holds_to_the_message_and_to_the_byte(database: Database) -> None:
+    silo = database.open(max_messages=3, max_bytes=30)
     assert add(silo, *(row(n, body=b"x") for n in range(4))) == [
         Added(1),
         Added(2),
@@ -81,10 +71,10 @@ def test_the_quota_holds_to_the_message_and_to_the_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 64, 65, 200, 512])
-def test_a_batch_of_any_size_is_one_transaction(silo: Silo, tmp_path: Path, count: int) -> None:
+def test_a_batch_of_any_size_is_one_transaction(silo: Silo, database: Database, count: int) -> None:
     """Whatever is padded to the size of a prepared statement leaves no trace."""
     assert add(silo, *(row(n) for n in range(count))) == [Added(id) for id in range(1, count + 1)]
-    ((rows, last),) = query(tmp_path, "SELECT count(*), max(id) FROM silo")
+    ((rows, last),) = database.query("SELECT count(*), max(id) FROM silo")
     assert (rows, last) == (count, count)
     assert add(silo, row(count)) == [Added(count + 1)]
 
@@ -95,27 +85,25 @@ def test_an_ended_copy_in_a_batch_is_told_and_its_mates_are_kept(silo: Silo) -> 
     assert add(silo, row(2), row(1), row(3)) == [Added(2), Duplicate(1, True), Added(3)]
 
 
-def test_a_copy_of_what_another_has_just_committed_is_seen(tmp_path: Path) -> None:
-    silo = open_silo(tmp_path)
+def test_a_copy_of_what_another_has_just_committed_is_seen(database: Database) -> None:
+    silo = database.open()
     add(silo, row(1))
-    other = Queue(tmp_path / "silo.db", "silo")
+    other = database.queue()
     assert other.insert([row(2)], Limits(10, 1000)) == [Added(2)]
     assert add(silo, row(2), row(3)) == [Duplicate(2, False), Added(3)]
     other.close()
     silo.close()
 
 
-def test_the_quota_counts_what_others_put_in(tmp_path: Path) -> None:
-    silo = open_silo(tmp_path, max_messages=2)
+def test_the_quota_counts_what_others_put_in(database: Database) -> None:
+    silo = database.open(max_messages=2)
     add(silo, row(1))
-    with sqlite3.connect(tmp_path / "silo.db") as other:
-        other.execute("UPDATE silo SET aor = aor")
-        columns = (
-            "aor, sender, received_at, expires_at, request_uri, from_header, to_header, call_id, cseq, "
-            "content_type, headers, size"
-        )
-        other.execute(f"INSERT INTO silo ({columns}, hash, body) SELECT {columns}, x'00', body FROM silo")
-    other.close()
+    columns = (
+        "aor, sender, received_at, expires_at, request_uri, from_header, to_header, call_id, cseq, "
+        "content_type, headers, size, body"
+    )
+    database.change("UPDATE silo SET aor = aor")
+    database.change(f"INSERT INTO silo ({columns}, hash) SELECT {columns}, ? FROM silo", (b"\0",))
     assert add(silo, row(2)) == [OverQuota(2, 12)]
     assert ask(silo, silo.writer.poll_foreign) == Foreign([], frozenset(), ["bob@example.test"])
     assert ask(silo, silo.writer.poll_foreign) == Foreign([])
@@ -144,7 +132,7 @@ def test_a_failure_that_nobody_waits_for_is_not_silent(silo: Silo) -> None:
         silo.writer.flush()
 
 
-def test_ends_are_idempotent_and_keep_the_hash(silo: Silo, tmp_path: Path) -> None:
+def test_ends_are_idempotent_and_keep_the_hash(silo: Silo, database: Database) -> None:
     add(silo, row(1))
     for _ in range(2):
         result = ask(
@@ -152,7 +140,7 @@ def test_ends_are_idempotent_and_keep_the_hash(silo: Silo, tmp_path: Path) -> No
             lambda done: silo.writer.end(1, row(1).hash, "bob@example.test", "delivered", 200, WALL, done),
         )
         assert result is None
-    assert query(tmp_path, "SELECT id, aor, how, status FROM silo_ended") == [
+    assert database.query("SELECT id, aor, how, status FROM silo_ended") == [
         (1, "bob@example.test", "delivered", 200)
     ]
 
@@ -179,17 +167,17 @@ def test_t17_a_claim_without_sips_reads_the_scheme_from_the_request_uri(silo: Si
     assert silo.waiting_count("bob@example.test") == 4
 
 
-def test_claims_come_back_at_the_next_start(tmp_path: Path) -> None:
-    silo = open_silo(tmp_path)
+def test_claims_come_back_at_the_next_start(database: Database) -> None:
+    silo = database.open()
     add(silo, row(1))
     assert len(claim(silo)) == 1
     silo.close()
-    silo = open_silo(tmp_path)
+    silo = database.open()
     assert len(claim(silo)) == 1
     silo.close()
 
 
-def test_postponed_and_rejected_rows_say_why(silo: Silo, tmp_path: Path) -> None:
+def test_postponed_and_rejected_rows_say_why(silo: Silo, database: Database) -> None:
     add(silo, row(1), row(2))
     first, second = claim(silo)
     first.attempts = 2
@@ -197,20 +185,20 @@ def test_postponed_and_rejected_rows_say_why(silo: Silo, tmp_path: Path) -> None
     silo.writer.reject(second.id, 603, "Decline", 1)
     silo.writer.flush()
     columns = "SELECT state, attempts, last_status, last_reason, next_attempt_at, owner FROM silo ORDER BY id"
-    assert query(tmp_path, columns) == [
+    assert database.query(columns) == [
         ("waiting", 2, 486, "Busy Here", WALL + 60, ""),
         ("rejected", 1, 603, "Decline", None, ""),
     ]
     assert [m.id for m in claim(silo)] == [1], "a rejected row is never sent again"
 
 
-def test_a_handed_row_stays_to_its_end_is_not_sent_again_and_counts_in_no_quota(tmp_path: Path) -> None:
-    silo = open_silo(tmp_path, max_messages=1)
+def test_a_handed_row_stays_to_its_end_is_not_sent_again_and_counts_in_no_quota(database: Database) -> None:
+    silo = database.open(max_messages=1)
     add(silo, row(1))
     claim(silo)
     assert ask(silo, lambda done: silo.writer.hand(1, 202, "Accepted", done)) is None
     columns = "SELECT state, last_status, last_reason, owner, lease_until FROM silo"
-    assert query(tmp_path, columns) == [("handed", 202, "Accepted", "", None)]
+    assert database.query(columns) == [("handed", 202, "Accepted", "", None)]
     assert claim(silo) == []
     assert add(silo, row(2)) == [Added(2)]
     assert len(ask(silo, lambda done: silo.writer.clean(WALL + 1000, 100, done)).expired) == 2
@@ -231,8 +219,8 @@ def test_cleaning_takes_what_has_expired_and_nobody_is_sending(silo: Silo) -> No
     assert silo.counts() == {"waiting": 0, "held": 1}
 
 
-def test_bindings_survive_a_restart(tmp_path: Path) -> None:
-    silo = open_silo(tmp_path)
+def test_bindings_survive_a_restart(database: Database) -> None:
+    silo = database.open()
     flow = Flow(Endpoint(UDP, "127.0.0.1", 5060, b""), "192.0.2.1", 5062)
     binding = Binding(
         "bob@example.test", "sip:bob@192.0.2.1", "c1", 7, WALL + 60, WALL, 0.5, ';+sip.instance="<urn:x>"',
@@ -251,13 +239,13 @@ def test_bindings_survive_a_restart(tmp_path: Path) -> None:
     silo.close()
 
 
-def test_a_secret_outlives_a_restart(tmp_path: Path) -> None:
-    silo = open_silo(tmp_path)
+def test_a_secret_outlives_a_restart(database: Database) -> None:
+    silo = database.open()
     first = silo.secret("record-route")
     assert len(first) == 32
     assert silo.secret("other") != first
     silo.close()
-    again = open_silo(tmp_path)
+    again = database.open()
     assert again.secret("record-route") == first
     again.close()
 
@@ -269,8 +257,9 @@ def test_recipients_are_listed_once_in_order(silo: Silo) -> None:
     assert silo.recipients("b@y") == []
 
 
-def test_a_full_disk_fails_the_row_and_keeps_what_was_told(tmp_path: Path) -> None:
-    silo = open_silo(tmp_path)
+@pytest.mark.sqlite
+def test_a_full_disk_fails_the_row_and_keeps_what_was_told(database: Database) -> None:
+    silo = database.open()
     add(silo, row(1))
     engine_of(silo).db.execute("PRAGMA max_page_count = 30")
     results = add(silo, *(row(n, body=b"x" * 4000) for n in range(2, 60)))
@@ -278,5 +267,5 @@ def test_a_full_disk_fails_the_row_and_keeps_what_was_told(tmp_path: Path) -> No
     kept = [result.id for result in results if isinstance(result, Added)]
     assert failed
     assert "no space" in str(failed[0].reason)
-    assert sorted([1, *kept]) == [id for (id,) in query(tmp_path, "SELECT id FROM silo ORDER BY id")]
+    assert sorted([1, *kept]) == [id for (id,) in database.query("SELECT id FROM silo ORDER BY id")]
     silo.close()

@@ -18,7 +18,6 @@ from msilod.errors import StoreError, UnavailableError
 from msilod.registrar.binding import Binding
 from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.engine.choice import sqlite_url
 from msilod.store.engine.sqlite import lock
 from msilod.store.jobs import Added, AddResult, BindingChanges, Cleaned, Duplicate, Failed, Foreign, OverQuota
 from msilod.store.limits import Limits
@@ -26,7 +25,8 @@ from msilod.store.silo import Silo
 from msilod.store.times import KeptClock
 from msilod.store.writer.parent import MAX_TAKEN, ProcessWriter
 from msilod.store.writer.pipe import Opening, pack_opening, read_opening
-from tests.store.rows import WALL, add, open_silo, query, row
+from tests.store.databases import Database
+from tests.store.rows import WALL, add, row
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,9 +34,9 @@ ROOT = Path(__file__).parents[2]
 class Desk:
     """A silo with the process, and the loop that a daemon would be."""
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
-        self.folder = folder
-        self.silo = Silo(sqlite_url(folder / "silo.db"), "silo", limits)
+    def __init__(self, database: Database, limits: Limits) -> None:
+        self.database = database
+        self.silo = database.silo(limits)
         self.silo.start("test", self.deliver)
         writer = self.silo.writer
         assert isinstance(writer, ProcessWriter)
@@ -77,11 +77,11 @@ MakeDesk = Callable[..., Desk]
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[MakeDesk]:
+def desk(database: Database) -> Iterator[MakeDesk]:
     made: list[Desk] = []
 
     def make(limits: Limits | None = None) -> Desk:
-        made.append(Desk(tmp_path, limits or Limits(10_000, 10**9)))
+        made.append(Desk(database, limits or Limits(10_000, 10**9)))
         return made[0]
 
     yield make
@@ -89,15 +89,14 @@ def desk(tmp_path: Path) -> Iterator[MakeDesk]:
         each.silo.close()
 
 
-def test_the_process_does_what_the_twin_does(desk: MakeDesk, tmp_path: Path) -> None:
+def test_the_process_does_what_the_twin_does(desk: MakeDesk, database: Database) -> None:
     bank = desk()
     bank.add(1, 2, 1, 3)
     bank.wait(4)
     bank.writer.end(2, row(2).hash, "bob@example.test", "delivered", 200, WALL, bank.heard.append)
     assert bank.wait(5) == [Added(1), Added(2), Duplicate(1, False), Added(3), None]
-    folder = tmp_path / "twin"
-    folder.mkdir()
-    twin, heard = Silo(sqlite_url(folder / "silo.db"), "silo", Limits()), list[AddResult]()
+    other = database.another("twin")
+    twin, heard = other.silo(Limits()), list[AddResult]()
     twin.start("test", None)
     for number in (1, 2, 1, 3):
         twin.writer.add(row(number), heard.append)
@@ -105,7 +104,7 @@ def test_the_process_does_what_the_twin_does(desk: MakeDesk, tmp_path: Path) -> 
     twin.writer.end(2, row(2).hash, "bob@example.test", "delivered", 200, WALL, None)
     twin.close()
     rows = "SELECT id, aor, hash, body FROM silo ORDER BY id"
-    assert query(tmp_path, rows) == query(folder, rows)
+    assert database.query(rows) == other.query(rows)
 
 
 def test_a_row_learns_its_id_and_the_call_id_that_it_was_given(desk: MakeDesk) -> None:
@@ -196,13 +195,12 @@ def _said(result: Any) -> Any:
 
 
 def test_whatever_is_asked_the_process_says_and_does_what_the_twin_does(
-    desk: MakeDesk, tmp_path: Path
+    desk: MakeDesk, database: Database
 ) -> None:
     rows = [row(n) for n in range(1, 8)] + [row(8, "carol@example.test", next_hop="sip:p", state="waiting")]
     rows.append(row(9, state="scheduled", due_at=WALL + 5))
-    folder = tmp_path / "twin"
-    folder.mkdir()
-    twin, heard = Silo(sqlite_url(folder / "silo.db"), "silo", Limits()), list[Any]()
+    other = database.another("twin")
+    twin, heard = other.silo(Limits()), list[Any]()
     twin.start("test", None)
     bank = desk()
     for silo, said in ((twin, heard), (bank.silo, bank.heard)):
@@ -218,7 +216,7 @@ def test_whatever_is_asked_the_process_says_and_does_what_the_twin_does(
     assert len(heard) == len(rows) + 14
     twin.close()
     for table in ("silo", "silo_ended", "silo_location", "silo_history", "silo_device", "silo_served"):
-        assert query(tmp_path, f"SELECT * FROM {table}") == query(folder, f"SELECT * FROM {table}"), table
+        assert database.query(f"SELECT * FROM {table}") == other.query(f"SELECT * FROM {table}"), table
 
 
 def test_an_operation_that_raises_is_told_and_the_others_are_done(desk: MakeDesk) -> None:
@@ -252,7 +250,7 @@ def test_a_job_is_taken_or_withdrawn_never_both(desk: MakeDesk) -> None:
     assert not bank.writer.withdraw(jobs[-1])
     bank.continue_child()
     bank.wait(MAX_TAKEN + 9)
-    assert query(bank.folder, "SELECT count(*) FROM silo") == [(MAX_TAKEN + 9,)]
+    assert bank.database.query("SELECT count(*) FROM silo") == [(MAX_TAKEN + 9,)]
 
 
 def test_a_full_socket_blocks_nobody_and_loses_nothing(desk: MakeDesk) -> None:
@@ -266,14 +264,14 @@ def test_a_full_socket_blocks_nobody_and_loses_nothing(desk: MakeDesk) -> None:
     assert bank.writer.wants_room
     bank.continue_child()
     assert len(bank.wait(MAX_TAKEN)) == MAX_TAKEN
-    assert query(bank.folder, "SELECT count(*), min(size) FROM silo") == [(MAX_TAKEN, 60_000)]
+    assert bank.database.query("SELECT count(*), min(size) FROM silo") == [(MAX_TAKEN, 60_000)]
 
 
-def test_close_commits_what_waits(tmp_path: Path) -> None:
-    bank = Desk(tmp_path, Limits(10_000, 10**9))
+def test_close_commits_what_waits(database: Database) -> None:
+    bank = Desk(database, Limits(10_000, 10**9))
     bank.add(*range(3 * MAX_TAKEN))
     bank.silo.close()
-    assert query(tmp_path, "SELECT count(*) FROM silo") == [(3 * MAX_TAKEN,)]
+    assert database.query("SELECT count(*) FROM silo") == [(3 * MAX_TAKEN,)]
     assert len(bank.heard) == 3 * MAX_TAKEN
     assert bank.writer.process.returncode == 0
 
@@ -303,12 +301,11 @@ def test_the_end_of_the_process_is_said_and_nobody_is_told_of_what_it_had(desk: 
 
 DAEMON = """
 import select, sys
-from pathlib import Path
 from msilod.store.limits import Limits
-from msilod.store.engine.choice import sqlite_url
 from msilod.store.silo import Silo
+from tests.store.databases import Database
 from tests.store.rows import row
-silo = Silo(sqlite_url(Path(sys.argv[1])), "silo", Limits(10**9, 10**12))
+silo = Silo(sys.argv[1], "silo", Limits(10**9, 10**12))
 def tell(results):
     for done, result in results:
         sys.stdout.write(f"{result.id}\\n")
@@ -324,17 +321,17 @@ for number in range(10**6):
 """
 
 
-def _daemon(folder: Path) -> tuple[subprocess.Popen[str], int]:
+def _daemon(database: Database) -> tuple[subprocess.Popen[str], int]:
     daemon = subprocess.Popen(
-        [sys.executable, "-c", DAEMON, str(folder / "silo.db")],
+        [sys.executable, "-c", DAEMON, database.url],
         stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert daemon.stdout is not None
     return daemon, int(daemon.stdout.readline())
 
 
-def test_what_was_told_survives_kill_9_of_the_daemon(tmp_path: Path) -> None:
-    daemon, writer = _daemon(tmp_path)
+def test_what_was_told_survives_kill_9_of_the_daemon(database: Database) -> None:
+    daemon, writer = _daemon(database)
     assert daemon.stdout is not None
     told = {int(daemon.stdout.readline()) for _ in range(2000)}
     gone = os.pidfd_open(writer)
@@ -344,13 +341,14 @@ def test_what_was_told_survives_kill_9_of_the_daemon(tmp_path: Path) -> None:
     daemon.stdout.close()
     assert select.select([gone], [], [], 20)[0], "the writer outlives its daemon"
     os.close(gone)
-    assert told <= {id for (id,) in query(tmp_path, "SELECT id FROM silo")}
+    assert told <= {id for (id,) in database.query("SELECT id FROM silo")}
 
 
+@pytest.mark.sqlite
 def test_no_other_daemon_while_the_writer_of_a_dead_one_lives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    daemon, writer = _daemon(tmp_path)
+    daemon, writer = _daemon(database)
     gone = os.pidfd_open(writer)
     os.kill(writer, signal.SIGSTOP)
     daemon.kill()
@@ -358,19 +356,19 @@ def test_no_other_daemon_while_the_writer_of_a_dead_one_lives(
     with monkeypatch.context() as patch:
         patch.setattr(lock, "PATIENCE", 0.0)
         with pytest.raises(UnavailableError, match="in use"):
-            Silo(sqlite_url(tmp_path / "silo.db"), "silo", Limits())
+            database.silo(Limits())
     os.kill(writer, signal.SIGCONT)
-    silo = Silo(sqlite_url(tmp_path / "silo.db"), "silo", Limits())
+    silo = database.silo(Limits())
     assert select.select([gone], [], [], 0)[0], "two processes that write"
     os.close(gone)
     silo.start("test", None)
     silo.close()
-    assert query(tmp_path, "PRAGMA integrity_check") == [("ok",)]
+    assert database.query("PRAGMA integrity_check") == [("ok",)]
 
 
-def test_what_was_committed_while_the_process_started_is_foreign(tmp_path: Path) -> None:
+def test_what_was_committed_while_the_process_started_is_foreign(database: Database) -> None:
     """Law 7: mail that was imported in that moment was not seen, and waited for the next REGISTER but one."""
-    silo = open_silo(tmp_path)
+    silo = database.open()
     add(silo, row(1, "alice@example.test"), row(2, "bob@example.test"))
     silo.close()
     heard: list[Foreign] = []
@@ -379,7 +377,7 @@ def test_what_was_committed_while_the_process_started_is_foreign(tmp_path: Path)
         for done, result in results:
             done(result)
 
-    writer = ProcessWriter(sqlite_url(tmp_path / "silo.db"), "silo", "test", deliver, (1, 0))
+    writer = ProcessWriter(database.url, "silo", "test", deliver, (1, 0))
     writer.poll_foreign(heard.append)
     writer.flush()
     while not heard:
@@ -389,16 +387,15 @@ def test_what_was_committed_while_the_process_started_is_foreign(tmp_path: Path)
     writer.close()
 
 
-def test_the_arguments_of_the_process_do_not_name_the_database(tmp_path: Path) -> None:
+def test_the_arguments_of_the_process_do_not_name_the_database(database: Database) -> None:
     """Every user of the machine can read them, and the URL of a database server holds a password."""
-    desk = Desk(tmp_path, Limits())
+    desk = Desk(database, Limits())
     desk.writer.add(row(1), desk.heard.append)
     # An answer: the process has started.
     desk.wait(1)
     arguments = Path(f"/proc/{desk.writer.process.pid}/cmdline").read_bytes()
     assert b"msilod.store.writer.child" in arguments
-    assert b"silo.db" not in arguments
-    assert os.fsencode(tmp_path) not in arguments
+    assert database.url.partition("://")[2].encode() not in arguments
     desk.silo.close()
 
 
