@@ -12,9 +12,11 @@ from msilod.control.protocol import DumpParams
 from msilod.delivering.deliverer import Deliverer
 from msilod.delivering.outgoing import request_for
 from msilod.delivering.probes import Probes
+from msilod.delivering.watchers import Watchers
 from msilod.errors import MsilodError
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
+from msilod.silo.runs.pauses import Pauses
 from msilod.silo.runs.sips_only import is_secure
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.silo import Silo
@@ -32,6 +34,8 @@ class DumpVerb:
         self,
         names: Names,
         deliverer: Deliverer,
+        watchers: Watchers,
+        pauses: Pauses,
         probes: Probes,
         store: Silo,
         location: LocationService,
@@ -40,8 +44,8 @@ class DumpVerb:
     ) -> None:
         self._names = names
         self._deliverer = deliverer
-        self._watchers = deliverer.watchers
-        self._pauses = deliverer.pauses
+        self._watchers = watchers
+        self._pauses = pauses
         self._probes = probes
         self._store = store
         self._location = location

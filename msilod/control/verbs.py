@@ -4,7 +4,7 @@ One method per verb, with plain JSON in and out. msilo(1) shows the results, msi
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 import msgspec
@@ -18,10 +18,10 @@ from msilod.control.names import Names, matches
 from msilod.control.protocol import BindingsParams
 from msilod.control.row_verbs import RowVerbs
 from msilod.counters import Counters
-from msilod.delivering.deliverer import Deliverer
 from msilod.registrar.binding import Binding
 from msilod.registrar.location import LocationService
 from msilod.routing.myself import Myself
+from msilod.silo.runs.pauses import Pauses
 from msilod.store.silo import Silo
 from msilod.transaction.layer import TransactionLayer
 from msilod.transport.transports import Transports
@@ -37,7 +37,8 @@ class StatusVerb:
         transports: Transports,
         layer: TransactionLayer,
         store: Silo,
-        deliverer: Deliverer,
+        runs: Sized,
+        pauses: Pauses,
         location: LocationService,
         members: Members,
         myself: Myself,
@@ -47,8 +48,8 @@ class StatusVerb:
         self._transports = transports
         self._layer = layer
         self._store = store
-        self._deliverer = deliverer
-        self._pauses = deliverer.pauses
+        self._runs = runs
+        self._pauses = pauses
         self._location = location
         self._users = members.users
         self._myself = myself
@@ -73,7 +74,7 @@ class StatusVerb:
             "recipients_registered": self._location.aor_count,
             "open_transactions": self._layer.open_transactions,
             "users": len(users) if users.is_readable else None,
-            "runs": len(self._deliverer.runs),
+            "runs": len(self._runs),
             "paused": sorted(self._pauses.domains),
             "counters": self._counters.as_dict(),
         }

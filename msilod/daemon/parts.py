@@ -12,6 +12,7 @@ from msilod.daemon.recollection import Recollection
 from msilod.daemon.revocation import Revocation
 from msilod.daemon.user_watch import UserWatch
 from msilod.delivering.deliverer import Deliverer
+from msilod.delivering.delivery_state import DeliveryState
 from msilod.delivering.intervention import Intervention
 from msilod.delivering.online_attempts import OnlineAttempts
 from msilod.delivering.probes import Probes
@@ -78,6 +79,7 @@ class Parts:
     sender: Sender
     forwarder: Forwarder
 
+    delivery_state: DeliveryState
     deliverer: Deliverer
     intervention: Intervention
     online: OnlineAttempts

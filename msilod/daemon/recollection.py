@@ -16,6 +16,7 @@ from msilod.delivering.deliverer import Deliverer
 from msilod.delivering.intervention import Intervention
 from msilod.log import get_log
 from msilod.registrar.location import LocationService
+from msilod.silo.runs.schedule import DeliverySchedule
 from msilod.silo.runs.who_has_mail import WhoHasMail
 from msilod.store.silo import PAGE, Silo
 from msilod.store.writer.contract import StoreWriter
@@ -36,6 +37,7 @@ class Recollection:
         clock: Clock,
         location: LocationService,
         mail: WhoHasMail,
+        schedule: DeliverySchedule,
         deliverer: Deliverer,
         intervention: Intervention,
         after: Callable[[], None],
@@ -46,7 +48,7 @@ class Recollection:
         self._location = location
         self._mail = mail
         self._deliverer = deliverer
-        self._schedule = deliverer.schedule
+        self._schedule = schedule
         self._intervention = intervention
         self._after = after
         # Where the next page of recipients begins; "" after the last.

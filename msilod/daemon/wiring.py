@@ -32,6 +32,7 @@ from msilod.daemon.revocation import Revocation
 from msilod.daemon.tokens import Tokens
 from msilod.daemon.user_watch import UserWatch
 from msilod.delivering.deliverer import Deliverer
+from msilod.delivering.delivery_state import DeliveryState
 from msilod.delivering.intervention import Intervention
 from msilod.delivering.online_attempts import OnlineAttempts
 from msilod.delivering.probes import Probes
@@ -108,14 +109,17 @@ def build(
 
 def build_verbs(parts: Parts, reload: Callable[[], dict[str, Any]], stop: Callable[[], None]) -> ControlVerbs:
     """Make the handlers of the control socket. `reload` and `stop` are those of the process."""
-    clock, location, myself, deliverer = parts.clock, parts.location, parts.myself, parts.deliverer
+    clock, location, myself = parts.clock, parts.location, parts.myself
+    state = parts.delivery_state
     after, names = parts.receiver.after_batch, Names(myself, location)
     return ControlVerbs(
         StatusVerb(
-            parts.transports, parts.layer, parts.store, deliverer, location, parts.members, myself, clock,
-            parts.counters,
+            parts.transports, parts.layer, parts.store, state.runs, state.pauses, location, parts.members, myself,
+            clock, parts.counters,
         ),
-        DumpVerb(names, deliverer, parts.probes, parts.store, location, clock, after),
+        DumpVerb(
+            names, parts.deliverer, state.watchers, state.pauses, parts.probes, parts.store, location, clock, after
+        ),
         RowVerbs(
             names, parts.intervention, parts.changes, parts.writer, clock, parts.user_watch.look, after
         ),
@@ -167,15 +171,24 @@ def _reaching(parts: Parts, tasks: Tasks) -> None:
 
 
 def _delivering(parts: Parts, tasks: Tasks, random: Tokens) -> None:
+    """The deliverer, and the classes around the deliverer."""
+    writer, location, mail, clock = parts.writer, parts.location, parts.mail, parts.clock
+    state = parts.delivery_state = DeliveryState(writer, location, mail, clock)
     policy = silo_policy(parts.config, parts.myself)
-    parts.deliverer = Deliverer(
-        policy, parts.layer, parts.paths, parts.writer, parts.location, parts.clock, parts.mail, parts.counters,
-        tasks, random,
+    deliverer = parts.deliverer = Deliverer(
+        policy, state, parts.layer, parts.paths, writer, parts.counters, tasks, random
+    )
+    parts.intervention = Intervention(
+        deliverer, state.runs, state.live, deliverer.giving_back, state.schedule, state.pauses, location, mail,
+        clock,
     )  # fmt: skip
-    parts.intervention = Intervention(parts.deliverer)
-    parts.online = OnlineAttempts(parts.deliverer)
-    parts.probes = Probes(parts.deliverer)
-    parts.changes = SiloChanges(parts.deliverer, parts.intervention, parts.mail, parts.clock, parts.counters)
+    parts.online = OnlineAttempts(
+        deliverer, state.runs, state.live, deliverer.ends, state.schedule, state.usable, state.historian, mail,
+        clock,
+    )  # fmt: skip
+    parts.probes = Probes(deliverer, writer, state.schedule, state.usable, location, clock)
+    deliverer.on_unseen = parts.probes.due
+    parts.changes = SiloChanges(deliverer, deliverer.ends, parts.intervention, mail, clock, parts.counters)
 
 
 def _keeping(parts: Parts, random: Tokens) -> None:
@@ -198,7 +211,7 @@ def _relaying(parts: Parts, random: Tokens) -> None:
     parts.targets = Targets(parts.myself, parts.location, parts.transports, parts.trust, clock, policy)
     parts.sender = Sender(
         policy, parts.layer, parts.paths, parts.dialogs, parts.trust, parts.shedding.sources, parts.targets.reach,
-        parts.deliverer.apart, parts.counters, random,
+        parts.delivery_state.apart, parts.counters, random,
     )  # fmt: skip
     parts.forwarder = Forwarder(parts.sender, parts.counters)
 
@@ -224,12 +237,14 @@ def _serving(parts: Parts) -> None:
 def _answering(parts: Parts) -> None:
     """The transaction user, and the actions of the policy."""
     clock, counters, location, myself = parts.clock, parts.counters, parts.location, parts.myself
-    deliverer, storing = parts.deliverer, parts.storing
-    lookup = Lookup(location, deliverer.usable)
+    deliverer, storing, state = parts.deliverer, parts.storing, parts.delivery_state
+    lookup = Lookup(location, state.usable)
     facts = Facts(myself, lookup, parts.members, deliverer, storing, clock)
     refusals = Refusals(parts.trust, parts.shedding, counters)
     actions = Actions()
-    failure_routes = FailureRoutes(parts.policy, actions, storing, parts.online, deliverer, clock)
+    failure_routes = FailureRoutes(
+        parts.policy, actions, storing, parts.online, deliverer, state.overdue, clock
+    )
     relaying = Relaying(
         parts.policy, actions, failure_routes, parts.targets, parts.forwarder, storing, myself, clock, counters,
     )  # fmt: skip
@@ -259,8 +274,11 @@ def _answering(parts: Parts) -> None:
 def _watching(parts: Parts, random: Tokens) -> None:
     """Timers, pings, housekeeping, and the watch over users."""
     clock, after, deliverer = parts.clock, parts.receiver.after_batch, parts.deliverer
-    parts.alarm = Alarm(parts.layer, deliverer.apart, after)
-    parts.pings = Pings(parts.keep_alives, parts.transports, deliverer, clock, random, after)
+    state = parts.delivery_state
+    parts.alarm = Alarm(parts.layer, state.apart, after)
+    parts.pings = Pings(
+        parts.keep_alives, parts.transports, parts.location, parts.mail, deliverer, clock, random, after
+    )
     sweeping = Sweeping(clock, parts.writer, parts.location, parts.registrar, deliverer, parts.changes)
     parts.clock_watch = ClockWatch(clock, parts.writer, parts.changes)
     _by_the_clock(parts, sweeping)
@@ -277,8 +295,9 @@ def _watching(parts: Parts, random: Tokens) -> None:
         parts.revocation.looked,
     )
     parts.recollection = Recollection(
-        parts.store, parts.writer, clock, parts.location, parts.mail, deliverer, parts.intervention, after
-    )
+        parts.store, parts.writer, clock, parts.location, parts.mail, state.schedule, deliverer,
+        parts.intervention, after,
+    )  # fmt: skip
 
 
 def _by_the_clock(parts: Parts, sweeping: Sweeping) -> None:
@@ -297,7 +316,7 @@ def _by_the_clock(parts: Parts, sweeping: Sweeping) -> None:
             Every(1, parts.deliverer.wake_due),
             Every(1, parts.probes.tick),
             Every(1, parts.forwarder.check_timer_c),
-            Every(1, parts.deliverer.ends.giving_back.tick),
+            Every(1, parts.deliverer.giving_back.tick),
             Every(RENEWAL, sweeping.renew_leases),
             Every(1, sweeping.sweep_bindings),
             parts.cleaning,
@@ -316,7 +335,7 @@ def _tie(parts: Parts) -> None:
     def heard_stray(response: Response, flow: Flow, now: float) -> None:
         """Handle a response without a transaction: the answer to a ping, or a late answer to a delivery."""
         if not parts.pings.heard(response, now):
-            parts.deliverer.overdue.heard(response, now)
+            parts.delivery_state.overdue.heard(response, now)
         parts.shedding.fruitless(flow, now, LITTLE)
 
     parts.layer.serve(parts.user)
@@ -331,5 +350,5 @@ def _tie(parts: Parts) -> None:
     parts.layer.share_by(parts.senders.of)
     parts.receiver.tie(parts.alarm, parts.orphans)
     parts.shedding.is_awaited = parts.layer.awaits
-    parts.deliverer.overdue.ended = parts.online.delivered_late
+    parts.delivery_state.overdue.ended = parts.online.delivered_late
     parts.deliverer.ends.tell_sender = tell_sender

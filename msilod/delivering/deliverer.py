@@ -8,21 +8,15 @@ back into inputs.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from msilod.clock import Clock
 from msilod.counters import Counters
 from msilod.delivering.carrying_out import CarryingOut
 from msilod.delivering.claiming import Claiming
-from msilod.delivering.each_device import EachDevice
+from msilod.delivering.delivery_state import DeliveryState
 from msilod.delivering.giving_back import GivingBack
-from msilod.delivering.historian import Historian
 from msilod.delivering.row_ends import RowEnds
 from msilod.delivering.sending import Sending
-from msilod.delivering.usable_contacts import UsableContacts
-from msilod.delivering.watchers import Watchers
-from msilod.reaching.apart import Apart
 from msilod.reaching.paths import Paths
 from msilod.registrar.binding import Binding, ContactKey, contact_key
-from msilod.registrar.location import LocationService
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.runs.decision_table import SPACED
 from msilod.silo.runs.delivery_run import (
@@ -37,11 +31,6 @@ from msilod.silo.runs.delivery_run import (
     Step,
 )
 from msilod.silo.runs.device_runs import by_run, parts, recipients, run_name
-from msilod.silo.runs.live_branches import LiveBranches
-from msilod.silo.runs.overdue import Overdue
-from msilod.silo.runs.pauses import Pauses
-from msilod.silo.runs.schedule import DeliverySchedule
-from msilod.silo.runs.who_has_mail import WhoHasMail
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.writer.contract import StoreWriter
 from msilod.tasks import Tasks
@@ -63,58 +52,42 @@ class Deliverer(CarryingOut):
     def __init__(
         self,
         policy: SiloPolicy,
+        state: DeliveryState,
         layer: TransactionLayer,
         paths: Paths,
         writer: StoreWriter,
-        location: LocationService,
-        clock: Clock,
-        mail: WhoHasMail,
         counters: Counters,
         tasks: Tasks,
         random: Callable[[], bytes],
     ) -> None:
         self.policy = policy
-        self.schedule = DeliverySchedule()
-        self.usable = UsableContacts(location, self.schedule, clock)
+        self.schedule, self.usable = state.schedule, state.usable
+        self.location, self.clock, self.mail = state.location, state.clock, state.mail
+        self.live, self.overdue = state.live, state.overdue
+        self.watchers, self.pauses, self.each = state.watchers, state.pauses, state.each
+        self.apart = state.apart
         self.writer = writer
-        self.location = location
-        self.clock = clock
-        self.mail = mail
-        self.counters = counters
-        self.tasks = tasks
-        self.runs: dict[str, DeliveryRun] = {}
+        self.runs = state.runs
         self.registering: dict[str, int] = {}
         self._stored_meanwhile: set[str] = set()
         self.in_line = self.schedule.in_line
         self.is_recalled, self.is_stopping, self.asks_more = False, False, True
-        self.apart = Apart()
-        self.live, self.overdue = LiveBranches(), Overdue()
         self.only: dict[str, frozenset[int]] = {}
         self.again: set[str] = set()
-        self.watchers, self.pauses = Watchers(), Pauses()
-        self.historian, self.each = Historian(writer, clock), EachDevice(writer, clock)
         self.unseen: dict[str, ContactKey] = {}
         self.on_unseen: Callable[[str, float], None] = lambda aor, now: None
-        self.ends = self._row_ends()
-        self.claiming, self.sending = self._claiming(), self._sending(layer, paths, random)
-        self._by_step = self._steps()
-
-    def _row_ends(self) -> RowEnds:
-        return RowEnds(
-            self.writer, self.each, self.historian, self.watchers, self.counters, self.clock, self.tasks,
-            self, GivingBack(self.clock.now, self._holds, self._freed),
+        self.giving_back = GivingBack(self.clock.now, self._holds, self._freed)
+        self.ends = RowEnds(
+            writer, self.each, state.historian, self.watchers, counters, self.clock, tasks, self, self.giving_back,
         )  # fmt: skip
-
-    def _claiming(self) -> Claiming:
-        return Claiming(
-            self, self.policy, self.writer, self.each, self.ends.giving_back, self.schedule, self.mail, self.live,
-            self.only, self.clock,
+        self.claiming = Claiming(
+            self, policy, writer, self.each, self.giving_back, self.schedule, self.mail, self.live, self.only,
+            self.clock,
         )  # fmt: skip
-
-    def _sending(self, layer: TransactionLayer, paths: Paths, random: Callable[[], bytes]) -> Sending:
-        return Sending(
-            self, self.policy, layer, paths, self.historian, self.overdue, self.apart, self.clock, random
+        self.sending = Sending(
+            self, policy, layer, paths, state.historian, self.overdue, self.apart, self.clock, random
         )
+        self._by_step = self._steps()
 
     def configure(self, policy: SiloPolicy) -> None:
         """Deliver by this policy from now on."""
@@ -244,6 +217,12 @@ class Deliverer(CarryingOut):
         if contacts and aor in self.unseen:
             run.policy = self.policy
             self.carry_out(run, run.withdraw(self.unseen.pop(aor), self.clock.wall()), now)
+
+    def runs_of(self, aor: str) -> list[DeliveryRun]:
+        """The run of the recipient, or the runs of the recipient's devices."""
+        if self.policy.is_for_each:
+            return [run for name, run in self.runs.items() if parts(name)[0] == aor]
+        return [self.runs[aor]] if aor in self.runs else []
 
     def is_running(self, aor: str) -> bool:
         """True while rows of `aor` are due or on the wire: a new MESSAGE goes behind them (law 7)."""

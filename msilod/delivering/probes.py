@@ -15,12 +15,17 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from msilod.clock import Clock
 from msilod.delivering.deliverer import Deliverer
+from msilod.delivering.usable_contacts import UsableContacts
 from msilod.errors import StoreError
 from msilod.log import get_log
 from msilod.registrar.binding import Binding, contact_key
+from msilod.registrar.location import LocationService
 from msilod.silo.policy import UNCOUNTED, SiloPolicy
+from msilod.silo.runs.schedule import DeliverySchedule
 from msilod.sip.sips import is_by_tls
+from msilod.store.writer.contract import StoreWriter
 
 EVERY: Final = 3600
 FIRST: Final = 30.0
@@ -35,11 +40,23 @@ Recipient = tuple[str, Sequence[int]]
 class Probes:
     """The sweep, and what a dump by a next hop needs. `tick` is called once a second."""
 
-    def __init__(self, deliverer: Deliverer) -> None:
-        self.deliverer = deliverer
-        self.deliverer.on_unseen = self.due
+    def __init__(
+        self,
+        deliverer: Deliverer,
+        writer: StoreWriter,
+        schedule: DeliverySchedule,
+        usable: UsableContacts,
+        location: LocationService,
+        clock: Clock,
+    ) -> None:
+        self._deliverer = deliverer
+        self._writer = writer
+        self._schedule = schedule
+        self._usable = usable
+        self._location = location
+        self._clock = clock
         self._after: str | None = None
-        self._next_round = deliverer.clock.now() + FIRST
+        self._next_round = clock.now() + FIRST
         self._is_asking = False
         self._probe_policy: tuple[SiloPolicy, SiloPolicy] | None = None
 
@@ -51,10 +68,10 @@ class Probes:
             if now < self._next_round:
                 return
             self._after, self._next_round = "", now + EVERY
-        if self.deliverer.schedule.running < MAX_RUNS:
+        if self._schedule.running < MAX_RUNS:
             self._is_asking = True
-            has_hop = bool(self.deliverer.policy.next_hop)
-            self.deliverer.writer.unseen(self._after, PAGE, has_hop, self._found)
+            has_hop = bool(self._deliverer.policy.next_hop)
+            self._writer.unseen(self._after, PAGE, has_hop, self._found)
 
     def _found(self, page: "list[Recipient] | StoreError") -> None:
         self._is_asking = False
@@ -62,9 +79,9 @@ class Probes:
             get_log().error("the recipients to probe could not be read", reason=str(page))
             return
         self._after = page[-1][0] if page else None
-        wall = self.deliverer.clock.wall()
+        wall = self._clock.wall()
         for aor, ids in page:
-            if (self.deliverer.schedule.retry_at(aor) or 0.0) <= wall:
+            if (self._schedule.retry_at(aor) or 0.0) <= wall:
                 self.offer(aor, ids)
 
     def dump(self, aor: str, next_hop: str, now: float) -> None:
@@ -72,10 +89,10 @@ class Probes:
 
         By that hop, or by the one that rows have.
         """
-        usable = self.deliverer.usable.of(aor)
+        usable = self._usable.of(aor)
         if usable:
             by_hop = [replace(binding, next_hop=next_hop) for binding in usable] if next_hop else usable
-            self.deliverer.offer(aor, by_hop, now)
+            self._deliverer.offer(aor, by_hop, now)
         elif next_hop:
             self.offer(aor, (), next_hop)
         else:
@@ -83,10 +100,10 @@ class Probes:
 
     def due(self, aor: str, now: float) -> None:
         """The back-off of who is registered nowhere has ended."""
-        if self.deliverer.policy.next_hop:
+        if self._deliverer.policy.next_hop:
             self.offer(aor, ())
         else:
-            self.deliverer.writer.by_next_hop(aor, partial(self._due, aor))
+            self._writer.by_next_hop(aor, partial(self._due, aor))
 
     def _due(self, aor: str, ids: "list[int] | StoreError") -> None:
         if not isinstance(ids, StoreError) and ids:
@@ -97,8 +114,8 @@ class Probes:
 
         `next_hop` is m_dump's. Nothing is done for who is registered here, or while a run of his is under way.
         """
-        deliverer, clock = self.deliverer, self.deliverer.clock
-        if deliverer.is_running(aor) or deliverer.location.bindings(aor, clock.wall()):
+        deliverer, clock = self._deliverer, self._clock
+        if deliverer.is_running(aor) or self._location.bindings(aor, clock.wall()):
             return
         contact = self.contact(aor, next_hop)
         deliverer.offer(aor, [contact], clock.now(), only=frozenset(ids), policy=self._policy())
@@ -111,13 +128,13 @@ class Probes:
         An address of record has both schemes: it is sips: where the hop, or that of a row, may be TLS
         (silo/runs/sips_only.py).
         """
-        wall = self.deliverer.clock.wall()
-        hop = next_hop or self.deliverer.policy.next_hop
+        wall = self._clock.wall()
+        hop = next_hop or self._deliverer.policy.next_hop
         scheme = "sip" if hop and not is_by_tls(hop) else "sips"
         return Binding(aor, f"{scheme}:{aor}", f"probe-{wall}", 0, wall + 1, wall, next_hop=next_hop)
 
     def _policy(self) -> SiloPolicy:
-        policy = self.deliverer.policy
+        policy = self._deliverer.policy
         if self._probe_policy is None or self._probe_policy[0] is not policy:
             self._probe_policy = policy, replace(policy, attempts=UNCOUNTED, retry=(EVERY,))
         return self._probe_policy[1]

@@ -126,6 +126,7 @@ class RowEnds:
 
     def delivered_elsewhere(self, row: StoredMessage, status: int) -> None:
         """A 2xx came outside of any run: the row ends."""
+        self.counters.dumped_messages += 1
         end = partial(self._end, row.hash, row.aor, status, self.clock.wall())
         self.giving_back.begin(row.aor, (row.id,), end, is_final=True)
 

@@ -6,6 +6,7 @@ from msilod.clock import Clock
 from msilod.counters import Counters
 from msilod.delivering.deliverer import Deliverer
 from msilod.delivering.intervention import Intervention
+from msilod.delivering.row_ends import RowEnds
 from msilod.errors import StoreError
 from msilod.silo.runs.who_has_mail import WhoHasMail
 from msilod.silo.stored_message import State
@@ -18,12 +19,14 @@ class SiloChanges:
     def __init__(
         self,
         deliverer: Deliverer,
+        ends: RowEnds,
         intervention: Intervention,
         mail: WhoHasMail,
         clock: Clock,
         counters: Counters,
     ) -> None:
         self._deliverer = deliverer
+        self._ends = ends
         self._intervention = intervention
         self._mail = mail
         self._clock = clock
@@ -61,4 +64,4 @@ class SiloChanges:
         self._counters.expired_messages += len(done.expired)
         for row in done.expired:
             if row.state not in (State.REJECTED, State.HANDED):
-                self._deliverer.ends.tell_sender(row, "expired", self._clock.now())
+                self._ends.tell_sender(row, "expired", self._clock.now())

@@ -24,6 +24,7 @@ from msilod.serving.actions import Actions
 from msilod.serving.incoming import Incoming
 from msilod.silo.runs.decision_table import Outcome, combine
 from msilod.silo.runs.online_outcome import OnlineEnd
+from msilod.silo.runs.overdue import Overdue
 from msilod.silo.stored_message import StoredMessage
 from msilod.transaction.server_transaction import ServerTransaction
 
@@ -43,6 +44,7 @@ class FailureRoutes:
         storing: Storing,
         online: OnlineAttempts,
         deliverer: Deliverer,
+        overdue: Overdue,
         clock: Clock,
     ) -> None:
         self._policy = policy
@@ -50,7 +52,7 @@ class FailureRoutes:
         self.storing = storing
         self.online = online
         self.deliverer = deliverer
-        self.overdue = deliverer.overdue
+        self.overdue = overdue
         self.clock = clock
 
     def of_message(self, incoming: Incoming, aor: str) -> "FailureRoute":

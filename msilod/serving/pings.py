@@ -17,7 +17,9 @@ from msilod.errors import TransportError
 from msilod.proxy.forwarding import target_uri
 from msilod.registrar.binding import Binding
 from msilod.registrar.keep_alive import KeepAlives
+from msilod.registrar.location import LocationService
 from msilod.registrar.reach import restored_pings
+from msilod.silo.runs.who_has_mail import WhoHasMail
 from msilod.sip.message import Response
 from msilod.sip.via import COOKIE
 from msilod.transport.transports import Transports
@@ -36,6 +38,8 @@ class Pings:
         self,
         keep_alives: KeepAlives,
         transports: Transports,
+        location: LocationService,
+        mail: WhoHasMail,
         deliverer: Deliverer,
         clock: Clock,
         random: Callable[[], bytes],
@@ -43,6 +47,8 @@ class Pings:
     ) -> None:
         self.keep_alives = keep_alives
         self.transports = transports
+        self._location = location
+        self._mail = mail
         self.deliverer = deliverer
         self.clock = clock
         self.after = after
@@ -54,7 +60,7 @@ class Pings:
 
     def load(self, period: int) -> None:
         """Watch the bindings of the database at the start. No contact has answered yet."""
-        for binding in self.deliverer.location.all():
+        for binding in self._location.all():
             binding.pings = restored_pings(binding)
         self.configure(period)
 
@@ -64,8 +70,7 @@ class Pings:
             return
         self._period = period
         now = self.clock.now()
-        deliverer = self.deliverer
-        for aor in self.keep_alives.configure(period, deliverer.location.all(), now, self.clock.wall()):
+        for aor in self.keep_alives.configure(period, self._location.all(), now, self.clock.wall()):
             self._back(aor, now)
 
     def stop(self) -> None:
@@ -127,5 +132,5 @@ class Pings:
 
     def _back(self, aor: str, now: float) -> None:
         """A contact of `aor` can be reached again: deliver the waiting messages (law 7)."""
-        if self.deliverer.mail.may_have(aor):
+        if self._mail.may_have(aor):
             self.deliverer.wake(aor, now)
