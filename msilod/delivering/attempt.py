@@ -1,4 +1,4 @@
-"""Attempt: one stored MESSAGE on the wire to one contact; the owner of its client transaction."""
+"""Attempt: one stored MESSAGE on the wire to one contact, as the owner of the client transaction."""
 
 from abc import ABC, abstractmethod
 
@@ -12,24 +12,25 @@ from msilod.transaction.layer import TransactionLayer
 
 
 class AttemptEnds(ABC):
-    """Hears of the end (sending.py)."""
+    """Receives the end of an attempt. Implemented by Sending (sending.py)."""
 
     overdue: Overdue
     layer: TransactionLayer
 
     @abstractmethod
     def answered(self, attempt: "Attempt", response: Response, now: float) -> None:
-        """A final answer, perhaps long after the run went on."""
+        """Handle the final response to an attempt. The run may have gone on or ended meanwhile."""
 
     @abstractmethod
     def failed(self, attempt: "Attempt", why: Why, now: float) -> None:
-        """Silence, or no transport."""
+        """Handle an attempt without a final response: "timeout", or "transport" for an error of the transport."""
 
 
 class Attempt:
-    """Deliveries run to Timer F (32 s), inside the 40 s that one attempt may take; no branch limit.
+    """The owner of the client transaction of one delivery.
 
-    `how` is what a 2xx to it is worth.
+    The transaction runs until Timer F (32 s), within the 40 s allowed for an attempt; no limit is set for the branch.
+    `how` is how the row ends after a 2xx: delivered, or handed to a b2bua.
     """
 
     __slots__ = ("contact", "deliverer", "how", "row", "run")
@@ -44,27 +45,27 @@ class Attempt:
         self.how = how
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        """Provisional answers say nothing; a final one ends the attempt."""
+        """End the attempt at a final response. Provisional responses are ignored."""
         if response.status >= 300 and self.deliverer.layer.is_own_answer(response, transaction.branch):
-            # The request came back to us, and our 482 or 480 is not the word of the phone.
+            # The request came back to this daemon. The response (482 or 480) is the daemon's own and not the phone's.
             self.deliverer.failed(self, "transport", now)
         elif response.status >= 200:
             self.deliverer.answered(self, response, now)
 
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:
-        """Not asked for."""
+        """Never called: no limit is set."""
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
-        """Timer F."""
+        """End the attempt at Timer F."""
         self._remember(transaction)
         self.deliverer.failed(self, "timeout", now)
 
     def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
-        """ICMP, or a closed connection."""
+        """End the attempt after an ICMP error or the end of the connection."""
         self._remember(transaction)
         self.deliverer.failed(self, "transport", now)
 
     def _remember(self, transaction: ClientTransaction) -> None:
-        """For a 2xx that comes after all."""
+        """Remember the attempt for a late 2xx. Not for a b2bua and not for one device of several (overdue.py)."""
         if self.how is Ending.DELIVERED and not is_for_device(self.run.aor):
             self.deliverer.overdue.add(transaction.branch, self.row)

@@ -1,4 +1,4 @@
-"""CarryingOut: the steps that runs say, for objects below the deliverer."""
+"""CarryingOut: the interface to the deliverer for classes below the deliverer."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from msilod.silo.runs.delivery_run import DeliveryRun, Step
 
 
 class CarryingOut(ABC):
-    """The deliverer."""
+    """Implemented by Deliverer (deliverer.py)."""
 
     @abstractmethod
     def carry_out(self, run: DeliveryRun, steps: Sequence[Step], now: float) -> None:
-        """What a run says, in its order; `now`: monotonic seconds."""
+        """Carry out the steps of a run, in order. `now`: monotonic seconds."""

@@ -1,4 +1,4 @@
-"""Claiming: the rows of a recipient, from the silo into a run."""
+"""Claiming: fetches rows of a recipient from the silo for a run."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -20,7 +20,7 @@ from msilod.store.writer.contract import StoreWriter
 
 
 class Claiming:
-    """Carries out `Claim`. `only` has the rows of runs that are for some rows only."""
+    """Carries out `Claim`. `only` maps the name of a run to row ids, for runs limited to some rows."""
 
     def __init__(
         self,
@@ -47,14 +47,17 @@ class Claiming:
         self._clock = clock
 
     def claim(self, run: DeliveryRun, step: Claim, now: float) -> None:
-        """Ask the writer for rows, unless others wait for their turn."""
+        """Ask the writer for rows. A run gets a limited share of claims while other recipients wait for a place."""
         if self._schedule.must_yield(run.aor):
             self._deliverer.carry_out(run, run.claimed([], self._clock.wall()), now)
             return
         self._giving_back.when_written(parts(run.aor)[0], partial(self._claim_behind, run, step))
 
     def _claim_behind(self, run: DeliveryRun, step: Claim, is_written: bool) -> None:
-        """Rows that earlier runs of the recipient had in hand go first (law 4): they have to be free for this claim."""
+        """Claim after the rows of earlier runs are written.
+
+        Rows from the hands of earlier runs are sent first (law 4), so these rows must be free before this claim.
+        """
         if not is_written:
             self._not_claimed(run)
             return
@@ -62,7 +65,7 @@ class Claiming:
         self._each.claim(run.aor, step, ids, partial(self._claimed, run, step))
 
     def _not_claimed(self, run: DeliveryRun) -> None:
-        """The run goes on with what is in hand; the rows are asked for again after a back-off."""
+        """Go on with the rows in hand, and back off before the next claim."""
         self._deliverer.carry_out(run, run.claimed([], self._clock.wall()), self._clock.now())
         self._schedule.back_off(run.aor, self._clock.wall() + self.policy.backoff(0))
 
@@ -72,7 +75,8 @@ class Claiming:
             self._not_claimed(run)
             return
         if not (rows or step.after or run.in_hand or run.aor in self._live or run.aor in self._only):
-            # Of a device's run it says nothing: no AOR has that name.
+            # A claim for one device proves nothing about the recipient's other rows. The name of the device's run is no
+            # AOR: discarding the name has no effect.
             if step.with_sips:
                 self._mail.discard(run.aor)
             else:

@@ -1,8 +1,8 @@
-"""Delivery: begins the runs of silo/runs/delivery_run.py and carries out their steps (the seed's m_dump).
+"""Deliverer: begins the runs of silo/runs/delivery_run.py and carries out the steps (msilo's m_dump).
 
-One run per recipient. A run asks for rows (Claim), sends one MESSAGE per contact at a time (Send), and ends
-rows (delivering/row_ends.py); this file turns those steps into client transactions and writer jobs, and their ends
-back into inputs.
+A recipient has one run at a time. A run claims rows (Claim), sends one MESSAGE at a time to each contact (Send), and
+ends rows (row_ends.py). The deliverer turns steps into client transactions and jobs of the writer, and gives the
+results to the run.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -38,15 +38,16 @@ from msilod.transaction.layer import TransactionLayer
 
 
 class Deliverer(CarryingOut):
-    """Drives the runs. `live` are branches of online MESSAGEs that still occupy a contact.
+    """Drives the runs of all recipients.
 
-    `unseen` are the runs to an AOR itself, by a next hop, with the contact that stands for it; `on_unseen` hears of
-    a recipient without a binding when the back-off of that recipient ends (delivering/probes.py).
+    `live` are branches of relayed MESSAGEs still occupying a contact. `unseen` maps an AOR with a run by next hop to
+    the contact of that run; `on_unseen(aor, now)` is called when a back-off ends and the recipient has no binding
+    (probes.py).
 
-    A new MESSAGE goes behind the waiting ones of its recipient (law 7): while the recipient has a run, while a
-    REGISTER of the recipient is being committed (`registering`), while the recipient waits for its turn (`in_line`),
-    while the domain is paused, and after a start until the silo has been read. `asks_more` is True while one of the
-    last two can be.
+    A new MESSAGE is sent after the waiting rows of the same recipient (law 7). Rows wait while the recipient has a run,
+    while a REGISTER of the recipient is being committed (`registering`), while the recipient waits for a place
+    (`in_line`), while the domain is paused, and after a start until the silo has been read. `asks_more` is True while
+    one of the last two cases is possible.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Deliverer(CarryingOut):
         self._by_step = self._steps()
 
     def configure(self, policy: SiloPolicy) -> None:
-        """Deliver by this policy from now on."""
+        """Use `policy` from now on. A run in progress decides by the old policy."""
         self.policy = self.claiming.policy = self.sending.policy = policy
 
     def _steps(self) -> dict[type, Callable[[DeliveryRun, Any, float], None]]:
@@ -107,11 +108,11 @@ class Deliverer(CarryingOut):
     # --- what begins a run ---------------------------------------------------------------------------
 
     def expect(self, aor: str) -> None:
-        """A REGISTER of `aor` is accepted, and is being committed; `expected` follows."""
+        """Count a REGISTER of `aor` as in progress. The caller calls `expected` after the commit."""
         self.registering[aor] = self.registering.get(aor, 0) + 1
 
     def expected(self, aor: str) -> None:
-        """It is committed and told to `registered`, or has failed."""
+        """End a REGISTER in progress: committed and given to `registered`, or failed."""
         left = self.registering.pop(aor, 0) - 1
         if left > 0:
             self.registering[aor] = left
@@ -121,17 +122,17 @@ class Deliverer(CarryingOut):
                 self.wake_new(aor, self.clock.now())
 
     def pause(self, domains: frozenset[str]) -> None:
-        """Deliver nothing to these domains, and to all others."""
+        """Pause deliveries to `domains`, and resume deliveries to all other domains."""
         self.pauses.domains = domains
         self.asks_more = bool(domains) or not self.is_recalled
 
     def recalled(self) -> None:
-        """From here on it is known which recipients have mail and which of them back off."""
+        """End the reading of the silo: all recipients with mail and all back-offs are known."""
         self.is_recalled = True
         self.asks_more = bool(self.pauses.domains)
 
     def registered(self, aor: str, contacts: Iterable[Binding], now: float) -> None:
-        """m_dump(): the rows go to the contacts of that REGISTER, if they take MESSAGEs."""
+        """Deliver to contacts of a REGISTER, as far as the contacts accept MESSAGE (m_dump)."""
         for binding in contacts:
             if binding.flow is not None and binding.flow.connection:
                 self.apart.note(contact_key(binding), now)
@@ -139,21 +140,22 @@ class Deliverer(CarryingOut):
             usable = self.usable.among(aor, contacts)
             if usable:
                 if self._backs_off(aor, usable):
-                    # A daemon that starts again would wait for the end of a back-off that is over.
+                    # Without this a restart would restore the back-off ended by this REGISTER.
                     self.writer.forget_back_off(aor, SPACED)
                 self.offer(aor, usable, now, self.usable.of(aor))
 
     def wake(self, aor: str, now: float) -> bool:
-        """Rows of `aor` are due: try all its usable contacts. False when there are none."""
+        """Deliver due rows of `aor` to all usable contacts. Returns False when there are no usable contacts."""
         usable = self.usable.of(aor)
         if usable or aor in self.unseen:
             self.offer(aor, usable, now)
         return bool(usable)
 
     def wake_new(self, aor: str, now: float) -> None:
-        """Rows of `aor` are new: contacts that do not back off are tried; a run under way looks for them (law 7).
+        """Deliver new rows of `aor` to contacts without a back-off, and let runs in progress claim again (law 7).
 
-        A try out of turn would count as a step of `retry`, and five messages would put off the whole queue by an hour.
+        Contacts in a back-off are not tried early. Each early try would count as a step of [silo] retry, and five
+        messages would delay all rows of the recipient by an hour.
         """
         bindings = self.usable.of(aor)
         usable = self.usable.ready(bindings, self._name)
@@ -164,11 +166,11 @@ class Deliverer(CarryingOut):
                 self.carry_out(self.runs[name], self.runs[name].offer((), self.clock.wall()), now)
 
     def _name(self, binding: Binding) -> str:
-        """Of the run that serves it."""
+        """The name of the run for the binding."""
         return run_name(binding) if self.policy.is_for_each else binding.aor
 
     def wake_due(self, now: float) -> None:
-        """Those whose back-off has ended."""
+        """Wake the recipients at the end of a back-off."""
         for aor in recipients(self.schedule.due(self.clock.wall())):
             if not self.wake(aor, now):
                 self.on_unseen(aor, now)
@@ -182,9 +184,10 @@ class Deliverer(CarryingOut):
         only: frozenset[int] = frozenset(),
         policy: SiloPolicy | None = None,
     ) -> None:
-        """Begin a run of `aor` to `contacts`, or give them to the run that is under way.
+        """Begin a run of `aor` to `contacts`, or add `contacts` to the run in progress.
 
-        `only` these rows are delivered by a run that begins, none named: all; and by `policy`, if it is another.
+        `others` are the other usable contacts of `aor`; no row is rejected before these contacts were asked. A new run
+        delivers only the rows `only` (empty: all rows), by `policy` if given.
         """
         if not self.policy.is_for_each:
             self._offer(aor, aor, contacts, now, others, only, policy)
@@ -197,9 +200,9 @@ class Deliverer(CarryingOut):
         self, name: str, aor: str, contacts: Sequence[Binding], now: float, others: Sequence[Binding],
         only: frozenset[int], policy: SiloPolicy | None,
     ) -> None:  # fmt: skip
-        """To the run of that name: the recipient's, or that of one of his devices."""
+        """Begin or extend the run `name`: the run of the recipient, or of one device of the recipient."""
         if self.is_stopping or self.pauses.cover(aor):
-            # A run that waits for its last answer takes nobody either.
+            # A run waiting for a last response gets no new contacts either.
             return
         run = self.runs.get(name)
         if run is None:
@@ -211,7 +214,7 @@ class Deliverer(CarryingOut):
             for key, row_id in self.live.of(aor):
                 run.busy(key, row_id)
         elif name in self.only and not only:
-            # The run is for some rows only; the others go when it is over (law 7).
+            # This run is limited to some rows. Other rows follow in a run of their own (law 7).
             self.again.add(aor)
         self.carry_out(run, run.offer(contacts, self.clock.wall(), others), now)
         if contacts and aor in self.unseen:
@@ -225,13 +228,13 @@ class Deliverer(CarryingOut):
         return [self.runs[aor]] if aor in self.runs else []
 
     def is_running(self, aor: str) -> bool:
-        """True while rows of `aor` are due or on the wire: a new MESSAGE goes behind them (law 7)."""
+        """True while rows of `aor` are due or on the wire. A new MESSAGE must be sent after these rows (law 7)."""
         if aor in self.runs or aor in self.registering or aor in self.in_line or self.pauses.cover(aor):
             return True
         return not self.is_recalled and self.mail.may_have(aor)
 
     def _backs_off(self, aor: str, contacts: Sequence[Binding]) -> bool:
-        """True when rows of `aor` may have a time before which they are not tried."""
+        """True if rows of `aor` may be in a back-off."""
         if not self.is_recalled or self.schedule.is_full or self.schedule.retry_at(aor) is not None:
             return True
         if not self.policy.is_for_each:
@@ -239,21 +242,21 @@ class Deliverer(CarryingOut):
         return any(self.schedule.retry_at(run_name(binding)) is not None for binding in contacts)
 
     def stored(self, row: StoredMessage, now: float) -> None:
-        """A row is durable: who has registered since the look-up gets it at once (law 7)."""
+        """Note a durable row, and deliver the row to contacts registered after the look-up (law 7)."""
         aor = row.aor
         self.mail.add(aor)
         if aor in self.registering:
-            # His REGISTER begins the run, behind its 200.
+            # The REGISTER in progress begins the run, after the 200 of the REGISTER.
             self._stored_meanwhile.add(aor)
         elif self.location.has(aor) or aor in self.unseen:
             self.wake_new(aor, now)
 
     def in_hand(self) -> list[int]:
-        """The ids of the rows that a run holds, each once, in order."""
+        """The sorted ids of all rows in the hands of runs, without duplicates."""
         return sorted({row.id for run in self.runs.values() for row in run.in_hand})
 
     def _holds(self, aor: str, id: int) -> bool:
-        """True when a run of `aor` has that row in hand."""
+        """True if a run of `aor` has the row in hand."""
         names = (
             (aor, *map(run_name, self.location.bindings(aor, self.clock.wall())))
             if self.policy.is_for_each
@@ -262,18 +265,18 @@ class Deliverer(CarryingOut):
         return any(run.holds(id) for run in map(self.runs.get, names) if run is not None)
 
     def _freed(self, aor: str) -> None:
-        """Rows of `aor` could be given back after all; a REGISTER has perhaps come for them in vain."""
+        """Deliver rows given back by a later try. A REGISTER may have claimed these rows in vain."""
         self.mail.add(aor)
         self.wake(aor, self.clock.now())
 
     def stop(self, now: float) -> None:
-        """No delivery begins any more; requests on the wire end by themselves."""
+        """Begin no more deliveries. Requests on the wire end in the usual way."""
         self.is_stopping = self.sending.is_stopping = True
         for run in list(self.runs.values()):
             self.carry_out(run, run.stop(self.clock.wall()), now)
 
     def gone(self, binding: Binding, now: float) -> None:
-        """The binding was removed, has expired, or lost its connection."""
+        """Handle the end of a binding (removed or expired), or of the binding's connection."""
         name = self._name(binding)
         run = self.runs.get(name)
         if run is not None:
@@ -282,7 +285,7 @@ class Deliverer(CarryingOut):
             self.schedule.forget(name)
 
     def away(self, binding: Binding, now: float) -> None:
-        """The contact answers no OPTIONS request any more: a run that is under way has nothing more for it."""
+        """Handle a contact without answers to OPTIONS: the run in progress sends nothing more to the contact."""
         run = self.runs.get(self._name(binding))
         if run is not None:
             self.carry_out(run, run.withdraw(contact_key(binding), self.clock.wall()), now)
@@ -290,7 +293,7 @@ class Deliverer(CarryingOut):
     # --- steps out -----------------------------------------------------------------------------------
 
     def carry_out(self, run: DeliveryRun, steps: Sequence[Step], now: float) -> None:
-        """What a run says: also to an operator's wish, or to what an online MESSAGE came to."""
+        """Carry out the steps of a run, also steps after a command of the operator or after an online MESSAGE."""
         for step in steps:
             self._by_step[step.__class__](run, step, now)
 

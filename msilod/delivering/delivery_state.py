@@ -1,7 +1,7 @@
-"""Delivery state: what the daemon remembers of deliveries between two requests.
+"""DeliveryState: makes the objects shared by the deliverer and the classes around the deliverer.
 
-daemon/wiring.py makes one DeliveryState and gives single objects of the state to the classes of the upper rooms. Only
-the deliverer receives the whole state.
+daemon/wiring.py makes one DeliveryState and gives single objects of the state to the other classes. Only the deliverer
+receives the whole state.
 """
 
 from msilod.clock import Clock
@@ -21,10 +21,10 @@ from msilod.store.writer.contract import StoreWriter
 
 
 class DeliveryState:
-    """The objects shared by the deliverer and the classes around the deliverer.
+    """The shared objects. All are in memory only.
 
-    `runs` maps the name of a run (silo/runs/device_runs.py) to the run. `live` are the branches of relayed MESSAGEs
-    that still occupy a contact; `overdue` are ended deliveries that may still get a 2xx.
+    `runs` maps the name of a run (silo/runs/device_runs.py) to the run. `live` are branches of relayed MESSAGEs still
+    occupying a contact. `overdue` are ended attempts with a possible late 2xx.
     """
 
     def __init__(

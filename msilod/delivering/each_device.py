@@ -1,4 +1,4 @@
-"""What the deliverer asks of the writer where every device gets every message ([silo] devices = "each")."""
+"""EachDevice: other jobs of the writer when every device gets every message ([silo] devices = "each")."""
 
 from collections.abc import Collection, Mapping
 
@@ -11,14 +11,14 @@ from msilod.store.writer.contract import StoreWriter
 
 
 class EachDevice:
-    """`run` is the name of a run: of one device, or of the recipient where all devices share one run."""
+    """Chooses the job by the name of a run: the run of one device, or of a recipient with one run for all devices."""
 
     def __init__(self, writer: StoreWriter, clock: Clock) -> None:
         self.writer = writer
         self.clock = clock
 
     def claim(self, run: str, step: Claim, ids: Collection[int], done: Done) -> None:
-        """Rows of the recipient; in the run of one device only what this device has not answered yet."""
+        """Claim rows of the recipient. For the run of one device: only rows without a final answer of this device."""
         aor, device = parts(run)
         wall = self.clock.wall()
         if device:
@@ -27,12 +27,12 @@ class EachDevice:
             self.writer.claim(aor, step.limit, step.after, ids, wall, done, step.with_sips)
 
     def serve(self, run: str, id: int, attempts: int, status: int, contact: str, done: Done | None) -> None:
-        """The device has answered for good: the row ends with the last of them."""
+        """Record the final answer of one device. The row ends when all devices have answered."""
         wall = self.clock.wall()
         self.writer.serve(id, attempts, parts(run)[1], status, phrase(status), contact, wall, done)
 
     @staticmethod
     def is_last(run: str, runs: Mapping[str, object]) -> bool:
-        """True when no other device of the recipient has a run under way."""
+        """True if no other device of the recipient has a run in progress."""
         aor = parts(run)[0]
         return not any(parts(name)[0] == aor for name in runs)

@@ -1,17 +1,17 @@
-"""GivingBack: rows that leave a run without the run waiting for it, and are asked for again when that fails.
+"""GivingBack: writes rows after a run has given up the rows, and repeats failed commits.
 
-A postponed, released or rejected row, and one that was delivered outside of any run, is told to the writer once. When
-the commit fails (disk full, locked, I/O error), the row would keep its lease, or be sent again. So the job is kept here
-and handed over again, after 1, 2, 5, 15 and then every 30 seconds.
+A run does not wait for postponed, released or rejected rows, nor for rows delivered outside a run. If the commit of one
+of these rows fails (disk full, database locked, I/O error), the row would stay leased or be sent again. Therefore the
+job is kept here and tried again after 1, 2, 5, 15 and then every 30 seconds.
 
-A claim of a recipient waits until all such rows of the recipient are written (`when_written`), also those that the
-writer has now. Otherwise newer rows would be sent before the rows that are still leased (law 4), and rows that were
-refused or delivered would be sent again. Jobs that wait for another try are handed over at once then. When one of them
-fails, the claim fails as well: a writer that cannot write those jobs cannot write a claim either.
+A claim of a recipient waits until all these rows of the recipient are written (`when_written`), including rows in the
+queue of the writer. Otherwise newer rows would be sent before leased rows (law 4), and refused or delivered rows would
+be sent again. The claim makes waiting jobs due at once. If one of these jobs fails, the claim fails as well: the writer
+could not write a claim either.
 
-Bounded: no rows are claimed while MAX_ROWS rows wait for another try, so at most MAX_ROWS and what all runs
-have in hand are kept. Of ends that come without a claim MAX_KEPT are kept; rows beyond that become due when their lease
-ends. A job holds no message, only what is to be written.
+Bounds: no rows are claimed while MAX_ROWS rows wait for another try, so at most MAX_ROWS plus the rows in the hands of
+all runs are kept. Ends without a claim are kept up to MAX_KEPT; further rows become due at the end of the lease. A job
+contains no message.
 """
 
 from collections import deque
@@ -26,19 +26,19 @@ from msilod.silo.runs.leased_rows import SETTLE_AGAIN
 MAX_ROWS: Final = 100_000
 MAX_KEPT: Final = 300_000
 
-# Hands the rows with these ids to the writer; the second argument hears the result.
+# Gives the rows with these ids to the writer. The second argument is called with the result.
 Issue = Callable[[Sequence[int], Callable[[Any], None]], None]
 IsHeld = Callable[[str, int], bool]
-# AOR: its rows are free again.
+# Called with an AOR after rows of the AOR have become free.
 Freed = Callable[[str], None]
-# Hears whether all was written.
+# Called with True when all rows were written, else False.
 Written = Callable[[bool], None]
 
 
 class Leaving:
-    """Rows of one recipient on their way out of a run. `is_final`: they are not sent again.
+    """Rows of one recipient, leaving a run together. `is_final`: the rows are never sent again.
 
-    `is_issued` while the writer has the job; `is_over` when the job is written or given up.
+    `is_issued` is True while the writer has the job; `is_over` after the job is written or given up.
     """
 
     __slots__ = ("aor", "at", "ids", "is_final", "is_issued", "is_over", "issue", "tries")
@@ -55,9 +55,10 @@ class Leaving:
 
 
 class Departure:
-    """All that is on its way out for one recipient: `leavings` in their order, `issued` of them at the writer.
+    """All leaving rows of one recipient: `leavings` in order, and `issued`, the number of jobs at the writer.
 
-    `waiting` hear when none is at the writer any more. `has_freed`: rows were given back by a later try.
+    The functions in `waiting` are called when no job is at the writer. `has_freed`: rows were given back by a later
+    try.
     """
 
     __slots__ = ("has_freed", "issued", "leavings", "waiting")
@@ -70,8 +71,10 @@ class Departure:
 
 
 class GivingBack:
-    """`is_held(aor, id)` says whether a run has the row in hand; `freed` is told when all of a recipient's rows are
-    written and some of them by a later try.
+    """Keeps the jobs until they are written.
+
+    `is_held(aor, id)` tells whether a run has the row in hand. `freed(aor)` is called when all rows of a recipient are
+    written and a later try gave back some of the rows.
     """
 
     def __init__(self, now: Callable[[], float], is_held: IsHeld, freed: Freed) -> None:
@@ -83,7 +86,7 @@ class GivingBack:
         self._rows = 0
 
     def begin(self, aor: str, ids: Sequence[int], issue: Issue, is_final: bool = False) -> None:
-        """Hand over, and again later if that fails."""
+        """Give rows to the writer by calling `issue`, and again later if the commit fails."""
         departure = self._departures.get(aor)
         if departure is None:
             departure = self._departures[aor] = Departure()
@@ -92,9 +95,10 @@ class GivingBack:
         self._issue(departure, leaving)
 
     def when_written(self, aor: str, done: Written) -> None:
-        """`done` hears, perhaps at once, whether all rows of `aor` that are on their way out have been written.
+        """Call `done` when the writer has answered all jobs of `aor`, at once if there are none.
 
-        It hears False as well when so many rows wait for another try that no more are to be claimed.
+        The argument of `done` is True if all rows were written, False if a job failed. Without jobs of `aor`, the
+        argument is False while MAX_ROWS rows of all recipients wait for another try.
         """
         departure = self._departures.get(aor)
         if departure is None:
@@ -104,7 +108,7 @@ class GivingBack:
         self.hand_over(aor)
 
     def hand_over(self, aor: str) -> None:
-        """Hand over now the jobs of `aor` that wait for another try."""
+        """Try the waiting jobs of `aor` now."""
         departure = self._departures.get(aor)
         if departure is not None:
             for leaving in list(departure.leavings):
@@ -112,7 +116,7 @@ class GivingBack:
             self._tell(aor, departure)
 
     def tick(self, now: float) -> None:
-        """Once a second: hand over again the jobs that are due."""
+        """Try the due jobs. Called once a second."""
         for _ in range(len(self._failed)):
             leaving = self._failed.popleft()
             if leaving.is_over:
@@ -124,11 +128,11 @@ class GivingBack:
                 self._tell(leaving.aor, departure)
 
     def _again(self, departure: Departure, leaving: Leaving) -> None:
-        """Hand over once more, unless the writer has the job."""
+        """Try a job again, unless the writer has the job now."""
         if leaving.is_issued:
             return
         if not leaving.is_final:
-            # The lease has ended meanwhile, and a new run has the row.
+            # The lease has ended meanwhile, and a new run has these rows in hand.
             held = [id for id in leaving.ids if self._is_held(leaving.aor, id)]
             if held:
                 self._rows -= len(held)
@@ -156,7 +160,7 @@ class GivingBack:
     def _put_off(self, departure: Departure, leaving: Leaving, error: StoreError) -> None:
         if not leaving.tries:
             if not self._rows:
-                # One line for all of them: there may be thousands.
+                # One log line for the first failure: there may be thousands of rows.
                 get_log().error("rows could not be given back", aor=leaving.aor, reason=str(error))
             if self._rows >= MAX_KEPT:
                 self._end(departure, leaving)
@@ -173,7 +177,7 @@ class GivingBack:
             self._rows -= len(leaving.ids)
 
     def _tell(self, aor: str, departure: Departure) -> None:
-        """Tell those who wait, when the writer has answered all jobs of the recipient."""
+        """Call the waiting functions after the writer has answered all jobs of the recipient."""
         if departure.issued:
             return
         is_written = not departure.leavings
@@ -186,5 +190,5 @@ class GivingBack:
             done(is_written)
 
     def __len__(self) -> int:
-        """Rows that wait for another try."""
+        """The number of rows waiting for another try."""
         return self._rows

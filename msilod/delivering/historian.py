@@ -1,6 +1,6 @@
-"""Historian: what deliveries come to, as entries of the history; the writer has them committed with the rest.
+"""Historian: makes the history entries of deliveries. The writer commits the entries with other jobs.
 
-Rule: a delivery's own 2xx is no entry here: the writer makes it of the row's end, in the same statement for all.
+A 2xx to a delivery makes no entry here: the writer makes the entry when the row ends, with one statement for all rows.
 """
 
 from collections.abc import Sequence
@@ -19,34 +19,34 @@ _WITHOUT_ANSWER: Final = dict(SILENCE.values())
 
 
 class Historian:
-    """One entry per call."""
+    """Makes one entry per call."""
 
     def __init__(self, writer: StoreWriter, clock: Clock) -> None:
         self.writer = writer
         self.clock = clock
 
     def refused(self, row: StoredMessage, contact: RunContact, status: int) -> None:
-        """An attempt was answered, but not with a 2xx."""
+        """Note a final response other than 2xx."""
         self._note(row, Event.FAILED, status, phrase(status), contact.binding.contact)
 
     def silent(self, row: StoredMessage, contact: RunContact, why: Why) -> None:
-        """An attempt was not answered."""
+        """Note an attempt without a final response."""
         status, text = SILENCE[why]
         self._note(row, Event.FAILED, status, text, contact.binding.contact)
 
     def failed_online(self, row: StoredMessage, ends: Sequence[OnlineEnd]) -> None:
-        """What came before the row: the attempts while its sender waited."""
+        """Note the failed branches of the online MESSAGE behind the row."""
         for end in ends:
             if end.binding is not None:
                 text = _WITHOUT_ANSWER[end.status] if end.was_silent else phrase(end.status)
                 self._note(row, Event.FAILED, end.status, text, end.binding.contact)
 
     def rejected(self, row: StoredMessage, status: int, reason: str) -> None:
-        """It is never sent again."""
+        """Note the rejection of the row. The row is not sent again."""
         self._note(row, Event.REJECTED, status, reason)
 
     def handed(self, row: StoredMessage, status: int, contact: str) -> None:
-        """A b2bua has it."""
+        """Note the acceptance by a b2bua."""
         self._note(row, Event.HANDED, status, phrase(status), contact)
 
     def _note(

@@ -1,6 +1,6 @@
-"""Intervention: what an operator does to deliveries under way: pause and resume, give up, requeue.
+"""Intervention: applies commands of the operator to deliveries: pause, resume, give up, requeue.
 
-Rule: rows and pauses are the database's; here only what the daemon remembers follows them.
+Rows and pauses are changed in the database by the command. This module changes only the memory of the daemon.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from msilod.silo.runs.who_has_mail import WhoHasMail
 
 
 class Intervention:
-    """Acts on one deliverer."""
+    """Applies commands to the runs of one deliverer."""
 
     def __init__(
         self,
@@ -43,14 +43,14 @@ class Intervention:
         self._clock = clock
 
     def on_wire(self) -> list[int]:
-        """The ids of rows that a MESSAGE is under way for."""
+        """The ids of rows with a MESSAGE on the wire."""
         in_runs = [id for run in self._runs.values() for id in run.on_wire]
         return in_runs + self._live.row_ids()
 
     def give_up(self, aor: str, id: int, now: float) -> bool:
-        """Let go of a row that is not on the wire; False: it is.
+        """Release the row for a change by the operator. Returns False if the row is on the wire.
 
-        Rows that could not be given back earlier are given back now, so that the operator finds them free.
+        Rows left over from failed commits are given back now.
         """
         self._giving_back.hand_over(aor)
         runs = [run for run in self._deliverer.runs_of(aor) if id in {row.id for row in run.in_hand}]
@@ -59,7 +59,7 @@ class Intervention:
         return not any(id in run.on_wire for run in runs)
 
     def forget_refusals(self, aor: str, ids: Sequence[int]) -> None:
-        """These rows are tried as if they were new."""
+        """Forget refusals of these rows, to try all contacts again (`msilo requeue`)."""
         bindings = self._location.bindings(aor, self._clock.wall())
         for name in (aor, *map(run_name, bindings)):
             memory = self._schedule.known(name)
@@ -68,7 +68,7 @@ class Intervention:
                     memory.forget_row(id)
 
     def set_paused(self, domains: frozenset[str], now: float) -> None:
-        """Nothing more to these; to those that were paused and no longer are, what has waited."""
+        """Pause deliveries to `domains`. Deliver the waiting rows of domains not paused any more."""
         former = Pauses()
         former.domains = self._pauses.domains
         self._deliverer.pause(domains)
@@ -79,7 +79,7 @@ class Intervention:
             self.wake_registered(now, former)
 
     def wake_registered(self, now: float, of: Pauses | None = None) -> None:
-        """Everybody who is here and may have mail, unless he backs off; only those that `of` covers."""
+        """Wake registered recipients with mail and without a back-off. `of`: only for these domains."""
         wall = self._clock.wall()
         for binding in list(self._location.all()):
             aor = binding.aor

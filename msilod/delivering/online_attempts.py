@@ -1,8 +1,8 @@
-"""Online attempts: what a MESSAGE that was relayed first, and then stored, tells the deliveries.
+"""OnlineAttempts: passes the results of a relayed and then stored MESSAGE to the deliveries.
 
-What contacts answered to the online request holds for the row and for later runs (silo/runs/online_outcome.py). A
-branch that still lives when the sender has its 202 is the attempt of the row: the branch occupies its contact, a late
-2xx of the branch ends the row (law 2), and a late 6xx rejects the row.
+The answers to the online request hold for the row and for later runs (silo/runs/online_outcome.py). A branch alive at
+the time of the 202 is an attempt of the row: the branch occupies the contact, a late 2xx ends the row (law 2), and a
+late 6xx rejects the row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from msilod.silo.stored_message import StoredMessage
 
 
 class OnlineAttempts:
-    """Told by the failure route; acts on one deliverer."""
+    """Called by the failure route (serving/failure_route.py)."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class OnlineAttempts:
         self._clock = clock
 
     def mark_failed(self, row: StoredMessage, ends: Sequence[OnlineEnd]) -> None:
-        """Before the row is stored: what its online attempt came to, and when the next one is."""
+        """Set the status and the next attempt of a row before the row is stored."""
         memory = self._schedule.known(row.aor)
         stops = memory.stops if memory is not None else 0
         mark(row, ends, next_attempt(ends, stops, self._deliverer.policy.retry, self._clock.wall()))
@@ -56,7 +56,10 @@ class OnlineAttempts:
     def stored_after_failure(
         self, row: StoredMessage, ends: Sequence[OnlineEnd], live: set[ContactKey], now: float
     ) -> None:
-        """As `Deliverer.stored`, but these contacts have just failed; the live ones are the row's attempt."""
+        """Handle a durable row after failures of contacts online. The contacts `live` are attempts of the row.
+
+        Differs from `Deliverer.stored`: only contacts not tried online are tried now.
+        """
         self._mail.add(row.aor)
         for key in live:
             self._occupy(row, key)
@@ -68,28 +71,28 @@ class OnlineAttempts:
         if fresh:
             self._deliverer.offer(row.aor, fresh, now)
         if row.next_attempt_at is not None and not (fresh and row.aor in self._runs):
-            # A run to contacts that have registered meanwhile has the row, and begins a back-off itself.
+            # A run to newly registered contacts has the row in hand, and begins a back-off when the run fails.
             self._schedule.back_off(row.aor, row.next_attempt_at)
 
     def heard(self, aor: str, ends: Sequence[OnlineEnd]) -> None:
-        """What contacts of `aor` said of themselves to an online MESSAGE holds for those to come."""
+        """Remember answers of contacts of `aor` with a meaning for all messages: 405, Retry-After and others."""
         telling = [end for end in ends if end.binding is not None and end.tells_of_contact]
         if telling:
             memory = self._schedule.memory(aor)
             note_contacts(memory, telling, self._deliverer.policy.retry, self._clock.wall())
 
     def delivered_late(self, row: StoredMessage, status: int, now: float) -> None:
-        """A live branch, or one that is over (overdue.py), brought its 2xx after all: the row ends (law 2)."""
+        """End the row after a late 2xx on a live branch, or on an ended branch (overdue.py) (law 2)."""
         self._ended_elsewhere(row, now)
         self._ends.delivered_elsewhere(row, status)
 
     def rejected_late(self, row: StoredMessage, status: int, now: float) -> None:
-        """A live branch brought a 6xx: reached and refused."""
+        """Reject the row after a 6xx on a live branch."""
         self._ended_elsewhere(row, now)
         self._ends.rejected(row, status, phrase(status), now)
 
     def _ended_elsewhere(self, row: StoredMessage, now: float) -> None:
-        """A run that has the row in hand, or is just claiming it, must not send it again."""
+        """Keep a run with the row in hand, or with a claim in progress, from sending the row again."""
         run = self._runs.get(row.aor)
         if run is not None:
             self._deliverer.carry_out(run, run.ended(row.id, self._clock.wall()), now)
@@ -101,7 +104,7 @@ class OnlineAttempts:
             run.busy(key, row.id)
 
     def free(self, row: StoredMessage, key: ContactKey, is_silent: bool, now: float) -> None:
-        """A live branch of `row` has ended; after the last one the contact may have the next, unless silent."""
+        """Note the end of a live branch. After the last branch the contact is free, unless the phone was silent."""
         run = self._runs.get(row.aor) if self._live.end(row, key) else None
         if run is None:
             return

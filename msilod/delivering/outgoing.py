@@ -1,4 +1,4 @@
-"""What a delivery looks like on its way out: its target, its size, the request, and what a 2xx to it is worth."""
+"""Outgoing: makes the target and the request of a delivery, and tells how the row ends after a 2xx."""
 
 from typing import Final
 
@@ -9,12 +9,12 @@ from msilod.silo.policy import B2BUA, SiloPolicy
 from msilod.silo.stored_message import Ending, StoredMessage
 from msilod.sip.message import Request
 
-# The start line and what a delivery has beside the kept headers and the body, at most; but for long contacts.
+# Bytes of the start line and the header fields added to a delivery. Long contact URIs may need more.
 HEAD_SIZE: Final = 500
 
 
 def target_of(row: StoredMessage, binding: Binding, policy: SiloPolicy) -> Target:
-    """Where the bytes go: to the contact, or to the next hop."""
+    """The target of the delivery: the contact, or the next hop."""
     hop = next_hop_of(row, binding, policy)
     if hop:
         target = Target(binding.contact, path=(hop,))
@@ -24,16 +24,16 @@ def target_of(row: StoredMessage, binding: Binding, policy: SiloPolicy) -> Targe
 
 
 def size_of(row: StoredMessage) -> int:
-    """About how many bytes."""
+    """The approximate size of the request in bytes."""
     return row.size + len(row.headers) + HEAD_SIZE
 
 
 def request_for(
     row: StoredMessage, binding: Binding, policy: SiloPolicy, ahead: float
 ) -> tuple[Request, Ending]:
-    """The request, and how the row ends when it is answered with a 2xx. Raises MalformedMessage.
+    """The request, and the ending of the row after a 2xx. `ahead`: system time minus silo time, in seconds.
 
-    System time is `ahead` of silo time by so many seconds.
+    Raises MalformedMessage for a bad contact or next hop, Unsendable for a bad row.
     """
     hop = next_hop_of(row, binding, policy)
     how = Ending.HANDED if hop and policy.next_hop_kind == B2BUA else Ending.DELIVERED

@@ -1,13 +1,13 @@
-"""Probes: messages to who is registered somewhere else, by a next hop.
+"""Probes: delivers by a next hop to recipients registered at another server.
 
-A REGISTER that goes to another server is not seen here, so nothing tells that its user is back. His messages have
-a next hop, of their own or the configured one: once an hour the oldest is sent there for his address of record,
-alone; when it is taken the others follow. What the hop answers is judged as a contact's answer, but for this:
-that he is away says nothing against the message, so such tries are not counted.
+A REGISTER at another server is not seen here, so the return of the recipient is not noticed. The rows have a next hop
+in a column, or [silo] next_hop is set. Once an hour the oldest row of the recipient is sent to the AOR by the next hop.
+After a 2xx the other rows follow. The answer of the hop is judged like the answer of a contact, with one difference:
+"not available" is no failure of the message, so failed probes are not counted as attempts.
 
-Rules: the sweep begins half a minute after the start of the daemon, when the phones that lost it are back, and
-then every hour; it reads recipients from an index, a page a second, and waits while many runs are under way.
-Who has a binding here is not probed.
+The first round begins 30 seconds after the start, when phones have reconnected; the following rounds begin hourly. A
+round reads one page of recipients per second from an index, and waits while many runs are in progress. Recipients with
+a binding here are not probed.
 """
 
 from collections.abc import Sequence
@@ -29,16 +29,16 @@ from msilod.store.writer.contract import StoreWriter
 
 EVERY: Final = 3600
 FIRST: Final = 30.0
-# Recipients a second: two million an hour, at some 5 us of the writer's time each.
+# Recipients per second, for two million an hour. One recipient costs the writer about 5 us.
 PAGE: Final = 500
-# Half of the places: those who register must find one.
+# Half of the places for runs. The other half is for recipients after a REGISTER.
 MAX_RUNS: Final = 1000
 
 Recipient = tuple[str, Sequence[int]]
 
 
 class Probes:
-    """The sweep, and what a dump by a next hop needs. `tick` is called once a second."""
+    """The hourly rounds, and deliveries by a next hop for the dump commands."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Probes:
         self._probe_policy: tuple[SiloPolicy, SiloPolicy] | None = None
 
     def tick(self, now: float) -> None:
-        """Go on with the round, or begin one."""
+        """Begin or continue a round. Called once a second."""
         if self._is_asking:
             return
         if self._after is None:
@@ -85,9 +85,9 @@ class Probes:
                 self.offer(aor, ids)
 
     def dump(self, aor: str, next_hop: str, now: float) -> None:
-        """m_dump(next_hop) without a REGISTER: to all usable contacts; to the AOR itself when there are none.
+        """m_dump(next_hop) outside a REGISTER: deliver to all usable contacts, or without contacts to the AOR.
 
-        By that hop, or by the one that rows have.
+        The requests go by `next_hop`; if empty, by the next hops of the rows.
         """
         usable = self._usable.of(aor)
         if usable:
@@ -99,7 +99,7 @@ class Probes:
             self.due(aor, now)
 
     def due(self, aor: str, now: float) -> None:
-        """The back-off of who is registered nowhere has ended."""
+        """Probe a recipient without a binding, after a back-off."""
         if self._deliverer.policy.next_hop:
             self.offer(aor, ())
         else:
@@ -110,9 +110,10 @@ class Probes:
             self.offer(aor, ids)
 
     def offer(self, aor: str, ids: Sequence[int], next_hop: str = "") -> None:
-        """Begin a run to the AOR itself; `ids` are those of its rows that have a next hop, none named: all have.
+        """Begin a run to the AOR. `ids` are the rows with a next hop; empty if all rows have one.
 
-        `next_hop` is m_dump's. Nothing is done for who is registered here, or while a run of his is under way.
+        `next_hop` is the argument of m_dump. Nothing is done while the recipient has a binding here or a run in
+        progress.
         """
         deliverer, clock = self._deliverer, self._clock
         if deliverer.is_running(aor) or self._location.bindings(aor, clock.wall()):
@@ -123,9 +124,9 @@ class Probes:
             deliverer.unseen[aor] = contact_key(contact)
 
     def contact(self, aor: str, next_hop: str = "") -> Binding:
-        """What stands for the registration that is not seen: new each time, and forgotten with its run.
+        """A binding in place of the registration at the other server. Made for one run.
 
-        An address of record has both schemes: it is sips: where the hop, or that of a row, may be TLS
+        An AOR may have both schemes. The binding is sips: if the next hop, or the next hop of a row, may be TLS
         (silo/runs/sips_only.py).
         """
         wall = self._clock.wall()

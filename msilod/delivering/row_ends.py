@@ -1,8 +1,8 @@
-"""Row ends: how the rows of a delivery run leave it, in the database and for those who want to know.
+"""RowEnds: carries out the steps that end rows, in the database, the history, the counters and for watchers.
 
-Law 2 is the pair `settle` and `_settled`: the next MESSAGE to a contact leaves only when the former row's end is
-committed, because the run waits to be told. Reject, Postpone and Release are told once, and not waited for; they
-are tried again when they fail (giving_back.py).
+Law 2 is kept by `settle` and `_settled`: the next MESSAGE leaves to a contact only after the end of the previous row is
+committed, because the run waits for `settled`. A run does not wait for Reject, Postpone and Release; failed commits of
+these are tried again (giving_back.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -27,9 +27,9 @@ from msilod.tasks import Tasks
 
 
 class RowEnds:
-    """Carries out the steps that end rows; `deliverer` carries out what a run says to the commit of an end.
+    """Ends rows. `deliverer` carries out the steps that follow the commit of an end.
 
-    `tell_sender(row, reason, now)` is told of each row that is given up for good.
+    `tell_sender(row, reason, now)` is called for each expired or rejected row.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class RowEnds:
         self.tell_sender: Callable[[StoredMessage, str, float], None] = lambda row, reason, now: None
 
     def settle(self, run: DeliveryRun, step: Settle, now: float) -> None:
-        """Commit the end, at once or, after a commit that failed, at `step.at`."""
+        """Commit the end of a row, at `step.at` after a failed commit, else at once."""
         if step.at > self.clock.wall():
             self.tasks.later(step.at - self.clock.wall(), partial(self._settle_now, run, step))
             return
@@ -91,7 +91,7 @@ class RowEnds:
         )
 
     def reject(self, run: DeliveryRun, step: Reject, now: float) -> None:
-        """The row stays as rejected; of one device of several it is that device's answer."""
+        """Reject a row. With devices = "each": record the rejection as the answer of one device."""
         self.watchers.tell(step.row.aor, step.row, "rejected", step.status, None)
         if is_for_device(run.aor):
             serve = partial(self._serve, run.aor, step.row.attempts, step.status)
@@ -100,7 +100,7 @@ class RowEnds:
         self.rejected(step.row, step.status, step.reason, now)
 
     def rejected(self, row: StoredMessage, status: int, reason: str, now: float) -> None:
-        """The row stays, is not sent any more, and its sender is told."""
+        """Mark the row as rejected and tell the sender. The row stays in the silo and is not sent again."""
         self.counters.rejected_messages += 1
         reject = partial(self._reject, status, reason, row.attempts)
         self.giving_back.begin(row.aor, (row.id,), reject, is_final=True)
@@ -108,7 +108,7 @@ class RowEnds:
         self.tell_sender(row, f"{status} {reason}", now)
 
     def postpone(self, run: DeliveryRun, step: Postpone, now: float) -> None:
-        """Give rows back with the time of their next try."""
+        """Give rows back with the time of the next attempt."""
         self.counters.failed_messages += sum(1 for row in step.rows if step.status is not None)
         for row in step.rows:
             self.watchers.tell(row.aor, row, "retry", step.status, step.until)
@@ -118,19 +118,19 @@ class RowEnds:
         self.giving_back.begin(rows[0].aor, [row.id for row in rows], issue)
 
     def release(self, run: DeliveryRun, step: Release, now: float) -> None:
-        """Give rows back as they were."""
+        """Give rows back unchanged."""
         for row in step.rows:
             self.watchers.tell(row.aor, row, "skipped", None, None)
         rows = step.rows
         self.giving_back.begin(rows[0].aor, [row.id for row in rows], self.writer.release)
 
     def delivered_elsewhere(self, row: StoredMessage, status: int) -> None:
-        """A 2xx came outside of any run: the row ends."""
+        """End the row after a 2xx outside any run."""
         self.counters.dumped_messages += 1
         end = partial(self._end, row.hash, row.aor, status, self.clock.wall())
         self.giving_back.begin(row.aor, (row.id,), end, is_final=True)
 
-    # --- for the writer, as often as it takes; without the message itself ------------------------------
+    # --- jobs of the writer, repeated until written; without the message --------------------------------
 
     def _serve(self, run: str, attempts: int, status: int, ids: Sequence[int], done: Done) -> None:
         self.each.serve(run, ids[0], attempts, status, "", done)

@@ -1,4 +1,4 @@
-"""Sending: one stored MESSAGE to one contact, and what the contact answers."""
+"""Sending: sends one stored MESSAGE to one contact, and gives the result to the run."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,12 +24,12 @@ from msilod.sip.message import Response
 from msilod.sip.retry_after import parse_retry_after
 from msilod.transaction.layer import TransactionLayer
 
-# What stands in the row for a device that would refuse it: 606 Not Acceptable, which ends the row.
+# The status of a row acceptable to no device: 606 Not Acceptable. The status rejects the row.
 UNSENDABLE: Final = 606
 
 
 class Sending(AttemptEnds):
-    """Carries out `Send`. `is_stopping`: nothing is sent any more."""
+    """Carries out `Send`. Nothing is sent while `is_stopping` is True."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Sending(AttemptEnds):
         self.is_stopping = False
 
     def send(self, run: DeliveryRun, step: Send, now: float) -> None:
-        """One MESSAGE to one contact; after a REGISTER on a stream a moment later (apart.py)."""
+        """Send the MESSAGE, with a short delay after a REGISTER on the same stream (reaching/apart.py)."""
         if self._apart.noted and self._apart.holds(step.contact.key, now, partial(self._send_now, run, step)):
             return
         self._send_now(run, step, now)
@@ -81,9 +81,10 @@ class Sending(AttemptEnds):
         self.layer.request(request, flow, owner, now, branch_for(self._random(), DELIVERY))
 
     def _unmade(self, run: DeliveryRun, step: Send, error: SipError, now: float) -> None:
-        """No request can be made. A row that no contact can have is rejected, so that later rows are sent.
+        """Handle a failure to make the request.
 
-        Otherwise the stored Path is nothing that a request can have, and the row waits for another contact.
+        A row unsendable to all contacts is rejected. Otherwise later rows would wait for ever. For other errors the
+        stored contact or Path is unusable, and the row waits for another contact.
         """
         if not isinstance(error, Unsendable):
             self._unreachable(run, step, now)
@@ -100,7 +101,7 @@ class Sending(AttemptEnds):
         self._deliverer.carry_out(run, steps, now)
 
     def answered(self, attempt: Attempt, response: Response, now: float) -> None:
-        """A contact gave its final answer, perhaps long after the run went on."""
+        """Give the final response to the run, also long after the run went on."""
         retry_after = None
         if response.status >= 300:
             retry_after = parse_retry_after(response.headers.get(b"retry-after"))
@@ -111,7 +112,7 @@ class Sending(AttemptEnds):
         self._deliverer.carry_out(run, steps, now)
 
     def failed(self, attempt: Attempt, why: Why, now: float) -> None:
-        """Silence, or no transport."""
+        """Give the failure to the run."""
         run = attempt.run
         self._historian.silent(attempt.row, attempt.contact, why)
         self._deliverer.carry_out(

@@ -1,4 +1,4 @@
-"""SiloChanges: rows that others than this daemon have committed, changed or let go, and rows whose time has come."""
+"""SiloChanges: delivers due rows, and rows stored or released by other processes."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from msilod.store.jobs import Cleaned, Foreign
 
 
 class SiloChanges:
-    """Has such rows delivered, and senders told of rows that have expired."""
+    """Handles reports of the writer. Tells senders about expired rows."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class SiloChanges:
         self._counters = counters
 
     def foreign(self, found: "Foreign | StoreError") -> None:
-        """Another process has committed."""
+        """Handle changes committed by another process."""
         if isinstance(found, StoreError):
             return
         if found.paused is not None:
@@ -42,7 +42,7 @@ class SiloChanges:
         self.noticed(found.aors)
 
     def stored(self, aors: "Sequence[str] | StoreError") -> None:
-        """These AORs have new rows: as a MESSAGE that has just been stored."""
+        """Deliver new rows of `aors`, like rows stored by this daemon."""
         if isinstance(aors, StoreError):
             return
         now = self._clock.now()
@@ -51,7 +51,7 @@ class SiloChanges:
             self._deliverer.wake_new(aor, now)
 
     def noticed(self, aors: "Sequence[str] | StoreError") -> None:
-        """These AORs have rows to be tried now: an operator wants it, or their lease has ended."""
+        """Deliver due rows of `aors`: by a command of the operator, or by the end of a lease."""
         if isinstance(aors, StoreError):
             return
         now = self._clock.now()
@@ -60,7 +60,7 @@ class SiloChanges:
             self._deliverer.wake(aor, now)
 
     def expired(self, done: Cleaned) -> None:
-        """These have expired, by the sweep or by a command: their senders are told."""
+        """Tell the senders of rows expired in the sweep or by a command."""
         self._counters.expired_messages += len(done.expired)
         for row in done.expired:
             if row.state not in (State.REJECTED, State.HANDED):

@@ -1,9 +1,9 @@
-"""Usable: the contacts of a recipient that a MESSAGE may go to.
+"""UsableContacts: selects the contacts of a recipient for a MESSAGE.
 
-Rules: a contact whose registration says that it takes no MESSAGE (methods=, Allow) gets no stored one, as m_dump had
-it; one that has answered so itself (405 and its kind) gets none at all until it registers anew (checklist §3.4).
-A contact that answers no OPTIONS request any more is away: it gets no request at all until it is back
-(registrar/keep_alive.py).
+- A stored MESSAGE is not sent to a contact registered without MESSAGE (methods=, Allow), as in m_dump.
+- No MESSAGE is sent to a contact after a 405 or similar, until the contact registers anew (checklist §3.4).
+- A contact without an answer to OPTIONS counts as away, and gets no request until the next answer
+  (registrar/keep_alive.py).
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ from msilod.silo.runs.schedule import DeliverySchedule
 
 
 class UsableContacts:
-    """Asked for each MESSAGE to who is registered: nearly always nothing is remembered of him."""
+    """Filters bindings. Fast without a RecipientMemory, the usual case for the target of a relayed MESSAGE."""
 
     def __init__(self, location: LocationService, schedule: DeliverySchedule, clock: Clock) -> None:
         self.location = location
@@ -25,11 +25,11 @@ class UsableContacts:
         self._away = location.away
 
     def of(self, aor: str) -> list[Binding]:
-        """All of `aor` that a stored MESSAGE may go to."""
+        """The bindings of `aor` for a stored MESSAGE."""
         return self.among(aor, self.location.bindings(aor, self.clock.wall()))
 
     def among(self, aor: str, contacts: Iterable[Binding]) -> list[Binding]:
-        """Those of `contacts` that a stored MESSAGE may go to; of a phone that was started again its newest."""
+        """The bindings in `contacts` for a stored MESSAGE. Of a restarted phone: only the newest binding."""
         taking = [binding for binding in contacts if binding.takes_messages]
         return self.not_out(aor, newest_of_each_phone(taking) if len(taking) > 1 else taking)
 
@@ -47,13 +47,13 @@ class UsableContacts:
         return memory is not None and memory.contacts.loses(binding)
 
     def present(self, aor: str, contacts: list[Binding]) -> list[Binding]:
-        """Those that are not known to be away: for a request of any method."""
+        """The bindings not known to be away, for a request of any method."""
         if aor not in self._away:
             return contacts
         return [binding for binding in contacts if not binding.is_away]
 
     def not_out(self, aor: str, contacts: list[Binding]) -> list[Binding]:
-        """Those that are not away, and have not answered that they take no MESSAGE."""
+        """The bindings neither away nor known to refuse MESSAGE."""
         if self._away:
             contacts = self.present(aor, contacts)
         memory = self.schedule.known(aor)

@@ -1,15 +1,15 @@
-"""Watchers: who wants to hear what becomes of a recipient's rows, for `msilo dump --wait`."""
+"""Watchers: reports the outcomes of a recipient's rows to waiting commands (`msilo dump --wait`)."""
 
 from collections.abc import Callable
 
 from msilod.silo.stored_message import StoredMessage
 
-# Told of each row's outcome: row, outcome, status, next attempt; and, with no row, of the run's end.
+# Called with row, outcome, status and next attempt of each row; at the end of the run with None as the row.
 Watcher = Callable[[StoredMessage | None, str, int | None, float | None], None]
 
 
 class Watchers:
-    """By recipient; nearly always nobody."""
+    """Watchers by AOR. Nearly always empty."""
 
     def __init__(self) -> None:
         self._of: dict[str, list[Watcher]] = {}
@@ -18,11 +18,11 @@ class Watchers:
         return len(self._of)
 
     def watch(self, aor: str, watcher: Watcher) -> None:
-        """Tell `watcher` what becomes of the rows of `aor`."""
+        """Call `watcher` for each outcome of the rows of `aor`."""
         self._of.setdefault(aor, []).append(watcher)
 
     def unwatch(self, aor: str, watcher: Watcher) -> None:
-        """No more."""
+        """Stop calling `watcher`."""
         watchers = self._of.get(aor, [])
         if watcher in watchers:
             watchers.remove(watcher)
@@ -32,7 +32,7 @@ class Watchers:
     def tell(
         self, aor: str, row: StoredMessage | None, outcome: str, status: int | None, at: float | None
     ) -> None:
-        """Everybody who watches `aor`."""
+        """Call all watchers of `aor`. `at`: time of the next attempt, wall seconds."""
         if self._of:
             for watcher in list(self._of.get(aor, ())):
                 watcher(row, outcome, status, at)
