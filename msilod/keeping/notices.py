@@ -1,7 +1,8 @@
-"""The notices to senders (msilo's `registrar` parameter): the recipient is offline; the message came to nothing.
+"""Notices: tells senders by MESSAGE about offline recipients and failed messages (msilo's `registrar`).
 
-Rules: off unless [silo] registrar is set; at most one of a kind per pair and period, only for text that a person
-wrote; a notice is sent once and what becomes of it is nobody's business; it never enters the silo.
+- Notices are off unless [silo] registrar is set.
+- One notice of a kind is sent per sender, recipient and period, and only for text written by a person.
+- A notice is sent once. The response is ignored. A notice is never stored.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,12 +24,12 @@ from msilod.transaction.client_transaction import ClientOwner, ClientTransaction
 from msilod.transaction.layer import TransactionLayer
 from msilod.transaction.server_transaction import ServerTransaction
 
-# A Request-URI other than the sender's, the flow to it, and the owner of the client transaction.
+# A Request-URI in place of the sender's URI (b"" for none), the flow, and the owner of the client transaction.
 Way = tuple[bytes, Flow, ClientOwner]
 
 
 class Notices:
-    """Tells senders. Also the owner of the notices' client transactions, which it does not listen to."""
+    """Sends the notices, and owns the client transactions. All responses are ignored."""
 
     def __init__(
         self,
@@ -50,19 +51,19 @@ class Notices:
         self.configure(policy)
 
     def configure(self, policy: SiloPolicy) -> None:
-        """Tell by this policy from now on."""
+        """Use `policy` from now on."""
         self.policy = policy
         self.memory.period = float(policy.notice_period)
 
     def stored(self, transaction: ServerTransaction, row: StoredMessage, now: float) -> None:
-        """A MESSAGE was stored: tell its sender that he has to wait."""
+        """Tell the sender about an offline recipient and the storing of the MESSAGE."""
         if self._may_tell(row, Kind.OFFLINE):
             contact = transaction.request.headers.get(b"contact") if self.policy.use_contact else None
             ways = self._back(contact, transaction, now) if contact else self._to_sender(row.sender, now)
             self._tell(row, notice_text(self.policy.notice, row), ways, now)
 
     def failed(self, row: StoredMessage, reason: str, now: float) -> None:
-        """A MESSAGE has expired or was refused for good: tell its sender."""
+        """Tell the sender about an expired or rejected MESSAGE."""
         template = self.policy.failure_notice
         if template and self._may_tell(row, Kind.FAILED):
             self._tell(row, notice_text(template, row, reason), self._to_sender(row.sender, now), now)
@@ -84,7 +85,7 @@ class Notices:
             self.counters.dropped += 1
 
     def _to_sender(self, sender: str, now: float) -> Iterator[Way]:
-        """Each of the sender's contacts and its flow; or the next hop, which is asked to find them."""
+        """The Request-URIs and flows to the contacts of the sender; with [silo] next_hop, the flow to the next hop."""
         if self.policy.next_hop:
             targets = [Target(f"sip:{sender}", path=(self.policy.next_hop,))]
             targets[0].reach = ANYWHERE
@@ -98,23 +99,23 @@ class Notices:
                 yield b"" if self.policy.next_hop else target.uri.encode("ascii", "replace"), flow, owner
 
     def _back(self, contact: bytes, transaction: ServerTransaction, now: float) -> Iterator[Way]:
-        """msilo's use_contact: to the Contact of the message, but nowhere else than where it came from.
+        """The Contact of the message (msilo's use_contact), reached only by the flow on which the message came.
 
-        A source that has never answered gets one notice at a time (places.py): else a notice of many octets, sent
-        eleven times, would answer each datagram with a forged source.
+        A source without any answer so far gets one notice at a time (reaching/places.py). Otherwise each datagram with
+        a forged source would be answered by a large notice, sent eleven times.
         """
         flow = transaction.flow
         uri = NameAddr.parse(contact).uri
         yield uri, flow, self.paths.places.watched_source(self, flow, now)
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        """Whatever it says."""
+        """Ignored."""
 
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:
-        """None was set."""
+        """Never called: no limit is set."""
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
-        """The sender has gone."""
+        """Ignored: the sender has gone."""
 
     def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
-        """Likewise."""
+        """Ignored: the sender has gone."""

@@ -1,11 +1,12 @@
-"""Receipts: the silo's IMDNs, put into the mailbox of a sender who asks for them (RFC 5438).
+"""Receipts: stores IMDNs in the mailboxes of senders asking for receipts (RFC 5438).
 
-Rules: a receipt is a row like any other: it waits for a sender that is away, and is delivered at once to a sender
-that is registered. It is from the mailbox that it is about. It goes to the sender of the message and to no other
-address: the sender is the user that has shown a password, or without users the AOR in From. To and IMDN-Record-Route of
-the wrapper do not change that, because a sender can write anything there; a wrapper with another user in its From gets
-no receipt. A receipt counts against the sender's hourly limit. One of a kind for a message; best effort beyond that: a
-crash may lose one, never repeat one.
+- A receipt is a row like any other row. The row waits while the sender is away, and is delivered at once to a
+  registered sender. The receipt is from the mailbox of the recipient.
+- A receipt goes only to the sender of the message: the user with the checked password, or without users the AOR in
+  From. To and IMDN-Record-Route of the wrapper are ignored here, because a sender can write anything there. A wrapper
+  with another user in From gets no receipt.
+- A receipt counts against the hourly limit of the sender. A message gets one receipt of each kind. A crash may lose a
+  receipt and never repeats a receipt.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from msilod.store.writer.contract import Added, AddResult, StoreWriter
 
 
 class Receipts:
-    """Tells senders' phones."""
+    """Makes and stores receipts."""
 
     def __init__(
         self,
@@ -51,11 +52,11 @@ class Receipts:
         self.memory = NoticeMemory(period=inf)
 
     def stored(self, row: StoredMessage) -> None:
-        """A MESSAGE that is no text was stored."""
+        """Make a receipt for a stored MESSAGE of a type other than text."""
         self._tell(row, Disposition.STORED)
 
     def failed(self, row: StoredMessage, reason: str, now: float) -> None:
-        """A MESSAGE has expired or was refused for good."""
+        """Make a receipt for an expired or rejected MESSAGE."""
         if self.policy.imdn:
             self._tell(row, Disposition.FAILED)
 
@@ -65,7 +66,7 @@ class Receipts:
             return
         is_his = self.myself.identify(wish.from_uri).aor == row.sender
         if not is_his or not self.myself.is_aor(row.sender) or not self.members.is_known(row.sender):
-            # The sender is no user here, or the wrapper has another user in its From.
+            # The sender is no user here, or the wrapper has another user in From.
             return
         wall = self.clock.wall()
         message = f"{row.sender} {wish.message_id.decode('ascii')}"
@@ -83,9 +84,9 @@ class Receipts:
             self.writer.add(receipt, partial(self._added, receipt))
 
     def _parties(self, row: StoredMessage, wish: Wish) -> Parties:
-        """How the receipt writes recipient and sender: as the message did, where that names the recipient.
+        """The URIs of recipient and sender, written as in the message if the message names the recipient.
 
-        By the same words a phone finds the conversation.
+        A phone finds the conversation by the same URIs.
         """
         try:
             to_uri = NameAddr.parse(row.to_header).uri
@@ -94,7 +95,7 @@ class Receipts:
         return Parties(self._uri(to_uri, row.aor), self._uri(wish.to_uri, row.aor), wish.from_uri)
 
     def _uri(self, uri: bytes, aor: str) -> bytes:
-        """`uri` when it names the mailbox `aor`; if not, the plain URI of that mailbox."""
+        """`uri` if the URI names the mailbox `aor`, else the plain URI of the mailbox."""
         is_his = self.myself.identify(uri).aor == aor
         return uri if is_his else b"sip:" + aor.encode("ascii", "replace")
 

@@ -1,4 +1,4 @@
-"""StorableRequest: a request with what has been read of it, as storing needs it."""
+"""StorableRequest: a request with the names in the request, for storing."""
 
 from msilod.routing.myself import Named
 from msilod.routing.request import RoutingRequest
@@ -6,9 +6,10 @@ from msilod.transaction.server_transaction import ServerTransaction
 
 
 class StorableRequest(RoutingRequest):
-    """`aor` is the AOR that the Request-URI names, "" for none; `author` the address that the sender writes as.
+    """The interface of an incoming request for Storing.
 
-    `new_uri` is the Request-URI that the policy put in its place, b"" for none.
+    `aor` is the AOR in the Request-URI, "" for none. `author` is the address of the sender. `new_uri` is the
+    Request-URI set by the policy, b"" for none.
     """
 
     __slots__ = ("aor", "author", "new_uri", "transaction")
@@ -20,5 +21,5 @@ class StorableRequest(RoutingRequest):
 
     @property
     def named_to(self) -> Named:
-        """The reading of To."""
+        """The address in To."""
         raise NotImplementedError

@@ -1,7 +1,7 @@
-"""Storing: the seed's m_store, from a request in hand to a durable row and its 202.
+"""Storing: stores a MESSAGE and answers 202 after the commit (msilo's m_store).
 
-Laws kept here: 202 only after the commit (1); a user who registered meanwhile is served at once (7); at a
-bound the sender gets a clear status (8); a copy is answered like the first and stored once (9).
+Laws kept here: 202 only after the commit (law 1); a user registered meanwhile is served at once (law 7); at a bound the
+sender gets a clear status (law 8); a copy gets the same answer as the first request and is stored once (law 9).
 """
 
 from collections import deque
@@ -33,29 +33,29 @@ from msilod.store.writer.contract import Added, AddResult, Duplicate, Failed, Jo
 from msilod.transaction.server_transaction import ServerTransaction
 from msilod.transaction.timers import PATIENCE
 
-# A row that the writer has not taken by then is withdrawn and the sender told to come again (law 1):
-# well before his Timer F at 32 s, well after any commit that is going to succeed.
+# Seconds. A row not taken by the writer within this time is withdrawn, and the sender gets 503 (law 1). Shorter than
+# Timer F of the sender (32 s), longer than any successful commit.
 COMMIT_DEADLINE: Final = 10.0
-# What rows on their way to the disk may take of memory: the octets of their requests, and ROW_BYTES for each row. A
-# disk that stands still keeps them for COMMIT_DEADLINE. Beyond it a sender gets 503 (law 8). 20,000 rows of 700
-# octets, or 1,000 rows of 64 kB. Refusals that wait have the same bound.
+# Bound of the memory for rows waiting for the commit: the octets of the requests, and ROW_BYTES per row. A blocked disk
+# keeps rows for COMMIT_DEADLINE. Beyond the bound a sender gets 503 (law 8). Enough for 20,000 rows of 700 octets, or
+# for 1,000 rows of 64 kB. Waiting refusals have the same bound.
 MAX_WAITING_BYTES: Final = 64_000_000
 ROW_BYTES: Final = 2_500
-# Seconds after a request's arrival: its sender's Timer F ends it at 32 s.
+# Seconds after the arrival of a request. Timer F of the sender ends the request at 32 s.
 ANSWERED_BY: Final = 29.0
 RETRY_AFTER: Final = (b"Retry-After", b"5")
 WITHDRAWN: Final = Failed("the writer has not taken it in time")
-# The recipient's and the sender's own limits say nothing of the server (RFC 3261 §21.4.18, §21.5.4).
+# 480 for limits of the recipient or the sender, 503 for limits of the server (RFC 3261 §21.4.18, §21.5.4).
 _FULL: Final = {Limit.RECIPIENT: 480, Limit.SHARE: 480, Limit.SENDER: 480, Limit.TOTAL: 503, Limit.DISK: 503}
 
 
 def _why_full(result: OverQuota) -> list[tuple[bytes, bytes]]:
-    """When to come again, and why, in the words that may be shown to a person (RFC 3261 §20.43)."""
+    """Retry-After, and a Warning with a text for a person (RFC 3261 §20.43)."""
     return [(b"Retry-After", b"%d" % result.retry_after), warning(str(result.limit).encode())]
 
 
 def answer_by(age: float, now: float) -> float:
-    """When a request that came `age` seconds ago is answered at last."""
+    """The time of the latest answer to a request of `age` seconds ago."""
     return now + min(max(ANSWERED_BY - age, 0.0), ANSWERED_BY)
 
 
@@ -63,25 +63,28 @@ Observer = Callable[[ServerTransaction, StoredMessage, float], None]
 
 
 class Origin(Protocol):
-    """What was tried for a request before it came here: a fork to registered contacts.
+    """The fork to registered contacts before the request is stored.
 
-    `arrived` is when the request came, UTC seconds: its life counts from there (RFC 3428 §7).
+    `arrived` is the arrival of the request, UTC seconds. The life of the message counts from the arrival (RFC 3428 §7).
     """
 
     arrived: float
 
     def storing(self, row: StoredMessage) -> None:
-        """The row is about to be handed to the writer."""
+        """Called before the row is given to the writer."""
 
     def stored(self, row: StoredMessage, now: float) -> None:
-        """The row is durable and answered 202."""
+        """Called after the commit and the 202."""
 
     def not_stored(self, refuse: Callable[[float], None]) -> bool:
-        """The row is refused. True: a branch may still end with 2xx, and `refuse(now)` is called when none has."""
+        """Called when the row is refused. Returns True if a branch may still end with 2xx.
+
+        After True the fork calls `refuse(now)` after all branches have ended without a 2xx.
+        """
 
 
 class _Waiting:
-    """A request whose row is on its way to the disk; hears from the writer what became of that."""
+    """A request during the commit of the row. The writer calls `added` with the result."""
 
     __slots__ = ("deadline", "is_open", "job", "message", "origin", "service", "transaction", "weight")
 
@@ -98,13 +101,13 @@ class _Waiting:
         self.message = message
         self.origin = origin
         self.deadline = deadline
-        # What close() gives back.
+        # The octets to subtract in close().
         self.weight = transaction.request.size + ROW_BYTES
         self.is_open = True
         self.job: Job | None = None
 
     def added(self, result: AddResult) -> None:
-        """What `StoreWriter.add` tells; who was withdrawn and answered does not care any more."""
+        """Handle the result of `StoreWriter.add`. Ignored for a withdrawn row: the sender has an answer."""
         if not self.is_open:
             return
         service = self.service
@@ -117,7 +120,7 @@ class _Waiting:
         self.transaction.respond(202, now)
         message = self.message
         if message.due_at is not None:
-            # Nothing to deliver and nothing to tell of before it is due.
+            # A scheduled message is neither delivered nor reported before the due time.
             return
         if self.origin is None:
             service.on_stored(message, now)
@@ -129,7 +132,10 @@ class _Waiting:
             observer(self.transaction, message, now)
 
     def refused(self, result: AddResult, now: float) -> None:
-        """Answer it; not while a contact may still take it: its 2xx is then the answer (checklist, section 3.4)."""
+        """Answer a refused row, but not while a contact may still accept the message.
+
+        The 2xx of the contact would be the answer (checklist §3.4).
+        """
         service = self.service
         refuse = partial(service.refuse, self.transaction, result)
         is_copy = result.__class__ is Duplicate
@@ -141,8 +147,11 @@ class _Waiting:
 
 
 class Storing:
-    """Accepts MESSAGEs into the silo. `on_stored` is told of each new row without an origin of its own, `observers`
-    of every one, `on_wrapped` of what is no text, which may ask for a receipt; all but of what is not yet due.
+    """Accepts MESSAGEs into the silo.
+
+    `on_stored(row, now)` is called for each new row without an Origin, each observer for all new rows, and
+    `on_wrapped(row)` for rows of a type other than text, possibly with a wish for a receipt. Scheduled rows are not
+    reported before the due time.
     """
 
     def __init__(
@@ -166,10 +175,10 @@ class Storing:
         self.on_wrapped: Callable[[StoredMessage], None] | None = None
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
-        # Refusals that wait for a live branch, nearly in the order of their deadlines.
+        # Refusals waiting for a live branch, nearly in the order of the deadlines.
         self._late: deque[tuple[float, Callable[[float], None], int]] = deque()
         self._late_bytes = 0
-        # Empty for nearly all of a daemon's life: whoever relays looks here before he asks.
+        # Empty except after a start. Relaying checks for an empty set before calling `is_former`.
         self.former: frozenset[bytes] = frozenset()
         self._former_until = 0.0
 
@@ -181,16 +190,16 @@ class Storing:
         now: float,
         origin: Origin | None = None,
     ) -> None:
-        """m_store(mode[, next_hop]): keep the request and answer 202 when it is durable.
+        """m_store(mode[, next_hop]): store the request, and answer 202 after the commit.
 
-        Raises RequestRefused with the status for the sender when it is not to be kept.
+        Raises RequestRefused with the status for the sender.
         """
         if self._waiting_bytes >= MAX_WAITING_BYTES:
             raise RequestRefused(503, "Service Unavailable", [RETRY_AFTER])
         transaction = incoming.transaction
         request, aor = transaction.request, incoming.aor
         if not request.has_one_via and is_delivery(request, self.myself.is_own_via):
-            # Law 6: it is in the silo already, and a 202 would end that row (msilo's W7).
+            # Law 6: the message is in the silo already, and a 202 would end the stored row (fault W7 of msilo).
             raise RequestRefused(480, "Temporarily Unavailable")
         if not aor or incoming.new_uri or mode >= TO_ONLY:
             aor = self._recipient(incoming, mode)
@@ -198,7 +207,7 @@ class Storing:
         if policy.registrar_aor:
             guard_registrar(policy.registrar_aor, aor, sender, incoming.named_to.name)
         wall = self.clock.wall() if origin is None else origin.arrived
-        # What the gate has let stand of an asserted identity is believed.
+        # True: the gate has removed asserted identities of untrusted sources.
         message = accept(request, aor, sender, policy, wall, True, None, self.clock.ahead)
         message.next_hop = next_hop
         if origin is not None:
@@ -209,43 +218,44 @@ class Storing:
         waiting.job = self.writer.add(message, waiting.added)
 
     def observe(self, observer: Observer, is_on: bool) -> None:
-        """Tell `observer` from now on, or no more: what is switched off costs a message nothing."""
+        """Add or remove an observer. Switched-off features then cost nothing per message."""
         if is_on and observer not in self.observers:
             self.observers.append(observer)
         elif not is_on and observer in self.observers:
             self.observers.remove(observer)
 
-    # --- copies of what the process before this one had ------------------------------------------------
+    # --- copies of messages of an earlier process -----------------------------------------------
 
     def remember_former(self, hashes: frozenset[bytes], now: float) -> None:
-        """The keys of what the silo had when this daemon started: of these a sender without an answer repeats."""
+        """Remember the duplicate keys of rows in the silo at the start. The senders may send again."""
         self.former, self._former_until = hashes, now + PATIENCE
 
     def is_former(self, request: Request, aor: str, sender: str) -> bool:
-        """True for a MESSAGE that the silo has had from an earlier process: it must not be relayed as well (law 9).
+        """True for a MESSAGE stored by an earlier process. The MESSAGE must not be relayed as well (law 9).
 
-        Whoever sent it was killed out of his 202; while this process lives its transactions know their copies.
+        The earlier process was killed before the 202. Copies of requests to this process are found by their
+        transactions.
         """
         if not self.former or request.method != b"MESSAGE":
             return False
         return copy_hash(request, aor, sender) in self.former
 
     def forget_former(self, now: float) -> None:
-        """Timer F has ended whatever was begun before the start (RFC 3261 §17.1.2.2)."""
+        """Forget the keys after Timer F of requests from before the start has ended (RFC 3261 §17.1.2.2)."""
         if self.former and now >= self._former_until:
             self.former = frozenset()
 
     def _recipient(self, incoming: StorableRequest, mode: int) -> str:
-        """The AOR of the mailbox that the MESSAGE goes to, by m_store's mode.
+        """The AOR of the mailbox for the MESSAGE, by the mode of m_store.
 
-        The first of these that names a mailbox, in mode 0: the URI that the policy has put in the Request-URI's place,
-        the Request-URI, To; in mode 1: the Request-URI, To; in mode 2: To. A URI without user is passed over, and so is
-        a foreign IP literal: it is the contact of some phone. Raises RequestRefused: 404 when none of them names a
-        mailbox here, 481 within a dialog.
+        The first URI with the name of a mailbox is used. Mode 0: the Request-URI set by the policy, the Request-URI,
+        To. Mode 1: the Request-URI, To. Mode 2: To. URIs without user are skipped, and foreign IP literals are skipped
+        as contacts of a phone. Raises RequestRefused: 404 if no URI names a mailbox here, 481 within a dialog.
         """
         request, identify = incoming.message, self.myself.identify
         if request.to.tag and not identify(request.uri).aor:
-            # A request within a dialog is for its other party (RFC 3261 §12.2.2), and that party is not here.
+            # A request within a dialog is for the other party of the dialog (RFC 3261 §12.2.2), and the party is not
+            # here.
             raise RequestRefused(481, "Call/Transaction Does Not Exist")
         uris = [incoming.new_uri] if mode == 0 and incoming.new_uri else []
         if mode < TO_ONLY:
@@ -260,12 +270,12 @@ class Storing:
             raise RequestRefused(404, "Not Found")
         return found.aor
 
-    # --- what the writer has said ----------------------------------------------------------------------
+    # --- results of the writer --------------------------------------------------------------------------
 
     def close(self, waiting: _Waiting) -> None:
-        """Nobody waits for this one any more."""
+        """Stop waiting for this row."""
         waiting.is_open = False
-        # The job knows us by its `done`: a ring that only the collector would find.
+        # The job refers to the waiting request by `done`. Without the reference back there is no reference cycle.
         waiting.job = None
         self._waiting_bytes -= waiting.weight
         queue = self._waiting
@@ -273,7 +283,7 @@ class Storing:
             queue.popleft()
 
     def refuse(self, transaction: ServerTransaction, result: AddResult, now: float) -> None:
-        """It was not added: a copy is answered as the first, all else with why."""
+        """Answer the request of a refused row. A copy is answered like the first request."""
         if transaction.is_answered:
             return
         if result.__class__ is Duplicate:
@@ -285,16 +295,16 @@ class Storing:
         else:
             self._fail(transaction, now)
             if self.writer.failure is None:
-                # With a failure of the writer the daemon ends, and logs a line about that.
+                # After a failure of the writer the daemon ends, and logs the failure itself.
                 get_log().error("store failed", reason=str(getattr(result, "reason", result)))
 
     @property
     def may_wait(self) -> bool:
-        """Refusals that wait are bounded as well."""
+        """True while more refusals may wait. The memory for waiting refusals is bounded."""
         return self._late_bytes < MAX_WAITING_BYTES
 
     def refuse_later(self, refuse: Callable[[float], None], deadline: float, size: int) -> None:
-        """Refuse a request of `size` octets at the deadline; a sender with an answer by then gets no second one."""
+        """Call `refuse` at the deadline. A sender with an earlier answer gets no second answer."""
         weight = size + ROW_BYTES
         self._late_bytes += weight
         self._late.append((deadline, refuse, weight))
@@ -304,9 +314,9 @@ class Storing:
         transaction.respond(503, now, headers=[RETRY_AFTER])
 
     def withdraw_late(self, now: float) -> None:
-        """Answer 503 for rows whose deadline has passed and that the writer can still give back.
+        """Answer 503 for rows beyond the deadline, if the writer has not taken the rows.
 
-        A row that the writer has taken stays open: nothing is answered while a commit is under way (law 1).
+        A row taken by the writer stays open: no answer is sent while a commit is in progress (law 1).
         """
         late: Sequence[_Waiting] = [waiting for waiting in self._waiting if waiting.deadline <= now]
         for waiting in late:
@@ -320,5 +330,5 @@ class Storing:
 
     @property
     def waiting_rows(self) -> int:
-        """Rows handed over and not yet answered."""
+        """The number of rows given to the writer and not yet answered."""
         return sum(waiting.is_open for waiting in self._waiting)
