@@ -64,8 +64,8 @@ class Receipts:
         wish = wish_of(row)
         if wish is None or not wish.wants(disposition):
             return
-        is_his = self.myself.identify(wish.from_uri).aor == row.sender
-        if not is_his or not self.myself.is_aor(row.sender) or not self.members.is_known(row.sender):
+        names_sender = self.myself.identify(wish.from_uri).aor == row.sender
+        if not names_sender or not self.myself.is_aor(row.sender) or not self.members.is_known(row.sender):
             # The sender is no user here, or the wrapper has another user in From.
             return
         wall = self.clock.wall()
@@ -96,8 +96,8 @@ class Receipts:
 
     def _uri(self, uri: bytes, aor: str) -> bytes:
         """`uri` if the URI names the mailbox `aor`, else the plain URI of the mailbox."""
-        is_his = self.myself.identify(uri).aor == aor
-        return uri if is_his else b"sip:" + aor.encode("ascii", "replace")
+        names_mailbox = self.myself.identify(uri).aor == aor
+        return uri if names_mailbox else b"sip:" + aor.encode("ascii", "replace")
 
     def _added(self, receipt: StoredMessage, result: AddResult) -> None:
         if isinstance(result, Added):

@@ -44,7 +44,7 @@ ROW_BYTES: Final = 2_500
 # Seconds after the arrival of a request. Timer F of the sender ends the request at 32 s.
 ANSWERED_BY: Final = 29.0
 RETRY_AFTER: Final = (b"Retry-After", b"5")
-WITHDRAWN: Final = Failed("the writer has not taken it in time")
+WITHDRAWN: Final = Failed("the writer has not taken the row in time")
 # 480 for limits of the recipient or the sender, 503 for limits of the server (RFC 3261 §21.4.18, §21.5.4).
 _FULL: Final = {Limit.RECIPIENT: 480, Limit.SHARE: 480, Limit.SENDER: 480, Limit.TOTAL: 503, Limit.DISK: 503}
 

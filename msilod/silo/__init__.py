@@ -1,15 +1,19 @@
-"""silo: keeping a MESSAGE and trying again (RFC 3428, SER's msilo module).
+"""silo/: decides how a MESSAGE is stored, delivered and retried (RFC 3428, SER's msilo module).
 
-Here: who the recipient is and what of a request is kept (`acceptance`), what goes out on delivery
-(`delivery`), what each status of a device means (`verdicts`), one recipient's delivery run (`run`, in the
-words of `steps` and `contact`), what is remembered between runs (`memory`), which runs go now (`schedule`),
-what an online attempt says of the queue (`online`), what is never kept (`content`, `cpim`), and what senders are
-told: notices (`notice`) and receipts (`imdn`). What old phones want is in `old_phones`.
+Input: requests, rows, bindings, final responses, and the time. Output: rows to store, requests to send, the steps of
+delivery runs, and RequestRefused with the status for the sender.
 
-Never here: sockets, SQL, clocks, randomness, tasks. Times are wall seconds (UTC) in the whole room, because
-rows outlive the process; the daemon carries out what this room decides.
+The room has no sockets, SQL, clocks, tasks or random numbers. Rows outlive the process, so every time is wall seconds
+(UTC). delivering/ and keeping/ carry out the decisions.
 
-What a crash can do: between the device's 200 and the commit of the row's end the message is sent once more,
-under the same Call-ID, CSeq and From tag, so that the phone can drop the copy. Before the commit of the row
-the sender got no 202 and sends again.
+- stored_message.py, history.py, policy.py: a row, a history entry, and the [silo] keys.
+- intake/: whether a MESSAGE is stored, in which mailbox, and for how long.
+- compose/: the requests made of stored messages: deliveries, notices, receipts.
+- runs/: the delivery runs, and the memory between runs. decision_table.py gives the meaning of each status.
+
+A crash between the 200 of a device and the commit of the row's end causes one more sending, with the same Call-ID, CSeq
+and From tag, so the phone can drop the copy. After a crash before the commit of a new row the sender has no 202, and
+sends again.
+
+Tests: tests/silo/. Start reading at runs/delivery_run.py, or for storing at intake/acceptance.py.
 """

@@ -1,7 +1,6 @@
-"""History: what has happened to a message, one entry per event, kept longer than the message itself.
+"""HistoryEntry: one event of a message. Entries are kept longer than the message.
 
-Rules: an entry per failed attempt, per change by an operator, and one for the end, however it came; nothing
-else. Plain data.
+There is one entry per failed attempt, one per change by an operator, and one for the end of the message.
 """
 
 from dataclasses import dataclass
@@ -12,14 +11,14 @@ from msilod.silo.stored_message import Ending
 
 
 class Event(StrEnum):
-    """What happened."""
+    """The kind of an event."""
 
     FAILED = "failed"
     HELD = "held"
     RELEASED = "released"
     REQUEUED = "requeued"
     TAKEN = "taken"
-    """One of several devices has it."""
+    """One of several devices has accepted the message."""
     REJECTED = "rejected"
     HANDED = "handed"
     DELIVERED = "delivered"
@@ -27,14 +26,16 @@ class Event(StrEnum):
     PURGED = "purged"
 
 
-# After these the message is no longer in the silo.
+# After one of these events the message is not in the silo any more.
 ENDS: Final = frozenset(str(ending) for ending in (Ending.DELIVERED, Ending.EXPIRED, Ending.PURGED))
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """`message` is the id; `at` wall seconds (UTC); `status` and `reason` what `contact` answered, 408 and 503
-    for silence and no transport; `actor` the operator who did it, "" for the daemon.
+    """One event of the message with the id `message`.
+
+    `at`: wall seconds (UTC). `status` and `reason`: the final response of `contact`; 408 for silence, 503 for a failed
+    transport. `actor`: the name of the operator, "" for the daemon.
     """
 
     message: int

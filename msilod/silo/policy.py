@@ -1,6 +1,6 @@
-"""SiloPolicy: the [silo] keys of msilod.toml, as the decisions of this room need them.
+"""SiloPolicy: the [silo] keys of msilod.toml, as used by this room.
 
-Rule: plain data; config reads and explains the keys, this file only refuses what no decision could use.
+config.py reads and documents the keys. This module refuses only values useless for any decision.
 """
 
 from collections.abc import Iterable
@@ -22,20 +22,22 @@ NOTICE: Final = "User [{recipient}] is offline. The message will be delivered wh
 
 @dataclass(frozen=True, slots=True)
 class SiloPolicy:
-    """What an operator decides. Times in seconds, sizes in bytes.
+    """The settings of the operator. Times in seconds, sizes in bytes.
 
-    `mode` is m_store's (0, 1, 2); `attempts` counts answered failures, and UNCOUNTED does not; `retry` is the
-    back-off of a recipient who stays registered, its last step repeats; `registrar` the notice's sender, empty for
-    no notices; `next_hop` an outbound proxy for deliveries and notices, `next_hop_kind` what a 2xx through any next
-    hop is worth: PROXY, the device's own; B2BUA, the hop's.
+    Storing: `mode` of m_store (0, 1, 2); `accept_types` and `refuse_types`, media types or `type/*` (no `accept_types`:
+    all types); `due_header`, the header field with the due time of a scheduled message.
 
-    `accept_types` and `refuse_types` are media types or `type/*`; nothing accepted by name: everything is.
-    `notice_period` is between two notices to one sender about one recipient; `failure_notice` is empty for none;
-    `imdn`: receipts are sent to who asks for them (RFC 5438). `add_date`, `add_contact`, `use_contact` and
-    `extra_hdrs` (`Name: value`) are msilo's. `due_header` names the header field that schedules a message.
-    `devices`: FIRST_DEVICE, the first 2xx ends a row; EACH_DEVICE, every device gets it.
-    Raises ValueError for an empty or not positive `retry`, a `registrar` without user and host, and a line in
-    `extra_hdrs` that is no header field.
+    Delivery: `attempts`, the limit of answered failures (UNCOUNTED: no limit); `retry`, the back-off of a registered
+    recipient, the last step repeats; `next_hop`, the outbound proxy for deliveries and notices; `next_hop_kind`, the
+    meaning of a 2xx through a next hop: PROXY, from the device, or B2BUA, from the hop; `devices`: FIRST_DEVICE, the
+    first 2xx ends a row, or EACH_DEVICE, every device gets the message. `add_date`, `add_contact`, `use_contact` and
+    `extra_hdrs` (`Name: value`) are parameters of msilo.
+
+    Notices: `registrar`, the sender of notices, empty for none; `notice_period`, the time between two notices to one
+    sender about one recipient; `failure_notice`, empty for none; `imdn`, True to send receipts on request (RFC 5438).
+
+    Raises ValueError for an empty `retry` or a step not above 0, a `registrar` without user and host, and a line in
+    `extra_hdrs` without a header field.
     """
 
     mode: int = 0
@@ -68,9 +70,9 @@ class SiloPolicy:
     serves_old_phones: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        """Derive and check."""
+        """Check the values and compute the derived fields."""
         if not self.retry or min(self.retry) <= 0:
-            raise ValueError("retry needs at least one step, each longer than nothing")
+            raise ValueError("retry needs at least one step, and each step must be above 0")
         if self.registrar:
             object.__setattr__(self, "registrar_aor", parse_aor(self.registrar))
         object.__setattr__(self, "extra_fields", tuple(map(_field, self.extra_hdrs)))
@@ -81,13 +83,13 @@ class SiloPolicy:
         object.__setattr__(self, "serves_old_phones", is_changed)
 
     def backoff(self, stops: int) -> int:
-        """The pause after `stops` earlier stops of the same recipient, seconds."""
+        """The pause in seconds after `stops` earlier stops of the same recipient."""
         return self.retry[min(stops, len(self.retry) - 1)]
 
     def takes(self, types: Iterable[bytes]) -> bool:
-        """True when the first of these media types (lower case) may be kept, and nothing refuses any of them.
+        """True when the first media type is accepted, and none of the types is refused.
 
-        They are a message's own type and, behind it, what it wraps.
+        `types` are in lower case: the type of the message, then the types of wrapped content.
         """
         media = [name.decode("ascii", "replace") for name in types]
         if any(_is_among(name, self.refuse_types) for name in media):
@@ -96,7 +98,7 @@ class SiloPolicy:
 
     @property
     def accept(self) -> bytes:
-        """What is kept, as the value of an Accept header (RFC 3261 §20.1)."""
+        """The accepted types as the value of an Accept header field (RFC 3261 §20.1)."""
         if self.accept_types:
             return ", ".join(self.accept_types).encode("ascii")
         return ", ".join([*(f"{media};q=0" for media in self.refuse_types), "*/*"]).encode("ascii")

@@ -1,10 +1,9 @@
-"""Delivery: the request that carries a stored MESSAGE to a contact (checklist §3.3).
+"""Delivery request: builds the MESSAGE that carries a stored message to a contact (checklist §3.3).
 
-Rules: what a device gets is what the sender wrote: From with its tag, To, Call-ID, CSeq, Date, Expires, body
-and every kept header unchanged, so that a copy is known as one and a signature holds. New are only the
-Request-URI, Route, Max-Forwards, and a Date where there was none (RFC 3428 §7). No Contact (§4), no Via: the
-transaction layer adds its own. A sender who hides stays hidden (RFC 3325 §7). What old phones want of it instead
-is in old_phones.py, and off.
+The device gets the sender's From with tag, To, Call-ID, CSeq, Date, Expires, body and kept header fields unchanged. A
+phone can recognise a copy, and a signature stays valid. New are the Request-URI, Route, Max-Forwards, and a Date if the
+message had none (RFC 3428 §7). There is no Contact (§4); the transaction layer adds the Via. The asserted identity of
+an anonymous sender is removed (RFC 3325 §7). Changes for old phones (old_phones.py) are off by default.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,15 +29,15 @@ from msilod.sip.uri import SipUri
 Field = tuple[bytes, bytes]
 
 _MAX_FORWARDS: Final = (b"max-forwards", b"Max-Forwards: 70")
-# A contact's URI, its Path, and the next hop; and the Request-URI and the Route fields that they make.
+# The key of a cached way: the contact's URI, Path and next hop. The value: the Request-URI and the Route fields.
 _Contact = tuple[str, tuple[str, ...], str]
 _Way = tuple[bytes, tuple[Field, ...]]
-# A run sends many rows to few contacts. Bytes of remembered contacts: 7,000 of usual length.
+# A run sends many rows to few contacts. The bound is in bytes: 7,000 contacts of usual length.
 _CACHED_WAY_BYTES: Final = 4_000_000
 
 
 class Unsendable(MalformedMessage):
-    """A row that no MESSAGE can be made of, whatever the contact: another program has written the row."""
+    """Raised for a row unfit for a MESSAGE to any contact: a row written by another program."""
 
 
 def build_delivery(
@@ -50,11 +49,11 @@ def build_delivery(
     call_id: bytes = b"",
     next_hop: str = "",
 ) -> Request:
-    """The MESSAGE for the contact `target_uri`, by way of `path`, else of `next_hop` (see `next_hop_of`).
+    """The MESSAGE to the contact `target_uri`, by `path`, or without a Path by `next_hop` (see `next_hop_of`).
 
-    `call_id` is a fresh one and is used where the policy says "new". A message without a Date gets that of its receipt,
-    in system time, which is `ahead` of silo time by so many seconds. Raises MalformedMessage for a contact or a next
-    hop that is no SIP URI, and Unsendable for a row that no MESSAGE can be made of: it did not come by SIP.
+    `call_id` is a fresh id, used if the policy says "new". A message without a Date gets the time of receipt as Date,
+    in system time: `ahead` seconds more than silo time. Raises MalformedMessage for a bad contact or next hop, and
+    Unsendable for a row unfit for any MESSAGE: the row did not come by SIP.
     """
     uri, route = _way((target_uri, tuple(path), next_hop))
     uri = under_scheme_of(message.request_uri, uri)
@@ -73,12 +72,12 @@ def build_delivery(
     if message.content_type:
         fields.append((b"content-type", b"Content-Type: " + message.content_type))
     body = dress(fields, message, policy, ahead) if policy.serves_old_phones else message.body
-    # It was never received, and nobody asks what of it was.
+    # `received` is empty: the request was not received, and no code reads the field.
     return Request(b"MESSAGE", uri, Headers(fields), body, cseq=message.cseq, call_id=sent_id, received={})
 
 
 def _check(message: StoredMessage, call_id: bytes) -> None:
-    """Raises Unsendable for columns that would end a line of the head, or that no device could read."""
+    """Raise Unsendable for columns with line ends, or with values unreadable for a device."""
     head = b"%b%b%b" % (message.from_header, message.to_header, message.content_type)
     if b"\n" in head or b"\r" in head or not message.from_header:
         raise Unsendable("Bad Header Field")
@@ -89,9 +88,9 @@ def _check(message: StoredMessage, call_id: bytes) -> None:
 
 
 def next_hop_of(message: StoredMessage, binding: Binding, policy: SiloPolicy) -> str:
-    """The outbound proxy for this message to this contact: m_store's, else m_dump's, else the configured one.
+    """The outbound proxy of the message to the contact: of m_store, else of m_dump, else the configured one.
 
-    "" for none. A Path leads to its contact, and there is no other way (RFC 3327 §5.3).
+    Returns "" for none. With a Path, the Path is the only way to the contact (RFC 3327 §5.3).
     """
     return "" if binding.path else message.next_hop or binding.next_hop or policy.next_hop
 
@@ -112,13 +111,16 @@ def _add_kept(fields: list[Field], message: StoredMessage, ahead: float) -> None
 
 
 def _hides(headers: bytes) -> bool:
-    """RFC 3325 §7: user agents are outside of the trust domain."""
+    """True if the sender asks for privacy: user agents are outside the trust domain (RFC 3325 §7)."""
     fields = [text.partition(b":") for text in _lines(headers)]
     return any(canonical(name.rstrip(WSP)) == b"privacy" and asks_for_id(value) for name, _, value in fields)
 
 
 def _lines(headers: bytes) -> list[bytes]:
-    """The kept lines. A stray CR, LF or NUL in what was imported must not make a line of its own."""
+    """The kept header lines, without lines containing a stray CR, LF or NUL.
+
+    An imported row may contain stray line ends. A stray line end must not begin a header line.
+    """
     lines = headers.split(b"\r\n")
     if headers.count(b"\r") + headers.count(b"\n") != 2 * (len(lines) - 1) or b"\x00" in headers:
         lines = [text for text in lines if not any(stray in text for stray in (b"\r", b"\n", b"\x00"))]
@@ -134,7 +136,7 @@ def _read_way(contact: _Contact) -> _Way:
 
 
 def _size(contact: _Contact, way: _Way) -> int:
-    """Bytes: strings and tuples of both, 60 for the head of each object."""
+    """The memory of a cache entry in bytes: strings, tuples, and 60 bytes for the head of each object."""
     target_uri, path, next_hop = contact
     text = len(target_uri) + len(next_hop) + sum(map(len, path)) + len(way[0])
     return 400 + text + 60 * len(path) + sum(130 + len(value) for _, value in way[1])
@@ -144,9 +146,9 @@ _way: Final[Callable[[_Contact], _Way]] = Cache(_read_way, _size, _CACHED_WAY_BY
 
 
 def request_uri(uri: str | SipUri) -> bytes:
-    """A contact as Request-URI: without headers and method parameter, all other parameters kept.
+    """The Request-URI for a contact: without header fields and method parameter (RFC 3261 §16.6 step 2, §19.1.5).
 
-    RFC 3261 §16.6 step 2, §19.1.5. Raises MalformedMessage.
+    All other parameters are kept. Raises MalformedMessage.
     """
     parsed = SipUri.parse(uri) if isinstance(uri, str) else uri
     if not parsed.headers and "method" not in parsed.params:
@@ -157,7 +159,7 @@ def request_uri(uri: str | SipUri) -> bytes:
 
 
 def outbound_route(next_hop: str) -> bytes:
-    """The Route value for an outbound proxy: a loose router (RFC 3261 §19.1.1 lr), written so or not.
+    """The Route value for an outbound proxy, with `lr` added if missing (RFC 3261 §19.1.1).
 
     Raises MalformedMessage.
     """
@@ -167,13 +169,13 @@ def outbound_route(next_hop: str) -> bytes:
 
 
 def _route_value(hop: str) -> bytes:
-    """A Path value with its brackets. Raises MalformedMessage for what is no address."""
+    """A Path value with angle brackets. Raises MalformedMessage for an unreadable address."""
     value = hop.encode("utf-8", "replace")
     return NameAddr.parse(value if value[:1] == b"<" or b"<" in value else b"<%b>" % value).to_bytes()
 
 
 def _without_tag(to_header: bytes) -> bytes:
-    """To as received; a message that waited is in no dialog any more."""
+    """To without a tag: a delivery is outside of any dialog."""
     if b"tag" not in to_header.lower():
         return to_header
     try:

@@ -1,8 +1,8 @@
-"""The notices of msilo: short texts to a sender whose message was kept ("user is offline"), or came to nothing.
+"""Notice: builds msilo's texts to senders, for stored ("user is offline") and failed messages.
 
-Rules: a notice must never cause another one. It goes to people, so only for text; never for or to its own
-address, never for what a machine wrote (receipts, is-composing, automata); at most one of a kind per sender and
-recipient and period. Two phones that answer everything with a receipt then exchange nothing.
+A notice must never cause another notice. Notices are sent only for text written by a person, not for receipts,
+is-composing or automata, and neither from nor to the notice address itself. One notice of a kind is sent per sender,
+recipient and period. Two phones answering every MESSAGE with a receipt then exchange no notices.
 """
 
 from collections import OrderedDict
@@ -19,22 +19,22 @@ from msilod.sip.headers import Headers
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
-# One an hour says it: the next message of that sender waits behind the same absence.
+# Seconds. More notices an hour tell the sender nothing new.
 PERIOD: Final = 3_600.0
 MAX_REMEMBERED: Final = 100_000
-# What programs write on their own: RFC 3834 §5 and the habits of mail.
+# Header fields of automatic messages (RFC 3834 §5) and of mailing lists.
 _AUTOMATON: Final = frozenset((b"auto-submitted", b"list-id", b"precedence", b"x-auto-response-suppress"))
 
 
 class Kind(StrEnum):
-    """What a sender is told."""
+    """The kind of a notice."""
 
     OFFLINE = "offline"
     FAILED = "failed"
 
 
 class NoticeMemory:
-    """Who was told about whom, and when; the oldest are forgotten beyond MAX_REMEMBERED."""
+    """The time of the last notice per sender, recipient and kind, for the last MAX_REMEMBERED notices."""
 
     def __init__(self, period: float = PERIOD, limit: int = MAX_REMEMBERED) -> None:
         self.period = period
@@ -42,7 +42,7 @@ class NoticeMemory:
         self._told: OrderedDict[int, float] = OrderedDict()
 
     def may_tell(self, sender: str, recipient: str, wall: float, kind: str = Kind.OFFLINE) -> bool:
-        """True at most once a period for the pair and the kind, and noted as told."""
+        """True at most once per period for the pair and the kind. After True the notice counts as sent."""
         key = hash((kind, sender, recipient))
         told_at = self._told.get(key)
         if told_at is not None and told_at <= wall < told_at + self.period:
@@ -58,9 +58,9 @@ class NoticeMemory:
 
 
 def may_notify(row: StoredMessage, kind: Kind, policy: SiloPolicy, memory: NoticeMemory, wall: float) -> bool:
-    """True when the sender of `row` is to be told; it is then noted as told.
+    """True when the sender of `row` should get a notice. After True the notice counts as sent.
 
-    Only text/* is told of: a receipt (message/imdn+xml, or wrapped in message/cpim) and is-composing are none.
+    Only for text/*: not for receipts (message/imdn+xml, also within message/cpim) and is-composing.
     """
     registrar, sender, recipient = policy.registrar_aor, row.sender, row.aor
     if not registrar or sender == recipient or registrar in (sender, recipient) or "@" not in sender:
@@ -71,7 +71,7 @@ def may_notify(row: StoredMessage, kind: Kind, policy: SiloPolicy, memory: Notic
 
 
 def is_written_by_a_person(content_type: bytes, headers: bytes) -> bool:
-    """False for content other than text and for what names itself automatic (RFC 3834 §5)."""
+    """False for content other than text, and for messages marked as automatic (RFC 3834 §5)."""
     if not content_type.lower().startswith(b"text/"):
         return False
     for text in headers.split(b"\r\n"):
@@ -83,7 +83,7 @@ def is_written_by_a_person(content_type: bytes, headers: bytes) -> bool:
 
 
 def notice_text(template: str, row: StoredMessage, reason: str = "") -> bytes:
-    """The operator's text with {recipient}, {sender} and {reason} filled in."""
+    """The text of the operator with {recipient}, {sender} and {reason} replaced."""
     words = {"{recipient}": f"sip:{row.aor}", "{sender}": f"sip:{row.sender}", "{reason}": reason}
     for word, value in words.items():
         template = template.replace(word, value)
@@ -93,10 +93,10 @@ def notice_text(template: str, row: StoredMessage, reason: str = "") -> bytes:
 def build_notice(
     to_uri: bytes, text: bytes, policy: SiloPolicy, system: float, call_id: bytes, from_tag: bytes
 ) -> Request:
-    """The notice `text` to a sender, `to_uri` being the URI of his From.
+    """The notice with `text` to a sender. `to_uri` is the URI in the sender's From.
 
-    `system` is system time now, `call_id` and `from_tag` are fresh ids. No Via, no Contact (RFC 3428 §4). Raises
-    MalformedMessage for a sender's URI that is no SIP URI, ValueError when no registrar is configured.
+    `system` is system time in seconds; `call_id` and `from_tag` are fresh ids. The notice has no Via and no Contact
+    (RFC 3428 §4). Raises MalformedMessage if the sender's URI is no SIP URI, ValueError if no registrar is configured.
     """
     if not policy.registrar_aor:
         raise ValueError("a notice needs a registrar address")

@@ -1,8 +1,8 @@
-"""What old phones and old scripts want of a delivery: msilo's add_date, add_contact and extra_hdrs.
+"""Old phones: changes deliveries by msilo's parameters add_date, add_contact and extra_hdrs.
 
-Rules: all off by default, because each of them changes what the sender wrote or what RFC 3428 forbids. The prefix
-goes before text/plain of an ASCII-like charset and nothing else: never into CPIM, multipart, or what is compressed
-(msilo put it into each of them). Its time is UTC.
+All are off by default: each parameter changes the sender's message or breaks a rule of RFC 3428. The prefix of add_date
+is added only to text/plain in an ASCII-compatible charset, never to CPIM, multipart or compressed bodies (msilo added
+the prefix to all of these). The time in the prefix is UTC.
 """
 
 from typing import Final
@@ -14,16 +14,16 @@ from msilod.sip.address import NameAddr
 from msilod.sip.dates import format_date
 from msilod.sip.grammar import WSP
 
-# Charsets that write ASCII as ASCII; a prefix would break UTF-16.
+# Charsets with the bytes of ASCII. A prefix would make UTF-16 unreadable.
 _ASCII_LIKE: Final = (b"utf-8", b"us-ascii", b"iso-8859-", b"windows-125")
 
 
 def dress(
     fields: list[tuple[bytes, bytes]], message: StoredMessage, policy: SiloPolicy, ahead: float
 ) -> bytes:
-    """Append the operator's lines and SER's Contact, the sender's URI marked `msilo=yes`; return the body.
+    """Append the header lines of the operator and SER's Contact to `fields`. Returns the body.
 
-    System time is `ahead` of silo time by so many seconds.
+    The Contact is the sender's URI with `msilo=yes`. `ahead`: system time minus silo time, in seconds.
     """
     fields += policy.extra_fields
     if policy.add_contact:

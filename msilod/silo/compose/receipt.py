@@ -1,13 +1,13 @@
-"""IMDN: the silo's receipts to a sender who asks for them inside message/cpim (RFC 5438).
+"""Receipt: builds the silo's IMDNs to senders asking for receipts within message/cpim (RFC 5438).
 
     Disposition-Notification = "Disposition-Notification" ":" [ notify-req *( COMMA notify-req ) ]
     notify-req               = ( "negative-delivery" / "positive-delivery" / "processing" / "display" / Token )
                                *( SEMI disp-notif-params )
 
-Rules (§8, checklist G11): a store-and-forward server may say `stored` where `processing` was asked for, and says
-`failed` where `negative-delivery` was, when it has given up. It never claims a delivery: a 2xx is not that. One of
-each kind for a message, never one for an IMDN; and an IMDN is a MESSAGE like any other: kept, and delivered.
-It is from the recipient's mailbox, and to the sender.
+A store-and-forward server may send `stored` if the sender asked for `processing`, and sends `failed` if the sender
+asked for `negative-delivery` and the silo gave up (§8, checklist G11). The silo never claims a delivery, because a 2xx
+is no proof of delivery. A message gets one receipt of each kind; an IMDN gets no receipt. A receipt is stored and
+delivered like any MESSAGE, from the mailbox of the recipient to the sender.
 """
 
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ from msilod.sip.grammar import CONTROLS, DIGIT, VISIBLE_ONLY, WSP, only, split_o
 
 NAMESPACE: Final = b"urn:ietf:params:imdn"
 MAX_MESSAGE_ID: Final = 255
-# RFC 3339 and nothing else: it stands in XML.
+# The characters of RFC 3339: the time is written into XML.
 _TIME_ONLY: Final = only(DIGIT + b"-:.+TZtz")
 _MAX_TIME: Final = 40
 
 
 class Disposition(StrEnum):
-    """What is told."""
+    """The disposition reported to the sender."""
 
     STORED = "stored"
     FAILED = "failed"
@@ -45,9 +45,9 @@ _ELEMENT: Final = {Disposition.STORED: "processing", Disposition.FAILED: "delive
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a message asks for: `asks` are its notify-reqs in lower case; the URIs as in its wrapper.
+    """The request for receipts in a message: `asks`, the notify-reqs in lower case, and the URIs of the wrapper.
 
-    An IMDN-Record-Route is not read: a receipt goes to the sender and to no intermediary that he names.
+    IMDN-Record-Route is not read: a receipt goes to the sender and to no intermediary named by the sender.
     """
 
     message_id: bytes
@@ -58,14 +58,14 @@ class Wish:
     asks: frozenset[bytes]
 
     def wants(self, disposition: Disposition) -> bool:
-        """True when it asks to be told that."""
+        """True if the message asks for this disposition."""
         return _ASKED_BY[disposition] in self.asks
 
 
 class Parties(NamedTuple):
-    """The two parties of a receipt as it writes them: URIs that name the mailbox it is about, and the sender's.
+    """The URIs of a receipt. The first two name the mailbox of the recipient.
 
-    `author` stands in its From, `recipient` in its wrapper and report, `sender` in To.
+    `author` is written in From, `recipient` in the wrapper and the report, `sender` in To.
     """
 
     author: bytes
@@ -74,7 +74,7 @@ class Parties(NamedTuple):
 
 
 def wish_of(row: StoredMessage) -> Wish | None:
-    """What the sender of `row` asks for; None when that is nothing, and for what cannot be read."""
+    """The receipts wanted by the sender of `row`. None for no receipts and for an unreadable wrapper."""
     cpim = parse_cpim(row.body) if media_type(row.content_type) == CPIM else None
     if cpim is None or media_type(cpim.content_type) == IMDN:
         return None
@@ -129,10 +129,10 @@ def build_imdn(
     fresh: bytes,
     ahead: float = 0.0,
 ) -> StoredMessage:
-    """The receipt for the sender of `row`, as a row of that sender's mailbox; `fresh` is an id of its own.
+    """The receipt to the sender of `row`, as a row for the sender's mailbox. `fresh` is a fresh id.
 
-    It is from the mailbox of `row`, and its hour is booked on the sender who asked for it. System time is `ahead` of
-    silo time by so many seconds.
+    The receipt is from the mailbox of `row`, and counts against the hourly limit of the sender. `ahead`: system time
+    minus silo time, in seconds.
     """
     call_id, content_type = fresh + b"@msilod", CPIM
     aor = row.sender
@@ -157,7 +157,7 @@ def build_imdn(
 
 
 def _wrapper(parties: Parties, fresh: bytes) -> bytes:
-    """§7.2.1.1: from the recipient, to the sender."""
+    """The header of the wrapper, from the recipient to the sender (§7.2.1.1)."""
     return (
         b"From: <%b>\r\nTo: <%b>\r\nNS: imdn <%b>\r\nimdn.Message-ID: %b\r\n\r\n"
         % (parties.recipient, parties.sender, NAMESPACE, fresh)
@@ -172,7 +172,7 @@ def _part(xml: bytes) -> bytes:
 
 
 def _xml(wish: Wish, parties: Parties, disposition: Disposition, row: StoredMessage, ahead: float) -> bytes:
-    """§11.1: the id and the time of the message, for whom it was, and what became of it."""
+    """The report: id, time and recipient of the message, and the disposition (§11.1)."""
     received = datetime.fromtimestamp(int(row.received_at + ahead), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     element = f"{_ELEMENT[disposition]}-notification"
     return (

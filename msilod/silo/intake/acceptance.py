@@ -1,8 +1,7 @@
-"""Acceptance: whose mailbox a MESSAGE goes to, and what of it is kept (SER's m_store, RFC 3428 §7).
+"""Acceptance: makes the row of a MESSAGE (SER's m_store, RFC 3428 §7).
 
-Rules: everything end-to-end is kept as it came, byte for byte; what is hop-by-hop, secret or ours to make
-anew is not (checklist §3.3), credentials above all. What cannot be kept is refused with the status for its
-sender. Bytes in, one row out; nothing here remembers a message.
+End-to-end header fields are kept byte for byte. Hop-by-hop fields, secrets (credentials above all) and fields added
+anew at delivery are dropped (checklist §3.3). A refusal has the status for the sender.
 """
 
 from hashlib import blake2b
@@ -21,21 +20,22 @@ from msilod.sip.uri import SipUri
 
 __all__ = ["NEVER_SENT", "Absorbed", "SiloPolicy", "accept", "duplicate_hash", "guard_registrar"]
 
-# m_store's mode that looks at To and nothing else.
+# The mode of m_store with To as the only source of the recipient.
 TO_ONLY: Final = 2
 MAX_KEPT_HEADERS: Final = 16_384
 HASH_BYTES: Final = 16
-# Copied for each message, which costs two thirds of making one.
+# Copied for each message: a copy takes two thirds of the time of a new hash object.
 _EMPTY_HASH: Final = blake2b(digest_size=HASH_BYTES - CALL_KEY_BYTES)
-# Enum members cost a descriptor call each time they are looked up.
+# A constant, because looking up an enum member costs a descriptor call.
 _WAITING: Final = State.WAITING
 
-# RFC 3428 §7 counts Expires from Date, and a wrong clock must not throw a message away or keep it for ever.
+# Bounds of a credible Date, in seconds before and after receipt. RFC 3428 §7 counts Expires from Date: a wrong clock
+# must neither discard a message nor keep a message for ever.
 OLDEST_DATE: Final = 86_400.0
 NEWEST_DATE: Final = 300.0
 _MAX_EXPIRES: Final = 2**32 - 1
 
-# Hop by hop, ours to make anew, secret, or an assertion of whom we do not know (RFC 3325 §5, RFC 7044).
+# Hop-by-hop fields, fields made anew, secrets, and assertions by an unknown party (RFC 3325 §5, RFC 7044).
 _DROPPED: Final = frozenset((
     b"via", b"route", b"record-route", b"path", b"max-forwards", b"max-breadth", b"timestamp", b"contact",
     b"authorization", b"proxy-authorization", b"proxy-require", b"security-client", b"security-server",
@@ -44,20 +44,20 @@ _DROPPED: Final = frozenset((
 ))  # fmt: skip
 _COLUMNS: Final = frozenset((b"from", b"to", b"call-id", b"cseq", b"content-type"))
 _NOT_KEPT: Final = _DROPPED | _COLUMNS
-# What no row may add to a delivery, whoever wrote it into the silo.
+# Fields never added to a delivery, also for rows written by other programs.
 NEVER_SENT: Final = _NOT_KEPT - {b"p-asserted-identity", b"p-preferred-identity", b"history-info"}
 _NOT_KEPT_OF_TRUSTED: Final = _NOT_KEPT - {b"p-asserted-identity"}
 
 
 class Absorbed(RequestRefused):
-    """A MESSAGE to the notice's own address: answered 200 and dropped, or receipts to it would go round."""
+    """A MESSAGE to the notice address: answered 200 and dropped. Otherwise receipts for notices would loop."""
 
     def __init__(self) -> None:
         super().__init__(200, "OK")
 
 
 def names_a_mailbox(uri: SipUri) -> bool:
-    """True for a URI that m_store takes for an address of record: it has a user, and no IP literal as host."""
+    """True if m_store takes the URI for an AOR: the URI has a user, and the host is no IP literal."""
     return uri.user is not None and not uri.is_ip_literal
 
 
@@ -65,15 +65,15 @@ def accept(
     request: Request, aor: str, sender: str, policy: SiloPolicy, wall: float, is_trusted: bool = False,
     due_at: float | None = None, ahead: float = 0.0,
 ) -> StoredMessage:  # fmt: skip
-    """The row to keep for `aor`; `sender` is the name of its From (routing/domains.py, `Named.name`).
+    """The row of a MESSAGE for `aor`. `sender` is the name in From (`Named.name`, routing/domains.py).
 
-    `is_trusted` keeps P-Asserted-Identity (RFC 3325 §5).
+    With `is_trusted`, P-Asserted-Identity is kept (RFC 3325 §5). A message with `due_at`, or with the policy's
+    due_header, is scheduled. The life of a scheduled message begins when due, and ends in system time, as `due_at` is
+    system time. `wall` is silo time; system time is `ahead` seconds more.
 
-    With `due_at`, or by the policy's due_header, it is scheduled, and its life begins then: its end is system time, as
-    `due_at` is. `wall` is silo time, and system time is `ahead` of it by so many seconds.
-
-    Raises RequestRefused: 413 body, 513 kept headers too long; 420 Require (a silo ends the transaction and knows
-    no extension); 480 Expires over or 0; and as `content.lifetime` does; MalformedMessage for an unreadable From.
+    Raises RequestRefused: 413 for a long body, 513 for long header fields, 420 for Require (the silo ends the
+    transaction and supports no extension), 480 for an Expires of 0 or in the past, and the statuses of
+    `content_types.lifetime`. Raises MalformedMessage for an unreadable From.
     """
     received, body, author = request.received, request.body, request.from_
     if len(body) > policy.max_body:
@@ -97,7 +97,7 @@ def accept(
 
 
 def _kept(request: Request, not_kept: frozenset[bytes]) -> bytes:
-    """The lines to keep, as they came."""
+    """The kept header lines as received."""
     kept = []
     for name, text in request.headers.fields:
         if name not in not_kept:
@@ -115,10 +115,9 @@ def _kept(request: Request, not_kept: frozenset[bytes]) -> bytes:
 
 
 def guard_registrar(registrar: str, aor: str, sender: str, to: str) -> None:
-    """SER's loop guard: receipts to a notice are not kept, and no other sender writes in the name of its address.
+    """SER's guard against loops. All arguments are names as `Named.name`; `registrar` is the notice address.
 
-    All are names as `Named.name` has them; `registrar` is the notice's sender, `to` the name in To. Raises
-    RequestRefused 403, Absorbed.
+    Raises Absorbed for a MESSAGE to the notice address, and RequestRefused 403 for a MESSAGE from the notice address.
     """
     if sender == registrar:
         raise RequestRefused(403, "Forbidden")
@@ -129,7 +128,7 @@ def guard_registrar(registrar: str, aor: str, sender: str, to: str) -> None:
 def _end_of_life(
     request: Request, content_type: bytes, policy: SiloPolicy, wall: float, due_at: float | None, ahead: float
 ) -> float:
-    """By the policy, or sooner by Expires. Raises RequestRefused for what would be over at once."""
+    """The end of life by the policy, or earlier by Expires. Raises RequestRefused for a message without life left."""
     received = request.received
     born = wall if due_at is None else due_at
     is_special = policy.is_choosy or not is_usual(content_type)
@@ -142,7 +141,7 @@ def _end_of_life(
 
 
 def _expires(received: dict[bytes, bytes], born: float, by_date: bool, ahead: float) -> float:
-    """Date, if it is sane and counts, else `born`, plus Expires; an unreadable Expires is none (RFC 3261 §20.19)."""
+    """Expires after a credible Date, else after `born`. An unreadable Expires counts as none (RFC 3261 §20.19)."""
     seconds = number(received[b"expires"].strip(WSP), _MAX_EXPIRES)
     if seconds is None:
         return float("inf")
@@ -155,7 +154,7 @@ def _expires(received: dict[bytes, bytes], born: float, by_date: bool, ahead: fl
 
 
 def copy_hash(request: Request, aor: str, sender: str) -> bytes:
-    """The key that `accept` would give a row of `aor` from `sender`. Raises MalformedMessage for an unreadable From."""
+    """The duplicate key of the row that `accept` would make. Raises MalformedMessage for an unreadable From."""
     content_type = request.received.get(b"content-type", b"").strip(WSP)
     author = request.from_
     return duplicate_hash(request.call_id, request.cseq, author.tag, sender, aor, content_type, request.body)
@@ -164,11 +163,11 @@ def copy_hash(request: Request, aor: str, sender: str) -> bytes:
 def duplicate_hash(
     call_id: bytes, cseq: int, from_tag: bytes, sender: str, aor: str, content_type: bytes, body: bytes
 ) -> bytes:
-    """The 16-byte key of law 9: equal for a copy, different for a message that differs in any of these.
+    """The 16-byte key of law 9: equal for copies, different for messages with any different argument.
 
-    The sender is one of them, since clients that do not seed their random numbers share Call-IDs, tags and CSeqs.
-    Each part is preceded by its length, so that no two lists of parts make the same input. The first bytes are
-    of the Call-ID alone: nobody gains by two Call-IDs that share them, it only costs him a look at the index.
+    The sender is an argument, because clients with unseeded random numbers share Call-IDs, tags and CSeqs. Each part is
+    preceded by a length, so different parts never make the same input. The first bytes depend on the Call-ID alone. A
+    sender gains nothing by Call-IDs with equal first bytes: the cost is one look at the index.
     """
     name = f"{len(sender)}:{sender}{aor}".encode()
     parts = _EMPTY_HASH.copy()

@@ -1,8 +1,10 @@
-"""Content: which types of MESSAGE the silo keeps, and how long (RFC 3428 §7, RFC 3994 §3.3, RFC 5438 §12.2).
+"""Content types: decides which types of MESSAGE are stored, and for how long.
 
-Rules: is-composing is worth nothing later and is never kept, receipts are kept for a shorter while; what else is
-kept is the operator's to say. A message/cpim wrapper counts as what it wraps as well. Looked at only for what is
-not plain text: the usual message pays nothing for it.
+The rules are those of RFC 3428 §7, RFC 3994 §3.3 and RFC 5438 §12.2.
+
+Is-composing is never stored, because the information is soon outdated. Receipts are stored for a shorter time. The
+operator decides about all other types. For message/cpim the type of the wrapped message counts as well. Plain text is
+not looked at, so the usual message costs nothing.
 """
 
 from typing import Final
@@ -15,9 +17,9 @@ from msilod.sip.grammar import WSP
 CPIM: Final = b"message/cpim"
 IMDN: Final = b"message/imdn+xml"
 IS_COMPOSING: Final = b"application/im-iscomposing+xml"
-# Two tokens of 127 characters and a slash are the longest media type there can be (RFC 6838 §4.2).
+# The longest media type: two tokens of 127 characters and a slash (RFC 6838 §4.2).
 MAX_CONTENT_TYPE: Final = 255
-# RFC 2045 §5.2: what has no type is that.
+# The type of a message without Content-Type (RFC 2045 §5.2).
 _DEFAULT: Final = b"text/plain"
 
 
@@ -27,22 +29,22 @@ def media_type(content_type: bytes) -> bytes:
 
 
 def media_types(content_type: bytes, body: bytes) -> tuple[bytes, ...]:
-    """That of the message, and that of what it wraps if it is message/cpim."""
+    """The type of the message, and for message/cpim the type of the wrapped message."""
     outer = media_type(content_type)
     cpim = parse_cpim(body) if outer == CPIM else None
     return (outer,) if cpim is None else (outer, media_type(cpim.content_type))
 
 
 def is_usual(content_type: bytes) -> bool:
-    """True for text of a sane type: nothing here has anything to say about it but the operator's rules."""
+    """True for text with a Content-Type of usual length. Only the rules of the operator matter for such a message."""
     return content_type[:5] == b"text/" and len(content_type) <= MAX_CONTENT_TYPE
 
 
 def lifetime(content_type: bytes, body: bytes, policy: SiloPolicy) -> int:
-    """How long a message of this type is kept, seconds.
+    """The lifetime of a message of this type in seconds.
 
-    Raises RequestRefused: 400 for a type that no row could hold, 480 for is-composing, 415 with Accept for what
-    the operator does not want kept (RFC 3261 §21.4.13).
+    Raises RequestRefused: 400 for a Content-Type too long for a row, 480 for is-composing, 415 with Accept for a type
+    refused by the operator (RFC 3261 §21.4.13).
     """
     if len(content_type) > MAX_CONTENT_TYPE:
         raise RequestRefused(400, "Content-Type Too Long")

@@ -1,12 +1,12 @@
-"""message/cpim: the head of a wrapped message, as far as the silo has to look into it (RFC 3862).
+"""CPIM: reads the header of message/cpim, as far as the silo needs the header (RFC 3862).
 
     message          = *( header CRLF ) CRLF *( content-header CRLF ) CRLF body
     header           = [ prefix "." ] name ":" SP value
     namespace-header = "NS" ":" SP [ prefix SP ] "<" URI ">"
 
-Rules: only read, never written back: a wrapper is signed as it stands (checklist G12). Bounded: a head that does
-not end within MAX_HEAD bytes or MAX_FIELDS fields is none. Names are compared without case, more than RFC 3862
-asks, because senders differ.
+A wrapper is only read and never changed, because the wrapper may be signed (checklist G12). A header longer than
+MAX_HEAD bytes or MAX_FIELDS fields counts as unreadable. Names are compared without case, unlike RFC 3862, because
+senders differ.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ Field = tuple[bytes, bytes]
 
 
 class Cpim:
-    """`fields` of the wrapper and `content` fields of what it wraps: (name in lower case, value), in order."""
+    """The fields of the wrapper (`fields`) and of the wrapped message (`content`), as (name in lower case, value)."""
 
     __slots__ = ("content", "fields")
 
@@ -31,11 +31,11 @@ class Cpim:
         self.content = content
 
     def get(self, name: bytes, namespace: bytes = b"") -> bytes:
-        """The first value of `name` (lower case) in a namespace given by its URI, b"" for none."""
+        """The first value of `name` (lower case) in the namespace with the URI `namespace`, b"" for none."""
         return next(iter(self.get_all(name, namespace)), b"")
 
     def get_all(self, name: bytes, namespace: bytes = b"") -> list[bytes]:
-        """All of them, in order."""
+        """All values of `name`, in order."""
         names = {name} if not namespace else {b"%b.%b" % (p, name) for p in self._prefixes(namespace)}
         return [value for known, value in self.fields if known in names]
 
@@ -47,12 +47,12 @@ class Cpim:
 
     @property
     def content_type(self) -> bytes:
-        """The wrapped message's Content-Type, b"" for none."""
+        """The Content-Type of the wrapped message, b"" for none."""
         return next((value for name, value in self.content if name == b"content-type"), b"")
 
 
 def parse_cpim(body: bytes) -> Cpim | None:
-    """The two heads of a message/cpim body; None for what is none, or is longer than the bounds."""
+    """The two headers of a message/cpim body. None for an unreadable or too long header."""
     wrapper, end, rest = body[:MAX_HEAD].partition(_END)
     if not end:
         return None

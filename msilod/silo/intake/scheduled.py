@@ -1,7 +1,7 @@
-"""When a scheduled message is due: Kamailio's reminders, with a time that says what it means.
+"""Scheduled: reads the due time of a scheduled message (Kamailio's reminders).
 
-Rules: a time names its offset from UTC, or it is refused; one that is over is now; what may lie ahead is bounded.
-The life of a scheduled message begins when it is due (msilo's reminders expired before they were sent: W9).
+A time without an offset from UTC is refused. A time in the past means now. The future is bounded by FURTHEST. The life
+of a scheduled message begins when due (msilo's reminders expired before sending: fault W9).
 """
 
 from typing import Final
@@ -12,26 +12,29 @@ from msilod.sip.grammar import WSP
 from msilod.sip.message import Request
 from msilod.sip.warning import warning
 
-# Within a leap year.
+# Seconds: a leap year.
 FURTHEST: Final = 366 * 86_400.0
 
 
 def due_time(request: Request, field: bytes, system: float) -> float | None:
-    """The due time that the header field `field` (lower case) says; None: at once. All times are system time.
+    """The due time in the header field `field` (lower case), in system time. None to deliver at once.
 
-    Raises RequestRefused 400 for what is no RFC 3339 time with an offset, or too far ahead.
+    `system`: system time now. Raises RequestRefused 400 for a value without an RFC 3339 time and offset, or a time
+    beyond FURTHEST.
     """
     value = request.received.get(field)
     if value is None:
         return None
     due = parse_rfc3339(value.strip(WSP))
     if due is None or due > system + FURTHEST:
-        raise RequestRefused(400, "Bad Request", [warning(b"no time with an offset within a year")])
+        raise RequestRefused(
+            400, "Bad Request", [warning(b"not an RFC 3339 time with an offset, or more than a year ahead")]
+        )
     return due if due > system else None
 
 
 def is_scheduled(request: Request, field: bytes, system: float) -> bool:
-    """True when it is not for now; also when its time cannot be read, so that it comes to be refused."""
+    """True for a message due later. Also True for an unreadable time: the message is refused later, in `accept`."""
     if field not in request.received:
         return False
     try:

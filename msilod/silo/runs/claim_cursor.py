@@ -1,8 +1,8 @@
-"""Claims: what a delivery run knows of the rows that it has not yet in hand.
+"""ClaimCursor: decides the next Claim of a run.
 
-Rules: one Claim at a time; an offer in between means that there may be new rows, whatever the answer to it
-says. Claims go forward by id, so that what was given back is not taken again; a store that hands it out all
-the same is asked no more.
+One Claim is open at a time. After an offer during a Claim there may be new rows, whatever the answer to the Claim.
+Claims go forward by row id, so rows given back are not claimed again. A store that returns such rows anyway is not
+asked again.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,10 @@ from msilod.silo.stored_message import StoredMessage
 
 
 class ClaimCursor:
-    """`asked` is the limit of the Claim under way, 0 for none; `lacks_sips`: the last one left out rows for sips:."""
+    """The position of the claims.
+
+    `asked`: the limit of the open Claim, 0 for none. `lacks_sips`: the last Claim excluded rows for sips:.
+    """
 
     __slots__ = ("_after", "_was_offered", "_with_sips", "asked", "lacks_sips", "may_have_more")
 
@@ -25,7 +28,7 @@ class ClaimCursor:
         self._was_offered = False
 
     def look_again(self) -> None:
-        """There may be new rows, of any id."""
+        """Note that there may be new rows with any id."""
         self.may_have_more = self._was_offered = True
         self._after = 0
 
@@ -37,7 +40,7 @@ class ClaimCursor:
         return Claim(limit, self._after, with_sips)
 
     def answered(self, rows: Sequence[StoredMessage]) -> None:
-        """Fewer than asked for, or none that goes forward: there are no more."""
+        """Handle the answer to the Claim. Fewer rows than asked for, or no row beyond the last id: no more rows."""
         last = max([row.id for row in rows], default=0)
         self.may_have_more = self._was_offered or (len(rows) >= self.asked and last > self._after)
         if not self._was_offered:

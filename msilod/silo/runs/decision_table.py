@@ -1,10 +1,10 @@
-"""What each status of a device means for a MESSAGE, online and queued: one table, read by everybody.
+"""Decision table: the meaning of each final response to a MESSAGE, online and for stored rows.
 
-Online is the request in hand: its sender waits for the answer. Queued is a row of the silo: nobody waits.
-A status without a row of its own is read as the x00 of its class (RFC 3261 §8.1.3.2).
+"Online": the request is relayed, and the sender waits for the answer. "Queued": the request delivers a row of the silo.
+A status without a row in TABLE counts as the x00 of the class (RFC 3261 §8.1.3.2). An attempt without a response counts
+as 408 for silence, 503 for a failed transport (RFC 3261 §8.1.3.1).
 
-Rules: decisions stand in TABLE and nowhere else; code asks a row's fields, never for a status. An attempt
-that ended without an answer is read as RFC 3261 §8.1.3.1 says: 408 for silence, 503 for no transport.
+All decisions are in TABLE: other code reads the fields of a Verdict and never compares a status.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -20,47 +20,49 @@ SILENCE: Final[dict[Why, tuple[int, str]]] = {
     "transport": (NO_TRANSPORT, "not reachable"),
 }
 
-# RFC 3261 §8.2.2.2: a device that may still hold the first one as an open transaction answers 482 to the
-# same request on another branch, so it is not asked again within 64*T1 twice over.
+# Seconds between attempts after 482 and similar. A device answers 482 to another branch of a request while the first
+# branch is open (RFC 3261 §8.2.2.2): at most 64*T1 = 32 s, here doubled.
 SPACING: Final = 64.0
 SPACED_TRIES: Final = 3
-# A device says when to come back in seconds up to 2**32; a day is the longest we let it dictate.
+# Seconds. Retry-After may have values up to 2**32; longer pauses are cut to a day.
 MAX_RETRY_AFTER: Final = 86_400.0
-# `opinions`: how many contacts make a refusal final.
+# The value of `opinions` for refusals final only after all contacts have refused.
 ALL: Final = 0
 
 
 class Outcome(Enum):
-    """What becomes of the message and of the contact."""
+    """The consequence of a response for the message and the contact."""
 
     DELIVERED = "delivered"
-    """Over: the device has it."""
+    """The device has the message."""
     REFUSED = "refused"
-    """Online: tell the sender this status, keep nothing. Queued: this contact never gets the row."""
+    """Online: the sender gets this status, nothing is stored. Queued: the row is not sent to this contact again."""
     KEEP = "keep"
-    """Online: store, 202. Queued: the run to this contact stops and comes again."""
+    """Online: the message is stored, answer 202. Queued: the contact stops for this run and is tried later."""
     CONTACT_OUT = "contact out"
-    """This contact is out until its registration changes; the message is kept."""
+    """The contact gets no MESSAGE until the next registration. The message is kept."""
     CONTACT_TYPE = "contact type"
-    """This row not again to this contact; other rows are."""
+    """This row is not sent to the contact again. Other rows are."""
 
 
 class Pause(Enum):
-    """How long a stop lasts when nobody says otherwise."""
+    """The length of a stop without Retry-After."""
 
     STEP = "step"
-    """The recipient's back-off step."""
+    """The current step of the recipient's back-off."""
     SHORT = "short"
-    """Its first step, however often it stopped before."""
+    """The first step of the back-off, after any number of stops."""
     SPACED = "spaced"
-    """Its back-off step, at least SPACING; SPACED_TRIES in all, then a refusal."""
+    """The current step, at least SPACING. A refusal after SPACED_TRIES attempts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One row. `heeds_retry_after`: the header says how long (RFC 3261 §20.33). `only_with_retry_after`:
-    kept only if it is there. `tries_next_flow`: the device itself did not answer, so that its next flow is
-    tried (RFC 5626 §7). `opinions`: contacts whose refusal makes it final, ALL for everyone that is known.
+    """One row of the table.
+
+    `heeds_retry_after`: Retry-After sets the pause (RFC 3261 §20.33). `only_with_retry_after`: the message is kept only
+    with Retry-After. `tries_next_flow`: the device itself did not answer, so the next flow of the device is tried (RFC
+    5626 §7). `opinions`: the number of contacts needed for a final refusal, ALL for all known contacts.
     """
 
     online: Outcome
@@ -73,23 +75,23 @@ class Verdict:
 
 
 _DELIVERED: Final = Verdict(Outcome.DELIVERED, Outcome.DELIVERED)
-# 6xx: reached and refused, and nobody else will take it (RFC 3428 §7, RFC 3261 §21.6).
+# 6xx: the recipient was reached and refuses on all devices (RFC 3428 §7, RFC 3261 §21.6).
 _REFUSED_BY_ALL: Final = Verdict(Outcome.REFUSED, Outcome.REFUSED, opinions=1)
-# Identity, consent and syntax verdicts do not change with time (RFC 3261 §21.4).
+# Refusals by identity, consent and syntax do not change with time (RFC 3261 §21.4).
 _REFUSED: Final = Verdict(Outcome.REFUSED, Outcome.REFUSED)
-# 400 may be one device's idea of a stale Date (RFC 3428 §11.4): one other is asked.
+# 400 may come from one device with a wrong clock (stale Date, RFC 3428 §11.4), so another contact is asked.
 _MALFORMED: Final = Verdict(Outcome.REFUSED, Outcome.REFUSED, opinions=2)
-# 401, 407: a challenge is for the sender; the silo has no credentials (RFC 3261 §22).
+# 401, 407: a challenge is for the sender. The silo has no credentials (RFC 3261 §22).
 _CHALLENGE: Final = Verdict(Outcome.REFUSED, Outcome.CONTACT_OUT)
-# 404: stale on the device's side. 405, 501: no MESSAGE there, the seed's failure_route.
+# 404: outdated at the device. 405, 501: no support for MESSAGE, as in msilo's failure_route.
 _OUT: Final = Verdict(Outcome.CONTACT_OUT, Outcome.CONTACT_OUT)
-# The content type (RFC 3261 §21.4.13, §21.4.21, §21.4.26); online the seed's failure_route stores.
+# The content type (RFC 3261 §21.4.13, §21.4.21, §21.4.26). Online the message is stored, as in msilo's failure_route.
 _TYPE: Final = Verdict(Outcome.KEEP, Outcome.CONTACT_TYPE)
 _KEPT: Final = Verdict(Outcome.KEEP, Outcome.KEEP)
 _LATER: Final = Verdict(Outcome.KEEP, Outcome.KEEP, heeds_retry_after=True)
 _NO_FLOW: Final = Verdict(Outcome.KEEP, Outcome.KEEP, tries_next_flow=True)
 _ODD: Final = Verdict(Outcome.KEEP, Outcome.KEEP, Pause.SHORT)
-# A loop, or a merged copy of what the device has already (RFC 3261 §8.2.2.2).
+# A loop, or a merged copy of a message already at the device (RFC 3261 §8.2.2.2).
 _LOOP: Final = Verdict(Outcome.REFUSED, Outcome.KEEP, Pause.SPACED)
 _TOO_LARGE: Final = Verdict(
     Outcome.REFUSED, Outcome.REFUSED, heeds_retry_after=True, only_with_retry_after=True
@@ -124,14 +126,15 @@ SPACED: Final = tuple(status for status, verdict in TABLE.items() if verdict.pau
 
 
 def verdict_of(status: int) -> Verdict:
-    """The row of a final status; that of its class's x00 when it has none of its own."""
+    """The verdict of a final status; for an unknown status the verdict of x00 of the class."""
     return TABLE.get(status) or TABLE.get(status // 100 * 100, _KEPT)
 
 
 def judge_online(status: int, retry_after: int | None = None, in_dialog: bool = False) -> Outcome:
-    """What a final answer to a MESSAGE whose sender waits means.
+    """The outcome of a final response to a relayed MESSAGE.
 
-    `retry_after` in seconds, None when absent. Inside a dialog 481 is for the sender: his dialog is gone.
+    `retry_after` in seconds, None if absent. Within a dialog, 481 goes to the sender: the dialog does not exist any
+    more.
     """
     if in_dialog and status == 481:
         return Outcome.REFUSED
@@ -142,7 +145,7 @@ def judge_online(status: int, retry_after: int | None = None, in_dialog: bool = 
 
 
 def judge_queued(status: int, retry_after: int | None = None) -> Outcome:
-    """What a device's final answer to a row of the silo means."""
+    """The outcome of a device's final response to a stored row."""
     verdict = verdict_of(status)
     if verdict.only_with_retry_after and retry_after is not None:
         return Outcome.KEEP
@@ -150,11 +153,11 @@ def judge_queued(status: int, retry_after: int | None = None) -> Outcome:
 
 
 def pause(status: int, retry_after: int | None, stops: int, retry: Sequence[int]) -> float:
-    """Seconds until a contact that stopped with `status` is tried again.
+    """Seconds until the next attempt after a stop with `status`.
 
-    `retry` is the recipient's back-off (msilod.toml), `stops` how often it stopped before, in a row.
-    Retry-After is taken at its word the first time; a device that was wrong about itself falls back to the
-    step before, or one that says `486, Retry-After: 5` would use up all its attempts within a minute.
+    `retry`: the back-off of the recipient ([silo] retry). `stops`: the number of earlier stops in a row. The first
+    Retry-After is followed exactly. After further stops the pause is at least the previous step, otherwise a device
+    with `486, Retry-After: 5` would use up all attempts within a minute.
     """
     verdict = verdict_of(status)
     last = len(retry) - 1
@@ -168,11 +171,11 @@ def pause(status: int, retry_after: int | None, stops: int, retry: Sequence[int]
 
 
 def combine(finals: Iterable[tuple[int, int | None]], in_dialog: bool = False) -> tuple[Outcome, int]:
-    """The outcome of a forked MESSAGE from its branches' (status, Retry-After or None).
+    """The outcome of a forked MESSAGE from (status, Retry-After or None) of each branch.
 
-    Any 2xx delivers. Else any 6xx refuses, and is the status. Else any branch that is kept or whose contact
-    is out keeps it (202). Else it is refused with the best of RFC 3261 §16.7 step 6, which is the proxy's to
-    choose and to merge challenges into: status 0. A branch without an answer is NO_ANSWER or NO_TRANSPORT.
+    A 2xx delivers. Without a 2xx, a 6xx refuses, with its status. Without a 6xx, a kept branch or a contact out keeps
+    the message (202). Otherwise the message is refused with status 0: the proxy chooses the best response (RFC 3261
+    §16.7 step 6) and merges challenges. A branch without a response counts as NO_ANSWER or NO_TRANSPORT.
     """
     worst = kept = 0
     for status, retry_after in finals:
@@ -188,15 +191,15 @@ def combine(finals: Iterable[tuple[int, int | None]], in_dialog: bool = False) -
 
 
 def is_final(refusals: Collection[int]) -> bool:
-    """True when these refusals of different contacts need nobody else's: a 6xx, or a second 400."""
+    """True if the refusals of different contacts are final without other contacts: a 6xx, or two 400."""
     needed = [opinions for status in refusals if (opinions := verdict_of(status).opinions)]
     return any(needed.count(opinions) >= opinions for opinions in needed)
 
 
-# RFC 3261 §16.7 step 6: these say more than their neighbours.
+# Statuses preferred within a class (RFC 3261 §16.7 step 6).
 _TELLING: Final = frozenset((401, 407, 415, 420, 484))
 
 
 def best_refusal(refusals: Iterable[int]) -> int:
-    """The status to keep when all have refused (RFC 3261 §16.7 step 6). Raises ValueError on none."""
+    """The status to keep when all contacts have refused (RFC 3261 §16.7 step 6). Raises ValueError for no refusals."""
     return min(refusals, key=lambda status: (status < 600, status // 100, status not in _TELLING, status))

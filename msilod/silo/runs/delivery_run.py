@@ -1,21 +1,20 @@
-"""DeliveryRun: one recipient's delivery run, a pure machine that the daemon feeds and obeys.
+"""DeliveryRun: the delivery of one recipient's rows, as a state machine without I/O.
 
     offer ─► Claim ─► claimed ─► Send ─► answered / failed ─► Settle ─► settled ─► next row ... ─► Finished
 
-Rules:
-1. One MESSAGE in flight per contact, oldest row first (RFC 3428 §8). Each free contact takes the oldest row
-   that it may have; so a row goes to all free contacts in parallel and a slow one delays nobody.
-2. The first 2xx ends the row (Settle). Whoever took it is sent nothing until that is durable (`settled`).
-3. An S outcome, silence or a dead transport stop the contact for this run; a REGISTER starts it again. A
-   refusal takes the row from that contact only; it is final when nobody known is left to ask, or by a 6xx.
-4. When nothing is under way and nothing can be sent, the rows in hand are given back and the run is over.
-   After that it takes late answers only.
-5. A row in hand ends in exactly one of Settle, Reject, Postpone, Release; only a late 2xx or 6xx adds a
-   Settle or a Reject behind them.
+- Rule 1: One MESSAGE is in flight per contact, oldest row first (RFC 3428 §8). Each free contact takes the oldest row
+  allowed for the contact, so a row goes to all free contacts in parallel, and a slow contact delays no other contact.
+- Rule 2: The first 2xx ends the row (Settle). The contact gets nothing more until the end is durable (`settled`).
+- Rule 3: A KEEP outcome, silence or a failed transport stops the contact for this run, until the next REGISTER. A
+  refusal takes the row from the contact only. The refusal is final when no known contact is left to ask, or after a
+  6xx.
+- Rule 4: When nothing is in progress and nothing can be sent, the rows in hand are given back and the run is finished.
+  After that the run handles only late responses.
+- Rule 5: A row in hand ends in exactly one of Settle, Reject, Postpone, Release. Only a late 2xx or 6xx adds a Settle
+  or a Reject.
 
-Steps are complete when they are returned: carrying one out may call back into the run at once. An attempt
-is over with `answered` or `failed`; what it answers after that counts only as a 2xx or a 6xx.
-All times are wall seconds (UTC).
+The returned steps are complete: carrying out a step may call the run again at once. An attempt ends with `answered` or
+`failed`; a later response to the attempt counts only if 2xx or 6xx. All times are wall seconds (UTC).
 """
 
 from collections.abc import Sequence
@@ -50,7 +49,7 @@ __all__ = [
 
 
 class DeliveryRun:
-    """The run of one recipient. `memory` outlives it and is the same for the next run of `aor`."""
+    """The run of one recipient or device (`aor`: device_runs.py). The next run of `aor` gets the same `memory`."""
 
     __slots__ = (
         "_claims", "_contacts", "_failures", "_hand", "_put_off", "_settling", "_under_way", "aor", "is_finished",
@@ -69,30 +68,30 @@ class DeliveryRun:
         self._failures = FailedAttempts(self.memory, self._hand)
         self._claims = ClaimCursor()
         self._settling = 0
-        # Until when rows were given back to make room in the hand; 0.0: none were.
+        # The next attempt of rows given back for lack of room in the hand; 0.0 for none.
         self._put_off = 0.0
 
     @property
     def in_hand(self) -> list[StoredMessage]:
-        """The rows under lease, for its renewal."""
+        """The rows under lease, for the renewal of leases."""
         return [held.row for held in self._hand.rows.values()]
 
     def holds(self, row_id: int) -> bool:
-        """True when the row is in hand."""
+        """True if the row is in hand."""
         return row_id in self._hand.rows
 
     @property
     def on_wire(self) -> list[int]:
-        """The ids of rows that a MESSAGE is under way for."""
+        """The ids of rows with a MESSAGE on the wire."""
         return [id for id, held in self._hand.rows.items() if held.flights]
 
     # --- contacts ------------------------------------------------------------------------------------
 
     def offer(self, bindings: Sequence[Binding], now: float, others: Sequence[Binding] = ()) -> list[Step]:
-        """Serve these contacts, at once and also with the row on the wire; look for rows again.
+        """Serve `bindings` at once, also with rows on the wire to other contacts, and claim again.
 
-        `others` are the recipient's other usable contacts: not sent to in this run, but a row is not
-        rejected before they had their say. A finished run takes no offer.
+        `others` are the other usable contacts of the recipient. These get nothing in this run, but no row is rejected
+        before these were asked. Ignored after the end of the run.
         """
         if self.is_finished:
             return []
@@ -107,34 +106,34 @@ class DeliveryRun:
         return self._advance([], now)
 
     def withdraw(self, key: ContactKey, now: float) -> list[Step]:
-        """The binding is gone or its flow has closed. A MESSAGE on the wire to it still ends by itself."""
+        """Remove a contact whose binding is gone or whose flow is closed. A MESSAGE on the wire is awaited."""
         self._contacts.withdraw(key)
         return self._advance([], now)
 
     def stop(self, now: float) -> list[Step]:
-        """No more to anybody, as if all had gone; what is on the wire still ends by itself."""
+        """Send nothing more, as if all contacts were gone. MESSAGEs on the wire are awaited."""
         for key in list(self._contacts.known):
             self._contacts.withdraw(key)
         return self._advance([], now)
 
     def busy(self, key: ContactKey, row_id: int) -> None:
-        """A live branch of an online MESSAGE occupies this contact; it is the attempt of `row_id`."""
+        """Mark the contact as occupied by a live branch of a relayed MESSAGE, an attempt of `row_id`."""
         self._under_way.occupy(key, row_id)
 
     def free(self, key: ContactKey, row_id: int, now: float) -> list[Step]:
-        """That branch has ended; its contact is free after the last of them."""
+        """End a live branch. The contact is free after the end of the last branch."""
         self._under_way.leave(key, row_id)
         return self._advance([], now)
 
     # --- rows ----------------------------------------------------------------------------------------
 
     def claimed(self, rows: Sequence[StoredMessage], now: float) -> list[Step]:
-        """The answer to Claim, oldest first; fewer than asked for: there are no more."""
+        """Take the answer to Claim, oldest first. Fewer rows than asked for are the last rows."""
         self._claims.answered(rows)
         return self._advance(self._hand.take(rows, now, self._backoff()), now)
 
     def settled(self, row_id: int, ok: bool, now: float) -> list[Step]:
-        """The end of the row is durable; not `ok`: it is not, and is asked for again later."""
+        """Handle the commit of a row's end. With `ok` False the commit has failed and is repeated later."""
         held = self._hand.rows.get(row_id)
         if held is None or held.ending is None:
             return []
@@ -143,7 +142,7 @@ class DeliveryRun:
             return [Settle(held.row, held.ending, held.status, again, held.taken_by)]
         del self._hand.rows[row_id]
         if self.is_finished and self.memory.is_running:
-            # Another run may hold the row.
+            # Another run may have the row in hand.
             self.memory.delivered[row_id] = True
         else:
             self.memory.delivered.pop(row_id, None)
@@ -154,7 +153,7 @@ class DeliveryRun:
         return self._advance([], now)
 
     def give_up(self, row_id: int, now: float) -> list[Step]:
-        """The operator wants the row (hold, purge): released; on the wire it ends by itself, and only there."""
+        """Release a row for the operator (hold, purge). A row on the wire stays in hand until its attempts end."""
         held = self._hand.live(row_id)
         if held is not None:
             held.is_given_up = True
@@ -163,7 +162,7 @@ class DeliveryRun:
         return self._advance([self._hand.release(held)], now)
 
     def ended(self, row_id: int, now: float) -> list[Step]:
-        """Somebody else ends the row, after a live branch's 2xx or 6xx: it is not sent any more."""
+        """Keep the row from being sent again: a live branch got a 2xx or 6xx, and the caller ends the row."""
         steps = self.give_up(row_id, now)
         self.memory.delivered[row_id] = True
         return steps
@@ -180,7 +179,7 @@ class DeliveryRun:
         held.taken_by = taken_by
         steps.append(Settle(held.row, how, status, 0.0, taken_by))
 
-    # --- answers -------------------------------------------------------------------------------------
+    # --- responses -----------------------------------------------------------------------------------
 
     def answered(
         self,
@@ -191,16 +190,16 @@ class DeliveryRun:
         now: float,
         how: Ending = Ending.DELIVERED,
     ) -> list[Step]:
-        """A contact's final answer to a row, perhaps long after the run went on or ended.
+        """Handle a final response of a contact, also long after the run went on or finished.
 
-        `how` is what a 2xx is worth: HANDED when a next hop says it that may not have asked the device.
+        `how` is the ending of the row after a 2xx: HANDED for a next hop that may not have asked the device.
         """
         steps: list[Step] = []
         contact = self._under_way.landed(row_id, key)
         if contact is not None and contact.loses:
             held = self._hand.rows.get(row_id)
             if held is not None and held.bulk >= contact.loses:
-                # A large one has arrived.
+                # A large row has arrived.
                 contact.loses = 0
         if 200 <= status < 300:
             self._delivered(row_id, key, status, how, steps)
@@ -213,7 +212,7 @@ class DeliveryRun:
         return self._advance(steps, now)
 
     def failed(self, row_id: int, key: ContactKey, why: Why, now: float) -> list[Step]:
-        """The attempt ended without an answer."""
+        """Handle the end of an attempt without a response."""
         contact = self._under_way.landed(row_id, key)
         if contact is not None:
             self._failures.silent(row_id, contact, why, now, self.policy.retry)
@@ -221,11 +220,11 @@ class DeliveryRun:
         return self._advance([], now)
 
     def wants(self, row_id: int) -> bool:
-        """False when the row has ended while a way to the contact was sought."""
+        """False when the row has ended during the search for a flow to the contact."""
         return self._hand.live(row_id) is not None
 
     def unsent(self, row_id: int, key: ContactKey, now: float) -> list[Step]:
-        """The attempt was not made, and its contact is free for the next row."""
+        """Handle an attempt that was not sent. The contact is free for the next row."""
         contact = self._under_way.landed(row_id, key)
         if contact is not None:
             self._contacts.drop_if_gone(contact)
@@ -247,14 +246,14 @@ class DeliveryRun:
         if held.ending is None:
             self._settle(held, how, status, steps, key[0])
 
-    # --- what to do next -----------------------------------------------------------------------------
+    # --- next steps ----------------------------------------------------------------------------------
 
     def _advance(self, steps: list[Step], now: float) -> list[Step]:
         if self.is_finished:
             return steps
         wants_rows = False
         for contact in self._contacts.free():
-            # Before all has been looked at that it may have, the oldest is not known (law 4).
+            # The oldest row for the contact is not known before all allowed rows were claimed (law 4).
             is_early = contact.is_sips and self._claims.lacks_sips and self._hand.room > 0
             held = None if is_early else self._next_for(contact, now, steps)
             if held is None:
@@ -272,7 +271,7 @@ class DeliveryRun:
         return steps
 
     def _next_for(self, contact: RunContact, now: float, steps: list[Step]) -> Held | None:
-        """The oldest row that this contact may have; what nobody may have ends on the way."""
+        """The oldest row for this contact. Expired rows and rows refused by all contacts end on the way."""
         while True:
             held = self._hand.oldest_for(contact, now, self.policy, self._claims.may_have_more)
             if held is None:
@@ -286,9 +285,9 @@ class DeliveryRun:
 
     def _claim(self, steps: list[Step], now: float) -> None:
         if self._hand.room <= 0:
-            # A hand full of what the free contacts have refused must not keep later rows from them (law 4);
-            # half of it stays for the others. What a sips: contact is about to have stays: it gets all in order,
-            # and who is not sips: waits for a place as long as that goes on.
+            # A hand full of rows refused by the free contacts must not keep later rows from these contacts (law 4).
+            # Half of the rows stay for the other contacts. Rows for a sips: contact with a next request stay: a sips:
+            # contact gets all rows in order, and meanwhile the other contacts wait for room in the hand.
             is_kept = self._contacts.sips_will_ask()
             idle = [
                 held
@@ -316,7 +315,7 @@ class DeliveryRun:
         self.is_finished = True
         self.memory.is_running = False
         self._under_way.end()
-        # Who may have what was left out is no contact of this run, and keeps his time.
+        # Rows for sips: were left out of the claims, and the devices for these rows keep their time of retry.
         keeps_time = self._claims.lacks_sips and bool(self._contacts.devices(now, by_sips=True))
         if not (self._hand.rows or self._claims.may_have_more or self._put_off):
             steps.append(Finished(None, keeps_time))
@@ -329,14 +328,14 @@ class DeliveryRun:
         steps.append(Finished(retry_at if has_rows else None, keeps_time))
 
     def _retry_at(self, now: float) -> float | None:
-        """When a timer run is worth while; None when only a REGISTER can help."""
+        """The time of the next run. None if only a REGISTER can help."""
         times = [c.retry_at for c in self._contacts.with_standing(STOPPED)]
         times += [held.not_before for held in self._hand.rows.values() if held.not_before > now]
         times += [self._put_off] if self._put_off else []
         if times:
             return max(min(times), now)
         if self._hand.rows and self._contacts.with_standing(READY):
-            # Refused by all of this run, while others have not been asked.
+            # All contacts of this run have refused the rows, and other contacts have not been asked.
             self._failures.has_stopped = True
             return now + self._backoff()
         return None

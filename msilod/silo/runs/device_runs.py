@@ -1,8 +1,7 @@
-"""Devices: with [silo] devices = "each" a message goes once to every device of its recipient.
+"""Device runs: the names of runs when every device gets every message ([silo] devices = "each").
 
-Rules: a device is its +sip.instance (RFC 5626), else its Contact URI. Each device has a delivery run of its own, so
-that its back-off, its refusals and its order are its own; a run is named by its recipient, or by recipient and
-device.
+A device is a +sip.instance (RFC 5626), or without one a Contact URI. Each device has a delivery run with a back-off,
+refusals and an order of rows of its own. The name of a run is the AOR, or the AOR and the device.
 """
 
 from collections.abc import Iterable
@@ -10,33 +9,33 @@ from typing import Final
 
 from msilod.registrar.binding import Binding
 
-# In no AOR and in no name of a device.
+# Part of no AOR and of no device name.
 _SEPARATOR: Final = "\n"
 
 
 def device_of(binding: Binding) -> str:
-    """The name that is kept with a message that it has taken."""
+    """The name of the device, stored with each message accepted by the device."""
     return binding.instance or binding.contact
 
 
 def run_name(binding: Binding) -> str:
-    """The run of one device."""
+    """The name of the run of one device."""
     return f"{binding.aor}{_SEPARATOR}{device_of(binding)}"
 
 
 def parts(name: str) -> tuple[str, str]:
-    """AOR and device of a run; the device is "" where a run is for all of them."""
+    """The AOR and the device in the name of a run. The device is "" for a run of all devices."""
     aor, _, device = name.partition(_SEPARATOR)
     return aor, device
 
 
 def is_for_device(name: str) -> bool:
-    """True for the run of one device."""
+    """True for the name of one device's run."""
     return _SEPARATOR in name
 
 
 def by_run(bindings: Iterable[Binding]) -> dict[str, list[Binding]]:
-    """The bindings of each device, under the name of its run."""
+    """The bindings of each device, by the name of the run."""
     found: dict[str, list[Binding]] = {}
     for binding in bindings:
         found.setdefault(run_name(binding), []).append(binding)
@@ -44,5 +43,5 @@ def by_run(bindings: Iterable[Binding]) -> dict[str, list[Binding]]:
 
 
 def recipients(names: Iterable[str]) -> list[str]:
-    """Whose runs these are, each once, in order."""
+    """The AORs in the names of runs, in order, without duplicates."""
     return list(dict.fromkeys(name.partition(_SEPARATOR)[0] for name in names))

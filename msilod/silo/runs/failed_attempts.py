@@ -1,7 +1,7 @@
-"""Failures: what an attempt that brought no 2xx means for its row, its contact and its device.
+"""FailedAttempts: applies the consequences of a failed attempt to the row, the contact and the device.
 
-Rules: the decision table (verdicts.py) says which: the contact stops for this run and backs off; it is out until it
-registers anew; or the row is taken from its device, and is rejected when nobody known is left to ask.
+The decision table (decision_table.py) decides: the contact stops for this run and backs off, or the contact is out
+until the next registration, or the row is taken from the device. A row is rejected when no known device is left to ask.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from msilod.silo.runs.steps import Reject, Step
 
 
 class FailedAttempts:
-    """Those of one run; `has_stopped` is True when a contact was stopped in it. `retry` is SiloPolicy's."""
+    """The failed attempts of one run. `has_stopped`: a contact was stopped. `retry`: [silo] retry."""
 
     __slots__ = ("_contacts", "_hand", "_memory", "has_stopped")
 
@@ -42,7 +42,7 @@ class FailedAttempts:
         now: float,
         retry: Sequence[int],
     ) -> list[Step]:
-        """Any final answer but a 2xx, to an attempt of ours that was open; `wait` is its Retry-After."""
+        """Handle a final response other than 2xx to an open attempt. `wait`: Retry-After in seconds."""
         held, verdict = self._hand.live(row_id), verdict_of(status)
         flows = (contact,) if verdict.tries_next_flow else self._contacts.flows_of(contact)
         outcome = judge_queued(status, wait)
@@ -62,23 +62,23 @@ class FailedAttempts:
         return []
 
     def silent(self, row_id: int, contact: RunContact, why: Why, now: float, retry: Sequence[int]) -> None:
-        """No answer came, or nothing could be sent."""
+        """Handle an attempt without a response, or without a transport."""
         status, text = SILENCE[why]
         held = self._hand.live(row_id)
         if held is not None:
             held.note(status, text)
             held.met_silence = True
             if contact.has_lost(held.bulk, why == "timeout"):
-                # The shorter ones behind it may reach the contact.
+                # Smaller rows behind this row may reach the contact.
                 self.has_stopped = True
                 held.not_before = now + pause(status, None, self._memory.stops, retry)
                 return
         self._stop((contact,), status, None, now, retry)
 
     def late(self, row_id: int, status: int, is_succeeded: bool) -> list[Step]:
-        """A 6xx to an attempt that was given up: reached and refused all the same.
+        """Handle a 6xx to an ended attempt: the recipient was reached and has refused.
 
-        `is_succeeded`: another run of the recipient is under way.
+        `is_succeeded`: another run of the recipient is in progress.
         """
         held = self._hand.live(row_id)
         if held is not None:
@@ -87,7 +87,7 @@ class FailedAttempts:
             return []
         self._hand.given_back.discard(row_id)
         if is_succeeded:
-            # The row may be in the hand of the run that came after this one: that run rejects it.
+            # The next run may have the row in hand, and rejects the row.
             self._memory.refuse(row_id, None, status)
             return []
         self._memory.forget_row(row_id)

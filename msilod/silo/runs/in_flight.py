@@ -1,7 +1,8 @@
-"""UnderWay: what is on its way to the contacts of a delivery run.
+"""InFlight: counts the MESSAGEs on the wire to the contacts of a run.
 
-Rules: a contact has one MESSAGE of the run at a time (RFC 3428 §8); a live branch of an online MESSAGE occupies it as
-well, and is the attempt of its row. When the run is over nothing of it is under way: its contacts are another's.
+A contact has one MESSAGE of the run at a time (RFC 3428 §8). A live branch of a relayed MESSAGE is an attempt of the
+row, and occupies the contact as well. After the end of the run all counts are void, because the contacts belong to the
+next run.
 """
 
 from msilod.registrar.binding import ContactKey
@@ -10,7 +11,7 @@ from msilod.silo.runs.run_contacts import READY, RunContact, RunContacts
 
 
 class InFlight:
-    """`flights` counts the run's own MESSAGEs on the wire; live branches are kept as row ids by contact."""
+    """`flights` counts the run's MESSAGEs on the wire. Live branches are kept as row ids by contact."""
 
     __slots__ = ("_branches", "_contacts", "_hand", "_is_over", "flights")
 
@@ -22,12 +23,12 @@ class InFlight:
         self._is_over = False
 
     def occupy(self, key: ContactKey, row_id: int) -> None:
-        """A live branch, the attempt of `row_id`, goes to this contact."""
+        """Note a live branch to the contact, an attempt of `row_id`."""
         self._branches.setdefault(key, set()).add(row_id)
         self._contacts.mark_busy(key, True)
 
     def leave(self, key: ContactKey, row_id: int) -> None:
-        """That branch has ended; its contact is free after the last of them."""
+        """Note the end of a live branch. The contact is free after the end of the last branch."""
         row_ids = self._branches.get(key, set())
         row_ids.discard(row_id)
         if not row_ids:
@@ -35,16 +36,16 @@ class InFlight:
             self._contacts.mark_busy(key, False)
 
     def look_again(self) -> None:
-        """Contacts have been offered: those that a live branch goes to are occupied."""
+        """Mark newly offered contacts with a live branch as occupied."""
         for key in self._branches:
             self._contacts.mark_busy(key, True)
 
     def holds_up(self) -> bool:
-        """True when a contact of the run is occupied by a live branch."""
+        """True if a live branch occupies a contact of the run."""
         return bool(self._branches) and any(c.is_busy for c in self._contacts.with_standing(READY))
 
     def landed(self, row_id: int, key: ContactKey) -> RunContact | None:
-        """The contact whose open attempt of this row has ended; None when there was no such attempt."""
+        """The contact of an open attempt of this row, now ended. None if there was no open attempt."""
         contact = None if self._is_over else self._contacts.known.get(key)
         if contact is None:
             return None
@@ -61,5 +62,5 @@ class InFlight:
         return None
 
     def end(self) -> None:
-        """The run is over."""
+        """Note the end of the run."""
         self._is_over = True

@@ -1,7 +1,7 @@
-"""Hand: the rows that a delivery run has under lease, and how they are given back.
+"""LeasedRows: the rows in the hand of a run, and the steps to give rows back.
 
-Rules: a row in hand leaves it once, by its durable end, as rejected, postponed or released. What was given
-back is remembered until the run is forgotten, for answers that come late.
+A row leaves the hand once: after the durable end, rejected, postponed or released. Rows given back are remembered until
+the run is forgotten, for late responses.
 """
 
 from collections.abc import Hashable, Iterable, Sequence, Set
@@ -16,22 +16,22 @@ from msilod.silo.runs.steps import Postpone, Reject, Release, Step
 from msilod.silo.stored_message import Ending, StoredMessage
 from msilod.sip.status import reason
 
-# Design, "Attempts, leases, contacts": the most rows of one recipient under lease.
+# The most rows of one recipient under lease.
 MAX_IN_HAND: Final = 64
-# Law 4: a head that was answered so often with a temporary failure steps behind the next row.
+# Law 4: the first row, after this number of answered temporary failures, goes behind the next row.
 STEPS_BEHIND: Final = 3
-# Pauses before an end that could not be committed is asked for again; the last repeats (seconds).
+# Pauses in seconds before a failed commit is repeated. The last pause repeats.
 SETTLE_AGAIN: Final[tuple[float, ...]] = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
 class Held:
     """One row in hand.
 
-    `flights` counts its MESSAGEs on the wire; `ending` is set from Settle on; `takers` answered 2xx, the first
-    of them at the URI `taken_by`; `status` and `reason` are those of its last try in this run; `was_answered`
-    is True when a device gave a temporary failure, `met_silence` when an attempt was given up; `not_before` is
-    the earliest try (wall seconds, 0.0: any time); `is_for_sips`: only a sips: contact may have it; `is_given_up`
-    when an operator wants it: nobody else gets it.
+    `flights`: the number of MESSAGEs on the wire. `ending`: set after Settle. `takers`: the contacts after a 2xx, the
+    first at the URI `taken_by`. `status`, `reason`: the last attempt in this run. `was_answered`: a device answered
+    with a temporary failure. `met_silence`: an attempt got no response. `not_before`: the earliest attempt (wall
+    seconds, 0.0 for any time). `is_for_sips`: only for a sips: contact. `is_given_up`: the operator wants the row, and
+    no other contact gets the row.
     """
 
     __slots__ = (
@@ -55,14 +55,14 @@ class Held:
         self.is_given_up = False
 
     def note(self, status: int, reason: str) -> None:
-        """The last try ended so."""
+        """Note the status of the last attempt."""
         self.status = status
         self.reason = reason
 
     def next_try(self, until: float, now: float) -> float | None:
-        """When it is worth another try: `until`, but what was answered as a copy keeps to its own distance.
+        """The time of the next attempt: `until`, or after a 482 or similar the end of the spacing.
 
-        None: as it was, for that distance is behind it and this run has not tried it.
+        None to leave the time as is: the spacing is over, and this run has not tried the row.
         """
         last = self.row.last_status if self.status is None else self.status
         if last is None or not _is_spaced(last):
@@ -71,11 +71,11 @@ class Held:
 
     @property
     def bulk(self) -> int:
-        """Octets of body and kept headers: what makes a datagram large."""
+        """Bytes of the body and the kept header lines. These make a datagram large."""
         return self.row.size + len(self.row.headers)
 
     def settle_again(self) -> float:
-        """Its end could not be committed: seconds until the next try. It is never sent again."""
+        """Seconds until the next commit of the end after a failed commit. The row is never sent again."""
         self.failed_settles += 1
         return SETTLE_AGAIN[min(self.failed_settles, len(SETTLE_AGAIN)) - 1]
 
@@ -84,8 +84,10 @@ class Held:
 
 
 class LeasedRows:
-    """`rows` are under lease, in the order to be sent; `former` have left and may yet be answered;
-    `given_back` are the ids of those among them that were postponed or released.
+    """The hand of a run. `rows`: under lease, in the order of sending.
+
+    `former`: rows after leaving the hand, for late responses. `given_back`: the ids of postponed or released rows among
+    these.
     """
 
     __slots__ = ("former", "given_back", "memory", "rows")
@@ -98,11 +100,11 @@ class LeasedRows:
 
     @property
     def room(self) -> int:
-        """How many more rows may be claimed."""
+        """The number of rows that may still be claimed."""
         return MAX_IN_HAND - len(self.rows)
 
     def take(self, rows: Sequence[StoredMessage], now: float, backoff: float) -> list[Step]:
-        """Claimed rows. What this run has given back before, and what has been delivered, goes back again."""
+        """Take claimed rows. Rows given back earlier in this run, and delivered rows, are given back again."""
         again = []
         delivered = []
         is_behind = bool(rows and self.rows) and rows[0].id < next(reversed(self.rows))
@@ -125,12 +127,12 @@ class LeasedRows:
         return steps
 
     def _put_in_order(self) -> None:
-        """What an earlier claim left out is older than what it brought."""
+        """Sort the rows: rows left out by an earlier claim are older than the claimed rows."""
         rows = sorted((held.row for held in self.rows.values()), key=lambda row: row.id)
         self.rows = {row.id: self.rows[row.id] for row in in_order(rows)}
 
     def live(self, row_id: int) -> Held | None:
-        """The row, if it is in hand and nobody has ended it yet."""
+        """The row, if in hand and not ended."""
         held = self.rows.get(row_id)
         if held is None or held.ending is not None or row_id in self.memory.delivered:
             return None
@@ -139,10 +141,10 @@ class LeasedRows:
     def oldest_for(
         self, contact: RunContact, now: float, policy: SiloPolicy, may_have_more: bool = False
     ) -> Held | None:
-        """The first row that this contact may have; or one on the way that the caller has to end.
+        """The first row for this contact, or an expired or refused row to be ended by the caller.
 
-        Rows that are too large for the way to the contact come last. `may_have_more`: rows that are not in hand may
-        come before them.
+        Rows too large for datagrams to the contact come last, and with `may_have_more` not at all: smaller rows not yet
+        claimed go first.
         """
         large = None
         device, refusals, delivered = contact.device, self.memory.refusals, self.memory.delivered
@@ -165,7 +167,7 @@ class LeasedRows:
         return None if may_have_more else large
 
     def reject(self, held: Held, status: int) -> Reject:
-        """Out of the hand for good."""
+        """Remove the row from the hand for ever."""
         row = held.row
         del self.rows[row.id]
         if held.flights or held.met_silence:
@@ -174,7 +176,7 @@ class LeasedRows:
         return Reject(row, status, phrase(status))
 
     def release(self, held: Held) -> Release:
-        """Back as it was; not taken again in this run."""
+        """Give the row back unchanged. The row is not taken again in this run."""
         self._part_with(held.row)
         return Release([held.row])
 
@@ -182,10 +184,11 @@ class LeasedRows:
         self, rows: Iterable[Held], until: float, attempts: int, known: Set[Hashable], now: float,
         known_by_sips: Set[Hashable] = frozenset(),
     ) -> tuple[list[Step], bool]:  # fmt: skip
-        """Postpone rows to `until`; reject what all of `known` devices have refused and what failed
-        `attempts` times; release what was not tried when nobody is known. True when any is to be tried again.
+        """Give rows back. Returns the steps, and True if any row is to be tried again.
 
-        For rows that were sent to sips: nobody else counts than `known_by_sips`.
+        Rows refused by all `known` devices, or failed `attempts` times, are rejected. Rows not tried, without known
+        devices, are released. All other rows are postponed to `until`. For rows sent to sips:, `known_by_sips` are the
+        known devices.
         """
         steps: list[Step] = []
         has_rows = False
@@ -213,7 +216,7 @@ class LeasedRows:
         return steps, has_rows
 
     def _final_status(self, held: Held, attempts: int, known: Set[Hashable]) -> int:
-        """The status to reject it with, 0 to keep it."""
+        """The status for a rejection, 0 to keep the row."""
         row = held.row
         if row.id in self.memory.delivered:
             return 0
@@ -228,7 +231,7 @@ class LeasedRows:
 
 
 def in_order(rows: Sequence[StoredMessage]) -> Sequence[StoredMessage]:
-    """Oldest first, but a head that failed STEPS_BEHIND times lets the next one that did not go first."""
+    """Oldest first, but a first row after STEPS_BEHIND failures goes behind the next row with fewer failures."""
     if not rows or rows[0].attempts < STEPS_BEHIND:
         return rows
     for place, row in enumerate(rows):
@@ -238,14 +241,14 @@ def in_order(rows: Sequence[StoredMessage]) -> Sequence[StoredMessage]:
 
 
 def phrase(status: int) -> str:
-    """The RFC's words for a status, to be shown with the row."""
+    """The reason phrase of a status, for the row and the history."""
     return reason(status).decode("ascii")
 
 
 def _distance(last_status: int | None, next_attempt_at: float, now: float) -> float:
-    """A REGISTER brings rows forward, but not those that were answered as copies (RFC 3261 §8.2.2.2).
+    """The earliest attempt after a REGISTER: at once (0.0), but after a 482 or similar after the spacing.
 
-    More than SPACING away it is only after the clock was set back.
+    See RFC 3261 §8.2.2.2. A time beyond SPACING comes from a clock set back, and is cut.
     """
     if last_status is None or not _is_spaced(last_status):
         return 0.0

@@ -1,7 +1,7 @@
-"""Live branches: online MESSAGEs that were cut at fr_timer, whose rows are stored, and that still run.
+"""LiveBranches: the branches of relayed MESSAGEs still running after fr_timer, with the row already stored.
 
-Rules: such a branch is its row's attempt and occupies its contact until it ends (law 4); a silent phone may have
-several, and is free after the last of them.
+A live branch is an attempt of the row, and occupies the contact until the end of the branch (law 4). A silent phone may
+have several live branches, and is free after the last.
 """
 
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ class LiveBranches:
         self._rows: dict[str, dict[ContactKey, set[int]]] = {}
 
     def add(self, row: StoredMessage, key: ContactKey) -> None:
-        """The branch of `row` to that contact runs on."""
+        """Note a live branch of `row` to the contact."""
         self._rows.setdefault(row.aor, {}).setdefault(key, set()).add(row.id)
 
     def end(self, row: StoredMessage, key: ContactKey) -> bool:
-        """It has ended; False when it was not known."""
+        """Remove a branch after its end. Returns False for an unknown branch."""
         contacts = self._rows.get(row.aor, {})
         row_ids = contacts.get(key, set())
         if row.id not in row_ids:
@@ -34,13 +34,13 @@ class LiveBranches:
         return True
 
     def of(self, aor: str) -> Iterator[tuple[ContactKey, int]]:
-        """Every branch to a contact of `aor`."""
+        """All branches to contacts of `aor`, as (contact, row id)."""
         for key, row_ids in self._rows.get(aor, {}).items():
             for row_id in row_ids:
                 yield key, row_id
 
     def row_ids(self) -> list[int]:
-        """The rows of all of them."""
+        """The row ids of all branches."""
         return [id for contacts in self._rows.values() for row_ids in contacts.values() for id in row_ids]
 
     def __contains__(self, aor: str) -> bool:

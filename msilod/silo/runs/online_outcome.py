@@ -1,9 +1,9 @@
-"""What the branches of an online MESSAGE said, for the row that is stored of it and for the runs to come.
+"""Online outcome: applies the results of a relayed MESSAGE to the stored row and to later runs.
 
-Rules: a device that answered is not asked again sooner than the decision table says, whether the request was
-online or queued: 405 and its kind take the contact out, 415 and its kind this row from it, Retry-After and the
-back-off hold until then. The first failure is the first step of the back-off, so the run after it takes the
-second. Plain data in, the recipient's memory changed; times are wall seconds (UTC).
+A device is not asked again earlier than the decision table says, after a relayed request as after a delivery. 405 and
+similar take the contact out, 415 and similar take the row from the contact, and Retry-After and the back-off delay the
+next attempt. The relayed request is the first step of the back-off, so the next run takes the second step. Times are
+wall seconds (UTC).
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from msilod.silo.stored_message import StoredMessage
 
 @dataclass(slots=True)
 class OnlineEnd:
-    """How a branch ended: `status` NO_ANSWER or NO_TRANSPORT when it `was_silent`; `retry_after` in seconds."""
+    """The end of a branch. `was_silent`: `status` is NO_ANSWER or NO_TRANSPORT. `retry_after` in seconds."""
 
     status: int
     retry_after: int | None = None
@@ -27,28 +27,28 @@ class OnlineEnd:
 
     @property
     def outcome(self) -> Outcome:
-        """What it means for a row."""
+        """The outcome for a row."""
         return judge_queued(self.status, self.retry_after)
 
     @property
     def tells_of_contact(self) -> bool:
-        """True when it holds for other messages as well."""
+        """True if the response is valid for other messages as well."""
         if self.retry_after is not None and verdict_of(self.status).heeds_retry_after:
             return self.outcome is Outcome.KEEP
         return self.outcome is Outcome.CONTACT_OUT
 
 
 def next_attempt(ends: Sequence[OnlineEnd], stops: int, retry: Sequence[int], now: float) -> float | None:
-    """When the first of these contacts is worth another try; None when only a REGISTER can help.
+    """The earliest next attempt to one of the contacts. None if only a REGISTER can help.
 
-    `stops` and `retry` are those of `verdicts.pause`.
+    `stops` and `retry`: see decision_table.pause.
     """
     kept = [end for end in ends if end.outcome is Outcome.KEEP]
     return min((now + pause(end.status, end.retry_after, stops, retry) for end in kept), default=None)
 
 
 def mark(row: StoredMessage, ends: Sequence[OnlineEnd], next_attempt_at: float | None) -> None:
-    """Write into the row, before it is stored, what its online attempt came to."""
+    """Write the results of the relay into the row, before the row is stored."""
     answered = [end for end in ends if not end.was_silent]
     row.next_attempt_at = next_attempt_at
     row.attempts = int(any(end.outcome is Outcome.KEEP for end in answered))
@@ -62,7 +62,7 @@ def mark(row: StoredMessage, ends: Sequence[OnlineEnd], next_attempt_at: float |
 def note_contacts(
     memory: RecipientMemory, ends: Sequence[OnlineEnd], retry: Sequence[int], now: float
 ) -> None:
-    """Keep what these contacts said of themselves: no MESSAGE at all, or none before Retry-After."""
+    """Remember responses valid for all messages: the contact is out, or waits until Retry-After."""
     for end in ends:
         if end.binding is None or not end.tells_of_contact:
             continue
@@ -76,12 +76,12 @@ def note_contacts(
 def remember(
     memory: RecipientMemory, row_id: int, ends: Sequence[OnlineEnd], retry: Sequence[int], now: float
 ) -> None:
-    """Keep what these contacts said, of themselves and of the row, which has its id now."""
+    """Remember the responses for the contacts and for the row. The row has an id now."""
     note_contacts(memory, ends, retry, now)
     for end in ends:
         if end.binding is None:
             continue
-        # Who is known is no new contact to the run that comes, and does not begin the back-off again.
+        # A contact known here is not new to the next run, so the next run does not restart the back-off.
         contact = memory.contacts.mention(end.binding, now)
         if end.outcome in (Outcome.REFUSED, Outcome.CONTACT_TYPE):
             memory.refuse(row_id, contact.device, end.status)

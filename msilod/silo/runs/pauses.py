@@ -1,6 +1,6 @@
-"""Pauses: domains whose deliveries stand still, for maintenance; what an operator said with `msilo pause`.
+"""Pauses: the domains without deliveries at the moment (`msilo pause`).
 
-The table is the truth and outlives a restart; this is what the daemon remembers of it.
+The table in the database is authoritative and survives a restart; this object is the copy in memory.
 """
 
 from typing import Final
@@ -9,12 +9,12 @@ ALL_DOMAINS: Final = "*"
 
 
 class Pauses:
-    """`domains` are names of domains, or ALL_DOMAINS."""
+    """`domains`: names of domains, or ALL_DOMAINS."""
 
     def __init__(self) -> None:
         self.domains: frozenset[str] = frozenset()
 
     def cover(self, aor: str) -> bool:
-        """Nothing is delivered to `aor` now."""
+        """True while deliveries to `aor` are paused."""
         domains = self.domains
         return bool(domains) and (ALL_DOMAINS in domains or aor.rpartition("@")[2] in domains)

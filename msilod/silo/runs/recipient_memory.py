@@ -1,7 +1,7 @@
-"""RecipientMemory: what is known of a recipient between two delivery runs.
+"""RecipientMemory: keeps knowledge about a recipient between two runs.
 
-Rules: bounded, and never the truth: rows and bindings are. A daemon that has forgotten it asks a contact once
-more than it had to, nothing else.
+The memory is bounded, and rows and bindings are authoritative. Without the memory a contact gets one more attempt, with
+no other effect.
 """
 
 from collections.abc import Hashable, Set
@@ -10,14 +10,16 @@ from typing import Final
 from msilod.silo.runs.decision_table import SPACED_TRIES, Outcome, best_refusal, is_final, verdict_of
 from msilod.silo.runs.run_contacts import OUT, RunContacts
 
-# Rows of one recipient that somebody refused and others have not yet seen.
+# The bound for rows of one recipient with a refusal by some contacts.
 MAX_REFUSED: Final = 1000
 
 
 class RecipientMemory:
-    """`stops` counts the runs in a row that stopped without a 2xx; `refusals` is status by device by row id;
-    `spaced` counts answers like 482 by row id; `delivered` are rows that a device has taken and that some
-    run ends, by row id, True when the end is durable: no run sends them.
+    """The memory of one recipient.
+
+    `stops`: the number of successive runs stopped without a 2xx. `refusals`: status by device by row id. `spaced`: the
+    number of 482 and similar by row id. `delivered`: rows accepted by a device, never sent again; True when the end is
+    durable.
     """
 
     __slots__ = ("contacts", "delivered", "is_running", "refusals", "spaced", "stops")
@@ -31,21 +33,21 @@ class RecipientMemory:
         self.spaced: dict[int, int] = {}
 
     def begin(self) -> None:
-        """A new run: it has nothing in hand, so that ended rows cannot turn up in it."""
+        """Begin a new run. The hand is empty, so rows with a durable end cannot appear in this run."""
         self.is_running = True
         self.contacts.begin()
         if self.delivered:
             self.delivered = {row_id: False for row_id, durable in self.delivered.items() if not durable}
 
     def refuse(self, row_id: int, device: Hashable, status: int) -> None:
-        """This device never gets this row again."""
+        """Never send this row to this device again."""
         refusals = self.refusals
         if row_id not in refusals and len(refusals) >= MAX_REFUSED:
             del refusals[next(iter(refusals))]
         refusals.setdefault(row_id, {})[device] = status
 
     def registered_anew(self, device: Hashable) -> None:
-        """Another registration of this device: the back-off begins again, and it may know other types now."""
+        """Note a new registration of the device: the back-off restarts, and refused content types are tried again."""
         self.stops = 0
         for refusals in self.refusals.values():
             status = refusals.get(device)
@@ -53,7 +55,7 @@ class RecipientMemory:
                 del refusals[device]
 
     def refused_with(self, row_id: int, known: Set[Hashable] = frozenset()) -> int:
-        """The status to reject the row with when enough or all of the `known` devices refused it; else 0."""
+        """The status for a rejection of the row, after final refusals or refusals by all `known` devices; else 0."""
         refusals = self.refusals.get(row_id) if self.refusals else None
         if not refusals:
             return 0
@@ -61,7 +63,7 @@ class RecipientMemory:
         return best_refusal(refusals.values()) if everybody or is_final(refusals.values()) else 0
 
     def is_spent(self, row_id: int) -> bool:
-        """One more answer like 482 to this row; True when it has had its SPACED_TRIES."""
+        """Count a 482 or similar to this row. Returns True at SPACED_TRIES."""
         spaced = self.spaced
         if row_id not in spaced and len(spaced) >= MAX_REFUSED:
             del spaced[next(iter(spaced))]
@@ -69,14 +71,14 @@ class RecipientMemory:
         return spaced[row_id] >= SPACED_TRIES
 
     def forget_row(self, row_id: int) -> None:
-        """The row has ended."""
+        """Forget an ended row."""
         if self.refusals:
             self.refusals.pop(row_id, None)
         if self.spaced:
             self.spaced.pop(row_id, None)
 
     def is_worth_keeping(self, now: float) -> bool:
-        """False when a new memory would do as well."""
+        """False if the memory is equal to a new memory."""
         return bool(
             self.stops
             or self.delivered

@@ -1,8 +1,8 @@
-"""Contact: a place that a delivery run sends to, and Contacts: all that are known of one recipient.
+"""Run contacts: the contacts of one recipient, and the state of each contact in a run.
 
-Rules: a contact is its URI and its flow, so that the same phone on a new connection is a new contact. All
-flows of one device (RFC 5626 +sip.instance) are asked one at a time, in the order of their offer:
-when the device answers it has answered for all of them, when a flow is dead the next one is tried (§7).
+A contact is a URI and a flow: the same phone on a new connection is a new contact. The flows of one device (RFC 5626
++sip.instance) are tried one at a time, in the order of the offers. A response of the device counts for all flows; after
+a failed flow the next flow is tried (§7).
 """
 
 from collections.abc import Hashable, Sequence
@@ -12,28 +12,28 @@ from typing import Final
 from msilod.registrar.binding import Binding, ContactKey, contact_key
 from msilod.sip.sips import is_sips
 
-# A delivery with so many octets of body and kept headers makes a datagram of about 1300 octets (RFC 3261 §18.1.1).
+# Bytes of body and kept header lines in a datagram of about 1300 bytes (RFC 3261 §18.1.1).
 LARGE: Final = 800
 
-# Bindings of one AOR are bounded by max_contacts; this bounds what is remembered of former ones.
+# The bound for remembered former contacts. The bindings of an AOR are bounded by max_contacts.
 MAX_KNOWN: Final = 128
 
 
 class Standing(Enum):
-    """What a run may do with a contact."""
+    """The state of a contact in a run."""
 
     READY = "ready"
     STOPPED = "stopped"
-    """It failed in this run, or asked to be left alone for a while."""
+    """A failure in this run, or a Retry-After in the future."""
     OUT = "out"
-    """It takes no MESSAGE until its registration changes."""
+    """No MESSAGE until the next registration."""
     ABSENT = "absent"
-    """Known, but not one of this run."""
+    """Known, but outside this run."""
     GONE = "gone"
-    """Un-registered while something of it was under way."""
+    """The binding has ended, and a MESSAGE or a commit is still awaited."""
 
 
-# Enum members cost a descriptor call each time they are looked up; these are asked several times a row.
+# Constants, because looking up an enum member costs a descriptor call. The states are read several times per row.
 READY: Final = Standing.READY
 STOPPED: Final = Standing.STOPPED
 OUT: Final = Standing.OUT
@@ -42,12 +42,12 @@ GONE: Final = Standing.GONE
 
 
 class RunContact:
-    """`row_id` is the MESSAGE on the wire, 0 for none; `waits_for` how many ends are being committed; `is_sips`:
-    it registered as sips:; `cseq` is that of the REGISTER by which it was offered last.
+    """One contact.
 
-    `retry_at` is when a stopped one is worth another try, `not_before` what it asked for with Retry-After
-    (wall seconds; 0.0: nothing). `loses` is the size from which on rows do not reach it as datagrams (0: none is
-    known to be lost); such rows are sent after all others.
+    `row_id`: the row on the wire, 0 for none. `waits_for`: the number of ends being committed. `is_sips`: registered as
+    sips:. `cseq`: the CSeq of the REGISTER of the last offer. `retry_at`: the next attempt after a stop. `not_before`:
+    the time set by Retry-After (wall seconds, 0.0 for none). `loses`: rows of this size or larger do not arrive as
+    datagrams (0: no loss known); these rows are sent last.
     """
 
     __slots__ = (
@@ -71,14 +71,14 @@ class RunContact:
 
     @property
     def is_occupied(self) -> bool:
-        """True while a MESSAGE is on the wire to it, or the end of its last one is not yet durable."""
+        """True while a MESSAGE is on the wire to the contact, or the end of the last MESSAGE is not yet durable."""
         return bool(self.row_id or self.waits_for or self.is_busy)
 
     def has_lost(self, size: int, was_sent: bool) -> bool:
-        """A delivery with `size` octets of body and headers got no answer; True when its size may be the cause.
+        """Handle a lost delivery of `size` bytes of body and header lines. True if the size may be the cause.
 
-        Fragments of a datagram get lost, and more than 65,507 octets are no datagram. When the contact does not
-        answer a small one either, or a large one again, the size is not the cause.
+        Fragments of a datagram get lost, and datagrams have at most 65,507 bytes. The size is not the cause if a small
+        row is lost as well, or a second large row.
         """
         flow = self.binding.flow
         is_cause = size >= LARGE and not (flow is not None and flow.connection)
@@ -90,14 +90,14 @@ class RunContact:
         return is_cause and is_new
 
     def is_another(self, binding: Binding) -> bool:
-        """True when the same URI and flow were registered anew: another Call-ID or User-Agent, no refresh."""
+        """True for a new registration of the same URI and flow: another Call-ID or User-Agent, and no refresh."""
         former = self.binding
         return binding.call_id != former.call_id or binding.user_agent != former.user_agent
 
     def renew(self, binding: Binding, now: float) -> bool:
-        """The binding was offered again; a REGISTER since then gives a failed one another chance.
+        """Handle a new offer. A REGISTER after a failure allows another attempt.
 
-        True when it is another registration.
+        Returns True for a new registration.
         """
         has_changed = self.is_another(binding)
         is_fresh = has_changed or binding.cseq != self.cseq
@@ -121,7 +121,7 @@ class RunContact:
 
 
 class RunContacts:
-    """All contacts known of one recipient, in the order of their first offer."""
+    """All known contacts of one recipient, in the order of the first offer."""
 
     __slots__ = ("_has_flows", "_has_sips", "known")
 
@@ -131,7 +131,7 @@ class RunContacts:
         self._has_sips = False
 
     def begin(self) -> None:
-        """A new run: nobody is offered yet, nothing is on the wire."""
+        """Begin a new run: no contact is offered, and nothing is on the wire."""
         for contact in list(self.known.values()):
             if contact.standing is GONE:
                 del self.known[contact.key]
@@ -141,7 +141,7 @@ class RunContacts:
             contact.is_busy = False
 
     def offer(self, binding: Binding, now: float) -> RunContact | None:
-        """Serve this one. The contact when its registration is new: another URI, flow, Call-ID or User-Agent."""
+        """Serve the binding. Returns the contact after a new registration: another URI, flow, Call-ID or User-Agent."""
         key = contact_key(binding)
         contact = self.known.get(key)
         if contact is None:
@@ -151,12 +151,12 @@ class RunContacts:
         return contact if contact.renew(binding, now) else None
 
     def mention(self, binding: Binding, now: float) -> RunContact:
-        """Not one of this run, but somebody who may yet take what others refuse."""
+        """Add a contact outside this run. The contact may accept rows refused by other contacts."""
         key = contact_key(binding)
         return self.known.get(key) or self._add(binding, key, ABSENT, now)
 
     def is_out(self, binding: Binding) -> bool:
-        """True when it has said that it takes no MESSAGE, and has not registered anew since."""
+        """True after a response such as 405, until a new registration."""
         contact = self.known.get(contact_key(binding))
         return contact is not None and contact.standing is OUT and not contact.is_another(binding)
 
@@ -177,9 +177,9 @@ class RunContacts:
         return contact
 
     def _supersede(self, binding: Binding) -> None:
-        """RFC 3261 §10.3 step 7: one binding per URI, so that its former flow is no contact any more.
+        """Withdraw the former flows of a URI: there is one binding per URI (RFC 3261 §10.3 step 7).
 
-        Several only where the phone keeps several flows (RFC 5626 §4.2).
+        Several bindings are possible only for a phone with several flows (RFC 5626 §4.2).
         """
         key, reg_id = contact_key(binding), binding.reg_id
         for other in [c for c in self.known.values() if c.key[0] == key[0] and c.binding.reg_id == reg_id]:
@@ -187,13 +187,13 @@ class RunContacts:
                 self.withdraw(other.key)
 
     def forget_absent(self, now: float) -> None:
-        """Drop what is not of this run and what has expired."""
+        """Withdraw contacts outside this run, and expired contacts."""
         for contact in list(self.known.values()):
             if contact.standing is ABSENT or contact.binding.expires_at <= now:
                 self.withdraw(contact.key)
 
     def withdraw(self, key: ContactKey) -> None:
-        """The binding is gone; a MESSAGE on its way to it, or the end of its last one, is waited for."""
+        """Handle the end of a binding. A MESSAGE on the wire, and the commit of an end, are awaited."""
         contact = self.known.get(key)
         if contact is None:
             return
@@ -202,7 +202,7 @@ class RunContacts:
         self.drop_if_gone(contact)
 
     def stop(self, flows: Sequence[RunContact], retry_at: float, not_before: float) -> None:
-        """No more of this run to these; `not_before` is kept beyond it."""
+        """Stop contacts for this run. `not_before` holds for later runs as well."""
         for flow in flows:
             if flow.standing is READY:
                 flow.standing = STOPPED
@@ -210,31 +210,31 @@ class RunContacts:
                 flow.not_before = not_before
 
     def rule_out(self, flows: Sequence[RunContact]) -> None:
-        """No MESSAGE to these until their registration changes."""
+        """Send no MESSAGE to these contacts until the next registration."""
         for flow in flows:
             if flow.standing is not GONE:
                 flow.standing = OUT
 
     def mark_busy(self, key: ContactKey, is_busy: bool) -> None:
-        """A MESSAGE that is not of this run is on its way to the contact, or no longer."""
+        """Note the begin or the end of a MESSAGE from outside this run."""
         contact = self.known.get(key)
         if contact is not None and contact.standing is not GONE:
             contact.is_busy = is_busy
 
     def drop_if_gone(self, contact: RunContact) -> None:
-        """Forget it when nothing of it is under way any more."""
+        """Forget a contact after the end of the binding and of all activity."""
         if contact.standing is GONE and not contact.is_occupied:
             self.known.pop(contact.key, None)
 
     def free(self) -> list[RunContact]:
-        """Those that a MESSAGE may leave to now: ready, nothing under way to their device."""
+        """The contacts for the next MESSAGE: ready, with nothing in progress at the device."""
         if not self._has_flows:
             return [
                 c
                 for c in self.known.values()
                 if c.standing is READY and not (c.row_id or c.waits_for or c.is_busy)
             ]
-        # A flow as sips: may take what another of the same device may not.
+        # A sips: flow may accept rows not allowed on other flows of the device.
         ready = sorted(self.with_standing(READY), key=lambda contact: not contact.is_sips)
         taken = {c.device for c in self.known.values() if c.is_occupied}
         free = []
@@ -245,23 +245,23 @@ class RunContacts:
         return free
 
     def flows_of(self, contact: RunContact) -> Sequence[RunContact]:
-        """The contact and the other flows of its device."""
+        """The contact and the other flows of the device."""
         if not self._has_flows:
             return (contact,)
         return [c for c in self.known.values() if c.device == contact.device]
 
     def with_standing(self, standing: Standing) -> list[RunContact]:
-        """Those of one standing."""
+        """The contacts in this state."""
         return [c for c in self.known.values() if c.standing is standing]
 
     def serves_sips(self) -> bool:
-        """True when a contact of this run may have what was sent to sips:, now or after its back-off."""
+        """True if a contact of this run may get rows sent to sips:, now or after a back-off."""
         return self._has_sips and any(
             c.is_sips and (c.standing is READY or c.standing is STOPPED) for c in self.known.values()
         )
 
     def sips_will_ask(self) -> bool:
-        """True when who of this run may have what was sent to sips: is occupied now, and asks for the next then."""
+        """True if all sips: contacts of this run are occupied, and will ask for the next row."""
         return (
             self._has_sips
             and any(c.is_sips and c.standing is READY for c in self.known.values())
@@ -269,7 +269,7 @@ class RunContacts:
         )
 
     def devices(self, now: float, by_sips: bool = False) -> set[Hashable]:
-        """Every device that a row could still go to, one day; `by_sips`: one that was sent to sips:."""
+        """The devices of a possible later delivery; with `by_sips`, of rows sent to sips:."""
         if by_sips and not self._has_sips:
             return set()
         return {

@@ -1,9 +1,8 @@
-"""DeliverySchedule: whose delivery run goes now, who waits for a place, and whose back-off ends when.
+"""DeliverySchedule: decides which runs are in progress, and when back-offs end.
 
-Rules: at most `limit` runs at a time, the others wait in the order they came, each once; a run that has had
-its share while others wait goes to the end of the line (round robin, law 4). What is remembered is bounded:
-forgetting a back-off costs nothing but the sweep or the REGISTER that comes instead, since the rows carry
-their own next attempt.
+At most `limit` runs are in progress. Other recipients wait for a place in the order of arrival. A run beyond SHARE
+claims goes to the end of the line while others wait (round robin, law 4). The memory is bounded: a forgotten back-off
+costs nothing, because the row stores the time of the next attempt, and the sweep or a REGISTER begins the delivery.
 Times are wall seconds (UTC).
 """
 
@@ -15,17 +14,16 @@ from typing import Final
 
 from msilod.silo.runs.recipient_memory import RecipientMemory
 
-# Enough to keep one process busy where a device takes 50 ms to answer; at 64 rows each some 100 MB of short
-# messages at the most.
+# Enough for one process with devices answering in 50 ms. At 64 rows each, short messages take about 100 MB.
 MAX_RUNS: Final = 2000
-# An entry is some 0.5 kB.
+# An entry takes about 0.5 kB.
 MAX_REMEMBERED: Final = 100_000
-# Claims of one run before it makes room for those who wait: 256 messages at 64 rows a claim.
+# Claims of one run before the run makes room for others: 256 messages at 64 rows per claim.
 SHARE: Final = 4
 
 
 class DeliverySchedule:
-    """Recipients by their canonical AOR; each has at most one run."""
+    """Runs by name (device_runs.py). Each name has at most one run."""
 
     def __init__(self, limit: int = MAX_RUNS, max_remembered: int = MAX_REMEMBERED) -> None:
         self.limit = limit
@@ -33,16 +31,16 @@ class DeliverySchedule:
         self._running: dict[str, int] = {}
         self._interrupted: dict[str, float] = {}
         self._waiting: OrderedDict[str, None] = OrderedDict()
-        # Recipients that wait for a place among the runs: asked for each request.
+        # The recipients waiting for a place. Read for each request.
         self.in_line = self._waiting
         self._memories: OrderedDict[str, RecipientMemory] = OrderedDict()
-        # What is remembered of a recipient, nearly always nothing: asked for each MESSAGE that is relayed.
+        # The memory of a recipient, nearly always None. Called for each relayed MESSAGE.
         self.known: Callable[[str], RecipientMemory | None] = self._memories.get
         self._retry_at: dict[str, float] = {}
         self._deadlines: list[tuple[float, str]] = []
 
     def begin(self, aor: str) -> bool:
-        """True: the run of `aor` begins now. False: it is running already, or waits for a place."""
+        """Begin a run. Returns False if a run is in progress, or if the recipient has to wait for a place."""
         if aor in self._running:
             return False
         if len(self._running) >= self.limit:
@@ -56,7 +54,7 @@ class DeliverySchedule:
         return True
 
     def memory(self, aor: str) -> RecipientMemory:
-        """What the next run of `aor` has to know of the ones before."""
+        """The memory of earlier runs, for the next run of `aor`."""
         memory = self._memories.get(aor)
         if memory is None:
             memory = self._memories[aor] = RecipientMemory()
@@ -66,9 +64,9 @@ class DeliverySchedule:
         return memory
 
     def must_yield(self, aor: str) -> bool:
-        """Asked at each Claim of the run: True when it had its share while others wait.
+        """Called at each Claim. True if the run had its share while other recipients wait.
 
-        The recipient is then in their line, and the run is told that there are no more rows.
+        The recipient goes to the end of the line, and the caller tells the run of no more rows.
         """
         if aor not in self._running:
             return False
@@ -81,9 +79,9 @@ class DeliverySchedule:
     def finished(
         self, aor: str, retry_at: float | None, now: float = 0.0, keeps_time: bool = False
     ) -> list[str]:
-        """The run of `aor` is over, with rows left for `retry_at`. Returns whose runs may begin now.
+        """End a run with rows left for `retry_at`. Returns the recipients next in line.
 
-        `keeps_time`: it was not for all rows, and the back-off that it began in goes on.
+        `keeps_time`: the run was not for all rows, so an earlier back-off goes on.
         """
         self._running.pop(aor, None)
         former = self._interrupted.pop(aor, None)
@@ -99,15 +97,16 @@ class DeliverySchedule:
         return self._next()
 
     def back_off(self, aor: str, retry_at: float) -> None:
-        """A row of `aor` was stored after its contacts had failed: no run before then but by a REGISTER.
+        """Begin a back-off: no run before `retry_at`, except by a REGISTER.
 
-        A run that is under way may not see that row any more, so that its end does not change this.
+        A run in progress may not see a row stored after failures online, so the end of the run does not change the
+        back-off.
         """
         if retry_at < self._retry_at.get(aor, inf):
             self._remember(aor, retry_at)
 
     def forget(self, aor: str) -> None:
-        """The recipient un-registered: no timer brings him back, and his next contacts are new ones."""
+        """Forget a recipient without bindings: no timer helps, and later contacts are new contacts."""
         self._retry_at.pop(aor, None)
         self._interrupted.pop(aor, None)
         self._waiting.pop(aor, None)
@@ -115,14 +114,14 @@ class DeliverySchedule:
             self._memories.pop(aor, None)
 
     def next_deadline(self) -> float | None:
-        """When `due` has something to say next; None: when a run ends."""
+        """The next time with a result of `due`. None: after the end of a run."""
         if self._waiting and len(self._running) < self.limit:
             return 0.0
         self._drop_stale()
         return self._deadlines[0][0] if self._deadlines else None
 
     def due(self, now: float) -> list[str]:
-        """Whose back-off has ended or who waits while there is room; each may `begin`."""
+        """Recipients at the end of a back-off, and waiting recipients if there is room. The caller calls `begin`."""
         found = self._next()
         room = self.limit - len(self._running) - len(found)
         self._drop_stale()
@@ -138,7 +137,7 @@ class DeliverySchedule:
         return found
 
     def retry_at(self, aor: str) -> float | None:
-        """When the back-off of `aor` ends; None when there is none."""
+        """The end of the back-off of `aor`. None for no back-off."""
         return self._retry_at.get(aor)
 
     @property
@@ -148,16 +147,16 @@ class DeliverySchedule:
 
     @property
     def running(self) -> int:
-        """Runs under way."""
+        """The number of runs in progress."""
         return len(self._running)
 
     @property
     def waiting(self) -> int:
-        """Recipients that wait for a place."""
+        """The number of recipients waiting for a place."""
         return len(self._waiting)
 
     def _next(self) -> list[str]:
-        """Those in line for whom there is room; `begin` puts them back if somebody was quicker."""
+        """The recipients next in line. `begin` puts a recipient back if the place is taken meanwhile."""
         room = max(0, self.limit - len(self._running))
         return [self._waiting.popitem(last=False)[0] for _ in range(min(room, len(self._waiting)))]
 
@@ -170,7 +169,7 @@ class DeliverySchedule:
             return
         self._retry_at[aor] = retry_at
         heappush(self._deadlines, (retry_at, aor))
-        # A recipient who keeps registering leaves a stale deadline each time.
+        # Each REGISTER of a recipient may leave a stale deadline.
         if len(self._deadlines) > 2 * len(self._retry_at) + 64:
             self._deadlines = [(at, name) for name, at in self._retry_at.items()]
             heapify(self._deadlines)
@@ -180,7 +179,7 @@ class DeliverySchedule:
             heappop(self._deadlines)
 
     def _shed(self) -> None:
-        """Over the bound the longest unused memory goes, unless its run is under way."""
+        """Forget the longest unused memories beyond the bound, except memories of runs in progress."""
         while len(self._memories) > self.max_remembered + len(self._running):
             aor, memory = self._memories.popitem(last=False)
             if aor in self._running:

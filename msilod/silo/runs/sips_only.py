@@ -1,8 +1,8 @@
-"""Secure: who may have a MESSAGE that was sent to sips: (RFC 5630 §5.2, §5.3, checklist T17).
+"""Sips only: decides which contacts may get a MESSAGE sent to sips: (RFC 5630 §5.2, §5.3, checklist T17).
 
-Its row waits for a contact that registered as sips:, and by a next hop it passes by TLS only. Until there is one it is
-neither sent nor refused, and expires as any other. Order (law 4) is kept among the rows that a contact may have:
-one for sip: does not wait behind one for sips: that its contact cannot get. A sips: contact gets both, in order.
+The row waits for a contact registered as sips:, and goes by a next hop only over TLS. Without such a contact the row is
+neither sent nor refused, and expires like any row. Law 4 orders the rows allowed for one contact: a row for sip: does
+not wait behind a row for sips: not allowed for the contact. A sips: contact gets both kinds in order.
 """
 
 from msilod.registrar.binding import Binding
@@ -13,9 +13,9 @@ from msilod.sip.sips import is_by_tls, is_sips
 
 
 def is_secure(message: StoredMessage, binding: Binding, policy: SiloPolicy) -> bool:
-    """True when the whole way of this message to this contact is what sips: asks for.
+    """True when the whole way of the message to the contact is secure, as sips: requires.
 
-    A Path is: a sips: contact is registered by sips: alone.
+    A Path needs no check: a sips: contact is registered only by sips:.
     """
     if not is_sips(binding.contact):
         return False

@@ -1,8 +1,7 @@
-"""Steps: what a DeliveryRun asks its daemon to do, in order.
+"""Steps: the actions requested by a DeliveryRun, in order.
 
-Rules: plain data, made and carried out once. After Claim comes `claimed`, after Send `answered` or `failed`,
-after Settle `settled`; Reject, Postpone and Release are told once and not answered. Finished is always the
-last step of a run.
+A step is plain data, carried out once. The run gets an answer to Claim (`claimed`), Send (`answered` or `failed`) and
+Settle (`settled`), and no answer to Reject, Postpone and Release. Finished is the last step of a run.
 """
 
 from collections.abc import Sequence
@@ -12,11 +11,11 @@ from msilod.silo.stored_message import Ending, StoredMessage
 
 
 class Claim:
-    """Lease up to `limit` of the recipient's rows with an id above `after`, oldest first.
+    """Lease up to `limit` rows of the recipient with ids above `after`, oldest first.
 
-    Rows that back off are brought forward by a REGISTER or a dump; `after` keeps those out that this run has
-    given back already. A store that does not know it is found out by `claimed`, and asked no more. Rows that were
-    sent to sips: only if `with_sips`: a page of them must not stand before what the contacts may have.
+    A REGISTER or a dump also claims rows in a back-off; `after` excludes rows given back by this run. If a store
+    ignores `after`, `claimed` notices, and the run stops claiming. Rows sent to sips: only if `with_sips`: otherwise a
+    page of these rows could hide the rows allowed for the contacts.
     """
 
     __slots__ = ("after", "limit", "with_sips")
@@ -31,7 +30,7 @@ class Claim:
 
 
 class Send:
-    """Send `row` to `contact`, in a transaction of its own."""
+    """Send `row` to `contact` in a transaction."""
 
     __slots__ = ("contact", "row")
 
@@ -44,7 +43,7 @@ class Send:
 
 
 class Settle:
-    """Commit the row's end, not before `at` (wall seconds; 0.0: now). `status` is that of the device at `contact`."""
+    """Commit the row's end, not before `at` (wall seconds, 0.0 for now). `status` is the response of `contact`."""
 
     __slots__ = ("at", "contact", "how", "row", "status")
 
@@ -62,10 +61,10 @@ class Settle:
 
 
 class Postpone:
-    """Give `rows` back, not to be tried before `until` (wall seconds).
+    """Give `rows` back for an attempt after `until` (wall seconds).
 
-    `row.attempts` is counted up already. `status` is None for rows that were not tried this time: what they
-    remember of their last try stays.
+    `row.attempts` is already increased. `status` None: the rows were not tried, and keep the status of the last
+    attempt.
     """
 
     __slots__ = ("reason", "rows", "status", "until")
@@ -81,7 +80,7 @@ class Postpone:
 
 
 class Reject:
-    """The row stays as `rejected`: never sent again unless requeued."""
+    """Mark the row as rejected. The row is not sent again unless requeued."""
 
     __slots__ = ("reason", "row", "status")
 
@@ -95,7 +94,7 @@ class Reject:
 
 
 class Release:
-    """Give `rows` back as they were: nobody is left to send them to."""
+    """Give `rows` back unchanged, for lack of contacts."""
 
     __slots__ = ("rows",)
 
@@ -107,9 +106,9 @@ class Release:
 
 
 class Finished:
-    """The run is over; rows are left for a next one at `retry_at` (wall seconds), None when none are.
+    """End the run. `retry_at`: the time of the next run (wall seconds), None if no rows are left.
 
-    `keeps_time`: it was not for all rows, so that the time that was set before it still stands.
+    `keeps_time`: the run was not for all rows, so an earlier back-off goes on.
     """
 
     __slots__ = ("keeps_time", "retry_at")
