@@ -84,6 +84,10 @@ MAY_USE_A_DRIVER = {
     "msilod.store.engine", "msilod.store.schema", "msilod.store.tables", "msilod.store.columns",
 }  # fmt: skip
 DRIVERS = {"sqlite3", "peewee", "playhouse"}
+# The modules that name one engine. All others speak to engine/base.py, engine/hold.py and engine/choice.py.
+MAY_NAME_AN_ENGINE = {
+    "msilod.store.engine.choice", "msilod.store.engine.sqlite", "msilod.store.schema", "msilod.store.tables",
+}  # fmt: skip
 # Floors of store/, lowest first. A module imports modules of its own floor and of lower floors.
 STORE_FLOORS = (
     ("msilod.store.jobs", "msilod.store.columns", "msilod.store.limits", "msilod.store.times"),
@@ -210,6 +214,14 @@ def test_a_module_of_the_store_imports_no_higher_floor(path: Path) -> None:
         if is_module(found) and not is_package(found) and within(found, higher)
     ]
     assert not wrong, f"{name} must not import {wrong}"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_few_modules_name_an_engine(path: Path) -> None:
+    name = module_name(path)
+    if not within(name, MAY_NAME_AN_ENGINE):
+        wrong = [found for found in imports(path) if within(found, {"msilod.store.engine.sqlite"})]
+        assert not wrong, f"{name} must not import {wrong}"
 
 
 def test_modules_that_may_still_import_a_driver_do() -> None:

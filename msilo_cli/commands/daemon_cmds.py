@@ -12,7 +12,7 @@ from msilo_cli.printer import ADDRESS, Column, chosen_format, rfc3339, show, spa
 from msilo_cli.session import Session, SomeFailed, UsageError, calls
 from msilod.errors import UnavailableError
 from msilod.printable import printable
-from msilod.store.engine.sqlite.lock import last_words
+from msilod.store.engine.choice import last_words
 from msilod.store.tables.selection import Selection
 
 # Seconds. The daemon waits up to 90 s for one recipient.
@@ -126,7 +126,7 @@ def status(context: typer.Context, format: filters.Format = "", json: filters.Js
     try:
         answer = session.ask("status", {})
     except UnavailableError as error:
-        reason = last_words(session.settings.silo)
+        reason = last_words(session.settings.silo_url)
         raise UnavailableError(
             f"{error}; it ended because {printable(reason)}" if reason else str(error)
         ) from error

@@ -13,6 +13,7 @@ import msgspec
 
 from msilod.errors import StoreError
 from msilod.registrar.binding import Binding
+from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
 
 
@@ -82,6 +83,11 @@ class End(msgspec.Struct, array_like=True):
     status: int | None
     wall: float
     contact: str = ""
+
+
+def entry_values(e: HistoryEntry) -> tuple[Any, ...]:
+    """An entry of the history as it travels: the values of its fields."""
+    return e.message, e.aor, e.at, e.event, e.status, e.reason, e.contact, e.actor
 
 
 class Call(msgspec.Struct, array_like=True):

@@ -29,6 +29,14 @@ def name_of(url: str) -> str:
     return str(path_of(url))
 
 
+def last_words(url: str) -> str:
+    """Why the last daemon of this silo has ended, if its database was the cause; "" if not."""
+    path = path_of(url)
+    from msilod.store.engine.sqlite import lock
+
+    return lock.last_words(path)
+
+
 def open_hold(url: str, table: str) -> Hold:
     """The hold of a daemon. Raises UnavailableError, PermissionDenied or SchemaError."""
     path = path_of(url)

@@ -18,9 +18,10 @@ from msilod.store.engine.sqlite.connection import translated
 from msilod.store.engine.sqlite.devices import Devices
 from msilod.store.engine.sqlite.history import History
 from msilod.store.engine.sqlite.holdings import Holdings
-from msilod.store.engine.sqlite.statements import Statements, marks
+from msilod.store.engine.sqlite.statements import Statements
 from msilod.store.engine.sqlite.sweep import Sweep
 from msilod.store.engine.sqlite.unstoppable import immediate
+from msilod.store.engine.text import marks
 from msilod.store.jobs import End
 from msilod.store.limits import Limits
 from msilod.store.tables.selection import Selection

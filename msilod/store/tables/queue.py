@@ -24,8 +24,9 @@ from msilod.store.engine.sqlite.foreign_changes import paused
 from msilod.store.engine.sqlite.history import History
 from msilod.store.engine.sqlite.holdings import Holdings
 from msilod.store.engine.sqlite.imports import Imports, Rehearsal
-from msilod.store.engine.sqlite.statements import Statements, chunks, marks
+from msilod.store.engine.sqlite.statements import Statements
 from msilod.store.engine.sqlite.unstoppable import unstoppable
+from msilod.store.engine.text import chunks, marks
 from msilod.store.jobs import Added, AddResult, Batch, Call, Duplicate, Failed
 from msilod.store.limits import Limits
 from msilod.store.schema.migrate import prepare

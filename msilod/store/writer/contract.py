@@ -16,7 +16,6 @@ from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.columns import binding_values
 from msilod.store.commit.transaction import Transactions
-from msilod.store.engine.sqlite.history import entry_values
 from msilod.store.jobs import (
     Added,
     AddJob,
@@ -34,6 +33,7 @@ from msilod.store.jobs import (
     Keeping,
     OverQuota,
     Result,
+    entry_values,
 )  # fmt: skip
 from msilod.store.times import KeptClock
 from msilod.store.writer.parcel import Parcel

@@ -5,13 +5,14 @@ The rowid is the order in time, so that forgetting the oldest needs no index of 
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any, Final
 
 from msilod.silo.history import ENDS, HistoryEntry
-from msilod.store.engine.sqlite.statements import chunks, marks
-from msilod.store.jobs import End
+from msilod.store.engine.text import chunks, marks
+from msilod.store.jobs import End, entry_values
 
-COLUMNS: Final = ("message", "aor", "at", "event", "status", "reason", "contact", "actor")
+COLUMNS: Final = tuple(field.name for field in fields(HistoryEntry))
 
 
 class History:
@@ -58,8 +59,3 @@ class History:
             f"DELETE FROM {self.table} WHERE at < ? AND id IN (SELECT id FROM {self.table} ORDER BY id LIMIT ?)",
             (before, limit),
         ).rowcount
-
-
-def entry_values(e: HistoryEntry) -> tuple[Any, ...]:
-    """The values of an entry in the order of COLUMNS."""
-    return e.message, e.aor, e.at, e.event, e.status, e.reason, e.contact, e.actor

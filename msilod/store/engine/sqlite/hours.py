@@ -15,7 +15,7 @@ from typing import Final
 
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.engine.base import HOUR, Hours
-from msilod.store.engine.sqlite.tail import chunks, marks
+from msilod.store.engine.text import chunks, marks
 
 # An entry of the dictionary, the number, and the header of the text; then four bytes a character at the most.
 ENTRY_BYTES: Final = 200

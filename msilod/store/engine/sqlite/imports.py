@@ -8,7 +8,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from msilod.silo.stored_message import State, StoredMessage
-from msilod.store.engine.sqlite.statements import Statements, chunks, marks
+from msilod.store.engine.sqlite.statements import Statements
+from msilod.store.engine.text import chunks, marks
 
 
 class Imports:

@@ -21,10 +21,9 @@ from msilod.store.columns import (
     message_of,
     values_of,
 )
-from msilod.store.engine.sqlite.tail import EXACT, Tail
-from msilod.store.engine.sqlite.tail import chunks as chunks
-from msilod.store.engine.sqlite.tail import marks as marks
+from msilod.store.engine.sqlite.tail import Tail
 from msilod.store.engine.sqlite.tail import total as total
+from msilod.store.engine.text import EXACT, chunks, marks
 from msilod.store.jobs import End
 from msilod.store.times import CLOCK
 

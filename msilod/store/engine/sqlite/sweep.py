@@ -12,7 +12,8 @@ from msilod.store.columns import message_of
 from msilod.store.engine.sqlite.devices import Devices
 from msilod.store.engine.sqlite.history import History
 from msilod.store.engine.sqlite.holdings import Holdings
-from msilod.store.engine.sqlite.statements import CLEANED, Statements, chunks, marks
+from msilod.store.engine.sqlite.statements import CLEANED, Statements
+from msilod.store.engine.text import chunks, marks
 from msilod.store.jobs import Cleaned, End
 
 # Ended hashes are kept well past 64*T1, the last retransmission of a sender (law 9).

@@ -5,36 +5,15 @@ Whoever reads the total adds the tail; a fold moves the tail into the total and 
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from typing import Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from msilod.silo.stored_message import StoredMessage
+from msilod.store.engine.text import chunks, marks
 
-LARGEST: Final = 512
-# Up to here each number of rows has its own prepared statement.
-EXACT: Final = 32
-Item = TypeVar("Item")
 _MORE: Final = "ON CONFLICT DO UPDATE SET messages = messages + excluded.messages"
 # Above any id: nothing counts the hours of senders.
 NO_HOURS: Final = 1 << 63
-
-
-def chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """Pieces whose lengths are powers of two, the largest first, but the last is what is left up to EXACT."""
-    start, left = 0, len(items)
-    while left:
-        size = left if left <= EXACT else min(LARGEST, 1 << (left.bit_length() - 1))
-        yield items[start : start + size]
-        start += size
-        left -= size
-
-
-@cache
-def marks(rows: int, columns: int) -> str:
-    """Question marks for the VALUES of so many rows."""
-    one = f"({', '.join('?' * columns)})"
-    return ", ".join([one] * rows)
 
 
 def total(table: str) -> str:
