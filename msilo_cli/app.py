@@ -17,8 +17,9 @@ from msilo_cli.commands import (
     state_cmds,
     user_cmds,
 )
-from msilo_cli.session import Session, UsageError
+from msilo_cli.session import Session
 from msilod import __version__
+from msilod.errors import UsageError
 
 app = typer.Typer(
     name="msilo",

@@ -13,10 +13,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from msilo_cli.session import Session, UsageError
-from msilod.routing.domains import canonical_host
+from msilo_cli.session import Session
+from msilod.errors import UsageError
 from msilod.silo.stored_message import State
 from msilod.sip.tel import is_tel
+from msilod.sip.uri import canonical_host, is_host
 from msilod.store.tables.selection import Selection
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -156,6 +157,22 @@ def recipient(session: Session, word: str) -> str:
         return session.names.mailbox(word)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def served(session: Session, aor: str) -> str:
+    """`aor`. Raises UsageError when its domain is not served."""
+    try:
+        session.names.check_served(aor)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return aor
+
+
+def host(word: str) -> str:
+    """The domain `word` in canonical form. Raises UsageError."""
+    if not is_host(word):
+        raise UsageError(f"{word!r} is no domain; write example.test")
+    return canonical_host(word)
 
 
 def author(session: Session, word: str) -> str:

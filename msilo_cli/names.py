@@ -37,6 +37,8 @@ class Names:
         self._aliases = Aliases(settings.config.aliases)
         self._configured = Domains(settings.config.domains, self._aliases)
         self._all: Domains | None = None
+        # True when a daemon has told its domains.
+        self._answered = False
 
     def mailbox(self, word: str) -> str:
         """The AOR named by `word`; `user@host` for a foreign domain. Raises ValueError with a text for the user."""
@@ -55,6 +57,16 @@ class Names:
         raw = word.encode("utf-8", "backslashreplace")
         return self._domains(word).identify(raw).name
 
+    def check_served(self, aor: str) -> None:
+        """Raises ValueError when the domain of `aor` is no domain of this server, as far as these are known here."""
+        host = aor.rpartition("@")[2]
+        if self._configured.serves(host):
+            return
+        known = self._domains(aor)
+        # Without a daemon, domains may be named by `msilod start --domain` only.
+        if not known.serves(host) and (self._settings.config.domains or self._answered):
+            raise ValueError(f"{host} is not served here; the domains are {', '.join(known.domains)}")
+
     def _domains(self, word: str) -> Domains:
         if self._all is None:
             self._all = self._known()
@@ -65,6 +77,7 @@ class Names:
 
     def _known(self) -> Domains:
         answer = self._ask()
+        self._answered = answer is not None
         if answer is not None:
             return Domains(answer["domains"], self._aliases, (), answer["addresses"], answer["ports"])
         specs = self._settings.listeners

@@ -12,7 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from msilo_cli.fitting import SEPARATOR, WHOLE, Fit, fit
-from msilo_cli.session import Session, UsageError
+from msilo_cli.session import Session
+from msilod.errors import UsageError
 from msilod.printable import printable
 from msilod.silo.stored_message import LATEST
 
@@ -60,7 +61,7 @@ def chosen_format(session: Session, wanted: str, json_lines: bool, ids: bool) ->
 
 
 def show(session: Session, records: Iterable[Record], columns: Sequence[Column], format: str) -> int:
-    """Print the records. Returns the number of records."""
+    """Print the records. Returns the number of records. Raises UsageError for `ids` of records without ids."""
     if format == "table":
         return _table(session, records, columns)
     count = 0
@@ -78,6 +79,8 @@ def _line(record: Record, columns: Sequence[Column], format: str) -> str:
     if format == "jsonl":
         return msgspec.json.encode(record).decode()
     if format == "ids":
+        if "id" not in record:
+            raise UsageError("there are no ids here; choose another --format")
         return str(record["id"])
     return "\t".join(_cell(column.value(record)) for column in columns if column.in_tsv)
 

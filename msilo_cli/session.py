@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn, TextIO
 
 from msilo_cli.names import Names
 from msilod.control.protocol import MAX_LINE, ControlClient
-from msilod.errors import MsilodError, UnavailableError
+from msilod.errors import MsilodError, NoSuchMessage, UnavailableError
 from msilod.settings import Options, Settings, load
 from msilod.silo.policy import EACH_DEVICE
 from msilod.store.limits import Limits
@@ -49,14 +49,15 @@ def calls(rows: Mapping[str, Sequence[int]]) -> list[dict[str, list[int]]]:
     return made
 
 
-class UsageError(MsilodError):
-    """A wrong or incomplete command line, or a missing confirmation."""
-
-    exit_code = 2
-
-
 class SomeFailed(MsilodError):
     """A command for several messages failed for some of them."""
+
+
+def tell_unknown(unknown: Sequence[int], ids: Sequence[int]) -> None:
+    """Raises NoSuchMessage when all of `ids` are unknown, SomeFailed when some are."""
+    if unknown:
+        text = f"there is no message {', '.join(map(str, unknown))} (see msilo list)"
+        raise NoSuchMessage(text) if len(unknown) == len(ids) else SomeFailed(text)
 
 
 class Output(io.TextIOBase):
@@ -205,6 +206,10 @@ class Session:
         except UnavailableError:
             self.say("no daemon is running", level=1)
         return given, sending
+
+    def unknown(self, ids: Sequence[int]) -> list[int]:
+        """The ids without a message in the silo. 0 stands for an empty list on standard input."""
+        return self.queue.missing([id for id in ids if id])
 
     @property
     def has_daemon(self) -> bool:

@@ -6,7 +6,7 @@ Each default is safe. A key for a later version is refused (UNSUPPORTED), never 
 import re
 from collections.abc import Iterator
 from ipaddress import ip_network
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -14,7 +14,7 @@ from msgspec import Meta, Struct, field
 from msilod.routing.aliases import alias_problems
 from msilod.sip.headers import KNOWN, canonical
 from msilod.sip.limits import MAX_BODY
-from msilod.sip.uri import SipUri, parse_aor
+from msilod.sip.uri import SipUri, is_host, parse_aor
 from msilod.transport.listen import TRANSPORTS, parse_address
 
 Seconds = Annotated[int, Meta(ge=1, le=2**31)]
@@ -103,7 +103,7 @@ class SiloConfig(Struct, frozen=True, forbid_unknown_fields=True):
         default_factory=lambda: [60, 300, 900, 3600]
     )
     max_messages: Count = 1000
-    max_bytes: Count = 10_000_000
+    max_bytes: Annotated[int, Meta(ge=1, le=2**62)] = 10_000_000
     max_body: Annotated[int, Meta(ge=1, le=MAX_BODY)] = MAX_BODY
     accept_types: list[MediaRange] = field(default_factory=list)
     refuse_types: list[MediaRange] = field(default_factory=list)
@@ -153,6 +153,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
 
 
+# What stands in for parts of a message in the texts of notices (silo/compose/notice.py).
+PLACEHOLDERS: Final = ("{recipient}", "{sender}", "{reason}")
+
 # Keys that must keep their defaults in this version: key, and what to use instead.
 UNSUPPORTED: Final = {
     "metrics.listen": "ask msilo status --json",
@@ -166,6 +169,16 @@ def keys(struct: Struct | None = None, prefix: str = "") -> Iterator[tuple[str, 
             yield from keys(value, f"{name}.")
         else:
             yield prefix + name, value
+
+
+def allowed_values(key: str) -> tuple[Any, ...]:
+    """The values of a key with a choice of values; empty for other keys."""
+    section, _, name = key.rpartition(".")
+    hints = get_type_hints(type(getattr(Config(), section)) if section else Config)
+    hint = hints.get(name)
+    if get_origin(hint) is list:
+        (hint,) = get_args(hint)
+    return get_args(hint) if get_origin(hint) is Literal else ()
 
 
 def problems(config: Config) -> Iterator[tuple[str, str]]:
@@ -199,20 +212,40 @@ def _silo_problems(silo: SiloConfig) -> Iterator[tuple[str, str]]:
         name = text.partition(":")[0]
         if canonical(name.encode()) in KNOWN:
             yield "silo.extra_hdrs", f"{name} has a meaning in SIP; write fields of your own, as X-Silo: yes"
+    for key in ("notice", "failure_notice"):
+        for word in re.findall(r"\{\w*\}", getattr(silo, key)):
+            if word not in PLACEHOLDERS:
+                yield f"silo.{key}", f"{word} has no meaning; write {', '.join(PLACEHOLDERS)}"
     if silo.failure_notice and not silo.registrar:
         yield "silo.failure_notice", 'needs a sender; write registrar = "sip:registrar@example.test"'
 
 
 def _name_problems(config: Config) -> Iterator[tuple[str, str]]:
     for domain in config.domains:
-        if not domain or re.search(r"[^\w.:\[\]-]", domain, re.ASCII):
-            yield "domains", f"{domain!r} is no domain; write a name like example.test"
+        if problem := domain_problem(domain):
+            yield "domains", problem
     for transport in TRANSPORTS:
         for address in getattr(config.listen, transport):
             try:
                 parse_address(transport, address)
             except ValueError as error:
                 yield f"listen.{transport}", str(error)
+
+
+def domain_problem(text: str) -> str:
+    """The fault of a domain that is no host, with a suggestion; "" for a host."""
+    return (
+        ""
+        if is_host(text)
+        else f"{text!r} is no domain; write {_host_in(text) or 'a name like example.test'}"
+    )
+
+
+def _host_in(text: str) -> str:
+    """The host of a URI or of `host:port`, to suggest; "" without one."""
+    host = text.strip().rpartition("@")[2]
+    host = re.sub(r"^(sips?|tel|https?)?:(//)?|[:/;?].*$", "", host)
+    return host if is_host(host) else ""
 
 
 def _network_problems(config: Config) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@
     │   └── PolicyError          500: the operator's routing policy raised, or returned no action
     ├── TransportError           a datagram or connection failed; the branch then fails as with a 503
     ├── ConfigError              exit 78: file, line, key, the fault, the right form
+    ├── UsageError               exit 2: a wrong or incomplete command line, or a missing confirmation
     ├── SchemaError              exit 78: a database of another version, or of another program
     ├── UnavailableError         exit 69: a listener, the silo or the daemon is not available
     │   ├── SiloLost             the files of the silo are not the opened files any more, or are damaged
@@ -83,6 +84,12 @@ class ConfigError(MsilodError):
     """A fault in the configuration. The text is one line: file, line, key, the fault, the right form."""
 
     exit_code = 78
+
+
+class UsageError(MsilodError):
+    """A wrong or incomplete command line, or a missing confirmation."""
+
+    exit_code = 2
 
 
 class SchemaError(MsilodError):

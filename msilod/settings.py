@@ -16,8 +16,8 @@ from typing import Final
 
 import msgspec
 
-from msilod.config import Config, keys, problems
-from msilod.errors import ConfigError
+from msilod.config import Config, allowed_values, domain_problem, keys, problems
+from msilod.errors import ConfigError, UsageError
 from msilod.transport.listen import TRANSPORTS, ListenSpec, parse_address, parse_spec
 
 ETC: Final = Path("/etc/msilod/msilod.toml")
@@ -60,6 +60,9 @@ def load(path: Path | None, environment: Mapping[str, str], options: Options | N
     file = find_file(path, environment)
     config, has_keys = _read(file) if file is not None else (Config(), False)
     listeners = _listeners(config, options, file)
+    for domain in options.domains or ():
+        if problem := domain_problem(domain):
+            raise UsageError(f"--domain {problem}")
     if options.domains:
         config = msgspec.structs.replace(config, domains=list(options.domains))
     db_url = options.db_url or environment.get("MSILO_DB_URL") or config.db_url
@@ -195,6 +198,8 @@ def _explain(file: Path, text: str, message: str) -> str:
 
 def _wanted(key: str) -> str:
     defaults = dict(keys())
+    if allowed := allowed_values(key):
+        return f"write {' or '.join(map(repr, allowed))}"
     return f"the default is {defaults[key]!r}" if key in defaults else "see msilod.toml(5)"
 
 
@@ -234,10 +239,13 @@ def _listeners(config: Config, options: Options, file: Path | None) -> tuple[Lis
             named = {transport: getattr(config.listen, transport) for transport in TRANSPORTS}
             specs = [parse_address(transport, text) for transport in named for text in named[transport]]
     except ValueError as error:
-        raise ConfigError(f"--listen: {error}") from error
+        raise UsageError(f"--listen: {error}") from error
     where = f"{file}: listen" if file is not None and not options.listen else "--listen"
     if not specs:
         raise ConfigError(f"{where}: nothing to listen on; name at least one address")
+    for spec in specs:
+        if spec.port and specs.count(spec) > 1:
+            raise ConfigError(f"{where}: {spec} stands there twice; write each address once")
     return tuple(specs)
 
 

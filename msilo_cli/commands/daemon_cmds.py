@@ -1,6 +1,6 @@
 """Daemon commands: `msilo dump`, `bindings` and `status` call a running daemon."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Annotated, Any
 
@@ -9,8 +9,8 @@ import typer
 from msilo_cli import filters
 from msilo_cli.fitting import Fit
 from msilo_cli.printer import ADDRESS, Column, chosen_format, rfc3339, show, span
-from msilo_cli.session import Session, SomeFailed, UsageError, calls
-from msilod.errors import UnavailableError
+from msilo_cli.session import Session, SomeFailed, calls
+from msilod.errors import UnavailableError, UsageError
 from msilod.printable import printable
 from msilod.store.engine.choice import last_words
 from msilod.store.tables.selection import Selection
@@ -21,7 +21,7 @@ DUMP_TIMEOUT = 600.0
 RELOAD_TIMEOUT = 30.0
 
 
-@filters.selecting(filters.Recipients)
+@filters.selecting()
 def dump(
     context: typer.Context,
     selection: Selection,
@@ -63,6 +63,8 @@ def _dump(session: Session, asked: Sequence[dict[str, Any]], params: dict[str, A
         for result in results:
             if "request" in result:
                 session.out.write(printable(result["request"].replace("\r\n", "\n"), keep_lines=True) + "\n")
+            else:
+                session.say(printable(f"{result['aor']}: {result.get('reason') or result['outcome']}"))
         return
     show(session, results, _OUTCOME, format)
     if params["wait"] and any(result["outcome"] not in ("delivered", "handed") for result in results):
@@ -130,8 +132,14 @@ def status(context: typer.Context, format: filters.Format = "", json: filters.Js
         raise UnavailableError(
             f"{error}; it ended because {printable(reason)}" if reason else str(error)
         ) from error
-    if chosen_format(session, format, json, False) in ("json", "jsonl"):
+    chosen = chosen_format(session, format, json, False)
+    if chosen in ("json", "jsonl"):
         show(session, [answer], [], "jsonl")
+        return
+    if chosen == "ids":
+        raise UsageError("status has no ids; choose table, tsv or json")
+    if chosen == "tsv" and (format or "MSILO_FORMAT" in session.environment):
+        show(session, _facts(answer), _FACT, chosen)
         return
     rows = " · ".join(f"{state} {count}" for state, count in sorted(answer["rows"].items()))
     counters = " · ".join(f"{name} {count}" for name, count in answer["counters"].items() if count)
@@ -148,6 +156,18 @@ def status(context: typer.Context, format: filters.Format = "", json: filters.Js
         f"since start  {counters or 'nothing yet'}",
     ]
     session.out.write(printable("\n".join(lines), keep_lines=True) + "\n")
+
+
+def _facts(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A record for each fact; the facts of an object are named `object.fact`."""
+    for name, value in answer.items():
+        if isinstance(value, dict):
+            yield from ({"name": f"{name}.{key}", "value": part} for key, part in value.items())
+        else:
+            yield {"name": name, "value": " ".join(map(str, value)) if isinstance(value, list) else value}
+
+
+_FACT = [Column("NAME", lambda r: r["name"]), Column("VALUE", lambda r: r["value"])]
 
 
 def reload(context: typer.Context) -> None:

@@ -15,8 +15,8 @@ from msilo_cli.exchange import MAX_LINE, BadLine, exported, imported
 from msilo_cli.message_view import columns
 from msilo_cli.output_file import output_file
 from msilo_cli.printer import chosen_format, show
-from msilo_cli.session import Output, Session, SomeFailed, UsageError
-from msilod.errors import UnavailableError
+from msilo_cli.session import Output, Session, SomeFailed
+from msilod.errors import UnavailableError, UsageError
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.jobs import Added, Duplicate, OverQuota
 from msilod.store.tables.selection import Selection

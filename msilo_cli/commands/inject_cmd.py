@@ -1,21 +1,23 @@
 """Inject command: `msilo inject` stores a message under the checks and quotas of a MESSAGE received by SIP."""
 
+import re
 import secrets
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from msilo_cli import filters
-from msilo_cli.session import Session, UsageError
-from msilod.errors import MsilodError, SipError, StoreError
-from msilod.silo.intake.acceptance import accept, guard_registrar
+from msilo_cli.printer import span
+from msilo_cli.session import Session
+from msilod.errors import MsilodError, SipError, StoreError, UsageError
+from msilod.silo.intake.acceptance import NEVER_SENT, accept, guard_registrar
 from msilod.silo.intake.scheduled import FURTHEST
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.dates import format_date, parse_rfc3339
-from msilod.sip.headers import Headers
+from msilod.sip.headers import Headers, canonical
 from msilod.sip.message import Request
 from msilod.sip.sips import is_sips
 from msilod.sip.tel import is_tel, parse_tel
@@ -23,6 +25,12 @@ from msilod.sip.uri import SipUri
 from msilod.store.jobs import Added, Duplicate, OverQuota
 
 TEXT = "text/plain;charset=UTF-8"
+_TOKEN: Final = r"[-.!%*_+`'~A-Za-z0-9]+"
+_TYPE: Final = re.compile(rf"{_TOKEN}/{_TOKEN}(\s*;.*)?", re.DOTALL)
+# Header fields that are written by inject or by a delivery.
+_SET_HERE: Final = NEVER_SENT | {
+    b"date", b"expires", b"p-asserted-identity", b"p-preferred-identity", b"history-info",
+}  # fmt: skip
 
 
 class Refused(MsilodError):
@@ -61,6 +69,7 @@ def inject(
     aor = filters.recipient(session, recipient)
     if "*" in aor:
         raise UsageError("inject wants one recipient, not a pattern")
+    _check_known(session, aor)
     body = _body(text, file, session.settings.config.silo.max_body)
     uri = f"{'sips' if is_sips(recipient) else 'sip'}:{aor}".encode()
     request = _request(session, uri, sender, content_type, expires, header or [], body)
@@ -102,6 +111,8 @@ def _request(
     body: bytes,
 ) -> Request:
     """The MESSAGE of `sender` to `uri`, as received by SIP. Raises UsageError."""
+    if not _TYPE.fullmatch(content_type):
+        raise UsageError(f"--type {content_type!r} is no content type; write text/plain")
     author = _sender(sender or f"sip:msilo@{uri.decode().rpartition('@')[2]}")
     call_id = secrets.token_hex(16).encode() + b"@msilo"
     fields = Headers()
@@ -113,15 +124,36 @@ def _request(
         fields.add(b"Date", format_date(session.system()))
         fields.add(b"Content-Type", content_type.encode())
         if expires:
-            fields.add(b"Expires", b"%d" % filters.duration(expires))
+            fields.add(b"Expires", b"%d" % _life(session, expires))
         for line in headers:
             name, colon, value = line.partition(":")
             if not colon:
                 raise UsageError(f"{line!r} is no header field; write 'Name: value'")
+            if canonical(name.strip().encode()) in _SET_HERE:
+                raise UsageError(f"--header cannot set {name.strip()} (see --from, --type, --expires, --at)")
             fields.add(name.strip().encode(), value.strip().encode("utf-8", "surrogateescape"))
     except ValueError as error:
         raise UsageError(f"{error} (see --header and --type)") from error
     return Request(b"MESSAGE", uri, fields, body, cseq=1, call_id=call_id)
+
+
+def _life(session: Session, text: str) -> int:
+    """The seconds of --expires. A time beyond the silo's limit is cut, and the user is told."""
+    seconds, most = int(filters.duration(text)), session.settings.config.silo.expire_time
+    if seconds > most:
+        session.say(f"--expires {text} is cut to {span(most)} (expire_time in msilod.toml)")
+    return min(seconds, most)
+
+
+def _check_known(session: Session, aor: str) -> None:
+    """Raises Refused for a recipient whom SIP would answer 404 or 403: of a foreign domain, or no user of ours."""
+    try:
+        session.names.check_served(aor)
+    except ValueError as error:
+        raise Refused(f"not taken: {error}") from error
+    knows_names = session.settings.config.auth.mode != "off" and session.queue.have_users_existed()
+    if knows_names and not session.users.reads.of(aor):
+        raise Refused(f"not taken: 404 Not Found: {aor} is no user (msilo user list shows them)")
 
 
 def _sender(text: str) -> bytes:
@@ -131,7 +163,10 @@ def _sender(text: str) -> bytes:
         if is_tel(raw):
             parse_tel(raw)
             return raw
-        return str(SipUri.parse(text if ":" in text.partition("@")[0] else f"sip:{text}")).encode()
+        uri = SipUri.parse(text if ":" in text.partition("@")[0] else f"sip:{text}")
+        if not uri.user:
+            raise UsageError(f"--from {text!r} names no user; write sip:user@host")
+        return str(uri).encode()
     except SipError as error:
         raise UsageError(f"--from {text!r}: {error.phrase.lower()}; write sip:user@host") from error
 

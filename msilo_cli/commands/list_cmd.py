@@ -13,7 +13,7 @@ from msilo_cli.session import Session
 from msilod.store.tables.selection import Selection
 
 
-@filters.selecting(filters.Recipients)
+@filters.selecting()
 def list_messages(
     context: typer.Context,
     selection: Selection,

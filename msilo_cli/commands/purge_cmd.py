@@ -8,9 +8,9 @@ import typer
 
 from msilo_cli import filters
 from msilo_cli.message_view import columns, record
-from msilo_cli.printer import amount, chosen_format, show
-from msilo_cli.session import GIVE_UP_TIMEOUT, Session, UsageError
-from msilod.errors import UnavailableError
+from msilo_cli.printer import amount, chosen_format, counted, show
+from msilo_cli.session import GIVE_UP_TIMEOUT, Session, tell_unknown
+from msilod.errors import UnavailableError, UsageError
 from msilod.silo.compose.notice import Kind, NoticeMemory, may_notify
 from msilod.silo.compose.receipt import Disposition, wish_of
 from msilod.silo.policy import SiloPolicy
@@ -42,7 +42,9 @@ def purge(
     if dry_run:
         _dry_run(session, selection, chosen_format(session, format, json, ids))
     else:
+        unknown = session.unknown(selection.ids)
         run(session, selection, is_sure=yes or expired)
+        tell_unknown(unknown, selection.ids)
 
 
 def _dry_run(session: Session, selection: Selection, format: str) -> None:
@@ -137,7 +139,7 @@ def _is_told(session: Session, message: StoredMessage) -> bool:
 
 def _ask(session: Session, selection: Selection, now: float) -> None:
     messages, size, recipients = session.queue.count(selection, now)
-    what = f"{messages} messages ({amount(size)}) to {recipients} recipients"
+    what = f"{counted(messages, 'message')} ({amount(size)}) to {counted(recipients, 'recipient')}"
     if not messages:
         return
     if not session.is_interactive:

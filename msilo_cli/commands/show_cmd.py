@@ -8,8 +8,8 @@ import typer
 from msilo_cli import filters
 from msilo_cli.message_view import EMPTY, columns, end_of_life, history_line, history_record, last, record
 from msilo_cli.printer import amount, chosen_format, show, span
-from msilo_cli.session import Session, UsageError
-from msilod.errors import NoSuchMessage
+from msilo_cli.session import Session, tell_unknown
+from msilod.errors import NoSuchMessage, UsageError
 from msilod.printable import printable
 from msilod.silo.history import HistoryEntry
 from msilod.silo.stored_message import StoredMessage
@@ -38,13 +38,19 @@ def run(session: Session, ids: tuple[int, ...], format: str, json: bool) -> None
     """Print each message with the history. Raises NoSuchMessage (exit 66) for an unknown id, UsageError."""
     if not ids:
         raise UsageError("show needs an id (see msilo list)")
-    found = [_Found(session, id) for id in ids]
+    found, unknown = [], []
+    for id in ids:
+        try:
+            found.append(_Found(session, id))
+        except NoSuchMessage:
+            unknown.append(id)
     chosen = chosen_format(session, format, json, False)
     if chosen == "table" or (chosen == "tsv" and not format and "MSILO_FORMAT" not in session.environment):
         for one in found:
             session.out.write(one.text())
     else:
         show(session, (one.record() for one in found), columns(session.system()), chosen)
+    tell_unknown(unknown, ids)
 
 
 class _Found:

@@ -11,8 +11,8 @@ import typer
 from msilo_cli import filters
 from msilo_cli.message_view import columns, record
 from msilo_cli.printer import chosen_format, show
-from msilo_cli.session import Session, SomeFailed, UsageError
-from msilod.errors import NoSuchMessage
+from msilo_cli.session import Session, tell_unknown
+from msilod.errors import UsageError
 from msilod.store.tables.operator import Changed, Operator
 from msilod.store.tables.selection import Selection
 
@@ -50,7 +50,7 @@ def changing(*states: str, without: Sequence[str] = ()) -> Callable[[Action], fi
                 _show(session, selection, states, chosen_format(session, format, json, ids))
                 return
             action(session, selection)
-            _tell_missing(session, selection)
+            tell_unknown(session.unknown(selection.ids), selection.ids)
 
         command.__name__, command.__doc__ = action.__name__, action.__doc__
         return command
@@ -100,7 +100,10 @@ def pause(context: typer.Context, domains: Domains = None) -> None:
     msilo pause example.test
     """
     session: Session = context.obj
-    session.queue.operator(session.actor).pause([name.lower() for name in domains or []], session.now())
+    names = [filters.host(name) for name in domains or []]
+    for name in names:
+        filters.served(session, f"*@{name}")
+    session.queue.operator(session.actor).pause(names, session.now())
     _tell_pauses(session)
 
 
@@ -110,7 +113,7 @@ def resume(context: typer.Context, domains: Domains = None) -> None:
     msilo resume
     """
     session: Session = context.obj
-    session.queue.operator(session.actor).resume([name.lower() for name in domains or []])
+    session.queue.operator(session.actor).resume([filters.host(name) for name in domains or []])
     _tell_pauses(session)
 
 
@@ -134,12 +137,3 @@ def _change(session: Session, selection: Selection, change: Change) -> Changed:
     for batch in change(operator, selection, session.now()):
         total.add(batch)
     return total
-
-
-def _tell_missing(session: Session, selection: Selection) -> None:
-    """Report unknown ids. Raises NoSuchMessage when all ids are unknown, SomeFailed when some are."""
-    # 0 stands for an empty list on standard input.
-    missing = session.queue.missing([id for id in selection.ids if id])
-    if missing:
-        text = f"there is no message {', '.join(map(str, missing))} (see msilo list)"
-        raise NoSuchMessage(text) if len(missing) == len(selection.ids) else SomeFailed(text)

@@ -13,8 +13,8 @@ import typer
 
 from msilo_cli import filters
 from msilo_cli.printer import Column, chosen_format, show
-from msilo_cli.session import Session, UsageError
-from msilod.errors import MsilodError
+from msilo_cli.session import Session
+from msilod.errors import MsilodError, UsageError
 from msilod.sip.digest import ha1
 from msilod.sip.uri import name_of
 from msilod.store.tables.users import UserRow
@@ -42,11 +42,19 @@ class UserExists(MsilodError):
 
 
 @app.command("add")
-def add(context: typer.Context, user: User, dash: Dash = "", stdin: Stdin = False) -> None:
+def add(
+    context: typer.Context,
+    user: User,
+    dash: Dash = "",
+    stdin: Stdin = False,
+    force: Annotated[bool, typer.Option("--force", help="Also for a domain that is not served.")] = False,
+) -> None:
     """Add a user; asks for the password on a terminal, or reads it from standard input.
 
     msilo user add alice@example.test
     """
+    if not force:
+        filters.served(context.obj, _aor(context.obj, user))
     _set(context.obj, user, dash, stdin, _must_be_new)
 
 

@@ -94,12 +94,12 @@ class DumpVerb:
         results: list[Params] = []
         contacts = self._contacts(aor, to)
         if self._pauses.cover(aor):
-            return [{"aor": f"sip:{aor}", "outcome": "skipped", "reason": "paused"}]
+            return _skipped(aor, "paused")
         by_hop = [] if contacts else await self._ids_by_hop(aor, ids)
         if by_hop:
             contacts = [self._probes.contact(aor)]
         if not contacts:
-            return [{"aor": f"sip:{aor}", "outcome": "skipped", "reason": "not registered"}]
+            return _skipped(aor, "not registered")
         results += await self._left_out(aor, contacts, ids)
         if results and len(results) == (len(ids) or await self._count(aor)):
             return results
@@ -158,8 +158,10 @@ class DumpVerb:
         contacts = self._contacts(aor, to)
         if not contacts and await self._ids_by_hop(aor, ids):
             contacts = [self._probes.contact(aor)]
+        if self._pauses.cover(aor) or not contacts:
+            return _skipped(aor, "not registered" if not contacts else "paused")
         rows = await trio.to_thread.run_sync(self._store.waiting, aor)
-        return [self._would(row, contacts) for row in rows if contacts and (not ids or row.id in ids)]
+        return [self._would(row, contacts) for row in rows if not ids or row.id in ids]
 
     def _would(self, row: StoredMessage, contacts: list[Binding]) -> Params:
         contact = self._taker(row, contacts)
@@ -171,6 +173,10 @@ class DumpVerb:
     def _text(self, row: StoredMessage, contact: Binding) -> str:
         request, _ = request_for(row, contact, self._deliverer.policy, self._clock.ahead)
         return request.to_bytes().decode("utf-8", "backslashreplace")
+
+
+def _skipped(aor: str, reason: str) -> list[Params]:
+    return [{"aor": f"sip:{aor}", "outcome": "skipped", "reason": reason}]
 
 
 def _outcome(

@@ -25,7 +25,7 @@ from msilod.routing.aliases import Aliases
 from msilod.sip.cache import Cache
 from msilod.sip.grammar import ipv4
 from msilod.sip.tel import is_tel, parse_tel
-from msilod.sip.uri import SipUri, canonical_user, has_scheme
+from msilod.sip.uri import SipUri, canonical_host, canonical_user, has_scheme
 
 _LOOPBACK_NAMES: Final = ("localhost",)
 _MAPPED: Final = "[::ffff:"
@@ -210,15 +210,6 @@ class Domains:
         first = self.domains[0] if self.domains else ""
         host = canonical_host(context) if context else first
         return SipUri("sip", number, host if host in self.domains else first, params={"user": "phone"})
-
-
-def canonical_host(text: str) -> str:
-    """Return a host in the form of `SipUri.host`: lower case, no root dot, IPv6 in brackets, in canonical spelling."""
-    shown = f"[{text}]" if ":" in text and not text.startswith("[") else text
-    try:
-        return SipUri.parse(f"sip:{shown}").host
-    except MalformedMessage:
-        return shown.lower()
 
 
 def _spellings(host: str) -> tuple[str, ...]:

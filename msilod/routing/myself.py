@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from msilod.registrar.gruu import Gruus
 from msilod.routing.aliases import Aliases
-from msilod.routing.domains import Domains, Named, canonical_host
+from msilod.routing.domains import Domains, Named
 from msilod.sip.flow import Endpoint
+from msilod.sip.uri import canonical_host
 
 __all__ = ["Myself", "Named"]
 

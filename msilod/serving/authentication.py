@@ -20,14 +20,13 @@ from msilod.errors import RequestRefused, StatelessRefusal
 from msilod.keeping.storing import Storing
 from msilod.registrar.location import LocationService
 from msilod.registrar.removal import is_removal
-from msilod.routing.domains import canonical_host
 from msilod.routing.myself import Myself
 from msilod.serving.incoming import Incoming
 from msilod.serving.refusal_log import RefusalLog
 from msilod.serving.shedding import Shedding
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request, response_bytes
-from msilod.sip.uri import SipUri, canonical_user, without_brackets
+from msilod.sip.uri import SipUri, canonical_host, canonical_user, without_brackets
 
 RETRY_AFTER: Final = (b"Retry-After", b"5")
 # A placeholder with the length of this server's To tags.

@@ -215,6 +215,28 @@ def _userinfo(userinfo: bytes) -> tuple[str, str | None]:
     return user.decode("ascii"), password.decode("ascii") if colon else None
 
 
+def canonical_host(text: str) -> str:
+    """Return a host in the form of `SipUri.host`: lower case, no root dot, IPv6 in brackets, in canonical spelling."""
+    shown = _bracketed(text)
+    try:
+        return SipUri.parse(f"sip:{shown}").host
+    except MalformedMessage:
+        return shown.lower()
+
+
+def is_host(text: str) -> bool:
+    """True for a host name, with or without a root dot, and for an IP literal; IPv6 with or without brackets."""
+    try:
+        uri = SipUri.parse(f"sip:{_bracketed(text)}")
+    except MalformedMessage:
+        return False
+    return uri.user is None and uri.port is None and not uri.params and not uri.headers
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
 def _hostport(hostport: bytes) -> tuple[str, int | None]:
     if hostport[:1] == b"[":
         inside, closed, rest = hostport[1:].partition(b"]")

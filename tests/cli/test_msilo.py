@@ -187,7 +187,7 @@ def test_purge_by_ids_from_standard_input(silo: Daemon) -> None:
 def test_purge_asks_on_a_terminal(silo: Daemon) -> None:
     code, shown = on_a_terminal(silo, "purge", "bob@example.test", typed="n\n")
     assert code == 2
-    assert "Delete 1 messages" in shown
+    assert "Delete 1 message (" in shown
     code, _ = on_a_terminal(silo, "purge", "bob@example.test", typed="y\n")
     assert code == 0
     assert silo.msilo("list", "--ids").stdout.split() == ["1", "2"]

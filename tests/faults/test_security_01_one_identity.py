@@ -15,10 +15,10 @@ import pytest
 
 from msilo_cli import filters
 from msilo_cli.commands.inject_cmd import inject
-from msilo_cli.session import Output, Session, UsageError
+from msilo_cli.session import Output, Session
 from msilod.config import AuthConfig, Config, SiloConfig
 from msilod.control.verbs import ControlVerbs
-from msilod.errors import UnavailableError
+from msilod.errors import UnavailableError, UsageError
 from tests.faults.accounts import Line, with_users
 from tests.network.transports import VirtualTransports
 from tests.network.world import World, play

@@ -4,7 +4,8 @@ import pytest
 
 from msilod.errors import MalformedMessage, RequestRefused
 from msilod.routing.aliases import Aliases
-from msilod.routing.domains import Domains, canonical_host
+from msilod.routing.domains import Domains
+from msilod.sip.uri import canonical_host
 
 OURS = Domains(
     ["example.test", "Second.Test.", "198.51.100.5", "[2001:DB8:0::5]"],
