@@ -1,5 +1,11 @@
-"""store/: SQL. The only room that imports peewee, and the only one that blocks.
+"""store/: the silo in its database. The only room with SQL, and the only room that blocks.
 
-The daemon's writer is one process with a connection of its own and commits for everybody at once; the command
-line is a second, polite writer. Foreign exceptions become ours in database.py and nowhere else.
+The daemon's writer is a process of its own with one connection. The writer commits the jobs of all users together. The
+command line is a second writer with short transactions. An engine turns the errors of its database into those of
+msilod/errors.py.
+
+Folders: engine/ speaks to a database, commit/ decides what a batch comes to, writer/ carries batches to the process
+that commits, tables/ has the reads and changes of the commands, schema/ the versions of the tables.
+
+Tests: tests/store. Start reading at silo.py, then writer/contract.py.
 """

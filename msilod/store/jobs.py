@@ -1,7 +1,7 @@
-"""What the daemon asks of the writer, and what it hears back. Plain data, since it goes to another process.
+"""Jobs of the writer and their results. Plain data, since both travel to another process.
 
-A Batch is what is committed together, its Outcome what became of it; both go kind by kind, each kind in its order.
-A job is what stays here meanwhile: its part of a batch, and who is to be told.
+A Batch is committed together, an Outcome has the results; both have lists kind by kind, each kind in order. A job stays
+in the daemon: a part of a batch, with the callback for the result.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,21 +18,21 @@ from msilod.silo.stored_message import StoredMessage
 
 
 class Added(msgspec.Struct, array_like=True, frozen=True, tag=0):
-    """The row is durable under this id, and delivered under `call_id` if its own was another's already (law 9)."""
+    """The row is durable under the id. `call_id`: the Call-ID for deliveries, if the own one was in use (law 9)."""
 
     id: int
     call_id: bytes = b""
 
 
 class Duplicate(msgspec.Struct, array_like=True, frozen=True, tag=1):
-    """The same message is kept already, or has been; `ended` says which."""
+    """The same message is in the silo, or was: `ended`."""
 
     id: int
     ended: bool
 
 
 class Limit(StrEnum):
-    """Whose room is used up."""
+    """The quota that refuses a row."""
 
     RECIPIENT = "mailbox full"
     SENDER = "too many messages from this sender"
@@ -42,9 +42,9 @@ class Limit(StrEnum):
 
 
 class OverQuota(msgspec.Struct, array_like=True, frozen=True, tag=2):
-    """One more is too many: by `limit` there are `messages` and `bytes` already, 0 where that does not count.
+    """A row is refused by `limit`: there are `messages` and `bytes` already, 0 where the limit does not count these.
 
-    `retry_after` seconds: a full mailbox empties when its owner comes back, not at once.
+    `retry_after`: seconds. A full mailbox has room after the return of the recipient, not at once.
     """
 
     messages: int
@@ -54,7 +54,7 @@ class OverQuota(msgspec.Struct, array_like=True, frozen=True, tag=2):
 
 
 class Failed(msgspec.Struct, array_like=True, frozen=True, tag=3):
-    """Rolled back: nothing was kept."""
+    """The row was not stored."""
 
     reason: str
 
@@ -66,7 +66,7 @@ Result = tuple[Done, Any]
 
 @dataclass(frozen=True, slots=True)
 class BindingChanges:
-    """What one REGISTER changes in the table of bindings. A removal alone may be of several AORs."""
+    """The changes of one REGISTER in the table of bindings. Removals alone may be of several AORs."""
 
     aor: str
     saved: Sequence[Binding]
@@ -74,7 +74,9 @@ class BindingChanges:
 
 
 class End(msgspec.Struct, array_like=True):
-    """A row is deleted and its hash kept, `how` at `wall`: no sync needed (law 2). `contact` is who took it."""
+    """Delete a row and keep the hash, with `how` and `wall`; no sync is needed (law 2). `contact`: the contact with the
+    2xx.
+    """
 
     id: int
     hash: bytes
@@ -86,12 +88,12 @@ class End(msgspec.Struct, array_like=True):
 
 
 def entry_values(e: HistoryEntry) -> tuple[Any, ...]:
-    """An entry of the history as it travels: the values of its fields."""
+    """The values of an entry of the history, in the order of the fields."""
     return e.message, e.aor, e.at, e.event, e.status, e.reason, e.contact, e.actor
 
 
 class Call(msgspec.Struct, array_like=True):
-    """Anything rarer: one of `CALLS` (store/engine/base.py), with arguments that MessagePack knows."""
+    """Any other job: one of `CALLS` (engine/base.py), with arguments for MessagePack."""
 
     name: str
     arguments: Sequence[Any]
@@ -99,7 +101,7 @@ class Call(msgspec.Struct, array_like=True):
 
 
 class Keeping(msgspec.Struct, array_like=True, frozen=True):
-    """How much is kept and for how long: the values of Limits (limits.py), then seconds."""
+    """The values of Limits (limits.py), then the seconds that history and devices are kept."""
 
     limits: Sequence[int]
     history: float
@@ -107,7 +109,7 @@ class Keeping(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Batch(msgspec.Struct, array_like=True):
-    """What is committed together. `keeping` holds from there on, whatever becomes of the rest."""
+    """Jobs of one transaction. `keeping` holds from there on, even after an error of the jobs."""
 
     adds: list[StoredMessage] = []
     ends: list[End] = []
@@ -119,7 +121,7 @@ class Batch(msgspec.Struct, array_like=True):
 
     @classmethod
     def of(cls, batches: Sequence["Batch"]) -> "Batch":
-        """All that is committed in one transaction."""
+        """The batches as one, for one transaction."""
         first, *others = batches
         for other in others:
             first.adds += other.adds
@@ -128,7 +130,7 @@ class Batch(msgspec.Struct, array_like=True):
         return first
 
     def failed(self, error: StoreError) -> "Outcome":
-        """Nothing of it was kept."""
+        """The outcome when no job was kept."""
         return Outcome(
             adds=[Failed(str(error))] * len(self.adds),
             ends=[error] * len(self.ends),
@@ -137,9 +139,9 @@ class Batch(msgspec.Struct, array_like=True):
 
 
 class Outcome(msgspec.Struct):
-    """Results for each of a batch. An end has None or a StoreError, a call what it returns or a StoreError.
+    """The results of a batch. The result of an end is None or a StoreError, of a call any plain data or a StoreError.
 
-    With `first` all its rows are new, `count` of them under ids from there on, and `adds` is empty.
+    With `first` all rows are new, `count` rows under ids from `first` on, and `adds` is empty.
     """
 
     first: int = 0
@@ -149,7 +151,7 @@ class Outcome(msgspec.Struct):
     calls: list[Any] = []
 
     def results(self) -> list[AddResult]:
-        """What became of the rows, one by one."""
+        """The results of the rows, one by one."""
         if self.first:
             return [Added(id) for id in range(self.first, self.first + self.count)]
         return self.adds
@@ -176,7 +178,7 @@ class EndJob:
 
 
 class CallJob:
-    """Do anything else."""
+    """Execute a call."""
 
     __slots__ = ("call", "done")
 
@@ -190,7 +192,7 @@ Job = AddJob | EndJob | CallJob
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """`aors` have rows that an operator has let go, `stored` have rows that are new.
+    """`aors` have rows released or requeued by an operator, `stored` have new rows.
 
     `paused` are the paused domains; None: no other process has committed.
     """
@@ -202,9 +204,9 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """The rows that expired, and whether another piece is to be had at once.
+    """The expired rows, and whether more rows are left for a further piece.
 
-    Of their bodies only those of `message/*` are here: their senders may have asked to be told (RFC 5438).
+    Only bodies of `message/*` are included: the senders may have asked for notices (RFC 5438).
     """
 
     expired: Sequence[StoredMessage]

@@ -18,7 +18,7 @@ from msilod.store.writer.parent import ProcessWriter
 
 __all__ = ["HISTORY", "PAGE", "Silo"]
 
-# Seconds that history is kept: a week.
+# Seconds of history: a week.
 HISTORY: Final = 604_800.0
 SECRET_BYTES: Final = 32
 
@@ -42,7 +42,7 @@ class Silo:
         self.users = UserReads(self.reads.read, table)
 
     def start(self, owner: str, deliver: Deliver | None) -> None:
-        """Free the leases of the dead and start the writer's process; without `deliver`, the in-line writer.
+        """Free the leases of dead daemons and start the writer's process; without `deliver`, the in-line writer.
 
         `owner` is the name of this daemon in leases. Raises MsilodError.
         """
@@ -70,7 +70,7 @@ class Silo:
     # --- reads ---------------------------------------------------------------------------------------
 
     def kept_clock(self) -> KeptClock | None:
-        """Where silo time stood when a daemon looked last; None for a new silo."""
+        """The last kept state of silo time; None for a new silo."""
         return KeptClock.parse(self.reads.secret(CLOCK))
 
     def secret(self, name: str) -> bytes:
@@ -78,12 +78,12 @@ class Silo:
         found = self.reads.secret(name)
         if not found:
             self._hold.keep_secret(name, secrets.token_bytes(SECRET_BYTES))
-            # Of another process, if that was faster.
+            # Another process may have been faster.
             found = self.reads.secret(name)
         return found
 
     def kept_secret(self, name: str) -> bytes:
-        """The value that is kept under `name`; b"" for none."""
+        """The value under `name`; b"" for none."""
         return self.reads.secret(name)
 
     def paused(self) -> frozenset[str]:
@@ -95,15 +95,15 @@ class Silo:
         return self.reads.backing_off(after)
 
     def load_bindings(self) -> list[tuple[Binding, str]]:
-        """Every binding, without a flow but with the name of the flow that it came by."""
+        """Every binding, without a flow but with the name of the flow of the REGISTER."""
         return self.reads.bindings()
 
     def lately(self, since: float) -> frozenset[bytes]:
-        """The duplicate keys (law 9) of messages that were stored or have ended after `since` (silo time)."""
+        """The duplicate keys (law 9) of messages stored or ended after `since` (silo time)."""
         return self.reads.lately(since)
 
     def recipients(self, after: str) -> list[str]:
-        """A page of the AORs that have rows, in order, beyond `after`."""
+        """A page of the AORs with rows, in order, beyond `after`."""
         return self.reads.recipients(after)
 
     def counts(self) -> dict[str, int]:
@@ -111,15 +111,15 @@ class Silo:
         return self.reads.counts()
 
     def waiting(self, aor: str, only_for_sips: bool = False) -> list[StoredMessage]:
-        """The rows of `aor` that a run would send, oldest first, or those that go to sips: only; at most PAGE."""
+        """The rows of `aor` for a delivery run, oldest first, or only rows for sips: contacts; at most PAGE."""
         return self.reads.waiting(aor, only_for_sips)
 
     def waiting_count(self, aor: str) -> int:
-        """How many rows of `aor` a run would send."""
+        """The number of rows of `aor` for a delivery run."""
         return self.reads.waiting_count(aor)
 
     def close(self) -> None:
-        """Commit what waits, and let go of the database."""
+        """Commit waiting jobs, and let go of the database."""
         if self._is_started:
             self.writer.close()
             failure = self.writer.failure

@@ -1,8 +1,12 @@
-"""commit/: what is the same for all databases in one transaction.
+"""commit/: the decisions of one transaction, the same for all databases.
 
-Quotas (quota.py), operations by name (operations.py), the mark of an imported row (imports.py), and a batch that is
-committed together or piece by piece (transaction.py). The SQL that these need is in engine/. Statements that
-begin, commit and sync a transaction of SQLite are still in transaction.py.
+Which rows of a batch are stored and what each job is told (transaction.py), quotas of the silo and of senders
+(quota.py), the life of an import's marks (imports.py). The engine (engine/base.py) executes the SQL, and asks back
+through `Judge`.
 
-Tests: tests/store. Start reading at `Transactions.execute`.
+Contract: a `Batch` comes in, an `Outcome` with a result for each job goes out, after the commit. A failed job never
+fails other jobs. No SQL, no driver.
+
+Tests: tests/store/test_commit.py on an engine without a database, and the rest of tests/store. Start reading at
+`Transactions.execute`.
 """

@@ -1,6 +1,6 @@
 """Imports: how long the mark of an imported row stays.
 
-The command line puts rows in from a file. Each row leaves a mark, so that the same import again adds nothing
+The command line inserts rows from a file. Each row leaves a mark, so that a second import of the file adds nothing
 (engine/sqlite/imports.py writes the marks).
 """
 

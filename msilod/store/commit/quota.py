@@ -1,8 +1,7 @@
-"""Quota: what the silo as a whole and each sender may store. What a recipient may store is checked by the engine.
+"""Quota: limits for the whole silo, the disk, and the hours of a sender. The engine checks the limits of a recipient.
 
-The engine tells the counts: the total of all bodies, the hours of senders, and whether the disk is full. They are
-read and changed inside the transaction that inserts the rows. So quotas hold for parallel stores, for other processes
-and after a restart.
+The engine tells the counts, and counts inside the transaction of the insert. So quotas hold for parallel stores, for
+other processes and after a restart.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,8 +17,8 @@ ROOM_AGAIN: Final = 60
 
 
 class Quota:
-    """Per transaction either `is_easy` and `take` for all rows at once, or `begin` and then `refusal` and `count` for
-    each row. `limits` may be replaced between two transactions.
+    """Used for one transaction: either `is_easy` and `take` for all rows at once, or `begin` and then `refusal` and
+    `count` for each row. `limits` may be replaced between two transactions.
     """
 
     __slots__ = ("_bytes", "_engine", "limits")
@@ -30,7 +29,7 @@ class Quota:
         self._bytes = 0
 
     def is_easy(self, messages: Collection[StoredMessage]) -> bool:
-        """True when no row can meet another limit than that of a sender's hour, which `take` counts."""
+        """True when no row can meet any limit but the limit of a sender's hour, which `take` checks."""
         limits, engine = self.limits, self._engine
         if limits.max_per_hour and not engine.hours.is_known:
             return False
@@ -42,7 +41,7 @@ class Quota:
         return engine.total_bytes() + size <= limits.max_total_bytes
 
     def take(self, messages: Sequence[StoredMessage]) -> bool:
-        """Count all rows in the hours of their senders. False: one row is too many, and no row was counted."""
+        """Count all rows in the hours of their senders. False: a sender has too many, and no row was counted."""
         most = self.limits.max_per_hour
         return not most or self._engine.hours.take(messages, most)
 
@@ -52,14 +51,14 @@ class Quota:
             self._engine.hours.take_back(messages)
 
     def begin(self, messages: Sequence[StoredMessage]) -> None:
-        """Read the counts that `refusal` needs for these rows."""
+        """Read the counts for these rows."""
         if self.limits.max_total_bytes:
             self._bytes = self._engine.total_bytes()
         if self.limits.max_per_hour:
             self._engine.hours.learn(messages)
 
     def refusal(self, message: StoredMessage) -> OverQuota | None:
-        """Why the row is too many; None: it may be stored."""
+        """The limit that refuses the row; None: the row may be stored."""
         limits = self.limits
         if limits.min_free_bytes and self._engine.is_full():
             return OverQuota(0, 0, Limit.DISK, ROOM_AGAIN)
@@ -72,7 +71,7 @@ class Quota:
         return None
 
     def count(self, message: StoredMessage) -> None:
-        """Count a row that is going to be inserted."""
+        """Count a row before its insert."""
         self._bytes += message.size
         if self.limits.max_per_hour:
             self._engine.hours.add(*_hour_of(message))

@@ -1,8 +1,8 @@
-"""One transaction of the writer: a batch, committed together, or piece by piece when one of its jobs fails.
+"""One transaction of the writer: a batch, committed together, or piece by piece after an error.
 
-The engine commits; this module decides which rows of the batch are stored and what each job is told. Results are told
-only after the commit (laws 1 and 2). The order in a transaction is ends, rows, calls: so a claim never finds a row that
-has ended, and always finds a row that was added before it.
+The engine commits; this module decides which rows are stored and what each job is told. Results are told only after the
+commit (laws 1 and 2). The order in a transaction is ends, rows, calls: so a claim never finds an ended row, and always
+finds the rows of the same batch.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,13 @@ from msilod.store.limits import Limits
 
 
 class Transactions(Judge):
-    """Executes batches on one engine, which no other object uses."""
+    """Executes batches on one engine. No other object uses the engine."""
 
     def __init__(self, engine: Engine, limits: Limits) -> None:
         self.engine = engine
         self.quota = Quota(engine, limits)
-        # For each row of the batch: the row if it is inserted, or the row of the batch or of the silo that it repeats.
+        # For each row of the batch: the row itself if inserted, the copied row of the batch, or the reason for no
+        # insert.
         self._judged: list[StoredMessage | Duplicate | OverQuota] = []
 
     def configure(self, keeping: Keeping) -> None:
@@ -31,22 +32,22 @@ class Transactions(Judge):
         self.quota.limits = limits
 
     def execute(self, batch: Batch) -> Outcome:
-        """Commit the batch and return what became of it.
+        """Commit the batch and return the result of each job.
 
-        Raises UnknownOutcome after an I/O error at COMMIT, SiloLost when the database is damaged, MemoryError.
+        Raises UnknownOutcome after an I/O error at COMMIT, SiloLost for a damaged database, MemoryError.
         """
         try:
             outcome = self._commit(batch)
         except (MemoryError, UnknownOutcome):
             raise
         except Exception as error:
-            # Any error of a job: neither the process nor the other jobs of the batch may fail with it.
+            # An error of a job must fail neither the process nor the other jobs of the batch.
             return self._after(error, batch)
         self.engine.committed()
         return outcome
 
     def commit_together(self, batch: Batch) -> Outcome:
-        """Commit the batch in one transaction, or raise the error of the engine; nothing of the batch is kept then."""
+        """Commit the batch in one transaction, or keep nothing and raise the error of the engine."""
         try:
             outcome = self._commit(batch)
         except BaseException:
@@ -72,7 +73,7 @@ class Transactions(Judge):
         )
 
     def _after(self, error: Exception, batch: Batch) -> Outcome:
-        """What becomes of a batch whose transaction has failed."""
+        """The results of a batch after an error in the transaction."""
         engine = self.engine
         ours = engine.translated(error)
         if isinstance(ours, SiloLost):
@@ -85,7 +86,7 @@ class Transactions(Judge):
         return self._execute_each(batch)
 
     def _execute_each(self, batch: Batch) -> Outcome:
-        """One bad row must not fail the other jobs of its batch."""
+        """Execute each job alone: a bad row must not fail the other jobs of the batch."""
         whole = Outcome()
         for end in batch.ends:
             whole.ends += self.execute(Batch(ends=[end])).ends
@@ -96,7 +97,7 @@ class Transactions(Judge):
         return whole
 
     def judge(self, messages: Sequence[StoredMessage], ended: dict[bytes, int]) -> list[StoredMessage]:
-        """The rows to insert: those that are no copies, and that no quota refuses."""
+        """The rows to insert: no copies, and no rows refused by a quota."""
         self.quota.begin(messages)
         fresh: dict[bytes, StoredMessage] = {}
         judged: list[StoredMessage | Duplicate | OverQuota] = []
@@ -116,7 +117,7 @@ class Transactions(Judge):
         return list(fresh.values())
 
     def _refusal(self, message: StoredMessage) -> Duplicate | OverQuota | None:
-        """The row that `message` repeats, or why it is too many; None: the engine has counted it."""
+        """The row copied by `message`, or the quota that refuses the row; None: the engine has counted the row."""
         copy = self.engine.copy_of(message)
         return copy or self.quota.refusal(message) or self.engine.admit(message)
 
@@ -124,7 +125,7 @@ class Transactions(Judge):
 def _told(
     message: StoredMessage, judged: StoredMessage | Duplicate | OverQuota
 ) -> Added | Duplicate | OverQuota:
-    """The result for a row. The second of two copies in one batch is told of the first."""
+    """The result for a row. The second of two copies in one batch is told the id of the first."""
     if judged is message:
         return Added(message.id, message.delivery_call_id)
     return Duplicate(judged.id, False) if isinstance(judged, StoredMessage) else judged

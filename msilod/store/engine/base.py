@@ -1,10 +1,10 @@
-"""Engine: the contract between the store and a database.
+"""Engine: the contract between the store and a connection for writing.
 
-An `Engine` is one connection that writes. commit/ decides which rows are stored and what each job is told; the engine
-does the SQL, in the transactions that suit its database. The seam is the transaction and not the statement: SQLite
-commits a batch of new rows with one statement, a database server with one round trip.
+commit/ decides which rows are stored and what each job is told. The engine executes the SQL, in transactions that suit
+its database. The seam is the transaction and not the statement: SQLite commits a batch of new rows with one statement,
+a database server in one round trip.
 
-Each database implements `Engine`, `Hours` and `Hold` (hold.py) in a folder of its own.
+Each database implements `Engine` and `Hours` in a folder of its own, beside `Hold` and `Reads` (hold.py).
 """
 
 from abc import ABC, abstractmethod
@@ -24,14 +24,14 @@ CALLS: Final = frozenset((
     "renew", "free_lapsed", "keep_user_change", "keep_clock", "bindings", "refresh", "clean", "expire", "due", "unseen",
     "by_next_hop", "poll_foreign",
 ))  # fmt: skip
-# Executes one call. The first argument is the connection of the engine, the others are those of the call.
+# Executes one call. Arguments: the connection of the engine, then the arguments of the call.
 Operation = Callable[..., Any]
 
 
 class Trouble(StrEnum):
     """Kinds of errors of a database."""
 
-    # Another process has the lock, or two transactions have met. The same transaction may succeed later.
+    # Another process has the lock, or another transaction was faster. The same transaction may succeed later.
     BUSY = "busy"
     # The database cannot be reached, read or written.
     AWAY = "away"
@@ -39,26 +39,26 @@ class Trouble(StrEnum):
     FULL = "full"
     # The database is damaged. The writer has to end.
     LOST = "lost"
-    # One of the rows cannot be stored, whenever it is tried again. Other rows of the same batch can.
+    # A row cannot be stored, now or later. Other rows of the same batch can.
     ROW = "row"
 
 
 class Judge(ABC):
-    """Decides which rows are stored. commit/ implements it; an engine asks it within a transaction."""
+    """Decides which rows are stored. Implemented by commit/, asked by an engine within a transaction."""
 
     @abstractmethod
     def judge(self, messages: Sequence[StoredMessage], ended: dict[bytes, int]) -> list[StoredMessage]:
-        """The messages that are to be inserted, in order.
+        """Return the messages to insert, in order.
 
-        `ended` are the ids of messages that have ended, by hash. The engine has read what `copy_of`, `admit` and
+        `ended` are the ids of messages with an end, by hash. The engine has read before what `copy_of`, `admit` and
         `hours` need for these messages.
         """
 
 
 class Hours(ABC):
-    """How many messages each sender has stored in each hour of the clock, for [silo] max_per_hour.
+    """The number of messages that each sender has stored in each hour of the clock, for [silo] max_per_hour.
 
-    An hour is its number since 1970 (UTC). The counts include rows of the open transaction.
+    An hour is a number, counted from 1970 (UTC). The counts include rows of the open transaction.
     """
 
     # False: `take` cannot be used before the next `Engine.commit`.
@@ -66,11 +66,11 @@ class Hours(ABC):
 
     @abstractmethod
     def take(self, messages: Sequence[StoredMessage], most: int) -> bool:
-        """Count all messages for their senders. False: one is more than `most`, and no message was counted."""
+        """Count all messages for their senders. False: a sender would have more than `most`; no message was counted."""
 
     @abstractmethod
     def take_back(self, messages: Sequence[StoredMessage]) -> None:
-        """Undo `take` for messages that were not stored."""
+        """Undo `take` for messages without a row."""
 
     @abstractmethod
     def learn(self, messages: Sequence[StoredMessage]) -> None:
@@ -86,10 +86,10 @@ class Hours(ABC):
 
 
 class Engine(ABC):
-    """One connection that writes. No other thread or object uses the connection.
+    """One connection for writing. No other thread and no other object uses the connection.
 
-    Methods raise the errors of their database. `trouble_of` tells the kind of such an error, `translated` makes one of
-    ours of it. `UnknownOutcome`, `SiloLost` and `MemoryError` are raised as they are.
+    Methods raise the errors of the database. `trouble_of` tells the kind of an error, `translated` makes an error of
+    ours. UnknownOutcome, SiloLost and MemoryError are raised as they are.
     """
 
     # Counts of senders.
@@ -105,47 +105,47 @@ class Engine(ABC):
 
     @abstractmethod
     def commit_new(self, messages: list[StoredMessage]) -> int:
-        """Store new rows durably, if none of them needs a question. The id of the first row; ids are consecutive.
+        """Store new rows durably in one transaction, if none of the rows needs a question. Ids are consecutive.
 
-        0: nothing was stored, and `commit` has to be used. Reasons: a mailbox may be full, a row may be a copy, a
-        Call-ID is in use already (law 9), or another process has committed.
+        Returns the id of the first row, or 0: nothing was stored, and `commit` has to be used. Reasons for 0: a mailbox
+        may be full, a row may be a copy, a Call-ID is in use (law 9), or another process has committed.
         """
 
     @abstractmethod
     def commit(self, batch: Batch, judge: Judge) -> list[Any]:
-        """Execute the batch in one transaction: ends, then the rows that `judge` admits, then the calls.
+        """Execute the batch in one transaction: ends, then the rows that `judge` returns, then the calls.
 
-        The result of each call. Rows that were inserted have their ids. Nothing is kept when an error is raised.
-        Raises UnknownOutcome when it is not known whether the transaction is kept.
+        Returns the result of each call. Inserted rows have their ids afterwards. An error means that nothing is kept;
+        only after UnknownOutcome the transaction may be kept.
         """
 
     @abstractmethod
     def committed(self) -> None:
-        """Do what is due between two transactions; called after each. Raises SiloLost when the files are lost."""
+        """Called after each transaction, for work between two transactions. Raises SiloLost."""
 
     @abstractmethod
     def take_imports(self, again: bool) -> None:
-        """Rows come from an import from now on: they count in no hour of their senders, and the call "mark" is known.
+        """Rows come from an import from now on: no hour of a sender counts these rows, and the call "mark" is known.
 
-        Rows that were imported before, or have ended, are told as copies, unless they are to be taken `again`.
+        Rows that were imported before, or have an end, are told as copies; with `again` they are stored again.
         """
 
     @abstractmethod
     def roll_back(self) -> None:
-        """End a transaction that has failed, and forget what was remembered of it."""
+        """End a failed transaction, and forget the counts that were remembered."""
 
     # --- questions of the judge ----------------------------------------------------------------------
 
     @abstractmethod
     def copy_of(self, message: StoredMessage) -> Duplicate | None:
-        """The stored row of which `message` is a copy (law 9).
+        """The stored row of which `message` is a copy (law 9); None for no copy.
 
-        Another message under a Call-ID that is in use gets a `delivery_call_id` of its own.
+        A different message under a used Call-ID gets a `delivery_call_id` of its own.
         """
 
     @abstractmethod
     def admit(self, message: StoredMessage) -> OverQuota | None:
-        """Count the row in the mailbox of its recipient; or why it is too many, by the quotas of a recipient."""
+        """Count the row in the recipient's mailbox, or return the quota that refuses the row."""
 
     @abstractmethod
     def total_bytes(self) -> int:
@@ -153,13 +153,13 @@ class Engine(ABC):
 
     @abstractmethod
     def is_full(self) -> bool:
-        """True when the disk has less than `min_free_bytes` left. A database server has no such limit."""
+        """True when the disk has less than `min_free_bytes` left. Always False for a database server."""
 
     # --- errors --------------------------------------------------------------------------------------
 
     @abstractmethod
     def trouble_of(self, error: BaseException) -> Trouble:
-        """The kind of an error of the database, or of a value that the database cannot keep."""
+        """The kind of an error of the database, or of an error for a value without a place in the database."""
 
     @abstractmethod
     def translated(self, error: Exception) -> MsilodError:
@@ -167,12 +167,12 @@ class Engine(ABC):
 
     @abstractmethod
     def can_try_again(self, error: Exception) -> bool:
-        """After `roll_back`: mend the cause of `error`. True when the same batch may succeed now."""
+        """Mend the cause of `error`, after `roll_back`. True when the same batch may succeed now."""
 
     # --- the writer's process ------------------------------------------------------------------------
 
     def look(self, now: float, count: int) -> None:
-        """Called before each transaction. `now` is time.monotonic(), `count` the bytes about to be written."""
+        """Called before each transaction. `now`: time.monotonic(). `count`: the bytes about to be written."""
         return
 
     def check(self) -> None:
@@ -180,19 +180,19 @@ class Engine(ABC):
         return
 
     def save(self) -> str:
-        """After SiloLost: save what can be saved, and say where; "" when there is nothing to say."""
+        """Save messages after SiloLost. Returns a text for the operator, "" for none."""
         return ""
 
     def seconds_to_sync(self, now: float) -> float | None:
-        """Seconds until commits without a sync have to be synced; None when all are synced. `now` as in `look`."""
+        """Seconds until commits without a sync have to be synced; None when all commits are synced."""
         return None
 
     def sync_if_due(self, now: float) -> None:
-        """Sync commits that were made without a sync, if it is time. Raises UnknownOutcome when the disk refuses."""
+        """Sync commits without a sync, if the time has come. Raises UnknownOutcome when the disk refuses."""
         return
 
     def sync(self) -> None:
-        """Sync commits that were made without a sync. Raises UnknownOutcome when the disk refuses."""
+        """Sync commits without a sync at once. Raises UnknownOutcome when the disk refuses."""
         return
 
     def close(self) -> None:

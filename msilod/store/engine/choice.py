@@ -1,4 +1,4 @@
-"""Choice: the engine for a db_url. Only the driver of that engine is imported."""
+"""Choice: the engine for a db_url. Only the driver of the chosen engine is imported."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ def sqlite_url(path: Path) -> str:
 
 
 def path_of(url: str) -> Path:
-    """The file of an SQLite database. Raises UnavailableError for the URL of another database."""
+    """The file of an SQLite database. Raises UnavailableError for the URL of any other database."""
     if not url.startswith(SQLITE):
         # The rest of the URL may hold a password.
         raise UnavailableError(f"db_url: {url.partition(':')[0]}: not supported by this version")
@@ -25,12 +25,12 @@ def path_of(url: str) -> Path:
 
 
 def name_of(url: str) -> str:
-    """The database as texts for the operator name it: without a password."""
+    """The database in texts for the operator: without a password."""
     return str(path_of(url))
 
 
 def last_words(url: str) -> str:
-    """Why the last daemon of this silo has ended, if its database was the cause; "" if not."""
+    """Why the last daemon of this silo has ended, if the database was the cause; "" if not."""
     path = path_of(url)
     from msilod.store.engine.sqlite import lock
 

@@ -1,7 +1,7 @@
 """Hold: the contract between the daemon's process and a database: one daemon per silo, the schema, and all reads.
 
-The daemon's process reads through `Reads`. It writes only before the writer's process starts, and the keys of
-`Hold.keep_secret`. Statements that all databases run as they stand are in `Reads`.
+The daemon's process reads through `Reads`. The process writes only before the writer's process starts, and the keys of
+`Hold.keep_secret`. Statements that all databases run unchanged are in `Reads`.
 """
 
 import json
@@ -34,7 +34,7 @@ class Reads(ABC):
 
     @abstractmethod
     def recipients(self, after: str) -> list[str]:
-        """A page of the AORs that have rows, in order, beyond `after`."""
+        """A page of the AORs with rows, in order, beyond `after`."""
 
     @abstractmethod
     def counts(self) -> dict[str, int]:
@@ -42,10 +42,10 @@ class Reads(ABC):
 
     @abstractmethod
     def waiting(self, aor: str, only_for_sips: bool = False) -> list[StoredMessage]:
-        """The rows of `aor` that a run would send, oldest first, or those that go to sips: only; at most PAGE."""
+        """The rows of `aor` for a delivery run, oldest first, or only rows for sips: contacts; at most PAGE."""
 
     def secret(self, name: str) -> bytes:
-        """The value that is kept under `name`; b"" for none."""
+        """The value under `name`; b"" for none."""
         found = self.read(f"SELECT value FROM {self.table}_secret WHERE name = ?", (name,))
         return bytes(found[0][0]) if found else b""
 
@@ -54,12 +54,12 @@ class Reads(ABC):
         return frozenset(row[0] for row in self.read(f"SELECT domain FROM {self.table}_paused"))
 
     def bindings(self) -> list[tuple[Binding, str]]:
-        """Every binding, without a flow but with the name of the flow that it came by."""
+        """Every binding, without a flow but with the name of the flow of its REGISTER."""
         return [_binding(row) for row in self.read(f"SELECT * FROM {self.table}_location")]
 
     def lately(self, since: float) -> frozenset[bytes]:
-        """The duplicate keys (law 9) of messages that were stored or have ended after `since` (silo time)."""
-        # By id from the newest row back, so that no more rows are read than are told.
+        """The duplicate keys (law 9) of messages stored or ended after `since` (silo time)."""
+        # From the newest row back by id: no other rows are read.
         kept = (
             f"SELECT hash FROM {self.table} WHERE id > coalesce("
             f"(SELECT id FROM {self.table} WHERE received_at <= ? ORDER BY id DESC LIMIT 1), 0)"
@@ -68,7 +68,7 @@ class Reads(ABC):
         return frozenset(hash for (hash,) in self.read(kept, (since,)) + self.read(ended, (since,)))
 
     def waiting_count(self, aor: str) -> int:
-        """How many rows of `aor` a run would send."""
+        """The number of rows of `aor` for a delivery run."""
         sql = f"SELECT count(*) FROM {self.table} WHERE aor = ? AND state = 'waiting'"
         return int(self.read(sql, (aor,))[0][0])
 
@@ -84,20 +84,20 @@ class Reads(ABC):
 class Hold(ABC):
     """The only hold of a daemon on a silo, from construction to `close`.
 
-    An implementation takes the lock, creates the tables in an empty database, and checks the version of the schema. Its
-    constructor raises UnavailableError, PermissionDenied or SchemaError.
+    The constructor of an implementation takes the lock, creates the tables in an empty database, and checks the version
+    of the schema. Raises UnavailableError, PermissionDenied or SchemaError.
     """
 
     # Reads on a connection of its own.
     reads: Reads
-    # A descriptor that the writer's process inherits, so that the hold lasts until the end of both; None for none.
+    # A descriptor for the writer's process: the hold lasts until both processes have ended. None for no descriptor.
     descriptor: int | None
     # A point in the sequence of commits, set by `begin`: `open_engine` reports commits of others after `seen`.
     seen: Sequence[int] = ()
 
     @abstractmethod
     def begin(self) -> None:
-        """Free the leases of a daemon that has ended, and set `seen`. Raises MsilodError."""
+        """Free the leases of dead daemons, and set `seen`. Raises MsilodError."""
 
     @abstractmethod
     def engine(self, owner: str) -> Engine:
@@ -109,11 +109,11 @@ class Hold(ABC):
 
     @abstractmethod
     def keep_secret(self, name: str, value: bytes) -> None:
-        """Keep a value under a name that has none yet; another process may be faster. Raises MsilodError."""
+        """Keep a value under a name without a value; another process may be faster. Raises MsilodError."""
 
     @abstractmethod
     def note(self, reason: str, wants_check: bool) -> None:
-        """Keep for the next start why the daemon ends; `wants_check`: the database may be damaged."""
+        """Keep the reason of the daemon's end for the next start; `wants_check`: the database may be damaged."""
 
     @abstractmethod
     def close(self) -> None:

@@ -1,11 +1,11 @@
-"""The writer's process: one connection, one loop, no threads: takes all that waits, commits it, answers.
+"""The writer's process: one engine, one loop, no threads. Takes all waiting frames, commits, answers.
 
-Rules: it ends when the daemon closes its end of the socket, or is no more, after committing what had arrived whole.
-Signals are the daemon's affair and come here blocked. It holds the daemon's lock with it, so that no other daemon
-opens the file while it still commits.
+The process ends when the daemon closes the other end of the socket or is dead, after a commit of all whole frames.
+Signals are for the daemon and are blocked here. The process holds the daemon's lock as well: no other daemon opens the
+database while the process may commit.
 
-When the silo's files are lost or damaged, a COMMIT fails with an I/O error or memory is short, its last frame says
-so and it ends without closing the database: SQLite's close would copy the log into the file.
+After a loss or damage of the database, an I/O error at COMMIT or a lack of memory, the last frame says so, and the
+process ends without a close of the database: SQLite's close would copy the log into the file.
 """
 
 import gc
@@ -28,22 +28,22 @@ from msilod.store.jobs import Batch
 from msilod.store.limits import Limits
 from msilod.store.writer.pipe import Frames, pack_answer, pack_end, pack_refusal, read_opening, unpack_batch
 
-# After so long without a pause the command line gets its turn.
+# Seconds of work without a pause; then the command line gets the lock for PAUSE seconds.
 UNBROKEN: Final = 0.1
 PAUSE: Final = 0.002
-# Seconds without frames after which the files are checked before a transaction, too. A check takes 4 us.
+# Seconds without frames; after more the files are checked before a transaction, too. A check takes 4 us.
 UNCHECKED: Final = 0.001
 READ: Final = 1 << 18
 GC_THRESHOLD: Final = (50_000, 50, 50)
 FAILED: Final = 1
 LOST: Final = UnavailableError.exit_code
-# So many batches as the daemon may ever have handed over: none of them is answered.
+# A number above the number of open batches: the outcome of all is unknown.
 UNKNOWN: Final = 1 << 30
 OUT_OF_MEMORY: Final = "the process that writes the silo is out of memory"
 
 
 class Child:
-    """Executes what comes on `pipe` until its end."""
+    """Executes the frames on `pipe` until the end of the pipe."""
 
     def __init__(self, pipe: socket.socket, engine: Engine) -> None:
         self._pipe = pipe
@@ -54,11 +54,11 @@ class Child:
         self._is_open = True
         self._readable = select.poll()
         self._readable.register(pipe, select.POLLIN)
-        # Batches that were taken and not answered.
+        # The number of batches without an answer.
         self._taken = 0
 
     def run(self) -> None:
-        """Until the daemon closes, or is no more; then leave a file that needs no log."""
+        """Serve until the daemon closes or is dead, then leave a file without a log."""
         try:
             self._serve()
             self._engine.check()
@@ -84,8 +84,8 @@ class Child:
                 self._wait()
                 frames = self._read(0)
                 busy_since = time.monotonic()
-                # The files are checked after each transaction, before the answers. A loss between transactions is seen
-                # here while the new frames are not committed: their senders get 503 instead of no answer.
+                # The files are checked after each transaction, before the answers. This check finds a loss between
+                # transactions, before the commit of new frames: the senders get 503 instead of no answer.
                 if busy_since - now > UNCHECKED:
                     self._check_before(frames)
             elif now - busy_since > UNBROKEN:
@@ -97,13 +97,13 @@ class Child:
                 self._engine.sync_if_due(time.monotonic())
 
     def _wait(self) -> None:
-        """Wait for more frames; sync in time rows that were committed without a sync."""
+        """Wait for more frames, and sync commits without a sync in time."""
         left = self._engine.seconds_to_sync(time.monotonic())
         if left is not None and not self._readable.poll(left * 1000):
             self._engine.sync()
 
     def _check_before(self, frames: Sequence[bytearray]) -> None:
-        """Raises SiloLost; then nothing of `frames` is committed, and their jobs are told so."""
+        """Raises SiloLost; then no frame is committed, and the jobs are told so."""
         try:
             self._engine.check()
         except SiloLost as error:
@@ -114,7 +114,7 @@ class Child:
             raise
 
     def _read(self, flags: int) -> list[bytearray]:
-        """All that waits, as far as it is whole; how much that may be, the daemon sees to."""
+        """All whole frames. The daemon bounds the number of frames on the way."""
         frames: list[bytearray] = []
         count = READ
         while count == READ:
@@ -130,7 +130,7 @@ class Child:
         return frames
 
     def _commit(self, frames: Sequence[bytearray]) -> None:
-        """In one transaction, but for what cannot be read."""
+        """Commit the frames in one transaction, except unreadable frames."""
         try:
             batches = [unpack_batch(frame) for frame in frames]
         except msgspec.MsgspecError as error:
@@ -149,13 +149,13 @@ class Child:
         self._answer(pack_answer(len(batches), outcome))
 
     def _answer(self, answer: bytes) -> None:
-        # A daemon that is no more hears nothing; what it had sent is committed all the same.
+        # The daemon may be dead. Frames sent before that are committed all the same.
         with suppress(BrokenPipeError, ConnectionResetError):
             self._pipe.sendall(answer)
 
 
 def main(descriptor: str) -> None:
-    """Serve the daemon on the socket with this descriptor; the first frame says which database."""
+    """Serve the daemon on the socket with this descriptor; the first frame names the database."""
     gc.set_threshold(*GC_THRESHOLD)
     pipe = socket.socket(fileno=int(descriptor))
     opening = read_opening(pipe)
@@ -169,7 +169,7 @@ def main(descriptor: str) -> None:
 
 
 def _last_words(pipe: socket.socket, reason: str, code: int) -> NoReturn:
-    """Tell the daemon that the outcome of all open batches is unknown, and end with `code`; nothing is closed."""
+    """Tell the daemon that the outcome of all open batches is unknown, and end with `code`, without any close."""
     with suppress(OSError, MemoryError):
         pipe.settimeout(1.0)
         pipe.sendall(pack_end(UNKNOWN, reason, code, False))

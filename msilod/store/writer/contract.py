@@ -1,10 +1,10 @@
-"""The writer: what the daemon asks to have committed, for everybody at once (group commit).
+"""The writer's contract: the jobs of the daemon, committed together (group commit).
 
-Jobs are collected and handed over by `flush`, once per drained batch; whoever executes them takes all that waits,
-commits it in one transaction and gives all results back at once. There is no linger: while one transaction is
-synced the next one gathers. Who executes them is a process of its own (store/writer/parent.py).
+Jobs are collected and handed over by `flush`, once per drained batch. The writer's process (parent.py) takes all
+waiting jobs, commits one transaction and returns all results together. There is no linger: the next transaction gathers
+jobs during the sync of the present one.
 
-`InlineWriter` is the twin in this process, for tests on a virtual clock: `flush` commits and tells at once.
+`InlineWriter` commits in the process of the daemon, for tests on a virtual clock: `flush` commits and tells at once.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -47,11 +47,11 @@ Deliver = Callable[[Sequence[Result]], None]
 
 
 class StoreWriter:
-    """What both twins offer: jobs are collected, as plain data."""
+    """Common to both writers: jobs are collected, as plain data."""
 
     def __init__(self) -> None:
         self._collected: list[Job] = []
-        # Why nothing can be committed any more.
+        # The reason for the end of all commits.
         self.failure: MsilodError | None = None
 
     # --- jobs ----------------------------------------------------------------------------------------
@@ -66,25 +66,25 @@ class StoreWriter:
         self, id: int, hash: bytes, aor: str, how: str, status: int | None, wall: float, done: Done | None,
         contact: str = "",
     ) -> None:  # fmt: skip
-        """Delete a row and keep its hash; `done` hears None, or the StoreError. `contact` is who took it."""
+        """Delete a row and keep the hash; `done` hears None or the StoreError. `contact`: the contact with the 2xx."""
         self._collected.append(EndJob(End(id, hash, aor, how, status, wall, contact), done))
 
     def claim(
         self, aor: str, limit: int, after: int, ids: Collection[int], wall: float, done: Done,
         with_sips: bool = True,
     ) -> None:  # fmt: skip
-        """Lease rows of `aor` with an id above `after`, only `ids` if any are named, oldest first.
+        """Lease rows of `aor` with an id above `after`, oldest first; only `ids`, if not empty.
 
-        Those that were sent to sips: only `with_sips`. `done` hears the list or the StoreError.
+        Without `with_sips` rows for sips: are left out. `done` hears the list or the StoreError.
         """
         self._ask("claim", done, aor, limit, after, list(ids), wall, with_sips)
 
     def has_waiting(self, aor: str, done: Done) -> None:
-        """`done` hears whether a claim of all rows of `aor` would find one, or the StoreError."""
+        """`done` hears True when a claim of all rows of `aor` would find a row, or the StoreError."""
         self._ask("has_waiting", done, aor)
 
     def release(self, ids: Sequence[int], done: Done | None = None) -> None:
-        """Give leases back; `done`, here and in the next two, hears None or the StoreError."""
+        """Give leases back; `done`, also in the next two methods, hears None or the StoreError."""
         self._ask("release", done, ids)
 
     def postpone(
@@ -95,19 +95,19 @@ class StoreWriter:
         reason: str,
         done: Done | None = None,
     ) -> None:
-        """Give leases back with the result of the try; `tries` are (id, attempts)."""
+        """Give leases back with the result of the try; `tries` are (id, attempts), `until` is silo time."""
         self._change("postpone", done, tries, until, status, reason)
 
     def forget_back_off(self, aor: str, spaced: Sequence[int]) -> None:
-        """The waiting rows of `aor` may be tried at any time, but for those with one of `spaced` as last answer."""
+        """Waiting rows of `aor` may be tried at once, except rows with one of `spaced` as last status."""
         self._ask("forget_back_off", None, aor, spaced)
 
     def reject(self, id: int, status: int, reason: str, attempts: int, done: Done | None = None) -> None:
-        """The row is never sent again."""
+        """Mark the row as rejected: never sent again."""
         self._change("reject", done, id, status, reason, attempts)
 
     def hand(self, id: int, status: int, reason: str, done: Done | None) -> None:
-        """The row is handed over; as `end`, no sync needed."""
+        """Mark the row as handed over; as for `end`, no sync is needed."""
         self._ask("hand", done, id, status, reason)
 
     def claim_for(
@@ -121,19 +121,19 @@ class StoreWriter:
         self, id: int, attempts: int, device: str, status: int, reason: str, contact: str, wall: float,
         done: Done | None,
     ) -> None:  # fmt: skip
-        """One device of several has answered for good; no sync needed, as in `end`."""
+        """Note the final answer of one device of several; as for `end`, no sync is needed."""
         self._ask("serve", done, id, attempts, device, status, reason, contact, wall)
 
     def note(self, entry: HistoryEntry) -> None:
-        """One more entry of the history."""
+        """Write an entry of the history."""
         self._ask("note", None, *entry_values(entry))
 
     def renew(self, ids: Sequence[int], wall: float) -> None:
-        """The leases of these rows last longer."""
+        """Extend the leases of these rows."""
         self._ask("renew", None, ids, wall)
 
     def free_lapsed(self, wall: float, done: Done) -> None:
-        """Leases that have ended are given back; `done` hears the AORs of the rows."""
+        """Give back leases past their end; `done` hears the AORs of the rows."""
         self._ask("free_lapsed", done, wall)
 
     def keep_clock(self, kept: KeptClock) -> None:
@@ -141,9 +141,9 @@ class StoreWriter:
         self._ask("keep_clock", None, kept.to_bytes())
 
     def keep_user_change(self, change: int) -> None:
-        """The bindings of the database are those of the users as of this change (daemon/revocation.py).
+        """The bindings in the database are those of the users as of this change (daemon/revocation.py).
 
-        No sync: when it is lost, the next start ends the same bindings once more.
+        No sync: after a loss the next start ends the same bindings once more.
         """
         self._ask("keep_user_change", None, change)
 
@@ -153,24 +153,25 @@ class StoreWriter:
         self._change("bindings", done, list(saved), list(removed))
 
     def refresh(self, bindings: Sequence[Binding], done: Done | None = None) -> None:
-        """Bindings that live longer now, and nothing else of them has changed; no sync needed.
+        """Set the times of kept bindings; no sync is needed.
 
-        `done` hears None, or the StoreError.
+        `done` hears None or the StoreError.
         """
         self._ask("refresh", done, [(b.cseq, b.expires_at, b.registered_at, b.aor, *b.key) for b in bindings])
 
     def clean(self, wall: float, limit: int, done: Done) -> None:
-        """Remove up to `limit` expired rows, and what is forgotten by now; `done` hears Cleaned."""
+        """Remove up to `limit` expired rows, and old hashes and entries; `done` hears Cleaned."""
         self._change("clean", done, wall, limit)
 
     def expire(self, wall: float, ids: Sequence[int], done: Done) -> None:
-        """Remove those of `ids` that have expired; `done` hears Cleaned."""
+        """Remove expired rows among `ids`; `done` hears Cleaned."""
         self._change("expire", done, wall, ids)
 
     def due(self, system: float, wall: float, ahead: float, limit: int, done: Done) -> None:
-        """Scheduled rows that are due become waiting; `done` hears the AOR of each. No sync: they fall due again.
+        """Scheduled rows that are due become waiting; `done` hears the AOR of each. No sync: after a loss the rows are
+        due again.
 
-        `system` is system time, `wall` silo time, `ahead` as in Sweep.due.
+        `system` is system time, `wall` silo time, `ahead` as in `Sweep.due`.
         """
         self._ask("due", done, system, wall, ahead, limit)
 
@@ -179,42 +180,42 @@ class StoreWriter:
         self._ask("unseen", done, after, limit, has_hop)
 
     def by_next_hop(self, aor: str, done: Done) -> None:
-        """The ids of the waiting rows of `aor` that have a next hop of their own."""
+        """`done` hears the ids of the waiting rows of `aor` with a next hop."""
         self._ask("by_next_hop", done, aor)
 
     def poll_foreign(self, done: Callable[[Foreign], None]) -> None:
-        """`done` hears what others have done to the silo since it was asked last."""
+        """`done` hears the changes of the silo by other processes since the last call."""
         self._ask("poll_foreign", done)
 
     def _change(self, name: str, done: Done | None, *arguments: Any) -> None:
-        """An operation whose commit has to be synced."""
+        """Collect a call with a synced commit."""
         self._collected.append(CallJob(Call(name, arguments, True), done))
 
     def _ask(self, name: str, done: Done | None, *arguments: Any) -> None:
-        """An operation that may be lost with the power, or only reads."""
+        """Collect a call that only reads, or that a power cut may undo."""
         self._collected.append(CallJob(Call(name, arguments, False), done))
 
     # --- handing over --------------------------------------------------------------------------------
 
     def configure(self, keeping: Keeping) -> None:
-        """Other quotas and memories from the next transaction on."""
+        """Set quotas and memories from the next transaction on."""
         raise NotImplementedError
 
     def flush(self) -> None:
-        """Hand over what was collected."""
+        """Hand over the collected jobs."""
         raise NotImplementedError
 
     def withdraw(self, job: Job) -> bool:
-        """True: the writer had not taken the job and never will."""
+        """True: the writer had not taken the job, and never will."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Finish what waits."""
+        """Finish the waiting jobs."""
         raise NotImplementedError
 
 
 class InlineWriter(StoreWriter):
-    """Commits in `flush`, on the caller's thread; results are told before it returns."""
+    """Commits in `flush`, in the caller's thread; results are told before `flush` returns."""
 
     def __init__(self, transactions: Transactions) -> None:
         super().__init__()
@@ -222,11 +223,11 @@ class InlineWriter(StoreWriter):
         self._is_flushing = False
 
     def configure(self, keeping: Keeping) -> None:
-        """At once."""
+        """Set quotas and memories at once."""
         self.transactions.configure(keeping)
 
     def flush(self) -> None:
-        """Commit and tell, until nothing new was asked for."""
+        """Commit and tell, until no new job was collected."""
         if self._is_flushing or not self._collected:
             return
         self._is_flushing = True
@@ -240,20 +241,20 @@ class InlineWriter(StoreWriter):
             self._is_flushing = False
 
     def lose(self) -> None:
-        """As a kill would: what was not flushed is gone."""
+        """Drop jobs before a flush, as a kill would."""
         self._collected.clear()
 
     def withdraw(self, job: Job) -> bool:
-        """Not flushed yet."""
+        """True for a job before a flush."""
         return is_removed(job, self._collected)
 
     def close(self) -> None:
-        """Nothing waits longer than a flush."""
+        """Flush: no job waits any longer."""
         self.flush()
 
 
 def is_removed(job: Job, waiting: list[Job]) -> bool:
-    """Late rows are few, and the late ones wait in front."""
+    """Remove the job from the waiting jobs; False for a job elsewhere. Few rows are withdrawn, from the front."""
     if job not in waiting:
         return False
     waiting.remove(job)

@@ -1,4 +1,4 @@
-"""A parcel: jobs that are handed over together, as the batch that is committed, and whom to tell what became of it."""
+"""A parcel: jobs handed over together, with the batch for the engine and the callbacks for the results."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,7 +7,7 @@ from msilod.store.jobs import Added, AddJob, Batch, CallJob, EndJob, Job, Outcom
 
 
 class Parcel:
-    """`jobs` by kind: the rows, the ends, all else."""
+    """`jobs` by kind: rows, ends, calls."""
 
     __slots__ = ("adds", "calls", "ends")
 
@@ -24,17 +24,17 @@ class Parcel:
 
     @classmethod
     def of(cls, parcels: Sequence["Parcel"]) -> "Parcel":
-        """Those that were committed together, as one."""
+        """The parcels of one transaction as one parcel."""
         if len(parcels) == 1:
             return parcels[0]
         return cls([job for parcel in parcels for job in parcel.jobs()])
 
     def jobs(self) -> list[Job]:
-        """All of them, kind by kind."""
+        """All jobs, kind by kind."""
         return [*self.adds, *self.ends, *self.calls]
 
     def batch(self) -> Batch:
-        """What is to be committed."""
+        """The batch to commit."""
         return Batch(
             [job.message for job in self.adds],
             [job.end for job in self.ends],
@@ -42,7 +42,7 @@ class Parcel:
         )
 
     def results(self, outcome: Outcome) -> list[Result]:
-        """Whom to tell what; new rows learn their ids."""
+        """The callbacks with their results. New rows get their ids."""
         told = _wanted(self.ends, outcome.ends) if self.ends else []
         for add, result in zip(self.adds, outcome.results(), strict=True):
             if isinstance(result, Added):
@@ -56,7 +56,7 @@ class Parcel:
 
 
 def _wanted(jobs: Sequence[EndJob | CallJob], results: Iterable[object]) -> list[Result]:
-    """Whoever wants to hear; and a failure that nobody wants to hear of is told to whoever brings the results."""
+    """Results of jobs with a callback. The error of a job without a callback is raised in the loop of the daemon."""
     return [
         (job.done or _raise, result)
         for job, result in zip(jobs, results, strict=True)

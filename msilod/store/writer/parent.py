@@ -1,11 +1,11 @@
-"""The daemon's side of the writer's process: batches go out on a socket, answers come in, and nothing here waits.
+"""The daemon's side of the writer's process: batches go out on a socket, answers come in. Only `close` waits.
 
-A thread would take turns with the daemon's own for the interpreter: each statement lets go of it and must win it
-back, and packing the values of a row is Python.
+A thread instead of a process would share the interpreter with the daemon: each statement releases the interpreter's
+lock and has to get the lock back, and packing the values of a row is Python.
 
-Rules: whoever owns the loop calls `receive` when `socket` is readable, and `push` when `wants_room` is set and it is
-writable. A job on the socket is taken; up to then it can be withdrawn. So no more are on it than one transaction
-had of old: a disk that hangs keeps few senders from their 503.
+The owner of the loop calls `receive` when `socket` is readable, and `push` when `wants_room` is set and the socket is
+writable. A job on the socket is taken; before, the job can be withdrawn. At most MAX_TAKEN jobs are on the socket, so a
+hanging disk keeps few senders from their 503.
 """
 
 import os
@@ -28,7 +28,7 @@ from msilod.store.writer.parcel import Parcel
 from msilod.store.writer.pipe import Answer, Frames, Opening, pack_batch, pack_opening, unpack_answer
 
 MAX_TAKEN: Final = 512
-# So many are handed over while others are being committed: the next transaction then waits for nobody. Fewer gather on.
+# Jobs handed over during a commit, so that the next transaction begins at once. Fewer jobs wait for more jobs.
 AHEAD: Final = 8
 BUFFER: Final = 1 << 22
 READ: Final = 1 << 16
@@ -40,8 +40,8 @@ NOT_THEIRS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class ProcessWriter(StoreWriter):
     """`url` is the db_url with a full path, `owner` the name of the daemon in leases.
 
-    The process needs a moment to start. Commits of other processes after `seen` (`Hold.seen`) are reported as foreign.
-    The process inherits `lock`, a descriptor of the hold, which lives as long as the last of the two processes.
+    The process starts with a delay. Commits of other processes after `seen` (`Hold.seen`) are reported as foreign. The
+    process inherits `lock`, a descriptor of the hold: the hold lasts until both processes have ended.
     """
 
     def __init__(
@@ -67,22 +67,22 @@ class ProcessWriter(StoreWriter):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         opening = Opening(url, table, owner, tuple(seen))
         with theirs:
-            # The buffer holds the frame until the process reads it.
+            # The buffer of the socket keeps the frame until the process reads.
             self.socket.sendall(pack_opening(opening))
             self.process = _start(theirs.fileno(), lock)
         self.socket.setblocking(False)
 
     @property
     def wants_room(self) -> bool:
-        """The socket is full, and part of a frame is not on it yet."""
+        """The socket is full, with part of a frame still to send."""
         return bool(self._unsent)
 
     def configure(self, keeping: Keeping) -> None:
-        """With a frame of its own, which is not counted: there are few."""
+        """Send the values in a separate frame, which does not count as taken: these frames are few."""
         self._send(Parcel(()), pack_batch(Batch(keeping=keeping)))
 
     def flush(self) -> None:
-        """Hand over as much as may be taken, and tell what has been committed meanwhile."""
+        """Hand over jobs within the bound, and tell results that have arrived."""
         is_busy = bool(self._parcels)
         if self._collected and (not is_busy or len(self._collected) >= AHEAD):
             self.push()
@@ -90,7 +90,7 @@ class ProcessWriter(StoreWriter):
             self._take_answers()
 
     def push(self) -> None:
-        """Go on handing over."""
+        """Continue to hand over jobs."""
         if self._unsent:
             self._write()
         while self._collected and not self._unsent and self.taken < MAX_TAKEN:
@@ -111,7 +111,7 @@ class ProcessWriter(StoreWriter):
             self._send(parcel, packed)
 
     def _refuse(self, parcel: Parcel, reason: str) -> None:
-        """It could not be packed, or not be read: one bad row must not fail its batch-mates."""
+        """A parcel could not be packed or read: a bad row must not fail the other jobs."""
         if len(parcel) > 1:
             for job in parcel.jobs():
                 self._hand_over([job])
@@ -125,21 +125,21 @@ class ProcessWriter(StoreWriter):
         self._write()
 
     def _write(self) -> None:
-        """As much as there is room for."""
+        """Write as many bytes as the socket takes."""
         try:
             self._unsent = self._unsent[self.socket.send(self._unsent) :]
         except BlockingIOError:
             pass
         except (BrokenPipeError, ConnectionResetError):
-            # A writer that is no more is noticed by `receive`, and said there.
+            # The process has ended. `receive` raises the error.
             self._unsent = memoryview(b"")
         if self._unsent:
             self.when_full()
 
     def receive(self) -> None:
-        """Tell the results of commits, and hand over more.
+        """Tell the results of commits, and hand over more jobs.
 
-        Raises the reason that the process gave when it ended, or StoreError.
+        Raises the reason from the last frame of the process, or StoreError.
         """
         if not self._take_answers():
             self.failure = self.failure or StoreError(
@@ -148,7 +148,7 @@ class ProcessWriter(StoreWriter):
             raise self.failure
 
     def _take_answers(self) -> bool:
-        """False when there will be no more."""
+        """False when no more answers can come."""
         try:
             count = self.socket.recv_into(self._buffer)
         except BlockingIOError:
@@ -161,9 +161,8 @@ class ProcessWriter(StoreWriter):
         return count > 0
 
     def _ended(self, answer: Answer) -> None:
-        """The process has said why it ends. Jobs that it had not begun to commit fail, and are told so once.
-
-        Jobs that it had begun to commit get no answer (law 1).
+        """The process has sent the reason for the end. Jobs before their commit fail, and are told so once. Jobs in a
+        commit get no answer (law 1).
         """
         failure: MsilodError = StoreError(answer.refusal)
         if answer.end == UnavailableError.exit_code:
@@ -189,7 +188,7 @@ class ProcessWriter(StoreWriter):
             self._tell(parcel.results(answer.outcome(parcel.calls)))
 
     def _tell(self, results: Sequence[Result]) -> None:
-        """Whoever is told may ask for more, and for it to be handed over; he is not told of others meanwhile."""
+        """Callbacks may ask for more jobs and hand jobs over; other results are not told meanwhile."""
         was_telling, self._is_telling = self._is_telling, True
         try:
             self._deliver(results)
@@ -197,30 +196,30 @@ class ProcessWriter(StoreWriter):
             self._is_telling = was_telling
 
     def withdraw(self, job: Job) -> bool:
-        """Taken or withdrawn, never both: what is on the socket is taken."""
+        """A job is taken or withdrawn, never both: a job on the socket is taken."""
         return is_removed(job, self._collected)
 
     def close(self) -> None:
-        """Commit the waiting jobs and end the process; never longer than twice CLOSING after its last answer."""
+        """Commit the waiting jobs and end the process. Waits at most twice CLOSING after the last answer."""
         self.flush()
         events = select.poll()
         until = time.monotonic() + CLOSING
         while self._parcels or self._collected:
             events.register(self.socket, select.POLLIN | (select.POLLOUT if self._unsent else 0))
             if not events.poll(max(0.0, until - time.monotonic()) * 1000):
-                # It holds the lock until it ends, and the next start names it.
+                # The process holds the lock until the end; an error of the next start names the process.
                 break
             waiting = len(self._parcels)
             self.push()
             if not self._take_answers():
-                # Said already by who reads while the daemon serves; there is nothing left to commit with.
+                # The process has ended; the loop of the daemon has raised the error.
                 break
             if len(self._parcels) != waiting:
                 until = time.monotonic() + CLOSING
         self._await_end()
 
     def _await_end(self) -> None:
-        """Its end of the socket is closed to it; it may still say that the silo is lost."""
+        """The socket is closed for writing; the process may still report a loss of the silo."""
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
             self.socket.settimeout(CLOSING)
@@ -236,7 +235,7 @@ class ProcessWriter(StoreWriter):
 
 
 def _start(pipe: int, lock: int | None) -> subprocess.Popen[bytes]:
-    """The process, which finds what the daemon has found. What is blocked here stays so there, from its beginning."""
+    """Start the process, in the daemon's environment. Signals in NOT_THEIRS are blocked from the first instruction."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, NOT_THEIRS)
     try:
         return subprocess.Popen(
@@ -251,4 +250,4 @@ def _start(pipe: int, lock: int | None) -> subprocess.Popen[bytes]:
 
 
 def _nothing() -> None:
-    """Nobody makes room but `close`."""
+    """Before the loop sets `when_full`: only `close` makes room."""

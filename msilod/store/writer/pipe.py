@@ -1,8 +1,8 @@
-"""What goes between the daemon and its writer's process: a frame for each batch, and a frame of answers for each
-transaction, which may hold several batches.
+"""Frames between the daemon and the writer's process: one for each batch, and one with answers for each transaction of
+one or more batches.
 
-A frame is its length in four bytes and a MessagePack array. Measured in the daemon, which pays for it on every
-store: a row costs 0.3 us to pack; to read its attributes in Python first took three times as long, pickle six.
+A frame is a length in four bytes and a MessagePack array. Measured in the daemon, for every store: packing a row takes
+0.3 us; reading the attributes in Python first took three times as long, pickle six times.
 """
 
 import socket
@@ -16,7 +16,7 @@ from msilod.silo.stored_message import StoredMessage
 from msilod.store.jobs import AddResult, Batch, CallJob, Cleaned, Foreign, Outcome
 
 HEAD: Final = 4
-# What operations return that is more than numbers, texts and lists of them.
+# Result types of operations, except numbers, texts and lists of these.
 _RETURNED: Final[dict[str, Any]] = {
     "claim": list[StoredMessage],
     "claim_for": list[StoredMessage],
@@ -28,10 +28,10 @@ _RETURNED: Final[dict[str, Any]] = {
 
 
 class Opening(msgspec.Struct, array_like=True):
-    """The first frame to the writer's process: the db_url, its db_table, the name for leases, and `Hold.seen`.
+    """The first frame to the writer's process: the db_url, the db_table, the name for leases, and `Hold.seen`.
 
-    The URL goes on the socket and not in the arguments of the process: every user of the machine may read those, and
-    the URL of a database server holds a password.
+    The URL goes on the socket and not in the arguments of the process: every user of the machine can read arguments,
+    and the URL of a database server holds a password.
     """
 
     url: str
@@ -41,11 +41,11 @@ class Opening(msgspec.Struct, array_like=True):
 
 
 class Answer(msgspec.Struct, array_like=True):
-    """The outcome of so many batches. An end that failed has the reason, one that is committed ""; so have calls.
+    """The outcome of a number of batches. A failed end or call has the reason as text, a committed one "".
 
-    `refusal` tells why nothing of a batch could even be read. With `end` it is the last frame of the writer, which
-    ends with this exit code because of `refusal`: the outcome of so many batches is unknown, and none that is not
-    answered by then will ever be committed.
+    With `refusal` no job of the batch could be read. With `end`, the exit code, the frame is the last of the process:
+    `refusal` is the reason, the outcome of this number of batches is unknown, and no other open batch is ever
+    committed.
     """
 
     batches: int
@@ -59,7 +59,7 @@ class Answer(msgspec.Struct, array_like=True):
     wants_check: bool = False
 
     def outcome(self, calls: Sequence[CallJob]) -> Outcome:
-        """For those who are here, who made `calls`."""
+        """The outcome in the daemon, for the jobs `calls`."""
         return Outcome(
             self.first,
             self.count,
@@ -81,13 +81,13 @@ _DECODERS: Final = {name: msgspec.msgpack.Decoder(type) for name, type in _RETUR
 
 
 class Frames:
-    """Cuts what arrives into what was sent."""
+    """Cuts received bytes into frames."""
 
     def __init__(self) -> None:
         self._received = bytearray()
 
     def feed(self, data: memoryview) -> Iterator[bytearray]:
-        """The content of every frame that is complete by now."""
+        """The content of every complete frame."""
         received = self._received
         received += data
         start = 0
@@ -111,7 +111,7 @@ def pack_opening(opening: Opening) -> bytes:
 
 
 def read_opening(pipe: socket.socket) -> Opening:
-    """Read the first frame and no byte more, waiting for it. Raises EOFError when the pipe ends before."""
+    """Read the first frame, and no byte more; blocks. Raises EOFError when the pipe ends before."""
     return _OPENING.decode(_read_exactly(pipe, int.from_bytes(_read_exactly(pipe, HEAD), "big")))
 
 
@@ -123,7 +123,9 @@ def _read_exactly(pipe: socket.socket, count: int) -> bytes:
 
 
 def pack_batch(batch: Batch) -> bytes:
-    """Its frame. Raises whatever a value raises that no column holds: text that is none, a number beyond 64 bits."""
+    """The frame of a batch. Raises the packer's error for a value without a column type: no text, too large a
+    number.
+    """
     return _frame(batch)
 
 
@@ -133,29 +135,29 @@ def unpack_batch(content: bytearray) -> Batch:
 
 
 def pack_answer(batches: int, outcome: Outcome) -> bytes:
-    """The frame for the outcome of so many batches."""
+    """The frame with the outcome of a number of batches."""
     ends = ["" if error is None else str(error) for error in outcome.ends]
     calls = [_packed_result(result) for result in outcome.calls]
     return _frame(Answer(batches, outcome.first, outcome.count, outcome.adds, ends, calls))
 
 
 def pack_refusal(reason: str) -> bytes:
-    """The frame for a batch that could not be read."""
+    """The frame for an unreadable batch."""
     return _frame(Answer(1, refusal=reason))
 
 
 def pack_end(batches: int, reason: str, code: int, wants_check: bool) -> bytes:
-    """The writer's last frame: the outcome of so many batches is unknown."""
+    """The last frame of the process: the outcome of a number of batches is unknown."""
     return _frame(Answer(batches, refusal=reason, end=code, wants_check=wants_check))
 
 
 def unpack_answer(content: bytearray) -> Answer:
-    """As it was packed."""
+    """The answer in a frame."""
     return _ANSWER.decode(content)
 
 
 def _unpacked_result(name: str, result: msgspec.Raw) -> Any:
-    """What the operation of that name has returned; StoreError when it is of another type than it should be."""
+    """The result of the named call; StoreError for a result of a wrong type."""
     try:
         return _DECODERS.get(name, _ANYTHING).decode(result)
     except msgspec.MsgspecError as error:

@@ -1,7 +1,7 @@
-"""Opening a database, and the one border where sqlite3's and Peewee's errors become ours.
+"""Connection: opens a database, and turns the errors of sqlite3 and Peewee into errors of msilod/errors.py.
 
-Rules: WAL and synchronous=FULL for the daemon (law 1); only the daemon creates a silo; a missing one is never
-an empty list. Other engines than SQLite are refused by the configuration.
+The settings are WAL and synchronous=FULL (law 1). Only the daemon creates a silo: for the command line a missing file
+is an error and not an empty silo.
 """
 
 import os
@@ -19,21 +19,21 @@ from msilod.store.engine.base import Trouble
 from msilod.store.engine.sqlite.reserve import free_bytes, release_if_full
 
 BUSY_MS: Final = 5000
-# Pages of 4 kB between two checkpoints. Index pages are written again and again: 80 MB of WAL hold each of them
-# once at a checkpoint that 16 MB would copy five times. A start after a crash reads it in a third of a second.
+# Pages of 4 kB between two checkpoints. Index pages are written often: with 80 MB of log a checkpoint copies an index
+# page once, with 16 MB five times. A start after a crash reads 80 MB in a third of a second.
 CHECKPOINT_PAGES: Final = 20_000
 FEWEST_PAGES: Final = 250
 CACHE_KB: Final = 32_000
-# Prepared statements that a connection keeps; each size of a batch has its own.
+# Prepared statements kept by a connection; each size of a batch needs a statement.
 STATEMENTS: Final = 512
 
-# sqlite3 asks every bytes object how it would be adapted, and finds nothing: half a microsecond each, and a row has
-# ten. bytes() of bytes is the object itself.
+# sqlite3 looks for an adapter for each bytes object. That takes half a microsecond, and a row has ten bytes objects.
+# bytes() of bytes is the object itself.
 sqlite3.register_adapter(bytes, bytes)
 
 
 def open_sqlite(path: Path, create: bool = False) -> peewee.SqliteDatabase:
-    """An open database. Raises UnavailableError or PermissionDenied in one plain line."""
+    """An open database. Raises UnavailableError or PermissionDenied with a text of one line."""
     with translated(path):
         release_if_full(path)
         if create:
@@ -60,14 +60,14 @@ def open_sqlite(path: Path, create: bool = False) -> peewee.SqliteDatabase:
 
 
 def log_pages(left: int) -> int:
-    """How long the log may get before a checkpoint, when `left` bytes are free: a quarter of them, within bounds."""
+    """The pages of the log before a checkpoint: a quarter of the `left` free bytes, within bounds."""
     return min(CHECKPOINT_PAGES, max(FEWEST_PAGES, left // 4 // 4096))
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write: its close never copies the log into the file, though it be the last one.
+    """A read-only connection. Its close never copies the log into the file, even as the last close.
 
-    For the daemon: only its writer knows whether the log is whole (watch.py). Usable from any thread, one at a time.
+    For the daemon: only the writer's process knows whether the log is whole (watch.py). For any thread, one at a time.
     """
     with translated(path):
         reader = sqlite3.connect(
@@ -80,27 +80,30 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def readable(text: bytes) -> str:
-    """The text of a column; bytes that are not UTF-8 as `\\xNN`. sqlite3 by itself raises an error for them.
+    """The text of a column; bytes that are not UTF-8 as `\\xNN`. sqlite3 by default raises an error for such bytes.
 
-    A `text_factory` of sqlite3. It takes a quarter of a microsecond a text, so the writer uses it only after an error.
+    A `text_factory` of sqlite3. A call takes a quarter of a microsecond, so the writer sets the factory only after an
+    error.
     """
     return text.decode("utf-8", "backslashreplace")
 
 
 def is_unreadable(error: BaseException) -> bool:
-    """Whether sqlite3 has found text that is not UTF-8."""
+    """True when sqlite3 has found text that is not UTF-8."""
     return isinstance(error, sqlite3.OperationalError) and "Could not decode to UTF-8" in str(error)
 
 
 def raw(database: peewee.SqliteDatabase) -> sqlite3.Connection:
-    """The connection beneath, in autocommit: transactions are begun and ended by the SQL alone."""
+    """The sqlite3 connection of a Peewee database, in autocommit: only the store's SQL begins and ends transactions."""
     connection: sqlite3.Connection = database.connection()  # type: ignore[no-untyped-call]
     connection.isolation_level = None
     return connection
 
 
 def _create(path: Path) -> None:
-    """The state directory 2770 and the file 0660 with any umask; both belong to the service when root makes them."""
+    """Create the state directory (2770) and the file (0660), for any umask; owned by the service if root creates
+    them.
+    """
     if not path.parent.exists():
         path.parent.mkdir(parents=True)
         adopt_directory(path.parent)
@@ -114,7 +117,7 @@ def _create(path: Path) -> None:
 
 
 def _repair(path: Path) -> None:
-    """Repair owner and mode of files that root's commands of an earlier version left."""
+    """Repair owner and mode of files from root's commands of an earlier version."""
     for ending in ("", "-wal", "-shm", ".lock"):
         adopt_existing(path.with_name(path.name + ending), path.parent)
 
@@ -129,12 +132,12 @@ def _check_access(path: Path) -> None:
 
 
 def code_of(error: BaseException) -> int:
-    """SQLite's primary result code; 0 when it is not SQLite's error."""
+    """SQLite's primary result code; 0 for an error of any other module."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def trouble_of(error: BaseException) -> Trouble:
-    """The kind of an error of SQLite, or of a value that SQLite cannot keep."""
+    """The kind of an error of SQLite, or of an error for a value that SQLite cannot store."""
     if is_damage(error):
         return Trouble.LOST
     if not isinstance(error, sqlite3.OperationalError):
@@ -150,7 +153,7 @@ _TROUBLES: Final = {
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether SQLite calls the database damaged; `error` may be a translation of SQLite's."""
+    """True when SQLite reports a damaged database; `error` may be a translation of SQLite's error."""
     cause = error.__cause__ or error.__context__
     return code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or (
         cause is not None and is_damage(cause)
@@ -158,10 +161,10 @@ def is_damage(error: BaseException) -> bool:
 
 
 def leaves_unknown(error: BaseException) -> bool:
-    """Whether rows may be kept although their COMMIT has failed with this error.
+    """True when rows may be kept although COMMIT has failed with this error.
 
-    SQLite gives up before it has written the whole commit record when there is no room or the lock is another's.
-    After any other error the record may be in the log, and the next open may find it there.
+    Without room, or without the lock, SQLite gives up before the whole commit record is written. After any other error
+    the record may be in the log, and the next open may find the record.
     """
     known = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CONSTRAINT)
     return isinstance(error, sqlite3.DatabaseError) and code_of(error) not in (0, *known)
@@ -169,7 +172,7 @@ def leaves_unknown(error: BaseException) -> bool:
 
 @contextmanager
 def translated(path: Path | str) -> Iterator[None]:
-    """Turn what the engine raises into one of our errors, naming the file and what to do."""
+    """Translate errors of the engine and of the system: the text names the file and the next step."""
     try:
         yield
     except MsilodError:
@@ -183,7 +186,7 @@ def translated(path: Path | str) -> Iterator[None]:
 
 
 def translate(error: Exception, path: Path | str) -> MsilodError:
-    """One of our errors for one of the engine's."""
+    """The error of msilod/errors.py for an error of the engine."""
     text = str(error)
     if "locked" in text or "busy" in text:
         return BusyError(f"{path} is locked by another process (try again)")

@@ -1,6 +1,6 @@
-"""Damage: the faults of a silo's file, and how much of its mail can still be read.
+"""Damage: the faults of a silo's file, and the number of messages that can still be read.
 
-For the start of the daemon after its files were cut or overwritten, and for `msilo db check`. Reads only.
+For the start of the daemon after a loss of files, and for `msilo db check`. Reads only.
 """
 
 import sqlite3
@@ -42,7 +42,7 @@ def faults(db: sqlite3.Connection) -> list[str]:
 
 
 def readable(db: sqlite3.Connection, table: str) -> str:
-    """How many messages can be read in order of their ids, as `msilo export` reads them, and the next step."""
+    """The number of readable messages in order of their ids, as `msilo export` reads, and the next step."""
     count, last = 0, 0
     try:
         while True:

@@ -1,8 +1,8 @@
-"""Devices: the SQL of [silo] devices = "each": which device has taken which row, and when a row ends.
+"""Devices: the SQL of [silo] devices = "each": the devices with a message, and the end of a row.
 
-A row ends when every known device has answered: 2xx, or a refusal. Known devices are bound, or have a +sip.instance
-and were bound within the last `memory` seconds. A Contact URI alone does not name a device that has gone. A row that
-was sent to sips: is only for devices whose binding is sips:, or whose last binding was.
+A row ends when every known device has answered with a 2xx or a refusal. A known device is bound, or has a +sip.instance
+and was bound within the last `memory` seconds; a Contact URI alone does not name a device without a binding. A row for
+sips: waits only for devices with a sips: binding, or with a sips: binding as their last.
 """
 
 import sqlite3
@@ -24,7 +24,7 @@ _IS_SIPS: Final = "lower(substr(contact, 1, 5)) = 'sips:'"
 
 
 class Devices:
-    """The statements for one db_table; `memory` 0: devices are not told apart."""
+    """The statements for one db_table. With `memory` 0 devices are not told apart."""
 
     def __init__(self, statements: Statements, history: History) -> None:
         self.statements = statements
@@ -41,8 +41,8 @@ class Devices:
         self._claim_without_sips = self._claim.replace("AND id > ?", f"AND NOT {FOR_SIPS} AND id > ?")
 
     def learn(self, db: sqlite3.Connection, bindings: Iterable[Sequence[Any]]) -> None:
-        """These are bound, or were (`binding_values`): they count as seen until their bindings end, however that
-        comes.
+        """Remember the devices of these bindings (`binding_values`), bound or removed: a device counts as seen until
+        the end of its binding.
         """
         if self.memory:
             db.executemany(
@@ -55,7 +55,9 @@ class Devices:
         self, db: sqlite3.Connection, owner: str, aor: str, device: str, limit: int, after: int,
         ids: Collection[int], wall: float, with_sips: bool = True,
     ) -> list[StoredMessage]:  # fmt: skip
-        """As `Statements.claim`, those that this device has not answered; another run of ours may have them, too."""
+        """As `Statements.claim`, for rows without an answer of `device`. Another run of this daemon may hold the same
+        rows.
+        """
         sql = self._claim if with_sips else self._claim_without_sips
         if ids:
             sql = sql.replace("AND id > ?", f"AND id IN ({', '.join(str(int(id)) for id in ids)}) AND id > ?")
@@ -66,7 +68,10 @@ class Devices:
         self, db: sqlite3.Connection, id: int, attempts: int, device: str, status: int, reason: str, contact: str,
         wall: float,
     ) -> str:  # fmt: skip
-        """The device has answered for good; the row ends when it was the last one: then whose it was, else ""."""
+        """Note the final answer of a device, and end the row after the last device.
+
+        Returns the AOR of a row that has ended, else "".
+        """
         table = self.table
         row = db.execute(f"SELECT aor, hash, {FOR_SIPS} FROM {table} WHERE id = ?", (id,)).fetchone()
         if row is None:
@@ -108,5 +113,5 @@ class Devices:
         return found | {device for (device,) in former}
 
     def forget(self, db: sqlite3.Connection, wall: float) -> None:
-        """Devices that were seen too long ago to be waited for."""
+        """Forget devices that were seen longer ago than `memory`."""
         db.execute(f"DELETE FROM {self.table}_device WHERE seen_at < ?", (wall - (self.memory or MEMORY),))

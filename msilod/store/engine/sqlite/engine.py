@@ -1,8 +1,8 @@
-"""The engine for SQLite: its transactions, syncs and folds, and what it does after an error.
+"""The engine for SQLite: transactions, syncs and folds, and the next step after an error.
 
 Law 1: a transaction with new rows is synced at its commit (`synchronous = FULL`). Law 2: ends are committed without a
 sync, and synced together after SYNC_EVERY seconds or SYNC_ROWS changed rows. Memories (holdings.py, hours.py) are exact
-while no other process writes. A commit of another process is noticed by `PRAGMA data_version`; then they are forgotten.
+while no other process writes. `PRAGMA data_version` shows a commit of another process; then the memories are forgotten.
 """
 
 import os
@@ -42,11 +42,11 @@ from msilod.store.engine.sqlite.watch import FileWatch
 from msilod.store.jobs import Batch, Duplicate, End, OverQuota
 from msilod.store.limits import Limits
 
-# Rows in the tail, which the total does not count yet, before they are folded into the total. A fold takes 70 us and a
-# quarter of a microsecond for each row. A batch that needs the total ([silo] max_total_bytes) reads 30 us of tail.
+# Rows in the tail before a fold: the total does not count the tail yet. A fold takes 70 us and a quarter of a
+# microsecond for each row. A batch with a limit of the total ([silo] max_total_bytes) reads 30 us of tail.
 FOLD: Final = 256
-# While the hours of senders are counted, a fold writes a row for each sender of the tail, up to a page of the table
-# each. A longer tail costs less; the tail is read only after a commit of another process.
+# The same while hours of senders are counted: a fold then writes a row for each sender of the tail, up to a page of the
+# table each. A longer tail costs less, and is read only after a commit of another process.
 FOLD_HOURS: Final = 2048
 # Seconds, and changed rows, until ends are synced. An end changes three or four rows: 4,000 deliveries a second are
 # sixteen syncs a second.
@@ -78,7 +78,8 @@ class SqliteEngine(Engine):
         self._is_import = False
         self._limits = limits
         self._total = total(table)
-        # Unknown at first: `roll_back` and a fold may leave the connection in either state.
+        # Whether the connection syncs at a commit. Unknown at first: an earlier engine on the connection may have
+        # folded.
         self._is_synced = False
         self._counted = 0
         self._set_counted(self.statements.counted(db))
@@ -86,7 +87,7 @@ class SqliteEngine(Engine):
         # Only in the writer's process; set by `watch_files` before the first transaction.
         self._watch: FileWatch | None = None
         self._space: Space | None = None
-        # time.monotonic() of the oldest commit that is not synced yet; 0.0 when all are.
+        # time.monotonic() of the oldest commit without a sync; 0.0 for none.
         self._unsynced_since = 0.0
         self._unsynced = 0
         self._changes = db.total_changes
@@ -99,7 +100,7 @@ class SqliteEngine(Engine):
     def configure(self, limits: Limits, history: float, device_memory: float) -> None:
         """Set quotas, and for how many seconds history and devices are kept."""
         if not self._limits.max_per_hour:
-            # Rows that were stored without a limit of hours were not counted here.
+            # Rows stored without a limit of hours were not counted.
             self.sender_hours.forget()
         self._limits = self.room.limits = limits
         self.holdings.set_limits(limits)
@@ -117,7 +118,7 @@ class SqliteEngine(Engine):
     # --- transactions --------------------------------------------------------------------------------
 
     def commit_new(self, messages: list[StoredMessage]) -> int:
-        """Store new rows with one statement, which is a transaction of its own; the id of the first, or 0."""
+        """Store new rows with one statement, a transaction by itself. Returns the id of the first row, or 0."""
         self._sync(True)
         holdings = self.holdings
         holdings.learn(self.db, {message.aor for message in messages})
@@ -141,7 +142,7 @@ class SqliteEngine(Engine):
             return 0
 
     def commit(self, batch: Batch, judge: Judge) -> list[Any]:
-        """Execute the batch in one transaction: ends, rows, calls. So a claim finds all rows added before it."""
+        """Execute the batch in one transaction: ends, rows, calls. A claim finds all rows of earlier batches."""
         db = self.db
         self._sync(bool(batch.adds) or any(call.is_durable for call in batch.calls))
         db.execute("BEGIN IMMEDIATE")
@@ -162,7 +163,7 @@ class SqliteEngine(Engine):
     def _end(self, ends: list[End]) -> None:
         ended = list({end.hash: end for end in ends}.values())
         if self.statements.end(self.db, ended) < len(ended):
-            # A row had ended before, as with a late 2xx: a message has one end.
+            # A row had ended before, as after a late 2xx: a message has one end.
             ended = self.history.without_end(self.db, ended)
         self.history.ended(self.db, ended)
         for end in ends:
@@ -193,14 +194,14 @@ class SqliteEngine(Engine):
     def _is_apart(self, messages: list[StoredMessage]) -> bool:
         """True when the hours of these rows are written at once, on a tail that is folded before and after.
 
-        So are the first rows after `SenderHours.forget`, and rows that count for another address than their sender.
+        For the first rows after `SenderHours.forget`, and for rows counted for another address than the sender's.
         """
         return bool(self._limits.max_per_hour) and (
             not self.sender_hours.is_known or any(message.booked_on for message in messages)
         )
 
     def committed(self) -> None:
-        """Note what has to be synced, fold a long tail, check the files. Raises SiloLost."""
+        """Count commits without a sync, fold a long tail, check the files. Raises SiloLost."""
         changes = self.db.total_changes
         if changes != self._changes:
             self._note_changes(changes - self._changes)
@@ -211,7 +212,7 @@ class SqliteEngine(Engine):
             self._watch.check()
 
     def roll_back(self) -> None:
-        """End a transaction that has failed. The memories may be wrong now."""
+        """End a failed transaction, and forget all counts."""
         self.holdings.forget_all()
         self.sender_hours.forget()
         # What was folded may be in the tail again.
@@ -228,7 +229,7 @@ class SqliteEngine(Engine):
         return int(self.db.execute("PRAGMA data_version").fetchone()[0])
 
     def _notice_foreign(self) -> None:
-        """When another process has committed, the memories are wrong, and rows may be new."""
+        """After a commit of another process forget all counts, and note new rows."""
         version = self._read_version()
         if version != self._data_version:
             self._data_version = version
@@ -247,8 +248,8 @@ class SqliteEngine(Engine):
         return self.last_id - self._counted >= longest or self.sender_hours.is_full
 
     def _fold(self) -> None:
-        """Count the tail. Needs no sync: after a kill the rows are in the tail again."""
-        # A fold that fails is tried again after the next batch; this batch is committed.
+        """Count the tail. No sync is needed: after a kill the rows are in the tail again."""
+        # A failed fold is tried again after the next batch; this batch is committed.
         with suppress(sqlite3.Error):
             self._sync(False)
             if self._limits.max_per_hour:
@@ -266,18 +267,18 @@ class SqliteEngine(Engine):
                 self.db.execute("ROLLBACK")
 
     def _set_counted(self, id: int) -> None:
-        """Rows up to this id are counted in the total, and in the hours of senders if these have a limit."""
+        """Rows up to this id are in the total, and in the hours of senders if hours have a limit."""
         self._counted = id
         self.statements.hours_above = id if self._limits.max_per_hour else NO_HOURS
 
     # --- questions of the judge ----------------------------------------------------------------------
 
     def copy_of(self, message: StoredMessage) -> Duplicate | None:
-        """The stored row of which `message` is a copy (law 9)."""
+        """The stored row that `message` copies (law 9)."""
         return self.holdings.copy_of(self.db, message)
 
     def admit(self, message: StoredMessage) -> OverQuota | None:
-        """Count the row in the mailbox of its recipient; or why it is too many."""
+        """Count the row in the recipient's mailbox, or return the quota that refuses the row."""
         return self.holdings.admit(self.db, message)
 
     def total_bytes(self) -> int:
@@ -291,7 +292,7 @@ class SqliteEngine(Engine):
     # --- errors --------------------------------------------------------------------------------------
 
     def trouble_of(self, error: BaseException) -> Trouble:
-        """The kind of an error of SQLite, or of a value that SQLite cannot keep."""
+        """The kind of an error of SQLite, or of an error for a value that SQLite cannot store."""
         return trouble_of(error)
 
     def translated(self, error: Exception) -> MsilodError:
@@ -301,7 +302,7 @@ class SqliteEngine(Engine):
         return translate(error, "the silo")
 
     def can_try_again(self, error: Exception) -> bool:
-        """After `roll_back`: read text that is not UTF-8 as well as possible from now on, or make room on the disk."""
+        """After `roll_back`: tolerate text that is not UTF-8 from now on, or make room on the disk."""
         if is_unreadable(error) and self.db.text_factory is not readable:
             # Another program has written such text.
             self.db.text_factory = readable
@@ -316,7 +317,7 @@ class SqliteEngine(Engine):
             self._space.look(now, count)
 
     def check(self) -> None:
-        """Raises SiloLost when a file is not the one that was opened, or the log lacks frames."""
+        """Raises SiloLost when a file is not the opened file any more, or the log lacks frames."""
         if self._watch is not None:
             self._watch.check()
 
@@ -325,7 +326,7 @@ class SqliteEngine(Engine):
         return "" if self._watch is None else self._watch.save(self.db)
 
     def _note_changes(self, count: int) -> None:
-        """A commit has changed `count` rows. One sync of the log syncs all commits before it, too."""
+        """A commit has changed `count` rows. One sync of the log syncs all earlier commits, too."""
         if self._is_synced:
             self._unsynced_since, self._unsynced = 0.0, 0
             return
@@ -334,13 +335,13 @@ class SqliteEngine(Engine):
             self._unsynced_since = time.monotonic()
 
     def seconds_to_sync(self, now: float) -> float | None:
-        """Seconds until the log has to be synced; None when nothing waits for it."""
+        """Seconds until the log has to be synced; None when the log is synced."""
         if not self._unsynced_since:
             return None
         return max(0.0, self._unsynced_since + SYNC_EVERY - now)
 
     def sync_if_due(self, now: float) -> None:
-        """Sync after SYNC_EVERY seconds, or SYNC_ROWS changed rows: a power cut repeats no more deliveries."""
+        """Sync after SYNC_EVERY seconds, or SYNC_ROWS changed rows: the bound for repeats after a power cut."""
         if self._unsynced_since and (self._unsynced >= SYNC_ROWS or now - self._unsynced_since >= SYNC_EVERY):
             self.sync()
 
@@ -355,7 +356,7 @@ class SqliteEngine(Engine):
         self._unsynced_since, self._unsynced = 0.0, 0
 
     def close(self) -> None:
-        """Copy the log into the file; frames that cannot be copied stay in the log."""
+        """Copy the log into the file; the log keeps frames without a copy."""
         with suppress(sqlite3.Error):
             self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -1,6 +1,6 @@
-"""What others have committed to the silo: noticed inside the writer's next transaction, told once a second.
+"""Foreign changes: commits of other processes, noticed inside the writer's next transaction, told once a second.
 
-So a wake-up by the command line may get lost and nothing is (interface.md: with a daemon, it learns at once).
+So a lost wake-up of the command line loses no change.
 """
 
 import sqlite3
@@ -10,29 +10,29 @@ from typing import Final
 from msilod.store.engine.sqlite.statements import Statements, aors_of
 from msilod.store.jobs import Foreign
 
-# As the partial index of the schema has it.
+# The words of the partial index in the schema.
 _WOKEN: Final = "event IN ('released', 'requeued')"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a daemon that starts has in view: the highest id of a row, and of an entry of the history."""
+    """The highest ids of a row and of a history entry at the start of a daemon."""
 
     row: int
     entry: int
 
     def values(self) -> tuple[int, int]:
-        """As it travels to the writer's process."""
+        """The form for the writer's process."""
         return self.row, self.entry
 
     @classmethod
     def now(cls, db: sqlite3.Connection, statements: Statements) -> "Seen":
-        """As the silo stands. Raises sqlite3.Error."""
+        """The present highest ids. Raises sqlite3.Error."""
         return cls(statements.last_id(db), _last_entry(db, statements.table))
 
 
 class ForeignChanges:
-    """Gathers them from one `take` to the next."""
+    """Gathers changes between two calls of `take`."""
 
     def __init__(self, db: sqlite3.Connection, statements: Statements) -> None:
         self.statements = statements
@@ -44,19 +44,19 @@ class ForeignChanges:
         self._paused: frozenset[str] | None = None
 
     def notice(self, db: sqlite3.Connection, last_id: int) -> None:
-        """Somebody has committed: rows above `last_id` are new, and others may have been let go."""
+        """Another process has committed: rows above `last_id` are new, and held or rejected rows may wait again."""
         self._stored.update(self.statements.new_since(db, last_id))
         self._aors.update(aors_of(db.execute(self._woken, (self._entry,))))
         self._entry = _last_entry(db, self.statements.table)
         self._paused = paused(db, self.statements.table)
 
     def notice_since(self, db: sqlite3.Connection, seen: Seen) -> None:
-        """Others may have committed between `seen` and the start of this process."""
+        """Note commits between `seen` and the start of this process."""
         self._entry = seen.entry
         self.notice(db, seen.row)
 
     def take(self) -> Foreign:
-        """All since the last time."""
+        """All changes since the last call."""
         found = Foreign(sorted(self._aors), self._paused, sorted(self._stored))
         self._aors.clear()
         self._stored.clear()

@@ -1,6 +1,6 @@
-"""History: the SQL of the entries. Each is written in the transaction of its event, read by message, dropped by age.
+"""History: the SQL of history entries. An entry is written in the transaction of its event.
 
-The rowid is the order in time, so that forgetting the oldest needs no index of times.
+The rowid is the order in time, so the oldest entries are found without an index of times.
 """
 
 import sqlite3
@@ -16,7 +16,7 @@ COLUMNS: Final = tuple(field.name for field in fields(HistoryEntry))
 
 
 class History:
-    """The statements for one db_table; `kept` seconds: 0 writes only what operators do."""
+    """The statements for one db_table. `kept`: seconds; with 0 only changes by operators are written."""
 
     def __init__(self, table: str, kept: float) -> None:
         self.table = f"{table}_history"
@@ -25,7 +25,7 @@ class History:
         self._insert_end = f"INSERT INTO {self.table} (message, aor, at, event, status, contact) VALUES "
 
     def ended(self, db: sqlite3.Connection, ends: Sequence[End]) -> None:
-        """The last entry of each of these messages: in one statement, since every delivery comes by here."""
+        """Write the last entry of each message, in one statement: every delivery ends here."""
         if not self.kept:
             return
         for chunk in chunks(ends):
@@ -35,7 +35,7 @@ class History:
             db.execute(self._insert_end + marks(len(chunk), 6), values)
 
     def without_end(self, db: sqlite3.Connection, ends: Sequence[End]) -> list[End]:
-        """Those whose message has no last entry yet."""
+        """The ends of messages without a last entry."""
         last = f"SELECT 1 FROM {self.table} WHERE message = ? AND event IN {marks(1, len(ENDS))}"
         return [end for end in ends if not db.execute(last, (end.id, *ENDS)).fetchone()]
 
@@ -54,7 +54,7 @@ class History:
         return [HistoryEntry(*row) for row in db.execute(sql, (message,))]
 
     def forget(self, db: sqlite3.Connection, before: float, limit: int) -> int:
-        """Drop the oldest entries if they are from before then; how many."""
+        """Drop up to `limit` of the oldest entries, if older than `before`. Returns the number of dropped entries."""
         return db.execute(
             f"DELETE FROM {self.table} WHERE at < ? AND id IN (SELECT id FROM {self.table} ORDER BY id LIMIT ?)",
             (before, limit),

@@ -23,9 +23,9 @@ from msilod.store.schema.migrate import prepare
 
 
 class SqliteReads(Reads):
-    """Reads by one connection that cannot write: only the writer's process may copy the log into the file.
+    """Reads on one read-only connection: only the writer's process may copy the log into the file.
 
-    Calls come from worker threads, one at a time; Peewee would open a connection for each thread.
+    Calls come from worker threads, one at a time. Peewee would open a connection for each thread.
     """
 
     def __init__(self, path: Path, table: str) -> None:
@@ -48,7 +48,7 @@ class SqliteReads(Reads):
         return [(at, aor) for at, aor in self.read(sql, (*after, PAGE))]
 
     def recipients(self, after: str) -> list[str]:
-        """A page of the AORs that have rows, in order, beyond `after`."""
+        """A page of the AORs with rows, in order, beyond `after`."""
         return [str(aor) for (aor,) in self.read(skip_scan(self.table), (after, PAGE))]
 
     def counts(self) -> dict[str, int]:
@@ -59,7 +59,7 @@ class SqliteReads(Reads):
         return {"waiting": messages - sum(others.values()), **others}
 
     def waiting(self, aor: str, only_for_sips: bool = False) -> list[StoredMessage]:
-        """The rows of `aor` that a run would send, oldest first, or those that go to sips: only; at most PAGE."""
+        """The rows of `aor` for a delivery run, oldest first, or only rows for sips: contacts; at most PAGE."""
         return self._waiting(aor, f" AND {FOR_SIPS}" if only_for_sips else "")
 
     def close(self) -> None:
@@ -86,7 +86,7 @@ class SqliteHold(Hold):
             self._closing = opened.pop_all()
 
     def _open(self, opened: ExitStack) -> peewee.SqliteDatabase:
-        """The database, locked and of our schema. Raises UnavailableError with the faults when it is damaged."""
+        """The locked database with our schema. Raises UnavailableError with the faults of a damaged database."""
         try:
             database = open_sqlite(self._path, create=True)
             opened.callback(database.close)
@@ -105,7 +105,7 @@ class SqliteHold(Hold):
         return database
 
     def begin(self) -> None:
-        """Free all leases: the lock says that no other daemon lives."""
+        """Free all leases: the lock excludes other daemons."""
         db = raw(self._database)
         with translated(self._path):
             self._statements.free_all(db)
@@ -119,19 +119,19 @@ class SqliteHold(Hold):
             return engine
 
     def hand_over(self, pid: int) -> None:
-        """The process `pid` holds the lock as well. Its connection is the only one that writes from now on."""
+        """The process `pid` holds the lock as well, and has the only connection for writing from now on."""
         self._lock.name_writer(pid)
         self._database.close()
 
     def keep_secret(self, name: str, value: bytes) -> None:
-        """Keep a value under a name that has none yet."""
+        """Keep a value under a name without a value."""
         sql = f"INSERT INTO {self._table}_secret VALUES (?, ?) ON CONFLICT DO NOTHING"
         with translated(self._path), self._changing() as db:
             db.execute(sql, (name, value))
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
-        """A connection for a change. It is not the last one that is closed, so its close leaves the log as it is."""
+        """A connection for a change. Another connection stays open, so the close leaves the log alone."""
         database = open_sqlite(self._path)
         try:
             yield raw(database)
@@ -139,7 +139,7 @@ class SqliteHold(Hold):
             database.close()
 
     def note(self, reason: str, wants_check: bool) -> None:
-        """Keep in the lock file why the daemon ends."""
+        """Keep the reason of the daemon's end in the lock file."""
         self._lock.note(reason, wants_check)
 
     def close(self) -> None:

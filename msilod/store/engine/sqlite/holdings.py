@@ -1,10 +1,10 @@
-"""Holdings: how much each recipient has in the silo, for quotas, and which Call-IDs are in use (law 9).
+"""Holdings: the messages and bytes of each recipient, for quotas, and the Call-IDs in use (law 9).
 
-A copy has the Call-ID of its first, and a hash begins with a key of the Call-ID: so only a message whose key is
-in use costs a look for its copy.
+A copy has the Call-ID of the first message, and a hash begins with a key of the Call-ID. So the index is searched for a
+copy only when the key is in use.
 
-Remembered per AOR while nobody else commits; read from the index when not. So a quota holds against the
-command line as well: its insert counts inside its own transaction.
+The counts of a recipient are remembered until another process commits; then they are read from the index again. The
+command line counts inside the transaction of its insert. So quotas hold for all writers.
 """
 
 import sqlite3
@@ -18,24 +18,26 @@ from msilod.store.engine.sqlite.statements import Statements
 from msilod.store.jobs import Duplicate, Limit, OverQuota
 from msilod.store.limits import Limits
 
-# Recipients remembered, some 300 bytes each, and Call-IDs, 4 bytes each: 50 MB. What is forgotten is read again.
+# Remembered recipients, some 300 bytes each, and Call-IDs, 4 bytes each: 50 MB. Forgotten counts are read again.
 MAX_AORS: Final = 100_000
 MAX_CALL_IDS: Final = 5_000_000
-# Of mailboxes whose senders are counted: their names, and this for each of them. Four bytes a character at the most.
+# Names of senders in mailboxes with counted senders: SENDER_BYTES and at most four bytes a character for each sender.
 MAX_SENDER_BYTES: Final = 32_000_000
 SENDER_BYTES: Final = 250
-# States of rows that count in no quota; an import may bring them.
+# States of rows outside of all quotas; an import may bring such rows.
 EXEMPT: Final = ("rejected", "handed")
 # Messages and bytes.
 NONE: Final = (0, 0)
 
 
 class _Holding:
-    """`calls` are the keys of the Call-IDs, one behind the other. One that is found across two of them costs a look
-    at the index and nothing else; to make a set of a hundred of them took longer than to store a message.
+    """The counts of one recipient.
 
-    `senders` are messages and bytes of each sender, and `spared` those that count in no quota. They are None until
-    a mailbox is so full that the answer depends on them: then its rows are read once.
+    `calls` are the keys of the Call-IDs, joined. A key found across two others costs a search of the index and has no
+    other effect; a set of a hundred keys took longer to make than a message to store.
+
+    `senders` are messages and bytes of each sender, `spared` messages and bytes outside of all quotas. Both are None or
+    zero until the mailbox is so full that an answer depends on senders; then the rows of the mailbox are read once.
     """
 
     __slots__ = ("bytes", "calls", "messages", "sender_bytes", "senders", "spared")
@@ -50,7 +52,7 @@ class _Holding:
 
 
 class Holdings:
-    """`limits.max_messages` and `limits.max_bytes` per recipient."""
+    """The quotas of a recipient: the mailbox, and each sender's share of the mailbox."""
 
     def __init__(self, statements: Statements, limits: Limits) -> None:
         self.statements = statements
@@ -58,23 +60,23 @@ class Holdings:
         self._known: OrderedDict[str, _Holding] = OrderedDict()
         self._calls = 0
         self._sender_bytes = 0
-        # What this transaction has admitted, by recipient: these rows are not in the silo yet.
+        # Rows admitted by this transaction, by recipient: not in the silo yet.
         self._admitted: dict[str, list[StoredMessage]] = {}
 
     def set_limits(self, limits: Limits) -> None:
-        """Others from now on. What is remembered does not depend on them."""
+        """Set other limits. The remembered counts do not depend on limits."""
         self.max_messages, self.max_bytes = limits.max_messages, limits.max_bytes
         self.share_messages, self.share_bytes = limits.share_messages, limits.share_bytes
-        # Up to here a mailbox has room for anybody: no sender can have more than all of it.
+        # Below these numbers a mailbox has room for any sender: no share can be used up.
         self._easy_messages = min(self.max_messages, self.share_messages or self.max_messages)
         self._easy_bytes = min(self.max_bytes, self.share_bytes or self.max_bytes)
 
     def begin(self) -> None:
-        """A transaction begins, and what was admitted before is in the silo."""
+        """Begin a transaction: rows admitted before are in the database."""
         self._admitted.clear()
 
     def learn(self, db: sqlite3.Connection, aors: Collection[str]) -> None:
-        """Read what these have, all in one go; to be called before `admit`."""
+        """Read the counts of these recipients with one statement, before `admit`."""
         fresh = {aor: _Holding() for aor in aors if aor not in self._known}
         if fresh:
             for aor, messages, size, calls in self.statements.holdings(db, list(fresh)):
@@ -101,7 +103,7 @@ class Holdings:
         self._sender_bytes -= holding.sender_bytes
 
     def admit_all(self, messages: Sequence[StoredMessage]) -> bool:
-        """Count all these in, if that takes no question for any of them; else none. They have been learned."""
+        """Count all rows if no row needs a question, else count none. The recipients were learned."""
         for number, message in enumerate(messages):
             if not self.admit_new(message):
                 self.take_back(messages[:number])
@@ -109,7 +111,7 @@ class Holdings:
         return True
 
     def take_back(self, messages: Sequence[StoredMessage]) -> None:
-        """These were admitted last, by `admit_all`, and are not stored."""
+        """Undo the last `admit_all`, for rows that were not stored."""
         for message in reversed(messages):
             holding = self._known[message.aor]
             holding.messages -= 1
@@ -121,7 +123,7 @@ class Holdings:
                 holding.senders[message.sender] = count - 1, size - message.size
 
     def admit_new(self, message: StoredMessage) -> bool:
-        """Count the row in if that takes no question: fresh, its Call-ID not in use, and within the quota."""
+        """Count the row if it is fresh, its Call-ID not in use, and the quota not reached; else False."""
         holding = self._known[message.aor]
         key = message.hash[:CALL_KEY_BYTES]
         messages, size = holding.messages + 1, holding.bytes + message.size
@@ -142,7 +144,7 @@ class Holdings:
         return True
 
     def copy_of(self, db: sqlite3.Connection, message: StoredMessage) -> Duplicate | None:
-        """Whose copy it is. Another message under a used Call-ID is made one of its own (law 9)."""
+        """The row that `message` copies. A different message under a used Call-ID gets its own (law 9)."""
         if message.hash[:CALL_KEY_BYTES] not in self._known[message.aor].calls:
             return None
         id = self.statements.kept(db, message.aor, message.hash)
@@ -152,7 +154,7 @@ class Holdings:
         return None
 
     def admit(self, db: sqlite3.Connection, message: StoredMessage) -> OverQuota | None:
-        """Count the row in, or say why it is too many."""
+        """Count the row, or return the quota that refuses the row."""
         aor = message.aor
         holding = self._known[aor]
         refused = self._refusal(db, message, holding.messages, holding.bytes, NONE)
@@ -172,7 +174,7 @@ class Holdings:
         return None
 
     def _has_room(self, holding: _Holding, message: StoredMessage) -> bool:
-        """True when a mailbox whose senders are counted has room for one more, and so has the sender's share."""
+        """True when a mailbox with counted senders has room for the row, and the sender's share has."""
         senders = holding.senders
         if (
             senders is None
@@ -184,7 +186,7 @@ class Holdings:
         return count < self.share_messages and size + message.size <= self.share_bytes
 
     def _count_sender(self, holding: _Holding, message: StoredMessage) -> None:
-        """The row is one more of its sender, or one more that counts in no quota."""
+        """Count the row for its sender, or as a row outside of all quotas."""
         if message.state in EXEMPT:
             count, size = holding.spared
             holding.spared = count + 1, size + message.size
@@ -231,8 +233,9 @@ class Holdings:
         taken: tuple[int, int],
         of_sender: tuple[int, int],
     ) -> OverQuota | None:
-        """Why the row would be too many beside the rows in the silo and `taken` more, `of_sender` of them by its
-        sender."""
+        """The quota that refuses the row, if `taken` messages and bytes are added to the rows in the silo, `of_sender`
+        among them by the sender of the row; None for no quota.
+        """
         self.learn(db, (message.aor,))
         holding = self._known[message.aor]
         return self._refusal(db, message, holding.messages + taken[0], holding.bytes + taken[1], of_sender)
@@ -265,20 +268,20 @@ class Holdings:
         return None
 
     def forget(self, aor: str) -> None:
-        """A row of `aor` has left."""
+        """Forget the counts of `aor`: a row has left."""
         holding = self._known.pop(aor, None)
         if holding is not None:
             self._drop(holding)
 
     def forget_senders(self, aor: str) -> None:
-        """A row of `aor` is rejected or handed over now, and counts in no quota any more."""
+        """Forget the senders of `aor`: a row was rejected or handed over, and counts in no quota now."""
         holding = self._known.get(aor)
         if holding is not None:
             self._sender_bytes -= holding.sender_bytes
             holding.senders, holding.spared, holding.sender_bytes = None, NONE, 0
 
     def forget_all(self) -> None:
-        """Another process has written, or a transaction was rolled back."""
+        """Forget all counts, after a commit of another process or a rollback."""
         self._known.clear()
         self._admitted.clear()
         self._calls = 0

@@ -1,12 +1,11 @@
-"""Hours: how many messages each sender has stored in an hour of the clock, for [silo] max_per_hour.
+"""Hours: the messages of each sender in an hour of the clock, for [silo] max_per_hour.
 
-The count of a sender is his row in the table, and the rows of the silo above `counted` (the tail, see
-tail.py) that he has sent. The writer adds the tail to the table every FOLD_HOURS rows: to write the rows of 32
-senders in each transaction of 32 messages took a fifth of the time of the transaction. Table and tail change in one
-transaction, so the sum is exact after any kill.
+The count of a sender is a row of the table, and the sender's rows in the tail of the silo (tail.py). The writer adds
+the tail to the table every FOLD_HOURS rows: to write the rows of 32 senders in each transaction of 32 messages took a
+fifth of the time of the transaction. Table and tail change in one transaction, so the sum is exact after any kill.
 
-The class remembers sums. While `is_known` is set, a sender that is not remembered has no row in the tail, so his row
-in the table is the whole answer. `forget` clears the flag; the next transaction must fold the tail before it counts.
+The class remembers sums. While `is_known` is set, a sender without a remembered sum has no row in the tail, so the row
+in the table is the whole count. `forget` clears the flag; the next transaction must fold the tail before counting.
 """
 
 import sqlite3
@@ -17,10 +16,10 @@ from msilod.silo.stored_message import StoredMessage
 from msilod.store.engine.base import HOUR, Hours
 from msilod.store.engine.text import chunks, marks
 
-# An entry of the dictionary, the number, and the header of the text; then four bytes a character at the most.
+# Bytes of an entry of the dictionary, the number, and the header of the text. A character takes at most four more.
 ENTRY_BYTES: Final = 200
 MAX_BYTES: Final = 32_000_000
-# Hours remembered at once: this one, and the one before for messages that come at the turn.
+# Hours remembered at once: the present hour, and the hour before for messages at the turn of the hour.
 MAX_HOURS: Final = 2
 
 
@@ -35,17 +34,17 @@ class SenderHours(Hours):
         self.is_known = False
         self._counts: dict[int, dict[str, int]] = {}
         self._bytes = 0
-        # The last hour of which the table may have rows that are not remembered.
+        # The last hour with rows in the table, apart from remembered sums.
         self._written = 0
 
     def forget(self) -> None:
-        """Another process has written, or a transaction was rolled back."""
+        """Forget all sums, after a commit of another process or a rollback."""
         self.is_known = False
         self._counts.clear()
         self._bytes = 0
 
     def folded(self) -> None:
-        """The tail is empty now, in this transaction or by a commit. What is too much is dropped."""
+        """The tail is empty now, in this transaction or by a commit. Drops sums beyond the bounds."""
         if not self.is_known or self.is_full:
             self.forget()
             self._written = self._db.execute(f"SELECT coalesce(max(hour), 0) FROM {self._table}").fetchone()[
@@ -59,11 +58,11 @@ class SenderHours(Hours):
 
     @property
     def is_full(self) -> bool:
-        """More than MAX_BYTES are remembered; only a fold can drop them."""
+        """More than MAX_BYTES are remembered; only a fold can drop sums."""
         return self._bytes > MAX_BYTES
 
     def take(self, messages: Sequence[StoredMessage], most: int) -> bool:
-        """Count all these, if each of them may be stored and counts for its sender; else count none."""
+        """Count all rows, if no sender has too many and each row counts for its sender; else count none."""
         for number, message in enumerate(messages):
             counts = self._counts.get(int(message.received_at // HOUR))
             count = -1 if counts is None else counts.get(message.sender, -1)
@@ -78,12 +77,12 @@ class SenderHours(Hours):
         return True
 
     def take_back(self, messages: Sequence[StoredMessage]) -> None:
-        """These were counted by `take` and are not stored."""
+        """Undo `take` for rows that were not stored."""
         for message in messages:
             self._counts[int(message.received_at // HOUR)][message.sender] -= 1
 
     def learn(self, messages: Sequence[StoredMessage]) -> None:
-        """Read the rows of the senders of these that are not remembered yet, those of receipts too."""
+        """Read the missing sums of the senders, and of the addresses that receipts count for."""
         unknown: dict[int, list[str]] = {}
         for message in messages:
             hour = int(message.received_at // HOUR)
@@ -94,19 +93,19 @@ class SenderHours(Hours):
                     if hour <= self._written:
                         unknown.setdefault(hour, []).append(sender)
                     self._bytes += ENTRY_BYTES + 4 * len(sender)
-        # Not (hour, sender) IN (VALUES ...): SQLite reads the whole table for that, a millisecond at 10,000 senders.
-        # An hour that began after the last `forget` has no row that is not remembered, and takes no question.
+        # Not (hour, sender) IN (VALUES ...): SQLite then reads the whole table, a millisecond at 10,000 senders. All
+        # rows of an hour after `_written` are remembered, so the table is not read for such an hour.
         for hour, senders in unknown.items():
             for chunk in chunks(senders):
                 sql = f"SELECT sender, messages FROM {self._table} WHERE hour = ? AND sender IN {marks(1, len(chunk))}"
                 self._counts[hour].update(self._db.execute(sql, (hour, *chunk)).fetchall())
 
     def count(self, hour: int, sender: str) -> int:
-        """Of a sender that was learned; 0 for others."""
+        """The sum of a learned sender; 0 for other senders."""
         counts = self._counts.get(hour)
         return 0 if counts is None else counts.get(sender, 0)
 
     def add(self, hour: int, sender: str) -> None:
-        """One more of a sender."""
+        """Count one more message of a sender."""
         counts = self._counts.setdefault(hour, {})
         counts[sender] = counts.get(sender, 0) + 1

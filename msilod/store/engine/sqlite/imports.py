@@ -1,7 +1,8 @@
-"""Imports: the SQL of the marks that imported rows leave, and of an import that is only rehearsed.
+"""Imports: the SQL for marks of imported rows, and for the rehearsal of an import.
 
-Each imported row leaves a mark for as long as the row may live (schema 9), in the transaction that inserts the row.
-When an interrupted import (Ctrl-C, a kill) is repeated, its marks tell which rows were stored before, delivered or not.
+Each imported row leaves a mark for the longest possible life of the row (schema 9), in the transaction of the insert.
+After an interrupted import (Ctrl-C, a kill) the marks tell the repeated import which rows were stored before, delivered
+or not.
 """
 
 import sqlite3
@@ -24,7 +25,7 @@ class Imports:
         )
 
     def known(self, db: sqlite3.Connection, hashes: Sequence[bytes]) -> dict[bytes, int]:
-        """Those that have ended not long ago or were imported, with their ids; 0: the id is not known any more."""
+        """The ids of hashes with a recent end or a mark. 0: the id is not known any more."""
         found: dict[bytes, int] = {}
         for chunk in chunks(hashes):
             sql = f"SELECT hash, 0 FROM {self._table} WHERE hash IN {marks(1, len(chunk))}"
@@ -32,31 +33,31 @@ class Imports:
         return found | self._statements.ended(db, hashes)
 
     def mark(self, db: sqlite3.Connection, messages: Sequence[tuple[str, bytes, float]]) -> None:
-        """Mark those of (AOR, hash, until) that are in the silo."""
+        """Write marks for the (AOR, hash, until) of rows in the silo."""
         db.executemany(self._mark, [(until, aor, hash) for aor, hash, until in messages])
 
 
 def nothing_known(db: sqlite3.Connection, hashes: Sequence[bytes]) -> dict[bytes, int]:
-    """For an import that takes messages again that have ended."""
+    """For an import with ended messages: no hash counts as ended."""
     return {}
 
 
 class Rehearsal:
-    """An import without a change: each row is judged beside the rows of the same import before it.
+    """An import without a change: each row is judged beside the earlier rows of the same import.
 
-    They are kept in a temporary table of this connection, so that a file of any length takes little memory.
+    The rows are in a temporary table of the connection, so a file of any length takes little memory.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        # Gone with the connection.
+        # The table ends with the connection.
         db.execute(
             "CREATE TEMP TABLE rehearsed (aor TEXT, hash BLOB, sender TEXT, size INTEGER, counts INTEGER)"
         )
         db.execute("CREATE INDEX temp.rehearsed_by_aor ON rehearsed (aor, hash, sender, size, counts)")
 
     def has(self, message: StoredMessage) -> bool:
-        """True when the import has had the row before."""
+        """True for a row that the import has had before."""
         sql = "SELECT 1 FROM rehearsed WHERE aor = ? AND hash = ?"
         return self._db.execute(sql, (message.aor, message.hash)).fetchone() is not None
 
@@ -67,11 +68,11 @@ class Rehearsal:
         self._db.execute("INSERT INTO rehearsed VALUES (?, ?, ?, ?, ?)", values)
 
     def of(self, aor: str) -> tuple[int, int]:
-        """Messages and bytes that would be stored for `aor` so far, and count in quotas."""
+        """Messages and bytes for `aor` so far, without rows outside of all quotas."""
         return self._sum("aor = ? AND counts", aor)
 
     def of_sender(self, aor: str, sender: str) -> tuple[int, int]:
-        """Those of one sender."""
+        """The same for one sender."""
         return self._sum("aor = ? AND counts AND sender = ?", aor, sender)
 
     def _sum(self, condition: str, *values: str) -> tuple[int, int]:

@@ -1,11 +1,12 @@
-"""One daemon per SQLite file: a lock on a file beside it.
+"""Lock: one daemon per SQLite file, by a lock on a file beside the silo.
 
-The kernel drops the lock with the last process that has it, so a crash leaves nothing to clean up. The daemon's
-writer has it as well: it may still commit when its daemon has been killed, and the next daemon waits for that.
+The kernel drops the lock with the last holding process, so a crash leaves nothing to clean up. The writer's process
+holds the lock as well: the writer may still commit after a kill of the daemon, and the next daemon waits for the
+writer.
 
-The file's first line holds the pid of the daemon and, after a space, that of its writer. When the daemon has ended
-because of its files, the second line says why, for `msilo status` and the next start; the third line is `check` when
-the next start has to check the database.
+The first line of the file holds the pid of the daemon and, after a space, the pid of the writer. After the end of a
+daemon because of its files, the second line has the reason, for `msilo status` and the next start; the third line is
+`check` when the next start has to check the database.
 """
 
 import fcntl
@@ -27,10 +28,10 @@ CHECK: Final = "check"
 
 
 class DaemonLock:
-    """Held from construction to `release`. Raises UnavailableError naming the pid of the process that holds it.
+    """Held from construction to `release`. Raises UnavailableError with the pid of the holding process.
 
-    `reason` says why the daemon before this one has ended, "" when its files were no cause; `wants_check` is true
-    when the database may be damaged since then.
+    `reason`: why the daemon before has ended, "" when the files were no cause. `wants_check`: the database may be
+    damaged since then.
     """
 
     def __init__(self, silo: Path) -> None:
@@ -56,11 +57,11 @@ class DaemonLock:
         self._write()
 
     def note(self, reason: str, wants_check: bool) -> None:
-        """Say why the daemon ends; `wants_check`: the database may be damaged."""
+        """Write the reason for the end of the daemon; `wants_check`: the database may be damaged."""
         self._write(f"{reason}\n{CHECK if wants_check else ''}\n")
 
     def _write(self, rest: str = "") -> None:
-        """Over what is there, then cut: on a full disk the file's only block is still ours."""
+        """Overwrite the content, then cut the file: on a full disk the only block of the file stays allocated."""
         content = f"{self._holders}\n{rest}".encode()[:MAX_BYTES]
         # The kernel keeps the lock; the content is for readers only.
         with suppress(OSError):
@@ -75,12 +76,12 @@ class DaemonLock:
         return True
 
     def release(self) -> None:
-        """Let go; the file stays, for removing it would race with the next one."""
+        """Release the lock. The file stays: a removal would race with the next daemon's open."""
         os.close(self.descriptor)
 
 
 def _opened(path: Path) -> int:
-    """The open file, made if need be: with mode 0660 for any umask, and the directory's owner when root makes it."""
+    """The open file, created if missing: mode 0660 for any umask, owned as the directory when root creates the file."""
     while True:
         try:
             return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -92,12 +93,12 @@ def _opened(path: Path) -> int:
 
 
 def lock_path(silo: Path) -> Path:
-    """Beside the silo."""
+    """The lock file of a silo."""
     return silo.with_name(silo.name + ".lock")
 
 
 def last_words(silo: Path) -> str:
-    """Why the last daemon of this silo has ended, if its files were the cause; "" if not."""
+    """Why the last daemon of this silo has ended, if the files were the cause; "" if not."""
     with suppress(OSError):
         descriptor = os.open(lock_path(silo), os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -126,5 +127,5 @@ def _in_use(silo: Path, daemon: str, writer: str) -> str:
 
 
 def _lives(pid: str) -> bool:
-    """Whether the process is there; one that has not written its pid yet is."""
+    """True when the process exists, or when the file has no pid yet."""
     return not pid.isdecimal() or Path(f"/proc/{pid}").exists()

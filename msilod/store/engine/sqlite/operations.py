@@ -1,6 +1,6 @@
 """Operations: the function for each name of a call (`CALLS` in engine/base.py).
 
-A call travels as its name and plain arguments, so the writer's process and the in-line writer use the same table. Each
+A call travels as a name and plain arguments, so the writer's process and the in-line writer use the same table. Each
 operation runs inside the writer's transaction and returns plain data.
 """
 
@@ -63,7 +63,7 @@ def _owned(operation: Callable[..., Any], owner: str, db: sqlite3.Connection, *a
 def _changed(
     operation: Callable[..., str], forget: Callable[[str], None], db: sqlite3.Connection, *arguments: Any
 ) -> None:
-    """A change of a row, by which the memory of its recipient becomes wrong."""
+    """Execute a change of a row, then forget the counts of the row's recipient."""
     aor = operation(db, *arguments)
     if aor:
         forget(aor)

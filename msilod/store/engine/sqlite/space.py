@@ -1,9 +1,9 @@
-"""Space: the free bytes of the silo's disk, how long the log may get, and a reserve for a disk that is full.
+"""Space: free bytes on the disk of the silo, the length of the log, and a reserve for a full disk.
 
-Once a second the writer looks at the disk. The log is copied into the file, and cut, when space is short, when the
-silo is idle, and by SQLite when the log is as long as a quarter of the free bytes. Free pages inside the file count as
-free space: new rows use them. The reserve is a file of up to RESERVE bytes beside the silo; it is removed when the
-disk is full, so that deliveries, ends, registrations, purge and a start still have room, and made again later.
+The writer looks at the disk once a second. The log is copied into the file and cut in three cases: when space is short,
+when the silo is idle, and, by SQLite, at the length of a quarter of the free bytes. Free pages inside the file count as
+free space, since new rows use free pages. The reserve is a file of up to RESERVE bytes beside the silo. On a full disk
+the reserve is removed, so that deliveries, ends, registrations, purge and a start have room, and is made again later.
 """
 
 import os
@@ -20,16 +20,16 @@ from msilod.store.engine.sqlite.room import LOOK_EVERY, Room
 from msilod.store.engine.sqlite.watch import FileWatch
 
 RESERVE: Final = 8 << 20
-# A log that is shorter is not worth a checkpoint.
+# Bytes. A shorter log is not worth a checkpoint.
 SHORT_LOG: Final = 1 << 18
-# Bytes that are written between two looks at the disk, at least.
+# The least number of bytes written between two looks at the disk.
 STEP: Final = 1 << 20
 # Looks without a change of a row until the silo is idle.
 IDLE_LOOKS: Final = 5
 
 
 class Space:
-    """Belongs to the writer's process. Sets `room.is_found_full`, on which new rows are refused."""
+    """Belongs to the writer's process. Sets `room.is_found_full`: then new rows are refused."""
 
     def __init__(self, db: sqlite3.Connection, path: Path, room: Room, watch: FileWatch) -> None:
         self._db = db
@@ -47,9 +47,9 @@ class Space:
         self._page = int(db.execute("PRAGMA page_size").fetchone()[0])
 
     def look(self, now: float, count: int) -> None:
-        """Before a transaction: once in LOOK_EVERY seconds, and for every quarter of min_free_bytes.
+        """Called before a transaction: looks once in LOOK_EVERY seconds, and for every quarter of min_free_bytes.
 
-        `now` is time.monotonic(), `count` are the bytes that are about to be written, about.
+        `now` is time.monotonic(), `count` the approximate number of bytes about to be written.
         """
         limits = self._room.limits
         self._taken += count
@@ -79,7 +79,7 @@ class Space:
             self._make()
 
     def make_room(self) -> bool:
-        """After SQLITE_FULL: whether there is more room now. From here on new rows are refused until the next look."""
+        """After SQLITE_FULL: True when more room was made. New rows are refused until the next look."""
         had = self._watch.log_bytes()
         is_released = self._release()
         self._copy_log()
@@ -95,7 +95,7 @@ class Space:
         return self._idle == IDLE_LOOKS
 
     def _copy_log(self) -> None:
-        """Copy the log into the file and cut it; if readers or a full disk forbid it, a later look does."""
+        """Copy the log into the file and cut the log. Readers or a full disk may prevent both until a later look."""
         if self._watch.log_bytes() < SHORT_LOG:
             return
         with suppress(sqlite3.Error):
@@ -134,7 +134,7 @@ class Space:
         return True
 
     def _make(self) -> None:
-        """All or nothing: a file without its blocks is no reserve."""
+        """All blocks or no file: without blocks the file is no reserve."""
         if not self._size():
             return
         with suppress(OSError):

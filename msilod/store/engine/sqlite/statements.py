@@ -1,8 +1,8 @@
-"""The SQL of the hot path, built once per table from the models' columns and executed on the raw connection.
+"""The SQL of the hot path, built once for each table from the models' columns, executed on the raw connection.
 
-Measured: multi-row VALUES with SQL built once stores twice what `insert_many` does. Each statement has a cost of its
-own, whatever its rows: so a small batch is one statement of just its size, and a large one few whose sizes are powers
-of two.
+Measured: multi-row VALUES with SQL built once stores twice as many rows as `insert_many`. Each statement has a fixed
+cost beside the cost of its rows. So a small batch is one statement of exactly the right size, and a large batch a few
+statements with powers of two as sizes.
 """
 
 import sqlite3
@@ -28,11 +28,11 @@ from msilod.store.jobs import End
 from msilod.store.times import CLOCK
 
 LEASE: Final = 60.0
-# A sweep has no use for bodies of up to 64 kB each but for those that may hold a wish.
+# A sweep reads bodies, of up to 64 kB each, only of message/*: these may ask for notices to their senders.
 _BODY: Final = "CASE WHEN CAST(content_type AS TEXT) LIKE 'message/%' THEN body ELSE x'' END"
 CLEANED: Final = ", ".join(_BODY if name == "body" else name for name in LOADED)
 
-# A row has one end, the first; a message that was imported again under another id has another.
+# A row keeps the first end. A message with another id, after a second import, has a second end.
 _ENDED_AGAIN: Final = (
     " ON CONFLICT (hash) DO UPDATE SET ended_at = excluded.ended_at, id = excluded.id, "
     "how = CASE WHEN id = excluded.id THEN how ELSE excluded.how END, "
@@ -42,15 +42,15 @@ _ENDED_AGAIN: Final = (
 # (aor, contact, instance, reg_id) of the values of a binding.
 _KEY: Final = itemgetter(0, 1, 10, 11)
 
-# What was sent to sips: is for sips: contacts only (RFC 5630 §5.3). Its scheme is where it came: in the Request-URI.
+# A message to sips: is for sips: contacts only (RFC 5630 §5.3). The Request-URI has the scheme.
 FOR_SIPS: Final = "lower(substr(request_uri, 1, 5)) = 'sips:'"
 
 
 def skip_scan(table: str, condition: str = "") -> str:
-    """The AORs above the first `?` that have rows, in order, at most as many as the second.
+    """The AORs with rows above the first `?`, in order, at most as many as the second `?`.
 
-    One index look-up per recipient, however many rows he has, and one statement for all: a statement for each took
-    three times as long and the interpreter's lock as often.
+    One search of the index for each recipient, for any number of rows, and one statement for all recipients: a
+    statement for each recipient took three times as long, and took the interpreter's lock as often.
     """
     following = f"SELECT min(aor) FROM {table} WHERE {condition}aor >"
     return (
@@ -61,12 +61,14 @@ def skip_scan(table: str, condition: str = "") -> str:
 
 
 def aors_of(rows: Iterable[Any]) -> list[str]:
-    """The AORs in the first column, each once, in order. An AOR that is no text names no mailbox: nobody gets it."""
+    """The AORs in the first column, each once, in order. An AOR without a text type names no mailbox: no run gets the
+    row.
+    """
     return sorted({row[0] for row in rows if isinstance(row[0], str)})
 
 
 class Statements(Tail):
-    """The statements for one db_table. The table's name is the operator's, checked by the configuration."""
+    """The statements for one db_table. The name of the table is from the configuration, which checks the name."""
 
     def __init__(self, table: str) -> None:
         super().__init__(table)
@@ -82,7 +84,7 @@ class Statements(Tail):
         self._claim_without_sips = self._claim.replace("AND id > ?", f"AND NOT {FOR_SIPS} AND id > ?")
 
     def insert(self, db: sqlite3.Connection, messages: Sequence[StoredMessage]) -> None:
-        """Insert all, or raise; ids are consecutive, because nobody else writes in this transaction."""
+        """Insert all rows, or raise. Ids are consecutive: no other process writes during the transaction."""
         for chunk in chunks(messages):
             values: list[Any] = []
             if all(map(is_fresh, chunk)):
@@ -98,17 +100,17 @@ class Statements(Tail):
     def insert_undisturbed(
         self, db: sqlite3.Connection, messages: Sequence[StoredMessage], version: int
     ) -> int:
-        """A whole transaction in one statement: insert all, and only if nobody else has committed since
-        `version` (PRAGMA data_version) and none of them has ended. The id of the first; 0: nothing was done.
+        """A whole transaction in one statement: insert all rows if no other process has committed since `version`
+        (PRAGMA data_version) and no row has ended. Returns the id of the first row; 0: nothing was done.
 
-        One call and one lock of the file then do for BEGIN, the checks, INSERT and COMMIT.
+        So BEGIN, checks, INSERT and COMMIT take one call and one lock of the file.
         """
         count = len(messages)
         width = count if count <= EXACT else -(-count // EXACT) * EXACT
         values: list[Any] = []
         for message in messages:
             values += fresh_values(message)
-        # Not NULL: sqlite3 looks for an adapter of None, 4 us a row where a third is padding.
+        # Zero and not NULL: sqlite3 looks for an adapter of None, 4 us a row where a third is padding.
         values += [0] * ((width - count) * len(FRESH))
         values.append(version)
         values += [message.hash for message in messages]
@@ -117,7 +119,7 @@ class Statements(Tail):
         return (cursor.lastrowid or 0) - count + 1 if cursor.rowcount == count else 0
 
     def _undisturbed(self, width: int) -> str:
-        """What is past the last row has a zero for its AOR; so a few prepared statements serve every batch."""
+        """Rows of padding have a zero as AOR. So a few prepared statements serve batches of any size."""
         sql = self._at_once.get(width)
         if sql is None:
             columns = ", ".join(f"column{number}" for number in range(1, len(FRESH) + 1))
@@ -131,7 +133,7 @@ class Statements(Tail):
         return sql
 
     def ended(self, db: sqlite3.Connection, hashes: Sequence[bytes]) -> dict[bytes, int]:
-        """Those that have ended not long ago, with their ids."""
+        """The ids of hashes with a recent end."""
         found: dict[bytes, int] = {}
         for chunk in chunks(hashes):
             sql = f"SELECT hash, id FROM {self.table}_ended WHERE hash IN {marks(1, len(chunk))}"
@@ -139,14 +141,15 @@ class Statements(Tail):
         return found
 
     def kept(self, db: sqlite3.Connection, aor: str, hash: bytes) -> int:
-        """The id of the row of `aor` with that hash, from the index alone; 0 when there is none."""
+        """The id of `aor`'s row with the hash, from the index alone; 0 for no row."""
         row = db.execute(f"SELECT id FROM {self.table} WHERE aor = ? AND hash = ?", (aor, hash)).fetchone()
         return int(row[0]) if row else 0
 
     def holdings(self, db: sqlite3.Connection, aors: Sequence[str]) -> list[tuple[str, int, int, str]]:
-        """(aor, messages, bytes, keys of the Call-IDs in hex) of those of them that have rows, from the index alone.
+        """(AOR, messages, bytes, keys of the Call-IDs in hex) of recipients with rows, from the index alone.
 
-        One line for each, whatever he has: a row of Python per row of the silo cost seven stores at a hundred rows.
+        One line for each recipient: a Python row for each row of the silo cost as much as seven stores, at a hundred
+        rows.
         """
         found: list[tuple[str, int, int, str]] = []
         for chunk in chunks(aors):
@@ -159,7 +162,7 @@ class Statements(Tail):
         return found
 
     def end(self, db: sqlite3.Connection, ends: Sequence[End]) -> int:
-        """Delete the rows and keep their hashes; a row that is gone already is fine. How many were there."""
+        """Delete the rows and keep their hashes. Missing rows are no error. Returns the number of deleted rows."""
         count = 0
         for chunk in chunks(ends):
             places = marks(1, len(chunk))
@@ -187,10 +190,10 @@ class Statements(Tail):
         wall: float,
         with_sips: bool = True,
     ) -> list[StoredMessage]:
-        """Lease up to `limit` waiting rows with an id above `after`, oldest first; only `ids` if any are named."""
+        """Lease up to `limit` waiting rows with an id above `after`, oldest first; only `ids`, if not empty."""
         sql = self._claim if with_sips else self._claim_without_sips
         if ids:
-            # Numbers of ours, and too many to bind.
+            # Own ids, and too many to bind.
             sql = sql.replace("AND id > ?", f"AND id IN ({', '.join(str(int(id)) for id in ids)}) AND id > ?")
         rows = db.execute(sql, (owner, wall + LEASE, aor, after, limit)).fetchall()
         return sorted(map(message_of, rows), key=id_of)
@@ -216,7 +219,7 @@ class Statements(Tail):
         status: int | None,
         reason: str,
     ) -> None:
-        """Give leases back with what the try came to, as [id, attempts]; without a status the last one stays."""
+        """Give leases back with the result of a try, as [id, attempts]; without a status the last result stays."""
         told = "" if status is None else ", last_status = ?, last_reason = ?"
         extra = () if status is None else (status, reason)
         db.executemany(
@@ -226,7 +229,7 @@ class Statements(Tail):
         )
 
     def forget_back_off(self, db: sqlite3.Connection, aor: str, spaced: Sequence[int]) -> None:
-        """Drop the time of the next try, but for rows with one of `spaced` as their last answer."""
+        """Drop the time of the next try, except for rows with one of `spaced` as last status."""
         db.execute(
             f"UPDATE {self.table} SET next_attempt_at = NULL WHERE aor = ? AND next_attempt_at IS NOT NULL "
             f"AND state = 'waiting' AND coalesce(last_status, 0) NOT IN {marks(1, len(spaced))}",
@@ -234,7 +237,7 @@ class Statements(Tail):
         )
 
     def reject(self, db: sqlite3.Connection, id: int, status: int, reason: str, attempts: int) -> str:
-        """The row stays to its expiry and is never sent again. Whose it is; "" when it is not there."""
+        """Mark the row as rejected: kept to its expiry, never sent again. Returns the AOR; "" for a missing row."""
         found = db.execute(
             f"UPDATE {self.table} SET state = 'rejected', owner = '', lease_until = NULL, next_attempt_at = NULL, "
             "last_status = ?, last_reason = ?, attempts = ? WHERE id = ? RETURNING aor",
@@ -243,8 +246,10 @@ class Statements(Tail):
         return str(found[0][0]) if found else ""
 
     def hand(self, db: sqlite3.Connection, id: int, status: int, reason: str) -> str:
-        """The row was given to a next hop that answers for itself: it stays to its expiry, not sent again. Whose it
-        is; "" when it is not there.
+        """Mark the row as handed over to a next hop that reports the rest to the sender: kept to its expiry, not sent
+        again.
+
+        Returns the AOR; "" for a missing row.
         """
         found = db.execute(
             f"UPDATE {self.table} SET state = 'handed', owner = '', lease_until = NULL, next_attempt_at = NULL, "
@@ -254,7 +259,7 @@ class Statements(Tail):
         return str(found[0][0]) if found else ""
 
     def renew(self, db: sqlite3.Connection, ids: Sequence[int], wall: float) -> None:
-        """The leases of these rows last longer."""
+        """Extend the leases of these rows."""
         for chunk in chunks(ids):
             db.execute(
                 f"UPDATE {self.table} SET lease_until = ? WHERE owner <> '' AND id IN {marks(1, len(chunk))}",
@@ -262,8 +267,8 @@ class Statements(Tail):
             )
 
     def free_lapsed(self, db: sqlite3.Connection, wall: float) -> list[str]:
-        """Give leases back that have ended: no run holds these rows. Their AORs."""
-        # With the words of the partial index, or all rows would be read to find the few.
+        """Give back leases past their end: no run holds these rows. Returns the AORs of the rows."""
+        # The words of the partial index; without these words SQLite reads all rows.
         rows = db.execute(
             f"UPDATE {self.table} SET owner = '', lease_until = NULL WHERE owner <> '' AND lease_until <= ? "
             "RETURNING aor",
@@ -272,7 +277,7 @@ class Statements(Tail):
         return aors_of(rows)
 
     def keep_user_change(self, db: sqlite3.Connection, change: int) -> None:
-        """As `StoreWriter.keep_user_change` has it."""
+        """Keep the number of the last applied change of users (`StoreWriter.keep_user_change`)."""
         db.execute(
             f"INSERT OR REPLACE INTO {self.table}_secret (name, value) VALUES ('user-change', ?)",
             (b"%d" % change,),
@@ -283,11 +288,11 @@ class Statements(Tail):
         db.execute(f"INSERT OR REPLACE INTO {self.table}_secret (name, value) VALUES ('{CLOCK}', ?)", (kept,))
 
     def free_all(self, db: sqlite3.Connection) -> None:
-        """Whatever a dead daemon had claimed comes back (one daemon per file)."""
+        """Give back the leases of a dead daemon: one daemon per file."""
         db.execute(f"UPDATE {self.table} SET owner = '', lease_until = NULL WHERE owner <> ''")
 
     def clean(self, db: sqlite3.Connection, wall: float, limit: int) -> list[StoredMessage]:
-        """Take out rows whose life is over and that nobody is sending; without their bodies but for message/*."""
+        """Delete expired rows without a lease. Returns the rows, with bodies only for message/*."""
         rows = db.execute(
             f"DELETE FROM {self.table} WHERE id IN (SELECT id FROM {self.table} WHERE expires_at <= ? "
             "AND state <> 'held' AND state <> 'scheduled' AND (owner = '' OR lease_until <= ?) "
@@ -297,7 +302,7 @@ class Statements(Tail):
         return [message_of(row) for row in rows]
 
     def forget_ended(self, db: sqlite3.Connection, before: float, limit: int) -> int:
-        """Drop hashes that ended before then; how many."""
+        """Drop up to `limit` hashes with an end before `before`. Returns the number of dropped hashes."""
         return db.execute(
             f"DELETE FROM {self.table}_ended WHERE hash IN (SELECT hash FROM {self.table}_ended "
             "WHERE ended_at < ? ORDER BY ended_at LIMIT ?)",
@@ -305,20 +310,24 @@ class Statements(Tail):
         ).rowcount
 
     def new_since(self, db: sqlite3.Connection, id: int) -> list[str]:
-        """AORs of rows with a higher id; by the rowid, since DISTINCT would walk the whole index of AORs."""
+        """AORs of rows with a higher id, by the rowid: DISTINCT would read the whole index of AORs."""
         sql = f"SELECT DISTINCT aor FROM {self.table} NOT INDEXED WHERE id > ?"
         return aors_of(db.execute(sql, (id,)))
 
     def unseen(
         self, db: sqlite3.Connection, after: str, limit: int, has_hop: bool
     ) -> list[tuple[str, list[int]]]:
-        """A page of recipients in order, after that one: all, or those with rows that have a next hop, with the ids."""
+        """A page of recipients in order, after `after`, each with ids of rows.
+
+        With `has_hop` (a next hop is configured for all recipients) all recipients, without ids. Else only recipients
+        of rows with a next hop, and the ids of these rows.
+        """
         sql = skip_scan(self.table, "" if has_hop else "next_hop <> '' AND ")
         found = db.execute(sql, (after, limit)).fetchall()
         return [(aor, [] if has_hop else self.by_next_hop(db, aor)) for aor in aors_of(found)]
 
     def by_next_hop(self, db: sqlite3.Connection, aor: str) -> list[int]:
-        """The waiting rows of `aor` that have a next hop of their own, oldest first."""
+        """The ids of waiting rows of `aor` with a next hop, oldest first."""
         sql = (
             f"SELECT id FROM {self.table} WHERE aor = ? AND next_hop <> '' AND state = 'waiting' "
             "ORDER BY id LIMIT 1000"
@@ -326,12 +335,12 @@ class Statements(Tail):
         return [int(row[0]) for row in db.execute(sql, (aor,))]
 
     def last_id(self, db: sqlite3.Connection) -> int:
-        """The highest id ever given."""
+        """The highest id of all rows so far, deleted rows included."""
         row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.table,)).fetchone()
         return int(row[0]) if row else 0
 
     def refresh(self, db: sqlite3.Connection, bindings: Sequence[Sequence[Any]]) -> None:
-        """Put off the end of bindings that are kept already: (cseq, expires_at, registered_at, aor, *key)."""
+        """Set the times of kept bindings: (cseq, expires_at, registered_at, aor, *key)."""
         db.executemany(
             f"UPDATE {self.table}_location SET cseq = ?, expires_at = ?, registered_at = ? "
             "WHERE aor = ? AND contact = ? AND instance = ? AND reg_id = ?",
@@ -341,7 +350,7 @@ class Statements(Tail):
     def bindings(
         self, db: sqlite3.Connection, saved: Sequence[Sequence[Any]], removed: Sequence[Sequence[Any]]
     ) -> None:
-        """Save and remove bindings of one AOR, as `binding_values` has them."""
+        """Save and remove bindings of one AOR; values as from `binding_values`."""
         kept = set(map(_KEY, saved))
         gone = [key for key in map(_KEY, removed) if key not in kept]
         if gone:

@@ -1,6 +1,6 @@
-"""Sweep: the SQL of rows that fall due, rows that have expired, and hashes and entries that are old enough to drop.
+"""Sweep: the SQL for due rows, expired rows, and old hashes and entries.
 
-Rules: each call does a small piece on an index, inside a transaction of the writer. A caller with more work repeats it.
+Each call does a small piece of work by an index, inside a transaction of the writer. The caller repeats a full piece.
 """
 
 import sqlite3
@@ -16,7 +16,7 @@ from msilod.store.engine.sqlite.statements import CLEANED, Statements
 from msilod.store.engine.text import chunks, marks
 from msilod.store.jobs import Cleaned, End
 
-# Ended hashes are kept well past 64*T1, the last retransmission of a sender (law 9).
+# Seconds that hashes of ended messages are kept: well past 64*T1, the last retransmission of a sender (law 9).
 ENDED_KEPT: Final = 120.0
 
 
@@ -43,17 +43,17 @@ class Sweep:
         self._forget_hours = f"DELETE FROM {table}_sender_hour WHERE hour < ?"
 
     def due(self, db: sqlite3.Connection, system: float, wall: float, ahead: float, limit: int) -> list[str]:
-        """Scheduled rows whose time has come are waiting from now on; the AOR of each.
+        """Scheduled rows with a due time in the past become waiting. Returns the AOR of each row.
 
-        `due_at` and, of a row that is scheduled, `expires_at` are system time, since the sender means a time of day.
-        The life of the row begins now, in silo time, or earlier, when it was due by an `ahead` (times.py) of before.
+        `due_at` and, for a scheduled row, `expires_at` are system time, since the sender means a time of day. The life
+        of the row begins now, in silo time, or earlier if the row was due by an earlier `ahead` (times.py).
         """
         found = db.execute(self._due, (wall, ahead, system, limit))
-        # An AOR that is no text names no mailbox.
+        # An AOR without a text type names no mailbox.
         return [row[0] for row in found if isinstance(row[0], str)]
 
     def clean(self, db: sqlite3.Connection, wall: float, limit: int) -> Cleaned:
-        """Remove up to `limit` expired rows, and as many of the hashes and entries that are old enough."""
+        """Remove up to `limit` expired rows, and up to `limit` old hashes, marks and entries each."""
         gone = self.statements.clean(db, wall, limit)
         self._end(db, gone, wall)
         hashes = self.statements.forget_ended(db, wall - ENDED_KEPT, limit)
@@ -64,13 +64,13 @@ class Sweep:
         return Cleaned(gone, max(len(gone), hashes, imported, entries) >= limit)
 
     def expire(self, db: sqlite3.Connection, wall: float, ids: Sequence[int]) -> Cleaned:
-        """Remove those of `ids` that have expired, as `clean` would in its time."""
+        """Remove expired rows among `ids`, as `clean` would later."""
         gone = self._clean_these(db, wall, ids)
         self._end(db, gone, wall)
         return Cleaned(gone, False)
 
     def _clean_these(self, db: sqlite3.Connection, wall: float, ids: Sequence[int]) -> list[StoredMessage]:
-        """As `clean`, of these ids only; rows that have not expired stay."""
+        """As `Statements.clean`, for these ids only; other rows stay."""
         gone: list[StoredMessage] = []
         for chunk in chunks(ids):
             rows = db.execute(

@@ -1,6 +1,6 @@
-"""The tail: rows above the id up to which the total of the silo, and the hours of its senders, are counted.
+"""The tail: rows above a certain id. The total of the silo, and the hours of senders, count rows up to this id.
 
-Whoever reads the total adds the tail; a fold moves the tail into the total and into the hours. A kill undoes both.
+A reader of the total adds the tail. A fold moves the tail into the total and into the hours, in one transaction.
 """
 
 import sqlite3
@@ -12,12 +12,12 @@ from msilod.silo.stored_message import StoredMessage
 from msilod.store.engine.text import chunks, marks
 
 _MORE: Final = "ON CONFLICT DO UPDATE SET messages = messages + excluded.messages"
-# Above any id: nothing counts the hours of senders.
+# Above any id: hours of senders are not counted.
 NO_HOURS: Final = 1 << 63
 
 
 def total(table: str) -> str:
-    """Messages and bytes of the whole silo: what is counted, and the tail above it, row by row."""
+    """SELECT of messages and bytes of the whole silo: the counted rows, and the rows of the tail."""
     return (
         f"SELECT messages + count({table}.id), bytes + coalesce(sum(size), 0) "
         f"FROM {table}_total LEFT JOIN {table} NOT INDEXED ON {table}.id > counted"
@@ -25,7 +25,7 @@ def total(table: str) -> str:
 
 
 def add_hours(db: sqlite3.Connection, table: str, counts: Mapping[tuple[int, str], int]) -> None:
-    """So many messages more of senders, by hour and sender (hours.py)."""
+    """Add numbers of messages to senders, by hour and sender (hours.py)."""
     for chunk in chunks(list(counts.items())):
         values = [value for (hour, sender), count in chunk for value in (hour, sender, count)]
         db.execute(
@@ -35,12 +35,12 @@ def add_hours(db: sqlite3.Connection, table: str, counts: Mapping[tuple[int, str
 
 
 class Tail:
-    """Its statements for one db_table."""
+    """The statements for one db_table."""
 
     def __init__(self, table: str) -> None:
         self.table = table
-        # Rows above this id may be in no hour of a sender yet, and are counted in one when they end. The daemon's
-        # writer sets it; the command line does not know, and asks the silo each time.
+        # Rows above this id may be missing in the hours of senders, and are counted at their end. Set by the daemon's
+        # writer. In the command line 0: the database is asked each time.
         self.hours_above = 0
         self._hours = (
             f"INSERT INTO {table}_sender_hour (hour, sender, messages) "
@@ -49,15 +49,15 @@ class Tail:
         )
 
     def count_ended(self, db: sqlite3.Connection, ids: Sequence[int]) -> None:
-        """Those of these rows that are in the tail are counted in the hours of their senders, before they end."""
+        """Count rows of the tail in the hours of their senders, before these rows end."""
         db.execute(self._hours % f" AND id IN {marks(1, len(ids))}", ids)
 
     def fold_hours(self, db: sqlite3.Connection) -> None:
-        """Count the tail in the hours of its senders; `fold` has to follow in the same transaction."""
+        """Count the tail in the hours of senders; `fold` has to follow in the same transaction."""
         db.execute(self._hours % "")
 
     def count_gone(self, db: sqlite3.Connection, gone: Sequence[StoredMessage]) -> None:
-        """Rows of the tail have been deleted in this transaction: they stay counted in the hours of their senders."""
+        """Count rows of the tail, deleted in this transaction, in the hours of their senders."""
         if all(row.id <= self.hours_above for row in gone):
             return
         counted = self.counted(db)
@@ -68,7 +68,7 @@ class Tail:
         )
 
     def fold(self, db: sqlite3.Connection) -> None:
-        """Count the tail in the total, in one statement: nothing is lost or counted twice by a kill."""
+        """Count the tail in the total, with one statement: a kill loses no row and counts no row twice."""
         db.execute(
             f"UPDATE {self.table}_total SET (messages, bytes, counted) = (SELECT messages + count(*), "
             f"bytes + coalesce(sum(size), 0), coalesce(max(id), counted) FROM {self.table} NOT INDEXED "
@@ -76,5 +76,5 @@ class Tail:
         )
 
     def counted(self, db: sqlite3.Connection) -> int:
-        """The id above which the tail begins."""
+        """The id of the last row before the tail."""
         return int(db.execute(f"SELECT counted FROM {self.table}_total").fetchone()[0])

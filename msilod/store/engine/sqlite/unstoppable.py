@@ -1,7 +1,7 @@
-"""Short transactions of the command line that Ctrl-Z cannot stop halfway.
+"""Short transactions of the command line without a stop by Ctrl-Z.
 
-A stopped process keeps the write lock of the file, and all senders wait for it. The signals that stop a process wait
-for the end of the transaction. SIGSTOP cannot be held back; a transaction of the command line takes 20 ms.
+A stopped process keeps the write lock of the file, and all senders wait for the lock. The signals of a terminal for a
+stop wait for the end of the transaction. SIGSTOP cannot wait; a transaction of the command line takes 20 ms.
 """
 
 import signal
@@ -15,7 +15,7 @@ STOPS: Final = frozenset((signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU))
 
 @contextmanager
 def unstoppable() -> Iterator[None]:
-    """Hold back the signals by which a terminal stops a process until the end of the block."""
+    """Hold back a terminal's stop signals until the end of the block."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         yield
@@ -25,7 +25,7 @@ def unstoppable() -> Iterator[None]:
 
 @contextmanager
 def immediate(db: sqlite3.Connection) -> Iterator[None]:
-    """BEGIN IMMEDIATE, then COMMIT, or ROLLBACK when the block or the commit fails; never across a stop signal."""
+    """BEGIN IMMEDIATE, then COMMIT, or ROLLBACK after an error in the block or at COMMIT; without stop signals."""
     with unstoppable():
         db.execute("BEGIN IMMEDIATE")
         try:

@@ -1,10 +1,10 @@
-"""The watch over the silo's files: whether the open database is still the file that its path names, and whether its
-write-ahead log is whole.
+"""The watch over the silo's files: whether the open database is still the file of the path, with a whole write-ahead
+log.
 
-SQLite does not notice a database file that is deleted, moved or overwritten, nor a log that is cut: it goes on writing
-to what it has open. `FileWatch.check` compares device, inode and size of the three files (database, -wal, -shm) with
-the open ones and with the index of the log (-shm). The writer's process calls it once per transaction, before the
-answers leave. It takes 4 us.
+SQLite does not notice a deleted, moved or overwritten database file, nor a cut log, and goes on writing to the open
+files. `FileWatch.check` compares device, inode and size of the three files (database, -wal, -shm) with the open files
+and with the index of the log (-shm). The writer's process calls `check` once per transaction, before the answers leave.
+A check takes 4 us.
 
 The three names are looked up only after a change of their directory: the kernel sets the directory's st_ctime when a
 name in the directory is made, removed or renamed (POSIX, unlink and rename), and no program can set st_ctime back.
@@ -25,9 +25,9 @@ from msilod.errors import SiloLost
 from msilod.ownership import FILE_MODE
 
 INDEX_BYTES: Final = 136
-# Page size, number of frames, and the salts that each frame of this log begins with.
+# Page size, number of frames, and the salts at the begin of each frame of this log.
 _INDEX: Final = struct.Struct("=14xHI12x8s")
-# Frames that a checkpoint has copied, and frames that the checkpoint that runs means to copy.
+# Frames copied by checkpoints, and frames to be copied by the running checkpoint.
 _COPIED: Final = struct.Struct("=I")
 COPIED_AT: Final = 96
 ATTEMPTED_AT: Final = 128
@@ -35,7 +35,7 @@ LOG_HEADER: Final = 32
 FRAME_HEADER: Final = 24
 SALTS: Final = slice(8, 16)
 FILE_HEADER: Final = 100
-# Another process may write the index at that moment; then it is read again.
+# Reads of the index: another process may write the index at the same moment.
 TRIES: Final = 5
 LARGEST_PAGE: Final = 65536
 # Nanoseconds. A change of the directory must be older than the steps of time stamps, else a later change may have the
@@ -48,10 +48,10 @@ Identity = tuple[int, int]
 
 
 class FileWatch:
-    """Made when the database is open in WAL mode, so that all three files exist.
+    """Made after the open of the database in WAL mode: all three files exist.
 
-    Its descriptors are never closed: closing any descriptor of a file drops all POSIX locks that the process has on
-    that file, SQLite's included. Raises SiloLost when a file is gone already.
+    The descriptors are never closed: closing any descriptor of a file drops all POSIX locks of the process on the file,
+    SQLite's included. Raises SiloLost when a file is gone already.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,7 +67,7 @@ class FileWatch:
         self._file, self._log, self._index = opened
         self._identities = [_identity(os.fstat(descriptor)) for descriptor in opened]
         self._directory = os.path.dirname(self._name) or "."
-        # Identity and st_ctime_ns of the directory, from which on the names are known to be right.
+        # Identity and st_ctime_ns of the directory at the last look at the names.
         self._unchanged = (0, 0, 0)
         self._is_log_whole = True
         self._last = (0, b"")
@@ -78,15 +78,15 @@ class FileWatch:
 
     @property
     def log(self) -> int:
-        """The descriptor of the log: to sync commits that were made without a sync."""
+        """The descriptor of the log, to sync earlier commits without a sync."""
         return self._log
 
     def log_bytes(self) -> int:
-        """How long the log is on the disk."""
+        """The length of the log on the disk."""
         return os.fstat(self._log).st_size
 
     def check(self) -> None:
-        """Raises SiloLost when a file is not the one that was opened, or the log lacks frames."""
+        """Raises SiloLost when a file is not the opened file any more, or the log lacks frames."""
         try:
             index = os.pread(self._index, INDEX_BYTES, 0)
             around = os.stat(self._directory)
@@ -106,7 +106,7 @@ class FileWatch:
             self._look_at_file()
 
     def _look_at_names(self, change: tuple[int, int, int]) -> None:
-        """Raises SiloLost when a name has another file, OSError when it has none. `change` is of the directory."""
+        """Raises SiloLost for a name of another file, OSError for a missing name. `change` is of the directory."""
         now = time.time_ns()
         names = (self._name, self._log_name, self._index_name)
         for name, identity in zip(names, self._identities, strict=True):
@@ -116,9 +116,9 @@ class FileWatch:
             self._unchanged = change
 
     def _is_whole(self, index: bytes, size: int) -> bool:
-        """Whether all frames that the index counts are there, and the last one of the former check is unchanged.
+        """True when all frames counted by the index exist, and the last frame of the check before is unchanged.
 
-        If so, the last frame is remembered for the next check.
+        Then the last frame is remembered for the next check.
         """
         if len(index) < INDEX_BYTES:
             return False
@@ -127,7 +127,7 @@ class FileWatch:
         if frames and size < LOG_HEADER + frames * frame:
             return False
         last, of = self._last
-        # A log that was cut and then written on is long enough, with a hole of zeros.
+        # A cut log with new frames at the old end is long enough, with a hole of zeros.
         if last and of == salts and last <= frames:
             header = os.pread(self._log, FRAME_HEADER, LOG_HEADER + (last - 1) * frame)
             if header[SALTS] != salts:
@@ -136,7 +136,7 @@ class FileWatch:
         return True
 
     def _look_again(self) -> None:
-        """Another process may have committed or truncated between two reads. Raises SiloLost when none has."""
+        """Another process may commit or truncate between two reads. Raises SiloLost after equal reads."""
         for _ in range(TRIES):
             index = os.pread(self._index, INDEX_BYTES, 0)
             if self._is_whole(index, self.log_bytes()):
@@ -147,7 +147,7 @@ class FileWatch:
         raise SiloLost(f"{self._log_name} has been cut: committed messages are missing from it")
 
     def _look_at_file(self) -> None:
-        """The file has been written. Only a checkpoint may do so, and a checkpoint leaves its mark in the index."""
+        """The file was written. Only a checkpoint may write the file, and leaves a mark in the index."""
         for _ in range(TRIES):
             index = os.pread(self._index, INDEX_BYTES, 0)
             found = os.fstat(self._file)
@@ -167,11 +167,11 @@ class FileWatch:
     # --- after a loss --------------------------------------------------------------------------------
 
     def save(self, db: sqlite3.Connection) -> str:
-        """After SiloLost: save the messages that can be saved, and say where; "" when there is nothing to say.
+        """After SiloLost: save messages, and return the place for the operator; "" for no news.
 
-        A whole log is copied into the file that is open, wherever that file is now. A file without a name is copied
-        to PATH.rescued. A log that does not belong to the file that has the name now is put aside: SQLite would read
-        its frames into that file. When a file cannot be read, what is there stays as it is.
+        A whole log is copied into the open file, under any name. A file without a name is copied to PATH.rescued. A log
+        of another file than the file with the name now is put aside: SQLite would read the frames into the wrong file.
+        When a file cannot be read, nothing is changed.
         """
         try:
             return self._save(db)
@@ -189,14 +189,14 @@ class FileWatch:
         return "; ".join(filter(None, said))
 
     def _is_index_ours(self) -> bool:
-        """Without the index that the others see, others may write at the same time."""
+        """Without a common index other processes may write at the same time."""
         return _found(self._index_name) == self._identities[2]
 
     def _is_paired(self) -> bool:
         return _found(self._name) == self._identities[0]
 
     def _is_behind(self) -> bool:
-        """True when the cut log ends before frames that a checkpoint has copied: to replay it would go back."""
+        """True when the cut log ends before frames that a checkpoint has copied: a replay would go back."""
         index = os.pread(self._index, INDEX_BYTES, 0)
         if self._is_log_whole or len(index) < INDEX_BYTES:
             return False
@@ -233,7 +233,7 @@ class FileWatch:
 
 
 def _checkpoint(db: sqlite3.Connection) -> bool:
-    """Copy the whole log; True when nothing of it is left to copy."""
+    """Copy the whole log; True when no frame is left to copy."""
     with suppress(sqlite3.Error):
         if db.in_transaction:
             db.execute("ROLLBACK")
