@@ -14,7 +14,7 @@ from msilod.sip.address import NameAddr
 from msilod.sip.grammar import WSP, number
 from msilod.sip.message import Request
 from msilod.sip.sips import under_scheme_of
-from msilod.sip.uri import SipUri
+from msilod.sip.uri import SipUri, request_uri
 from msilod.sip.via import COOKIE, parse_via
 
 DEFAULT_MAX_FORWARDS: Final = 70
@@ -45,7 +45,7 @@ def forward_request(
     Max-Breadth (RFC 5393 §5.3).
     """
     copy, received = request.copy(), request.received
-    copy.uri = under_scheme_of(request.uri, target_uri(target.uri))
+    copy.uri = under_scheme_of(request.uri, request_uri(target.uri))
     fields = copy.headers.fields
     hops = received.get(b"max-forwards")
     if hops is None:
@@ -80,19 +80,6 @@ def share_of_breadth(request: Request, branches: int) -> int:
     if branches > breadth:
         raise RequestRefused(440, "Max-Breadth Exceeded")
     return breadth // max(branches, 1)
-
-
-def target_uri(contact: str) -> bytes:
-    """Return a contact as Request-URI, without headers and method parameter (§16.6 step 2, §19.1.1 table 1)."""
-    # An escape may hide a letter of "method" (RFC 4475 §3.1.1.3).
-    if "?" not in contact and "%" not in contact and (";" not in contact or "method" not in contact.lower()):
-        return contact.encode("utf-8", "replace")
-    uri = SipUri.parse(contact)
-    if not uri.headers and "method" not in uri.params:
-        return contact.encode("ascii")
-    uri.headers = ""
-    uri.params = {name: value for name, value in uri.params.items() if name != "method"}
-    return str(uri).encode("utf-8", "replace")
 
 
 def next_hop(request: Request, target: Target) -> SipUri:

@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 
 from msilod.proxy.redirection import redirection
 from msilod.sip.message import Request, Response
-from msilod.sip.status import reason
+from msilod.sip.status import preference, reason
 from msilod.sip.uri import SipUri
 
 Branch = TypeVar("Branch", bound=Hashable)
@@ -23,8 +23,6 @@ MAX_TARGETS: Final = 10
 # Challenges of other branches added to the best response. The bound keeps one phone from filling the datagram.
 MAX_CHALLENGES: Final = 16
 
-# Step 6: these responses tell the client how to make the request acceptable, so they are preferred in their class.
-_HELPFUL: Final = (401, 407, 415, 420, 484)
 _CHALLENGES: Final = (b"www-authenticate", b"proxy-authenticate")
 
 
@@ -203,7 +201,7 @@ class ResponseContext(Generic[Branch]):
         """Choose the answer when no branch is left and none succeeded (step 6)."""
         self.is_answered = self.is_closed = True
         ends = [end for end in self._finals.values() if self._is_invite or end.status != NO_ANSWER]
-        best = min(ends, key=lambda end: (*_rank(end.status), end.response is None), default=None)
+        best = min(ends, key=lambda end: (*preference(end.status), end.response is None), default=None)
         if best is None:
             return Step(answer=self._timeout_status(), is_over=True)
         if best.response is None:
@@ -224,7 +222,7 @@ def best_response(finals: Sequence[Response]) -> Response:
     becomes 500 (step 6). A 430 becomes 480, since the device has no flow left (RFC 5626 §7). A 408 to a non-INVITE
     comes last: the client does not expect one (RFC 4320 §4.2). Raises ValueError without any response.
     """
-    best = min(finals, key=lambda response: (_is_unexpected(response), *_rank(response.status)))
+    best = min(finals, key=lambda response: (_is_unexpected(response), *preference(response.status)))
     if best.status in (401, 407):
         return _merge_challenges(best, finals)
     if best.status == 503:
@@ -239,11 +237,6 @@ def best_response(finals: Sequence[Response]) -> Response:
 
 def _is_unexpected(response: Response) -> bool:
     return response.status == NO_ANSWER and response.cseq_method != b"INVITE"
-
-
-def _rank(status: int) -> tuple[bool, int, int, bool]:
-    helpful = _HELPFUL.index(status) if status in _HELPFUL else len(_HELPFUL)
-    return status < 600, status // 100, helpful, status == 503
 
 
 def _merge_challenges(best: Response, finals: Sequence[Response]) -> Response:

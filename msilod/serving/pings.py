@@ -14,13 +14,13 @@ from typing import Final
 from msilod.clock import Clock
 from msilod.delivering.deliverer import Deliverer
 from msilod.errors import TransportError
-from msilod.proxy.forwarding import target_uri
 from msilod.registrar.binding import Binding
 from msilod.registrar.keep_alive import KeepAlives
 from msilod.registrar.location import LocationService
 from msilod.registrar.reach import restored_pings
 from msilod.silo.runs.who_has_mail import WhoHasMail
 from msilod.sip.message import Response
+from msilod.sip.uri import request_uri
 from msilod.sip.via import COOKIE
 from msilod.transport.transports import Transports
 
@@ -97,7 +97,7 @@ class Pings:
         state, flow = binding.pings, binding.flow
         if state is None or flow is None:
             return
-        token, uri = self._random(), target_uri(binding.contact)
+        token, uri = self._random(), request_uri(binding.contact)
         host = binding.aor.rpartition("@")[2].encode()
         data = (
             b"OPTIONS %b SIP/2.0\r\n%b%b%x.%b\r\nMax-Forwards: 70\r\nFrom: <sip:%b>;tag=%b\r\nTo: <%b>\r\n"

@@ -1,7 +1,4 @@
-"""Status: the status codes and phrases of RFC 3261 §21 and the IANA registry.
-
-Rule: data only.
-"""
+"""Status: the status codes and phrases of RFC 3261 §21 and the IANA registry, and their order of preference (§16.7)."""
 
 from typing import Final
 
@@ -42,3 +39,16 @@ _CLASSES: Final = {
 def reason(status: int) -> bytes:
     """Return the registered phrase, or the phrase of its class for an unknown code."""
     return PHRASES.get(status) or _CLASSES.get(status // 100, b"")
+
+
+# RFC 3261 §16.7 step 6: these tell the client how to make the request acceptable, so they are preferred in their class.
+_HELPFUL: Final = (401, 407, 415, 420, 484)
+
+
+def preference(status: int) -> tuple[bool, int, int, bool]:
+    """The sort key of a failure: the best answer to a forked request has the smallest key (RFC 3261 §16.7 step 6).
+
+    A 6xx comes first, then the lowest class. A 503 is the last of its class.
+    """
+    helpful = _HELPFUL.index(status) if status in _HELPFUL else len(_HELPFUL)
+    return status < 600, status // 100, helpful, status == 503

@@ -215,6 +215,22 @@ def _userinfo(userinfo: bytes) -> tuple[str, str | None]:
     return user.decode("ascii"), password.decode("ascii") if colon else None
 
 
+def request_uri(contact: str) -> bytes:
+    """Return a contact as Request-URI, without headers and method parameter (§16.6 step 2, §19.1.1 table 1).
+
+    Raises MalformedMessage for a contact with such parts that is no URI.
+    """
+    # An escape may hide a letter of "method" (RFC 4475 §3.1.1.3).
+    if "?" not in contact and "%" not in contact and (";" not in contact or "method" not in contact.lower()):
+        return contact.encode("utf-8", "replace")
+    uri = SipUri.parse(contact)
+    if not uri.headers and "method" not in uri.params:
+        return contact.encode("ascii")
+    uri.headers = ""
+    uri.params = {name: value for name, value in uri.params.items() if name != "method"}
+    return str(uri).encode("utf-8", "replace")
+
+
 def canonical_host(text: str) -> str:
     """Return a host in the form of `SipUri.host`: lower case, no root dot, IPv6 in brackets, in canonical spelling."""
     shown = _bracketed(text)

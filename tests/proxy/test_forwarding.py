@@ -11,9 +11,9 @@ from msilod.proxy.forwarding import (
     loop_hash,
     next_hop,
     share_of_breadth,
-    target_uri,
 )
 from msilod.proxy.target_set import Target
+from msilod.sip.uri import request_uri
 from tests.proxy.wire import is_own_via, request
 
 
@@ -56,7 +56,7 @@ def test_p4_a_hop_less_or_a_fresh_count(hops: str, out: bytes) -> None:
     ],
 )
 def test_p4_a_contact_as_request_uri(contact: str, uri: bytes) -> None:
-    assert target_uri(contact) == uri
+    assert request_uri(contact) == uri
 
 
 def test_p4_r11_the_path_stands_before_routes_of_the_request() -> None:

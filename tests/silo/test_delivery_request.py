@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from msilod.errors import MalformedMessage
 from msilod.registrar.binding import Binding
-from msilod.silo.compose.delivery_request import build_delivery, next_hop_of, outbound_route, request_uri
+from msilod.silo.compose.delivery_request import build_delivery, next_hop_of, outbound_route
 from msilod.silo.intake.acceptance import accept
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
@@ -128,10 +128,6 @@ def test_t17_the_scheme_is_the_senders(scheme: bytes) -> None:
     row = stored()
     row.request_uri = scheme + b":bob@example.test"
     assert delivered(row, "sips:bob@[2001:db8::1]:5061").uri == scheme + b":bob@[2001:db8::1]:5061"
-
-
-def test_a_request_uri_is_made_of_a_parsed_contact_as_well() -> None:
-    assert request_uri("sip:a@h;method=x;ob") == b"sip:a@h;ob"
 
 
 def test_path_becomes_route_in_order() -> None:

@@ -24,7 +24,7 @@ from msilod.sip.limits import MAX_CSEQ
 from msilod.sip.message import Request
 from msilod.sip.privacy import ASSERTED, asks_for_id
 from msilod.sip.sips import under_scheme_of
-from msilod.sip.uri import SipUri
+from msilod.sip.uri import SipUri, request_uri
 
 Field = tuple[bytes, bytes]
 
@@ -129,6 +129,8 @@ def _lines(headers: bytes) -> list[bytes]:
 
 def _read_way(contact: _Contact) -> _Way:
     target_uri, path, next_hop = contact
+    # An imported row or an operator names the contact: refuse a contact that is no URI.
+    SipUri.parse(target_uri)
     routes = [_route_value(hop) for hop in path]
     if next_hop and not routes:
         routes.append(outbound_route(next_hop))
@@ -143,19 +145,6 @@ def _size(contact: _Contact, way: _Way) -> int:
 
 
 _way: Final[Callable[[_Contact], _Way]] = Cache(_read_way, _size, _CACHED_WAY_BYTES).__getitem__
-
-
-def request_uri(uri: str | SipUri) -> bytes:
-    """The Request-URI for a contact: without header fields and method parameter (RFC 3261 §16.6 step 2, §19.1.5).
-
-    All other parameters are kept. Raises MalformedMessage.
-    """
-    parsed = SipUri.parse(uri) if isinstance(uri, str) else uri
-    if not parsed.headers and "method" not in parsed.params:
-        return str(uri).encode("ascii")
-    params = {name: value for name, value in parsed.params.items() if name != "method"}
-    bare = SipUri(parsed.scheme, parsed.user, parsed.host, parsed.port, params, "", parsed.password)
-    return str(bare).encode("ascii")
 
 
 def outbound_route(next_hop: str) -> bytes:

@@ -10,14 +10,14 @@ from enum import StrEnum
 from typing import Final
 
 from msilod.errors import MalformedMessage
-from msilod.silo.compose.delivery_request import outbound_route, request_uri
+from msilod.silo.compose.delivery_request import outbound_route
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
 from msilod.sip.dates import format_date
 from msilod.sip.grammar import WSP
 from msilod.sip.headers import Headers
 from msilod.sip.message import Request
-from msilod.sip.uri import SipUri
+from msilod.sip.uri import SipUri, request_uri
 
 # Seconds. More notices an hour tell the sender nothing new.
 PERIOD: Final = 3_600.0
@@ -103,7 +103,7 @@ def build_notice(
     uri = SipUri.parse(to_uri)
     if uri.user is None:
         raise MalformedMessage("URI Without User")
-    target = request_uri(uri)
+    target = request_uri(str(uri))
     headers = Headers()
     if policy.next_hop:
         headers.add(b"Route", outbound_route(policy.next_hop))

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal
 
+from msilod.sip.status import preference
+
 NO_ANSWER: Final = 408
 NO_TRANSPORT: Final = 503
 Why = Literal["timeout", "transport"]
@@ -196,10 +198,6 @@ def is_final(refusals: Collection[int]) -> bool:
     return any(needed.count(opinions) >= opinions for opinions in needed)
 
 
-# Statuses preferred within a class (RFC 3261 §16.7 step 6).
-_TELLING: Final = frozenset((401, 407, 415, 420, 484))
-
-
 def best_refusal(refusals: Iterable[int]) -> int:
     """The status to keep when all contacts have refused (RFC 3261 §16.7 step 6). Raises ValueError for no refusals."""
-    return min(refusals, key=lambda status: (status < 600, status // 100, status not in _TELLING, status))
+    return min(refusals, key=lambda status: (preference(status), status))
