@@ -31,7 +31,6 @@ class Daemon:
         """
         parts, start = self._parts, self._nursery.start_soon
         parts.recollection.begin()
-        parts.clock_watch.resume(parts.recollection.former_ahead)
         parts.user_watch.start()
         parts.orphans.load(parts.store.load_bindings())
         parts.shedding.remember([binding.flow for binding in parts.location.all()], parts.clock.now())

@@ -6,11 +6,12 @@ check_time times clean_period seconds: expired rows, in small batches (msilo's p
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import trio
 
-from msilod.clock import Clock
+from msilod.clock import IS_SET, Clock
 from msilod.delivering.deliverer import Deliverer
 from msilod.delivering.silo_changes import SiloChanges
 from msilod.errors import StoreError
@@ -24,9 +25,6 @@ from msilod.store.writer.contract import StoreWriter
 TICK: Final = 1.0
 # Seconds between two renewals. A lease lasts 60 s.
 RENEWAL: Final = 20
-# Seconds. A larger difference between two looks means that the clock was set: a slewed clock gains or loses less than
-# 1 ms in a second (adjtime(3)).
-IS_SET: Final = 1.0
 # Seconds between two records of silo time in the silo. After a reboot silo time starts at the last record or later.
 KEPT_EVERY: Final = 60
 # Bindings per sweep, and rows per cleaning transaction. Each takes a few milliseconds.
@@ -92,12 +90,7 @@ class ClockWatch:
         self._writer = writer
         self._changes = changes
         self._looks = 0
-        # `Clock.ahead` before the last step, until all rows made due by the step are in state `waiting`.
-        self._due_ahead = clock.ahead
-
-    def resume(self, former_ahead: float) -> None:
-        """Go on from `former_ahead`: the value of `Clock.ahead` at the last look of an earlier daemon."""
-        self._due_ahead = min(former_ahead, self._clock.ahead)
+        self._is_asking = False
 
     def look(self, now: float) -> None:
         """Check whether the clock was set since the last call; called once a second."""
@@ -108,19 +101,22 @@ class ClockWatch:
             get_log().warning("the clock was set; all that waits keeps its time", seconds=round(moved))
         if is_set or self._looks % KEPT_EVERY == 0:
             self._writer.keep_clock(self._clock.kept())
-        self._due_ahead = min(self._due_ahead, self._clock.ahead)
 
     def take_due(self, now: float) -> None:
-        """Ask the writer to make scheduled rows due."""
-        clock = self._clock
-        self._writer.due(clock.system(), clock.wall(), self._due_ahead, ROWS_A_BATCH, self._due)
+        """Ask the writer to make scheduled rows due. A call without an answer yet is not repeated."""
+        if self._is_asking:
+            return
+        self._is_asking, clock = True, self._clock
+        done = partial(self._due, clock.ahead)
+        self._writer.due(clock.system(), clock.wall(), clock.due_ahead, ROWS_A_BATCH, done)
 
-    def _due(self, aors: "Sequence[str] | StoreError") -> None:
-        """`aors`: the recipient of each row made due, with repetitions."""
+    def _due(self, ahead: float, aors: "Sequence[str] | StoreError") -> None:
+        """`ahead`: `Clock.ahead` at the call. `aors`: the recipient of each row made due, with repetitions."""
+        self._is_asking = False
         if isinstance(aors, StoreError):
             return
-        if len(aors) < ROWS_A_BATCH:
-            self._due_ahead = self._clock.ahead
+        if len(aors) < ROWS_A_BATCH and self._clock.took_due(ahead):
+            self._writer.keep_clock(self._clock.kept())
         self._changes.stored(sorted(set(aors)))
 
 

@@ -10,8 +10,7 @@ from math import inf
 
 import trio
 
-from msilod.clock import Clock
-from msilod.daemon.housekeeping import IS_SET
+from msilod.clock import IS_SET, Clock
 from msilod.delivering.deliverer import Deliverer
 from msilod.delivering.intervention import Intervention
 from msilod.log import get_log
@@ -54,8 +53,6 @@ class Recollection:
         # Where the next page of recipients begins; "" after the last.
         self._next_page = ""
         self._knows_clock = False
-        # `Clock.ahead` at the last look of an earlier daemon.
-        self.former_ahead = 0.0
 
     def begin(self) -> None:
         """Continue silo time, and read the first page of recipients with mail. Raises UnavailableError.
@@ -65,8 +62,7 @@ class Recollection:
         clock, kept = self._clock, self._silo.kept_clock()
         clock.resume(kept)
         self._knows_clock = kept is not None
-        self.former_ahead = clock.ahead if kept is None else kept.ahead
-        moved = clock.ahead - self.former_ahead
+        moved = 0.0 if kept is None else clock.ahead - kept.ahead
         if abs(moved) > IS_SET:
             get_log().warning(
                 "the clock was set while no daemon ran; all that waits keeps its time", seconds=round(moved)

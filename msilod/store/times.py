@@ -41,17 +41,19 @@ since_boot: Final[Callable[[], float]] = partial(time.clock_gettime, _SINCE_BOOT
 class KeptClock:
     """Where silo time stood at `seen`.
 
-    `base` is silo time at the zero of `boot`, and `ahead` are the seconds from silo time to system time.
+    `base` is silo time at the zero of `boot`, and `ahead` are the seconds from silo time to system time. `due_ahead` is
+    `ahead` before the last step of the system's clock, until all scheduled rows that the step made due are waiting.
     """
 
     boot: str
     base: float
     seen: float
     ahead: float
+    due_ahead: float
 
     def to_bytes(self) -> bytes:
         """As the silo keeps it."""
-        return f"{self.boot} {self.base!r} {self.seen!r} {self.ahead!r}".encode()
+        return f"{self.boot} {self.base!r} {self.seen!r} {self.ahead!r} {self.due_ahead!r}".encode()
 
     @classmethod
     def parse(cls, kept: bytes) -> "KeptClock | None":
@@ -73,7 +75,9 @@ def resumed(kept: KeptClock | None, boot: str, since_boot: float, system: float)
         silo = since_boot + kept.base
         if kept.boot != boot or not boot or silo < kept.seen:
             silo = _after_another_boot(kept, system)
-    return KeptClock(boot, silo - since_boot, silo, system - silo)
+    ahead = system - silo
+    due_ahead = ahead if kept is None else min(kept.due_ahead, ahead)
+    return KeptClock(boot, silo - since_boot, silo, ahead, due_ahead)
 
 
 def _after_another_boot(kept: KeptClock, system: float) -> float:

@@ -84,7 +84,9 @@ CHOICES: Final[dict[str, Choice]] = {
     "pictures": Choice(lambda row, wall: row.content_type == b"image/png", {"content_type": "IMAGE/png"}),
     "failed": Choice(lambda row, wall: row.last_status is not None, {"error": True}),
     "expired": Choice(
-        lambda row, wall: row.expires_at <= wall and row.state != "held", {"expired": True, "yes": False}
+        # The life of a scheduled row begins when the daemon has made the row due.
+        lambda row, wall: row.expires_at <= wall and row.state not in ("held", "scheduled"),
+        {"expired": True, "yes": False},
     ),
 }
 # For each verb: the command, the states of rows to change, and the event in the history.
@@ -352,7 +354,9 @@ class Desk:
         terminal, due = Terminal(self.world), self.world.clock.wall() + delay
         self.ledger.sent(name, recipient.partition("@")[0], life, "dave")
         self.ledger.messages[name].expires_at = due + life
-        self.ledger.messages[name].due_at = due if delay else 0.0
+        if delay:
+            self.ledger.messages[name].due_at = due
+            self.ledger.messages[name].due_on = self.world.clock.system() + delay
         at = f"+{delay:.0f}s" if delay else ""
         is_full = len(rows) >= self.world.config.silo.max_messages
         try:

@@ -6,7 +6,7 @@ place can be found in the ladder.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from msilod.sip.message import Request, Response
@@ -27,8 +27,8 @@ LOOPS = frozenset((429, 440, 482, 483))
 class Message:
     """One message. `statuses`: the final answers to the sender. `taken`: time and device of each 2xx of a device.
 
-    `due_at` and `expires_at` are silo time (store/times.py). A life is the number of a start of the daemon;
-    `stored_life` is the life in which the row was stored.
+    `due_at` and `expires_at` are silo time (store/times.py), `due_on` is `due_at` as system time. A life is the number
+    of a start of the daemon; `stored_life` is the life in which the row was stored.
     """
 
     name: bytes
@@ -37,6 +37,7 @@ class Message:
     sender: str = ""
     expires_at: float = float("inf")
     due_at: float = 0.0
+    due_on: float = 0.0
     statuses: list[int] = field(default_factory=list)
     taken: list[tuple[float, Address]] = field(default_factory=list)
     row: int = 0
@@ -90,17 +91,18 @@ class Ledger:
     def fault(self, at: float, text: str) -> None:
         self.faults.append(f"{at:.3f} {text}")
 
-    def jump(self, seconds: float, at: float) -> None:
-        """The system's clock was set by `seconds`. The length of lives does not change.
+    def jump(self, system: float, at: float, scheduled: Collection[bytes]) -> None:
+        """The system's clock was set to `system`. The length of lives does not change.
 
-        A scheduled message is due earlier or later, and the life begins at this time. A message once due stays due.
+        `scheduled`: messages that the daemon has not made due. They are due earlier or later, and the life begins at
+        this time, but not before the step. A message once due stays due.
         """
         wall = at + self.offset
         for message in self.messages.values():
-            if message.due_at <= wall:
+            if message.name not in scheduled:
                 message.due_at = 0.0
                 continue
-            due_at = max(message.due_at - seconds, wall)
+            due_at = max(message.due_on - system + wall, min(wall, message.due_at))
             message.expires_at += due_at - message.due_at
             message.due_at = due_at
 

@@ -10,17 +10,17 @@ from msilod.store.times import BELIEVED, KeptClock, resumed, silo_clock
 DAY = 86_400.0
 SEEN = 1_795_600_800.0
 # Seen 1,000 s after its boot; system time was ten seconds ahead.
-KEPT = KeptClock("one", SEEN - 1000, SEEN, 10.0)
+KEPT = KeptClock("one", SEEN - 1000, SEEN, 10.0, 10.0)
 
 
 def test_it_is_read_as_it_was_written() -> None:
     assert KeptClock.parse(KEPT.to_bytes()) == KEPT
-    unnamed = KeptClock("", -1.5, SEEN, -1e9)
+    unnamed = KeptClock("", -1.5, SEEN, -1e9, -2e9)
     assert KeptClock.parse(unnamed.to_bytes()) == unnamed
 
 
 @pytest.mark.parametrize(
-    "kept", [b"", b"boot", b"boot 1795600000.25", b"boot x", b"boot 1 2 3 4", b"\xff\x00 1,5"]
+    "kept", [b"", b"boot", b"boot 1795600000.25", b"boot x", b"boot 1 2 3 4 5", b"\xff\x00 1,5"]
 )
 def test_what_cannot_be_read_is_nothing(kept: bytes) -> None:
     assert KeptClock.parse(kept) is None
@@ -29,7 +29,16 @@ def test_what_cannot_be_read_is_nothing(kept: bytes) -> None:
 @pytest.mark.parametrize("system", [SEEN + 60, SEEN + 400 * DAY, SEEN - 400 * DAY, 0.0])
 def test_in_the_same_boot_silo_time_is_what_has_passed(system: float) -> None:
     found = resumed(KEPT, "one", 1050.0, system)
-    assert found == KeptClock("one", KEPT.base, SEEN + 50, system - SEEN - 50)
+    ahead = system - SEEN - 50
+    assert found == KeptClock("one", KEPT.base, SEEN + 50, ahead, min(10.0, ahead))
+
+
+def test_the_difference_before_a_step_is_kept_over_starts() -> None:
+    """Two starts after the step, before a daemon has made scheduled rows due."""
+    stepped = resumed(KEPT, "one", 1050.0, SEEN + 4 * DAY)
+    assert (stepped.ahead, stepped.due_ahead) == (4 * DAY - 50, 10.0)
+    again = resumed(KeptClock.parse(stepped.to_bytes()), "one", 1060.0, SEEN + 4 * DAY + 10)
+    assert (again.ahead, again.due_ahead) == (4 * DAY - 50, 10.0)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +68,7 @@ def test_the_command_finds_silo_time(monkeypatch: pytest.MonkeyPatch) -> None:
     boot = times.boot_name() or "none"
     monkeypatch.setattr(times, "boot_name", lambda: boot)
     base = time.time() - 4 * DAY - times.since_boot()
-    kept = KeptClock(boot, base, base + times.since_boot(), 0.0)
+    kept = KeptClock(boot, base, base + times.since_boot(), 0.0, 0.0)
     clock = silo_clock(kept.to_bytes())
     assert 0 <= clock() - times.since_boot() - base + 1 <= 2
     assert clock() <= clock()

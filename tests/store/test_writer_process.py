@@ -176,7 +176,7 @@ def _all_that_is_asked(silo: Silo, heard: Callable[[Any], None]) -> None:
     ask.renew([1], WALL)
     ask.free_lapsed(WALL, heard)
     ask.forget_back_off(BOB, (482,))
-    ask.keep_clock(KeptClock("boot", 2.0, WALL, 1.0))
+    ask.keep_clock(KeptClock("boot", 2.0, WALL, 1.0, 1.0))
     ask.due(WALL + 6, WALL + 6, 0.0, 10, heard)
     ask.unseen("", 10, True, heard)
     ask.unseen("", 10, False, heard)
