@@ -56,6 +56,13 @@ class Names:
         except ValueError as error:
             raise DumpRefused(str(error)) from error
 
+    def aor_of_row(self, text: str) -> str:
+        """The AOR named by `text`; `text` as it is when the address cannot be read: a row can have any AOR."""
+        try:
+            return self._myself.mailbox(text)
+        except ValueError:
+            return text
+
     def aor_of_contact(self, contact: str | None) -> str:
         """The AOR for a `--to` without a recipient: an AOR of ours, or the only user registered at the contact.
 

@@ -118,7 +118,7 @@ class RowVerbs:
             await self._look_for_users()
         for aor, ids in wanted.requeued.items():
             self._intervention.forget_refusals(aor, ids)
-        self._changes.noticed([self._names.aor(aor) for aor in wanted.aors])
+        self._changes.noticed([self._names.aor_of_row(aor) for aor in wanted.aors])
         self._writer.poll_foreign(self._changes.foreign)
         self._after()
         return {}

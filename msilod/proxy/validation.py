@@ -4,20 +4,16 @@ Rules: a refusal is an exception; nothing is returned. This server supports no e
 for the recipient of the request, so a proxy ignores Require (§20.32).
 """
 
-from collections.abc import Callable, Collection
-from typing import Final
+from collections.abc import Callable
 
 from msilod.errors import MalformedMessage, RequestRefused
 from msilod.proxy.forwarding import DEFAULT_MAX_FORWARDS, is_loop, read_hops
 from msilod.proxy.route import IsMyself
-from msilod.sip.grammar import is_token
+from msilod.sip.extensions import refuse_extensions
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
 IsOwnVia = Callable[[bytes], bool]
-
-# Option tags named in one answer at most.
-_MAX_UNSUPPORTED: Final = 16
 
 
 def validate(
@@ -45,19 +41,3 @@ def validate(
         raise RequestRefused(482, "Loop Detected")
     if b"proxy-require" in received:
         refuse_extensions(request, b"proxy-require", ())
-
-
-def refuse_extensions(request: Request, name: bytes, supported: Collection[bytes]) -> None:
-    """Refuse a request with unsupported option tags in the field `name`, Require or Proxy-Require (§8.2.2.3, §16.3).
-
-    Raises RequestRefused (420), and MalformedMessage for a value other than option tags.
-    """
-    if name not in request.received:
-        return
-    required = request.headers.split(name)[:_MAX_UNSUPPORTED]
-    if not all(is_token(tag) for tag in required):
-        # The answer would repeat the value.
-        raise MalformedMessage("Bad Option Tag")
-    unsupported = [tag for tag in required if tag.lower() not in supported]
-    if unsupported:
-        raise RequestRefused(420, "Bad Extension", [(b"Unsupported", b", ".join(unsupported))])

@@ -7,12 +7,12 @@ from msilod.delivering.probes import Probes
 from msilod.errors import RequestRefused
 from msilod.keeping.storing import Storing
 from msilod.proxy.sips import only_sips
-from msilod.proxy.validation import refuse_extensions
 from msilod.routing.actions import Action, Break, Drop, Dump, Reply, Save, Store
 from msilod.routing.myself import Myself
 from msilod.serving.incoming import Incoming
 from msilod.serving.refusals import Refusals
 from msilod.serving.registrar import Registrar
+from msilod.sip.extensions import refuse_extensions
 from msilod.sip.status import reason
 
 # The methods that the server serves as a user agent. Other methods are relayed for users.

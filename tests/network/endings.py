@@ -47,6 +47,12 @@ class Notice:
     at: float
 
 
+def _parties(data: bytes) -> tuple[bytes, str]:
+    """The name of a message, and its recipient."""
+    user = data.partition(b"\r\nTo: <sip:")[2].partition(b"@")[0].decode()
+    return data.partition(b"\r\nCall-ID: ")[2].partition(b"@")[0], user
+
+
 class Endings:
     """Observes a run from the beginning; `faults` checks the end. Times are silo time (store/times.py)."""
 
@@ -58,23 +64,29 @@ class Endings:
         self._stored: list[tuple[float, Message]] = []
         self._ended: dict[int, set[str]] = defaultdict(set)
         self._faults: list[str] = []
+        self._kept_at_arrival: Counter[bytes] = Counter()
+        world.on_arriving.append(self._arrived)
         world.on_sent.append(self._left)
         world.on_stored.append(self._was_stored)
 
     # --- during the run ------------------------------------------------------------------------------
 
+    def _arrived(self, data: bytes) -> None:
+        """Note the number of messages beside a new one: the next commit may end some before the answer is sent."""
+        if data.startswith(b"MESSAGE "):
+            name, user = _parties(data)
+            self._kept_at_arrival[name] = max(self._kept_at_arrival[name], self._kept(user))
+
     def _left(self, data: bytes, destination: Address) -> None:
         """Note a notice. Check a refusal for a full mailbox."""
         now = self.world.clock.wall()
         if data.startswith(b"SIP/2.0 480 ") and b" MESSAGE\r\n" in data:
-            user = data.partition(b"\r\nTo: <sip:")[2].partition(b"@")[0].decode()
-            name = data.partition(b"\r\nCall-ID: ")[2].partition(b"@")[0]
+            name, user = _parties(data)
             # The refusal of a MESSAGE relayed first may be decided seconds before the answer.
             was_relayed = any(attempt.name == name for attempt in self.world.ledger.attempts.values())
-            if not was_relayed and self._kept(user) < self.world.config.silo.max_messages:
-                self._faults.append(
-                    f"{now:.1f} {user}'s mailbox is said to be full with {self._kept(user)} messages"
-                )
+            kept = max(self._kept(user), self._kept_at_arrival[name])
+            if not was_relayed and kept < self.world.config.silo.max_messages:
+                self._faults.append(f"{now:.1f} {user}'s mailbox is said to be full with {kept} messages")
         body = data.rpartition(b"\r\n\r\n")[2].decode()
         kind, _, recipient = body.partition(" sip:")
         if data.startswith(b"MESSAGE ") and kind in (OFFLINE, FAILED):

@@ -103,6 +103,7 @@ class World:
         self.is_up = False
         self.crash_in: str = ""
         self.deaths: list[float] = []
+        self.on_arriving: list[Callable[[bytes], None]] = []
         self.on_sent: list[Callable[[bytes, Address], None]] = []
         self.on_stored: list[Callable[[StoredMessage], None]] = []
         self._nursery = nursery
@@ -179,6 +180,9 @@ class World:
 
     def arriving(self, batch: Sequence[bytes]) -> None:
         self.ledger.heard(batch, self.wires.now)
+        for told in self.on_arriving:
+            for data in batch:
+                told(data)
 
     def arrived(self) -> None:
         """End a batch. With `crash_in`, kill the daemon once: before the commit, or between commit and answers."""

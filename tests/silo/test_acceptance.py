@@ -198,6 +198,23 @@ def test_g13_require_is_420_and_says_what_is_unsupported() -> None:
     assert caught.value.headers == ((b"Unsupported", b"recipient-list-message"),)
 
 
+def test_all_fields_of_require_are_named() -> None:
+    with pytest.raises(RequestRefused) as caught:
+        accept(message(b"Require: a, b", b"Require:", b"Require: c"), AOR, SENDER, POLICY, WALL)
+    assert caught.value.headers == ((b"Unsupported", b"a, b, c"),)
+
+
+def test_a_require_without_a_tag_demands_nothing() -> None:
+    """As for REGISTER, OPTIONS and Proxy-Require. A 420 would have an empty Unsupported, which no grammar allows."""
+    assert kept(message(b"Require:")) == b""
+    assert kept(message(b"Require: ,", b"Subject: Hi", b"Require:")) == b"Subject: Hi\r\n"
+
+
+def test_a_require_that_cannot_be_repeated_is_400() -> None:
+    with pytest.raises(MalformedMessage):
+        accept(message(b"Require: a b"), AOR, SENDER, POLICY, WALL)
+
+
 def test_an_unreadable_from_is_400() -> None:
     with pytest.raises(MalformedMessage):
         accept(message(from_=b"From: <<>;tag=1"), AOR, SENDER, POLICY, WALL)

@@ -14,6 +14,7 @@ from msilod.silo.intake.scheduled import due_time
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import CALL_KEY_BYTES, State, StoredMessage
 from msilod.sip.dates import parse_date
+from msilod.sip.extensions import refuse_extensions
 from msilod.sip.grammar import WSP, number
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
@@ -71,9 +72,9 @@ def accept(
     due_header, is scheduled. The life of a scheduled message begins when due, and ends in system time, as `due_at` is
     system time. `wall` is silo time; system time is `ahead` seconds more.
 
-    Raises RequestRefused: 413 for a long body, 513 for long header fields, 420 for Require (the silo ends the
-    transaction and supports no extension), 480 for an Expires of 0 or in the past, and the statuses of
-    `content_types.lifetime`. Raises MalformedMessage for an unreadable From.
+    Raises RequestRefused: 413 for a long body, 513 for long header fields, 420 for an option tag in Require (the silo
+    ends the transaction and supports no extension), 480 for an Expires of 0 or in the past, and the statuses of
+    `content_types.lifetime`. Raises MalformedMessage for an unreadable From or Require.
     """
     received, body, author = request.received, request.body, request.from_
     if len(body) > policy.max_body:
@@ -105,8 +106,11 @@ def _kept(request: Request, not_kept: frozenset[bytes]) -> bytes:
     if not kept:
         return b""
     if b"require" in request.received:
-        unsupported = request.received[b"require"].strip(WSP)
-        raise RequestRefused(420, "Bad Extension", [(b"Unsupported", unsupported)])
+        refuse_extensions(request, b"require", ())
+        # Fields without an option tag (§20.32).
+        kept = [text for name, text in request.headers.fields if name not in not_kept and name != b"require"]
+        if not kept:
+            return b""
     kept.append(b"")
     headers = b"\r\n".join(kept)
     if len(headers) > MAX_KEPT_HEADERS:
