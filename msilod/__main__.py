@@ -6,6 +6,7 @@ imports typer. Each verb imports the modules for its work, so `msilod --help` is
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -81,14 +82,15 @@ def start(
 @app.command()
 def check(config: ConfigFile = None) -> None:
     """Check the configuration, the certificates and the routing policy; one line, exit 0 or 78."""
-    from msilod.daemon.listeners import read_certificates
+    from msilod.daemon.listeners import check_validity, read_certificates
     from msilod.daemon.process import have_users_existed
     from msilod.routing.policy_file import load_policy
     from msilod.settings import check_doors, load, summary
 
     settings = load(config, os.environ)
     check_doors(settings, lambda: have_users_existed(settings))
-    read_certificates(settings)
+    if fault := check_validity(settings, read_certificates(settings), time.time()):
+        typer.echo(f"msilod: warning: {fault}", err=True)
     load_policy(settings.routing)
     typer.echo(f"msilod: {summary(settings)}")
 

@@ -47,6 +47,12 @@ def read_certificates(settings: Settings) -> Certificates | None:
         raise ConfigError(complaint(settings, f"tls.{error.key}", str(error))) from error
 
 
+def check_validity(settings: Settings, found: Certificates | None, system: float) -> str:
+    """The line about a certificate that is not valid at `system`, in seconds since 1970; "" if there is none."""
+    fault = found.fault(system) if found is not None else ""
+    return fault and complaint(settings, "tls.certificate", fault)
+
+
 def stream_limits(config: Config) -> Limits:
     """The limits of [listen]: connections in all and per address, and idle seconds.
 

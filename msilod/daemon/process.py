@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -23,7 +24,7 @@ from msilod.clock import Clock
 from msilod.control.socket import ControlServer
 from msilod.daemon import systemd
 from msilod.daemon.daemon import Daemon
-from msilod.daemon.listeners import open_transports, raise_file_limit, read_certificates
+from msilod.daemon.listeners import check_validity, open_transports, raise_file_limit, read_certificates
 from msilod.daemon.parts import Parts
 from msilod.daemon.policies import log_policy_fault
 from msilod.daemon.reload import Reload
@@ -74,6 +75,9 @@ def _serve(settings: Settings, read_again: Callable[[], Settings]) -> None:
     raise_file_limit()
     check_doors(settings, lambda: have_users_existed(settings))
     certificates = read_certificates(settings)
+    if fault := check_validity(settings, certificates, time.time()):
+        # The clock may be wrong, and the listeners without TLS can serve.
+        get_log().warning("clients will refuse the certificate", reason=fault)
     trio.run(_main, settings, certificates, read_again)
 
 

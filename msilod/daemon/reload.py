@@ -8,13 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from msilod.daemon.daemon import Daemon
-from msilod.daemon.listeners import read_certificates, stream_limits
+from msilod.daemon.listeners import check_validity, read_certificates, stream_limits
 from msilod.daemon.parts import Parts
 from msilod.daemon.policies import log_policy_fault
 from msilod.errors import ConfigError, MsilodError
 from msilod.log import get_log
 from msilod.routing.policy_file import load_policy
 from msilod.settings import Settings, check_doors
+from msilod.transport.tls import Certificates
 
 
 class Reload:
@@ -39,10 +40,13 @@ class Reload:
             users = self._parts.members.users
             check_doors(settings, lambda: users.existed or not users.is_readable)
             certificates = read_certificates(settings)
+            fault = self._check_validity(settings, certificates)
             policy = load_policy(settings.routing, log_policy_fault)
         except MsilodError as error:
             get_log().error("not reloaded, the old configuration stays", reason=str(error))
             raise
+        if fault:
+            get_log().warning("clients will refuse the certificate", reason=fault)
         self._daemon.reload(settings.config, policy)
         transports = self._parts.transports
         transports.configure(certificates or transports.certificates, settings.config.listen.ws_origins)
@@ -53,6 +57,17 @@ class Reload:
             "reloaded", file=settings.file or "defaults", wants_a_restart=" ".join(later) or "nothing"
         )
         return {"wants_restart": later}
+
+    def _check_validity(self, settings: Settings, certificates: Certificates | None) -> str:
+        """The line about a certificate that is not valid now, "" if there is none.
+
+        Raises ConfigError when the certificate in force is valid.
+        """
+        system, in_force = self._parts.clock.system(), self._parts.transports.certificates
+        fault = check_validity(settings, certificates, system)
+        if fault and in_force is not None and not in_force.fault(system):
+            raise ConfigError(fault)
+        return fault
 
     def _read(self) -> Settings:
         try:

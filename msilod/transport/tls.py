@@ -22,6 +22,7 @@ from msilod.sip.flow import Flow
 from msilod.transport.identity import names_domain
 from msilod.transport.streams import Streams, counted
 from msilod.transport.tcp import TcpConnection
+from msilod.transport.validity import Validity, validity
 
 # Each handshake takes about 30 kB. One address, or one IPv6 /64 network, has a tenth of the handshakes.
 MAX_HANDSHAKES: Final = 2000
@@ -43,10 +44,20 @@ class BadTlsFile(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """The certificates shown to clients, and the verification of dialled peers."""
+    """The certificates shown to clients, and the verification of dialled peers.
+
+    `path` and `validity` are those of the certificate shown; `validity` is None when the times cannot be read.
+    """
 
     server: ssl.SSLContext
     client: ssl.SSLContext
+    path: Path
+    validity: Validity | None
+
+    def fault(self, system: float) -> str:
+        """Why the certificate is not valid at `system`, in seconds since 1970; "" if it is valid."""
+        fault = "" if self.validity is None else self.validity.fault(system)
+        return fault and f"{self.path}: {fault}, so clients refuse it; write a valid one"
 
 
 def load_certificates(certificate: Path, private_key: Path, ca: Path | None) -> Certificates:
@@ -66,7 +77,7 @@ def load_certificates(certificate: Path, private_key: Path, ca: Path | None) -> 
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         _load_chain(context, certificate, private_key)
-    return Certificates(server, client)
+    return Certificates(server, client, certificate, validity(certificate.read_bytes()))
 
 
 def _load_chain(context: ssl.SSLContext, certificate: Path, private_key: Path) -> None:

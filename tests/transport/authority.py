@@ -1,6 +1,7 @@
 """Certificates for tests: an authority of our own, and PEM files as an operator would have them."""
 
 import ssl
+from datetime import datetime
 from pathlib import Path
 
 import trustme
@@ -17,12 +18,16 @@ class Authority:
         self._ca = trustme.CA()
         self._ca.cert_pem.write_to_path(str(self.pem))
 
-    def issue(self, *names: str, as_file: str = "server", is_rsa: bool = False) -> tuple[Path, Path]:
+    def issue(
+        self, *names: str, as_file: str = "server", is_rsa: bool = False,
+        begins: datetime | None = None, ends: datetime | None = None,
+    ) -> tuple[Path, Path]:  # fmt: skip
         """Certificate with chain, and its key: of an elliptic curve, or RSA with 2048 bits."""
         certificate, key = self.folder / f"{as_file}.pem", self.folder / f"{as_file}.key"
         issued = self._ca.issue_cert(
-            *names, key_type=trustme.KeyType.RSA if is_rsa else trustme.KeyType.ECDSA
-        )
+            *names, key_type=trustme.KeyType.RSA if is_rsa else trustme.KeyType.ECDSA,
+            not_before=begins, not_after=ends,
+        )  # fmt: skip
         issued.private_key_pem.write_to_path(str(key))
         certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         return certificate, key
