@@ -48,7 +48,7 @@ def test_a_kill_between_two_batches_of_rows(tmp_path: Path) -> None:
         columns = ", ".join(
             name for _, name, *_ in world.read("PRAGMA table_info(silo)") if name not in ("id", "hash")
         )
-        with closing(sqlite3.connect(world.silo.path)) as db, db:
+        with closing(sqlite3.connect(tmp_path / "silo.db")) as db, db:
             db.execute(
                 f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS_A_BATCH * 3}) "
                 f"INSERT INTO silo (hash, {columns}) SELECT randomblob(16), {columns} FROM silo, n"

@@ -213,7 +213,7 @@ class World:
         """Set the system's clock by `seconds`."""
         self.clock.jump(seconds)
         # The daemon may be down.
-        with closing(sqlite3.connect(self.silo.path)) as db:
+        with closing(sqlite3.connect(self.folder / "silo.db")) as db:
             found = db.execute("SELECT CAST(body AS BLOB) FROM silo WHERE due_at IS NOT NULL")
             self.ledger.jump(self.clock.system(), self.wires.now, {name for (name,) in found})
 
