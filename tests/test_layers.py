@@ -1,6 +1,7 @@
 """The import direction of ARCHITECTURE.md, as a table and a walk over every module's AST."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,10 @@ MAY_USE_A_DRIVER = {
     "msilod.store.engine", "msilod.store.schema", "msilod.store.tables", "msilod.store.columns",
 }  # fmt: skip
 DRIVERS = {"sqlite3", "peewee", "playhouse"}
+MAY_HOLD_SQL = {"msilod.store.engine", "msilod.store.schema", "msilod.store.tables"}
+SQL = re.compile(
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|BEGIN|COMMIT|ROLLBACK|PRAGMA|VACUUM|CREATE|DROP|ALTER)\b"
+)
 # The modules that name one engine. All others speak to engine/base.py, engine/hold.py and engine/choice.py.
 MAY_NAME_AN_ENGINE = {
     "msilod.store.engine.choice", "msilod.store.engine.sqlite", "msilod.store.schema", "msilod.store.tables",
@@ -214,6 +219,19 @@ def test_a_module_of_the_store_imports_no_higher_floor(path: Path) -> None:
         if is_module(found) and not is_package(found) and within(found, higher)
     ]
     assert not wrong, f"{name} must not import {wrong}"
+
+
+def texts(path: Path) -> Iterator[str]:
+    """The strings of a module; of an f-string the parts between braces."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_sql_stays_where_it_belongs(path: Path) -> None:
+    if not within(module_name(path), MAY_HOLD_SQL):
+        assert not list(filter(SQL.match, texts(path))), f"SQL belongs to {sorted(MAY_HOLD_SQL)}"
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from msilod.silo.history import Event, HistoryEntry
 from msilod.silo.stored_message import Ending, StoredMessage
-from msilod.store.columns import LOADED, id_of, message_of
+from msilod.store.columns import id_of, message_of
+from msilod.store.engine.sqlite.claims import FOR_SIPS, LEASE, ClaimText
 from msilod.store.engine.sqlite.history import History
-from msilod.store.engine.sqlite.statements import FOR_SIPS, LEASE, Statements
+from msilod.store.engine.sqlite.statements import Statements
 from msilod.store.jobs import End
 
 MEMORY: Final = 2_592_000.0
@@ -32,13 +33,11 @@ class Devices:
         self.memory = 0.0
         table = self.table = statements.table
         self._serve = f"INSERT OR REPLACE INTO {table}_served VALUES (?, ?, ?, ?)"
-        self._claim = (
-            f"UPDATE {table} SET owner = ?, lease_until = ? WHERE id IN (SELECT id FROM {table} AS row "
-            "WHERE aor = ? AND state = 'waiting' AND owner IN ('', ?) AND id > ? AND NOT EXISTS "
-            f"(SELECT 1 FROM {table}_served WHERE message = row.id AND device = ?) ORDER BY id LIMIT ?) "
-            f"RETURNING {', '.join(LOADED)}"
+        self._claim = ClaimText(
+            table,
+            "owner IN ('', ?)",
+            f" AND NOT EXISTS (SELECT 1 FROM {table}_served WHERE message = row.id AND device = ?)",
         )
-        self._claim_without_sips = self._claim.replace("AND id > ?", f"AND NOT {FOR_SIPS} AND id > ?")
 
     def learn(self, db: sqlite3.Connection, bindings: Iterable[Sequence[Any]]) -> None:
         """Remember the devices of these bindings (`binding_values`), bound or removed: a device counts as seen until
@@ -58,9 +57,7 @@ class Devices:
         """As `Statements.claim`, for rows without an answer of `device`. Another run of this daemon may hold the same
         rows.
         """
-        sql = self._claim if with_sips else self._claim_without_sips
-        if ids:
-            sql = sql.replace("AND id > ?", f"AND id IN ({', '.join(str(int(id)) for id in ids)}) AND id > ?")
+        sql = self._claim.sql(ids, with_sips)
         rows = db.execute(sql, (owner, wall + LEASE, aor, owner, after, device, limit)).fetchall()
         return sorted(map(message_of, rows), key=id_of)
 

@@ -12,12 +12,13 @@ import peewee
 from msilod.errors import UnavailableError
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.engine.hold import PAGE, Hold, Reads
+from msilod.store.engine.sqlite.claims import FOR_SIPS
 from msilod.store.engine.sqlite.connection import is_damage, open_reader, open_sqlite, raw, translated
 from msilod.store.engine.sqlite.damage import damage
 from msilod.store.engine.sqlite.engine import SqliteEngine
 from msilod.store.engine.sqlite.foreign_changes import Seen
 from msilod.store.engine.sqlite.lock import DaemonLock
-from msilod.store.engine.sqlite.statements import FOR_SIPS, Statements, skip_scan, total
+from msilod.store.engine.sqlite.statements import Statements, skip_scan, total
 from msilod.store.limits import Limits
 from msilod.store.schema.migrate import prepare
 

@@ -21,13 +21,13 @@ from msilod.store.columns import (
     message_of,
     values_of,
 )
+from msilod.store.engine.sqlite.claims import LEASE, ClaimText
 from msilod.store.engine.sqlite.tail import Tail
 from msilod.store.engine.sqlite.tail import total as total
 from msilod.store.engine.text import EXACT, chunks, marks
 from msilod.store.jobs import End
 from msilod.store.times import CLOCK
 
-LEASE: Final = 60.0
 # A sweep reads bodies, of up to 64 kB each, only of message/*: these may ask for notices to their senders.
 _BODY: Final = "CASE WHEN CAST(content_type AS TEXT) LIKE 'message/%' THEN body ELSE x'' END"
 CLEANED: Final = ", ".join(_BODY if name == "body" else name for name in LOADED)
@@ -41,9 +41,6 @@ _ENDED_AGAIN: Final = (
 
 # (aor, contact, instance, reg_id) of the values of a binding.
 _KEY: Final = itemgetter(0, 1, 10, 11)
-
-# A message to sips: is for sips: contacts only (RFC 5630 §5.3). The Request-URI has the scheme.
-FOR_SIPS: Final = "lower(substr(request_uri, 1, 5)) = 'sips:'"
 
 
 def skip_scan(table: str, condition: str = "") -> str:
@@ -76,12 +73,7 @@ class Statements(Tail):
         self._insert_fresh = f"INSERT INTO {table} ({', '.join(FRESH)}) VALUES "
         self._at_once: dict[int, str] = {}
         self._ended = f"INSERT INTO {table}_ended (hash, id, aor, how, status, ended_at) VALUES "
-        self._claim = (
-            f"UPDATE {table} SET owner = ?, lease_until = ? WHERE id IN (SELECT id FROM {table} "
-            f"WHERE aor = ? AND state = 'waiting' AND owner = '' AND id > ? ORDER BY id LIMIT ?) "
-            f"RETURNING {', '.join(LOADED)}"
-        )
-        self._claim_without_sips = self._claim.replace("AND id > ?", f"AND NOT {FOR_SIPS} AND id > ?")
+        self._claim = ClaimText(table, "owner = ''")
 
     def insert(self, db: sqlite3.Connection, messages: Sequence[StoredMessage]) -> None:
         """Insert all rows, or raise. Ids are consecutive: no other process writes during the transaction."""
@@ -191,10 +183,7 @@ class Statements(Tail):
         with_sips: bool = True,
     ) -> list[StoredMessage]:
         """Lease up to `limit` waiting rows with an id above `after`, oldest first; only `ids`, if not empty."""
-        sql = self._claim if with_sips else self._claim_without_sips
-        if ids:
-            # Own ids, and too many to bind.
-            sql = sql.replace("AND id > ?", f"AND id IN ({', '.join(str(int(id)) for id in ids)}) AND id > ?")
+        sql = self._claim.sql(ids, with_sips)
         rows = db.execute(sql, (owner, wall + LEASE, aor, after, limit)).fetchall()
         return sorted(map(message_of, rows), key=id_of)
 
