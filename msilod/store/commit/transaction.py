@@ -21,8 +21,7 @@ class Transactions(Judge):
     def __init__(self, engine: Engine, limits: Limits) -> None:
         self.engine = engine
         self.quota = Quota(engine, limits)
-        # For each row of the batch: the row itself if inserted, the copied row of the batch, or the reason for no
-        # insert.
+        # For each row of the last batch with rows: the row if inserted, the copied row, or the reason for no insert.
         self._judged: list[StoredMessage | Duplicate | OverQuota] = []
 
     def configure(self, keeping: Keeping) -> None:
@@ -64,13 +63,12 @@ class Transactions(Judge):
             if first:
                 return Outcome(first, count=len(adds))
             self.quota.take_back(adds)
-        self._judged = []
-        results = self.engine.commit(batch, self)
-        return Outcome(
-            adds=[_told(message, judged) for message, judged in zip(adds, self._judged, strict=True)],
-            ends=[None] * len(batch.ends),
-            calls=results,
-        )
+        outcome = Outcome(ends=[None] * len(batch.ends), calls=self.engine.commit(batch, self))
+        if adds:
+            outcome.adds = [
+                _told(message, judged) for message, judged in zip(adds, self._judged, strict=True)
+            ]
+        return outcome
 
     def _after(self, error: Exception, batch: Batch) -> Outcome:
         """The results of a batch after an error in the transaction."""

@@ -119,27 +119,25 @@ class SqliteEngine(Engine):
 
     def commit_new(self, messages: list[StoredMessage]) -> int:
         """Store new rows with one statement, a transaction by itself. Returns the id of the first row, or 0."""
-        self._sync(True)
+        if not self._is_synced:
+            self._sync(True)
         holdings = self.holdings
         holdings.learn(self.db, {message.aor for message in messages})
         if not holdings.admit_all(messages):
             return 0
-        first = self._insert_at_once(messages)
-        if first:
-            self.last_id = first + len(messages) - 1
-        else:
-            holdings.take_back(messages)
-        return first
-
-    def _insert_at_once(self, messages: list[StoredMessage]) -> int:
         try:
-            return self.statements.insert_undisturbed(self.db, messages, self._data_version)
+            first = self.statements.insert_undisturbed(self.db, messages, self._data_version)
         except sqlite3.OperationalError as error:
             if leaves_unknown(error):
                 # The statement is a whole transaction, so the error may come from its COMMIT.
                 raise _unknown(error) from error
             # Another process has committed between the reading and the writing of this statement.
-            return 0
+            first = 0
+        if first:
+            self.last_id = first + len(messages) - 1
+        else:
+            holdings.take_back(messages)
+        return first
 
     def commit(self, batch: Batch, judge: Judge) -> list[Any]:
         """Execute the batch in one transaction: ends, rows, calls. A claim finds all rows of earlier batches."""
@@ -151,7 +149,9 @@ class SqliteEngine(Engine):
             self._end(batch.ends)
         if batch.adds:
             self._add(batch.adds, judge)
-        results = [self.operations[call.name](db, *call.arguments) for call in batch.calls]
+        results: list[Any] = []
+        for call in batch.calls:
+            results.append(self.operations[call.name](db, *call.arguments))
         try:
             db.execute("COMMIT")
         except sqlite3.Error as error:
