@@ -3,14 +3,22 @@
 import ast
 import inspect
 import sqlite3
+from pathlib import Path
 
 import pytest
 
-from msilod.errors import SiloLost, StoreError
+from msilod.config import Config
+from msilod.errors import SiloLost, StoreError, UnavailableError
+from msilod.settings import Settings
+from msilod.store.commit.transaction import Transactions
 from msilod.store.engine.base import CALLS, Trouble
+from msilod.store.engine.choice import name_of, open_engine, open_hold, path_of, sqlite_url
+from msilod.store.jobs import Batch, Call
+from msilod.store.limits import Limits
 from msilod.store.writer import contract
 from msilod.store.writer.contract import InlineWriter
 from tests.store.databases import Database
+from tests.store.rows import add, row
 
 
 def asked() -> set[str]:
@@ -35,6 +43,38 @@ def test_an_engine_executes_each_call(database: Database) -> None:
     assert isinstance(silo.writer, InlineWriter)
     assert silo.writer.transactions.engine.operations.keys() == CALLS
     silo.close()
+
+
+def test_a_url_of_another_database_is_refused_without_its_password() -> None:
+    url = "postgresql://msilod:secret@db.example.test/silo"
+    for open_it in (
+        lambda: open_hold(url, "silo"),
+        lambda: open_engine(url, "silo", "node", ()),
+        lambda: name_of(url),
+    ):
+        with pytest.raises(UnavailableError, match=r"^db_url: postgresql: not supported") as caught:
+            open_it()
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.sqlite
+def test_the_engine_of_the_writers_process_tells_what_was_committed_before_it(database: Database) -> None:
+    silo = database.open()
+    add(silo, row(1, "alice@example.test"), row(2, "bob@example.test"))
+    silo.close()
+    engine = open_engine(database.url, "silo", "node", (1, 0))
+    (found,) = engine.commit(Batch(calls=[Call("poll_foreign", (), False)]), Transactions(engine, Limits()))
+    assert found.stored == ["bob@example.test"]
+    engine.check()
+    engine.close()
+
+
+@pytest.mark.sqlite
+def test_a_path_and_its_url() -> None:
+    for path in (Path("/var/lib/msilod/silo.db"), Path("silo.db")):
+        assert path_of(sqlite_url(path)) == path
+    assert name_of("sqlite:////var/lib/msilod/silo.db") == "/var/lib/msilod/silo.db"
+    assert Settings(Config(), None, Path("/x/silo.db"), Path(), ()).silo_url == sqlite_url(Path("/x/silo.db"))
 
 
 def sqlite_error(kind: type[sqlite3.Error], code: int) -> sqlite3.Error:
