@@ -1,6 +1,6 @@
-"""The fixture `database`: every test that has it runs once for each engine.
+"""The fixture `database`: a test with this fixture runs once for each engine.
 
-A test that is about one engine has the marker of its name, as `pytest.mark.sqlite`, and runs for that engine only.
+A test about one engine has a marker with the name of the engine, as `pytest.mark.sqlite`, and runs for no other.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.store.databases import ENGINES, Database
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each engine, or for those that its markers name."""
+    """One test for each engine, or for the engines named by markers."""
     if "engine_name" in metafunc.fixturenames:
         named = [name for name in ENGINES if metafunc.definition.get_closest_marker(name)]
         metafunc.parametrize("engine_name", named or list(ENGINES))

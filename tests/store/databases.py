@@ -29,7 +29,7 @@ class Database(ABC):
     url: str
 
     def silo(self, limits: Limits) -> Silo:
-        """The silo of a daemon that has not started its writer."""
+        """The silo of a daemon, before the start of the writer."""
         return Silo(self.url, TABLE, limits)
 
     def open(self, max_messages: int = 1000, max_bytes: int = 1_000_000, **limits: int) -> Silo:

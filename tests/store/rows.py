@@ -1,4 +1,4 @@
-"""Rows and an in-line writer for the store's tests."""
+"""Rows, and calls of an in-line writer, for the store's tests."""
 
 import sqlite3
 from collections.abc import Callable
@@ -18,7 +18,7 @@ WALL = 1_800_000_000.0
 
 
 def row(number: int, aor: str = "bob@example.test", **changes: Any) -> StoredMessage:
-    """A message whose hash and Call-ID follow from its number."""
+    """A message. Hash and Call-ID depend on the number only."""
     call_id = changes.get("call_id", b"call-%d" % number)
     rest = blake2b(b"%d" % number, digest_size=16 - CALL_KEY_BYTES).digest()
     values: dict[str, Any] = {
@@ -34,7 +34,7 @@ def row(number: int, aor: str = "bob@example.test", **changes: Any) -> StoredMes
 
 
 def open_silo(folder: Path, max_messages: int = 1000, max_bytes: int = 1_000_000) -> Silo:
-    """A silo with the in-line twin."""
+    """A silo with the in-line writer, in an SQLite file."""
     silo = Silo(sqlite_url(folder / "silo.db"), "silo", Limits(max_messages, max_bytes))
     silo.start("test", None)
     return silo
@@ -50,7 +50,7 @@ def engine_of(silo: Silo) -> SqliteEngine:
 
 
 def add(silo: Silo, *messages: StoredMessage) -> list[AddResult]:
-    """Add in one batch; the results in order."""
+    """Add the rows in one batch; the results in order."""
     results: list[AddResult] = []
     for message in messages:
         silo.writer.add(message, results.append)
@@ -59,7 +59,7 @@ def add(silo: Silo, *messages: StoredMessage) -> list[AddResult]:
 
 
 def ask(silo: Silo, call: Callable[[Callable[[Any], None]], None]) -> Any:
-    """What a job's `done` hears."""
+    """The result of a job, as heard by `done`."""
     heard: list[Any] = []
     call(heard.append)
     silo.writer.flush()
@@ -74,7 +74,7 @@ def claim(
 
 
 def query(folder: Path, sql: str) -> list[Any]:
-    """Look into the file past everything of ours."""
+    """The rows of a SELECT, on a connection past all code of the project."""
     connection = sqlite3.connect(folder / "silo.db")
     try:
         return connection.execute(sql).fetchall()

@@ -1,4 +1,4 @@
-"""Rows for each device: claimed by each that has not answered, ended by the last of them."""
+"""Rows for several devices: each device claims rows without an answer of this device; the last answer ends the row."""
 
 from collections.abc import Iterator
 from dataclasses import replace

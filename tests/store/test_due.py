@@ -1,4 +1,4 @@
-"""Rows that fall due: found on an index, in pieces, and waiting from then on."""
+"""Rows with a due time: found by an index, in pieces; waiting after the due time."""
 
 import pytest
 

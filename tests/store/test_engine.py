@@ -1,4 +1,4 @@
-"""An engine executes each call that the daemon may ask for; its errors have a kind; commit/ asks nothing else of it."""
+"""An engine executes each call of the daemon, tells the kind of each error, and is chosen by the db_url."""
 
 import ast
 import inspect
@@ -22,7 +22,7 @@ from tests.store.rows import add, row
 
 
 def asked() -> set[str]:
-    """The names of the calls that the methods of StoreWriter make."""
+    """The names of calls in the methods of StoreWriter."""
     return {
         node.args[0].value
         for node in ast.walk(ast.parse(inspect.getsource(contract)))

@@ -1,4 +1,4 @@
-"""The history: one row for a delivery, an entry per failed attempt, its own retention; and what shows it."""
+"""History: one entry for a delivery, one per failed attempt, kept longer than the message."""
 
 import pytest
 

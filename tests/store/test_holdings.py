@@ -1,4 +1,4 @@
-"""What is remembered of a recipient: the same whether it was read from the index or grew row by row."""
+"""The counts of a recipient are the same after a read of the index and after a count row by row."""
 
 import sqlite3
 from pathlib import Path
@@ -16,13 +16,13 @@ from tests.store.rows import add, open_silo, row
 pytestmark = pytest.mark.sqlite
 
 BOB = "bob@example.test"
-# Zeros, what is no UTF-8, and a key that is found across two others.
+# Zeros, bytes that are not UTF-8, and ACROSS: a key found across two others.
 KEYS = [bytes(4), b"\xff\xfe\x00\xc3", b"abcd", b"efgh", b"\x00\x00\x00\x01"]
 ACROSS = b"cdef"
 
 
 def hash_of(key: bytes) -> bytes:
-    """A duplicate key that begins with this key of the Call-ID."""
+    """A duplicate key with this key of the Call-ID."""
     return key + bytes(16 - CALL_KEY_BYTES)
 
 

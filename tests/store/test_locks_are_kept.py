@@ -1,4 +1,4 @@
-"""Opening the silo once more must not give up the locks that the process has on it (fcntl(2), POSIX locks)."""
+"""A second open of the silo keeps the locks of the process (fcntl(2), POSIX locks)."""
 
 import subprocess
 import sys
@@ -19,7 +19,9 @@ db.close()
 
 
 def test_a_second_connection_leaves_the_first_its_wal(tmp_path: Path) -> None:
-    """Without locks the other process took itself for the last one, and removed the WAL that the first still reads."""
+    """Without locks the first connection lost the log: the other process, as the last one on the file, removed the
+    log.
+    """
     path = tmp_path / "silo.db"
     first = open_sqlite(path, create=True)
     raw(first).execute("CREATE TABLE t (n INTEGER)")

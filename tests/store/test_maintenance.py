@@ -1,4 +1,4 @@
-"""The file as a whole: upgrade from the schema of the first version, check, backup."""
+"""The file as a whole: upgrade from older schemas, check, backup."""
 
 import hashlib
 import sqlite3
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.sqlite
 
 
 def make_first_version(folder: Path, table: str = "silo") -> None:
-    """A silo of schema 1 with two messages, as its daemon would have left it."""
+    """A silo of schema 1 with two messages."""
     make_version(folder, 1, table)
 
 
 def make_version(folder: Path, version: int, table: str = "silo") -> None:
-    """The same of any schema that has been."""
+    """A silo of an older schema with two messages."""
     with sqlite3.connect(folder / "silo.db") as db:
         for number, name, sql in migrations()[:version]:
             digest = hashlib.sha256(sql.encode()).hexdigest()

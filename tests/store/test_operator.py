@@ -1,4 +1,4 @@
-"""What an operator does to rows and domains: each change, its history, and what the daemon notices of it."""
+"""Changes of rows and domains by an operator: the change, the history, and the notice for the daemon."""
 
 from collections.abc import Iterator
 from typing import Any

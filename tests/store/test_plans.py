@@ -1,6 +1,6 @@
-"""No statement of the daemon, and none that the command line makes for one recipient, walks over a whole table.
+"""No statement of the daemon, and no statement of the command line for one recipient, reads a whole table.
 
-Every statement that the store executes here is asked for its plan afterwards, so that none can be forgotten.
+The plan of every executed statement is checked, so no statement can be left out.
 """
 
 import sqlite3
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.sqlite
 
 BOB = "bob@example.test"
 QUESTIONS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
-# Of one row, or as many as somebody typed; bindings are all read at a start, the ended live two minutes, a page of
-# recipients was found by its index.
+# Tables of one row, or of as many rows as an operator types. All bindings are read at a start. Rows of silo_ended live
+# two minutes. `recipients` is a page found by an index.
 SMALL = (
     "silo_total",
     "silo_paused",
@@ -36,15 +36,15 @@ SMALL = (
     "sqlite_sequence",
     "recipients",
 )
-# An index of nothing but what is asked for: the rows under lease.
+# An index of the wanted rows only: rows under lease.
 FEW = ("silo_by_owner",)
-# What a SCAN may be of besides: values that were given, pragmas, what a subquery has found.
+# Other sources for a SCAN: given values, pragmas, the result of a subquery.
 GIVEN = ("(", "pragma_data_version", "steps")
 
 
 @pytest.fixture
 def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The statements of all connections, with their values, in the order of their execution."""
+    """The statements of all connections, with values, in order of execution."""
     open_silo(tmp_path).close()
     found: list[str] = []
     connect = sqlite3.connect
@@ -59,7 +59,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def walks(path: Path, said: list[str]) -> str:
-    """The statements that walk or sort, a line each, with the line of its plan that says so."""
+    """The statements that read a whole table or sort, with the line of the plan, a line each."""
     connection = sqlite3.connect(path)
     found = []
     for sql in dict.fromkeys(said):
@@ -74,7 +74,7 @@ def walks(path: Path, said: list[str]) -> str:
 
 
 def is_walk(step: str) -> bool:
-    """A line of a plan: SCAN is from the first row to the last."""
+    """True for a line of a plan that reads a table from the first row to the last."""
     if not step.startswith("SCAN "):
         return False
     of = step.removeprefix("SCAN ")
@@ -165,7 +165,7 @@ def test_what_comes_by_the_clock_walks_over_nothing(tmp_path: Path, said: list[s
 
 
 def by_hand(folder: Path) -> None:
-    """What the command line does for one recipient, or with rows that are named."""
+    """Commands for one recipient, or for named rows."""
     queue = Queue(folder / "silo.db", "silo")
     bob = Selection(aors=(BOB,))
     (first, *_) = list(queue.messages(bob, WALL))
@@ -188,7 +188,7 @@ def by_hand(folder: Path) -> None:
 
 
 def binding() -> Binding:
-    """Bob's."""
+    """A binding of Bob."""
     return Binding(
         aor=BOB, contact="sip:bob@192.0.2.1", params="", call_id="1", cseq=1, q=1.0, expires_at=WALL + 60,
         registered_at=WALL, path=(), instance="<urn:1>", reg_id=0, user_agent="", methods=None,

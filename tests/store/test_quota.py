@@ -1,4 +1,4 @@
-"""Quotas beside the recipient's own: the whole silo, the disk, a sender's hour; exact, and for every writer."""
+"""Quotas beside the recipient's: the whole silo, the disk, a sender's hour. Exact, for every writer."""
 
 import os
 import time
@@ -18,7 +18,7 @@ BOB = "bob@example.test"
 
 
 def insert(database: Database, number: int, limits: Limits, **changes: Any) -> object:
-    """As the command line does."""
+    """Insert by the command line."""
     queue = database.queue()
     try:
         return queue.insert([row(number, **changes)], limits)[0]
@@ -103,7 +103,7 @@ def test_a_batch_is_cut_at_the_limit(database: Database) -> None:
 def test_a_row_that_fails_is_not_counted(database: Database) -> None:
     silo = database.open(max_per_hour=2, max_total_bytes=1000)
     bad = row(2)
-    # No text that SQLite can keep.
+    # Not a text for any database.
     bad.next_hop = "\ud800"
     add(silo, row(1), bad)
     assert database.sender_hours() == {(NOON // HOUR, "alice@example.test"): 1}

@@ -1,7 +1,7 @@
-"""A model of the quotas that the writer remembers: limits of a recipient, of a share and of an hour.
+"""A model of the remembered quotas: limits of a recipient, of a share and of an hour.
 
-Rows are stored, ended, rejected, handed over, purged, injected, imported and expire; the writer is started again.
-After each step the answers are those of a plain count, and so is what the silo itself says of the hours.
+Rows are stored, ended, rejected, handed over, purged, injected, imported and expire; the writer is restarted. After
+each step the answers are those of a plain count, and so are the hours in the database.
 """
 
 import tempfile
@@ -33,7 +33,7 @@ SENDERS = ("alice@example.test", "dave@example.test", "erin@example.test")
 LIMITS = Limits(
     max_messages=9, max_bytes=120, max_per_hour=4, share_messages=4, share_bytes=50,
 )  # fmt: skip
-# Recipient, sender, hours after noon, bytes, for whom a receipt counts, whether it expires soon.
+# Recipient, sender, hours after noon, bytes, the address that a receipt counts for, whether the row expires soon.
 One = tuple[str, str, int, int, str, bool]
 ONE = st.tuples(
     st.sampled_from(AORS), st.sampled_from(SENDERS), st.sampled_from((0, 0, 0, 1, 2, 3)), st.integers(1, 25),
@@ -48,7 +48,7 @@ class Quotas(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        # In memory where there is such a folder: each example makes a silo.
+        # In memory if possible: each example makes a silo.
         self.folder = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
         self.database = self.engine(Path(self.folder.name))
         self.limits = LIMITS
@@ -161,7 +161,7 @@ class Quotas(RuleBasedStateMachine):
     def a_batch_is_rolled_back(self, batch: list[One]) -> None:
         messages = [self.make(one) for one in batch]
         bad = self.make(batch[0])
-        # No text that SQLite can keep.
+        # Not a text for any database.
         bad.next_hop = "\ud800"
         results = add(self.silo, *messages, bad)
         self.compare(messages, results[:-1], self.limits)

@@ -1,4 +1,4 @@
-"""schema/ is the truth: the models say the same, a released file never changes, other databases are refused."""
+"""Schema: models and SQL have the same columns, released files do not change, other databases are refused."""
 
 import hashlib
 import sqlite3

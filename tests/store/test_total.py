@@ -1,4 +1,4 @@
-"""What the whole silo holds: one row and the tail above it; right for every writer, at any moment, after any kill."""
+"""The total of the silo: one row and the tail. Right for every writer, at any moment, after any kill."""
 
 import sqlite3
 from pathlib import Path
@@ -23,14 +23,14 @@ BOB = "bob@example.test"
 
 
 def totals(folder: Path) -> tuple[int, int]:
-    """As every reader has them; checked against a walk."""
+    """The total of a reader, compared with a count of all rows."""
     ((messages, size),) = query(folder, total("silo"))
     assert [(messages, size)] == query(folder, "SELECT count(*), coalesce(sum(size), 0) FROM silo")
     return int(messages), int(size)
 
 
 def kept(folder: Path) -> tuple[int, int, int]:
-    """Messages, bytes and the id up to which they are counted."""
+    """Messages, bytes and the id of the last counted row."""
     (found,) = query(folder, "SELECT messages, bytes, counted FROM silo_total")
     messages, size, counted = found
     return int(messages), int(size), int(counted)
@@ -43,7 +43,7 @@ def end(silo: Silo, *ids: int) -> None:
 
 
 def fold(folder: Path) -> None:
-    """As another writer would."""
+    """A fold by another writer."""
     with sqlite3.connect(folder / "silo.db") as db:
         Statements("silo").fold(db)
     db.close()

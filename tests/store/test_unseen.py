@@ -1,4 +1,4 @@
-"""Recipients to probe: in pages, by an index, never by reading every row."""
+"""Recipients to probe: in pages, by an index."""
 
 import sqlite3
 

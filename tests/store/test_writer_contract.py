@@ -1,4 +1,4 @@
-"""The writer: group commit, duplicates, quotas, leases; the in-line twin."""
+"""The writer: group commit, duplicates, quotas, leases; in line."""
 
 from typing import Any
 
@@ -72,7 +72,7 @@ def test_the_quota_holds_to_the_message_and_to_the_byte(database: Database) -> N
 
 @pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 64, 65, 200, 512])
 def test_a_batch_of_any_size_is_one_transaction(silo: Silo, database: Database, count: int) -> None:
-    """Whatever is padded to the size of a prepared statement leaves no trace."""
+    """Padding up to the size of a prepared statement leaves no rows."""
     assert add(silo, *(row(n) for n in range(count))) == [Added(id) for id in range(1, count + 1)]
     ((rows, last),) = database.query("SELECT count(*), max(id) FROM silo")
     assert (rows, last) == (count, count)
@@ -112,7 +112,7 @@ def test_the_quota_counts_what_others_put_in(database: Database) -> None:
 
 def test_one_bad_row_does_not_fail_its_batch_mates(silo: Silo) -> None:
     bad = row(2)
-    # No text that SQLite can keep.
+    # Not a text for any database.
     bad.next_hop = "\ud800"
     first, second, third = add(silo, row(1), bad, row(3))
     assert (first, third) == (Added(1), Added(2))

@@ -1,4 +1,4 @@
-"""The writer's process: it does what the in-line twin does, and neither side's death tells an untruth."""
+"""The writer's process gives the results of the in-line writer; after the death of either side no result is wrong."""
 
 import os
 import select
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Desk:
-    """A silo with the process, and the loop that a daemon would be."""
+    """A silo with the process, and the loop of a daemon."""
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self.database = database
@@ -50,7 +50,7 @@ class Desk:
             done(result)
 
     def wait(self, count: int) -> list[Any]:
-        """Turn the loop until so many results are here."""
+        """Run the loop until there are so many results."""
         self.writer.flush()
         writer = self.writer
         while len(self.heard) < count:
@@ -66,7 +66,7 @@ class Desk:
             self.writer.add(row(number), self.heard.append)
 
     def stop_child(self) -> None:
-        """Until `continue_child` it takes nothing: a disk that hangs."""
+        """The process takes no job until `continue_child`: a hanging disk."""
         os.kill(self.writer.process.pid, signal.SIGSTOP)
 
     def continue_child(self) -> None:
@@ -155,7 +155,7 @@ BOB = "bob@example.test"
 
 
 def _all_that_is_asked(silo: Silo, heard: Callable[[Any], None]) -> None:
-    """Every operation, so that each argument and each result has travelled."""
+    """Every call: each argument and each result travels."""
     ask = silo.writer
     phone = Binding(
         BOB, "sip:bob@192.0.2.1", "c1", 7, WALL + 60, WALL, 0.5, ";x", ("<sip:p;lr>",), None, "<urn:x>"
@@ -186,7 +186,7 @@ def _all_that_is_asked(silo: Silo, heard: Callable[[Any], None]) -> None:
 
 
 def _said(result: Any) -> Any:
-    """What can be compared: two rows are two rows."""
+    """A form for comparisons."""
     if isinstance(result, Cleaned):
         return _said(result.expired), result.has_more
     if isinstance(result, list):
@@ -367,7 +367,7 @@ def test_no_other_daemon_while_the_writer_of_a_dead_one_lives(
 
 
 def test_what_was_committed_while_the_process_started_is_foreign(database: Database) -> None:
-    """Law 7: mail that was imported in that moment was not seen, and waited for the next REGISTER but one."""
+    """Law 7: rows imported in this moment were not noticed, and waited for the next REGISTER but one."""
     silo = database.open()
     add(silo, row(1, "alice@example.test"), row(2, "bob@example.test"))
     silo.close()
@@ -388,10 +388,10 @@ def test_what_was_committed_while_the_process_started_is_foreign(database: Datab
 
 
 def test_the_arguments_of_the_process_do_not_name_the_database(database: Database) -> None:
-    """Every user of the machine can read them, and the URL of a database server holds a password."""
+    """Every user of the machine can read arguments, and the URL of a database server holds a password."""
     desk = Desk(database, Limits())
     desk.writer.add(row(1), desk.heard.append)
-    # An answer: the process has started.
+    # After an answer the process has started.
     desk.wait(1)
     arguments = Path(f"/proc/{desk.writer.process.pid}/cmdline").read_bytes()
     assert b"msilod.store.writer.child" in arguments
