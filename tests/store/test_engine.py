@@ -15,10 +15,11 @@ from msilod.store.engine.base import CALLS, Trouble
 from msilod.store.engine.choice import name_of, open_engine, open_hold, path_of, sqlite_url
 from msilod.store.jobs import Batch, Call
 from msilod.store.limits import Limits
+from msilod.store.silo import Silo
 from msilod.store.writer import contract
 from msilod.store.writer.contract import InlineWriter
 from tests.store.databases import Database
-from tests.store.rows import add, row
+from tests.store.rows import WALL, add, engine_of, row
 
 
 def asked() -> set[str]:
@@ -75,6 +76,44 @@ def test_a_path_and_its_url() -> None:
         assert path_of(sqlite_url(path)) == path
     assert name_of("sqlite:////var/lib/msilod/silo.db") == "/var/lib/msilod/silo.db"
     assert Settings(Config(), None, Path("/x/silo.db"), Path(), ()).silo_url == sqlite_url(Path("/x/silo.db"))
+
+
+FULL, NORMAL = 2, 1
+
+
+@pytest.mark.sqlite
+def test_laws_1_and_2_rows_and_durable_calls_are_synced_and_ends_are_not(silo: Silo) -> None:
+    writer = silo.writer
+
+    def synchronous() -> int:
+        writer.flush()
+        ((value,),) = engine_of(silo).db.execute("PRAGMA synchronous")
+        return int(value)
+
+    def end(number: int) -> None:
+        writer.end(number, row(number).hash, "bob@example.test", "delivered", 200, WALL, None)
+
+    add(silo, *(row(number) for number in range(1, 9)))
+    assert synchronous() == FULL
+    end(1)
+    assert synchronous() == NORMAL
+    end(2)
+    writer.add(row(9), lambda result: None)
+    assert synchronous() == FULL, "a row beside an end"
+    writer.hand(3, 202, "Accepted", None)
+    assert synchronous() == NORMAL
+    writer.reject(4, 603, "Decline", 1)
+    assert synchronous() == FULL, "a durable call"
+    writer.release([5])
+    assert synchronous() == NORMAL
+    end(5)
+    writer.postpone([(6, 1)], WALL + 60, 486, "Busy Here")
+    writer.release([7])
+    assert synchronous() == FULL, "a durable call beside others"
+    end(8)
+    assert synchronous() == NORMAL
+    add(silo, row(10))
+    assert synchronous() == FULL, "new rows after ends"
 
 
 def sqlite_error(kind: type[sqlite3.Error], code: int) -> sqlite3.Error:

@@ -92,6 +92,18 @@ def test_an_hour_of_a_sender(database: Database) -> None:
     again.close()
 
 
+def test_rows_stored_without_a_limit_count_when_there_is_one_again(database: Database) -> None:
+    silo = database.open(max_per_hour=3)
+    assert add(silo, row(1)) == [Added(1)]
+    silo.configure(Limits(), 0.0)
+    assert add(silo, row(2), row(3)) == [Added(2), Added(3)]
+    silo.configure(Limits(max_per_hour=3), 0.0)
+    (refused,) = add(silo, row(4))
+    assert isinstance(refused, OverQuota)
+    assert refused.messages == 3
+    silo.close()
+
+
 def test_a_batch_is_cut_at_the_limit(database: Database) -> None:
     silo = database.open(max_per_hour=40)
     results = add(silo, *(row(n, f"u{n}@example.test") for n in range(100)))
