@@ -1,19 +1,23 @@
 """An engine executes each call of the daemon, tells the kind of each error, and is chosen by the db_url."""
 
 import ast
+import errno
 import inspect
+import os
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 
 from msilod.config import Config
-from msilod.errors import SiloLost, StoreError, UnavailableError
+from msilod.errors import SiloLost, StoreError, UnavailableError, UnknownOutcome
 from msilod.settings import Settings
 from msilod.store.commit.transaction import Transactions
 from msilod.store.engine.base import CALLS, Trouble
 from msilod.store.engine.choice import name_of, open_engine, open_hold, path_of, sqlite_url
-from msilod.store.jobs import Batch, Call
+from msilod.store.engine.sqlite.engine import SYNC_EVERY, SYNC_ROWS
+from msilod.store.jobs import Batch, Call, End
 from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.store.writer import contract
@@ -114,6 +118,61 @@ def test_laws_1_and_2_rows_and_durable_calls_are_synced_and_ends_are_not(silo: S
     assert synchronous() == NORMAL
     add(silo, row(10))
     assert synchronous() == FULL, "new rows after ends"
+
+
+@pytest.mark.sqlite
+def test_ends_are_synced_by_time_and_by_number(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    silo = database.open()
+    add(silo, *(row(number) for number in range(1, SYNC_ROWS + 2)))
+    silo.close()
+    engine, synced = open_engine(database.url, "silo", "node", ()), list[int]()
+    transactions = Transactions(engine, Limits())
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+
+    def end(*ids: int) -> None:
+        ends = [End(id, row(id).hash, "bob@example.test", "delivered", 200, WALL) for id in ids]
+        transactions.execute(Batch(ends=ends))
+
+    began = time.monotonic()
+    assert engine.seconds_to_sync(began) is None
+    end(1)
+    left = engine.seconds_to_sync(time.monotonic())
+    assert left is not None
+    assert left <= SYNC_EVERY
+    engine.sync_if_due(began)
+    assert synced == []
+    engine.sync_if_due(began + 3600)
+    assert len(synced) == 1
+    assert engine.seconds_to_sync(began) is None
+    engine.sync()
+    assert len(synced) == 1, "nothing waits for a sync"
+    end(*range(2, SYNC_ROWS + 2))
+    engine.sync_if_due(began)
+    assert len(synced) == 2
+    end(1)
+    transactions.execute(Batch([row(5000)]))
+    assert engine.seconds_to_sync(began) is None, "a synced commit syncs all commits before"
+    engine.close()
+
+
+@pytest.mark.sqlite
+def test_a_sync_of_ends_that_fails_ends_the_writer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silo = database.open()
+    add(silo, row(1))
+    silo.close()
+    engine = open_engine(database.url, "silo", "node", ())
+    end = End(1, row(1).hash, "bob@example.test", "delivered", 200, WALL)
+    Transactions(engine, Limits()).execute(Batch(ends=[end]))
+
+    def fails(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fails)
+    with pytest.raises(UnknownOutcome, match="Input/output error"):
+        engine.sync()
+    engine.close()
 
 
 def sqlite_error(kind: type[sqlite3.Error], code: int) -> sqlite3.Error:
