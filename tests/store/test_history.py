@@ -29,6 +29,18 @@ def test_a_delivery_is_one_entry(silo: Silo, database: Database) -> None:
     assert history(database, 1) == [HistoryEntry(1, BOB, WALL, "delivered", 200, "", "sip:bob@h")]
 
 
+def test_a_message_has_one_end(silo: Silo, database: Database) -> None:
+    """A late 2xx ends a row that has ended already."""
+    add(silo, row(1), row(2))
+    end(silo, 1)
+    end(silo, 1, WALL + 1, "sip:late@h")
+    silo.writer.end(1, row(1).hash, BOB, "delivered", 200, WALL + 2, None, "sip:later@h")
+    silo.writer.end(2, row(2).hash, BOB, "delivered", 200, WALL + 2, None, "sip:bob@h")
+    silo.writer.flush()
+    for id, wall in ((1, WALL), (2, WALL + 2)):
+        assert history(database, id) == [HistoryEntry(id, BOB, wall, "delivered", 200, "", "sip:bob@h")]
+
+
 def test_failures_come_before_the_end(silo: Silo, database: Database) -> None:
     add(silo, row(1), row(2))
     entry = HistoryEntry(1, BOB, WALL, "failed", 486, "Busy Here", "sip:bob@h")
