@@ -43,6 +43,8 @@ MAX_WAITING_BYTES: Final = 64_000_000
 ROW_BYTES: Final = 2_500
 # Seconds after the arrival of a request. Timer F of the sender ends the request at 32 s.
 ANSWERED_BY: Final = 29.0
+# Seconds between two lines in the log about a full disk.
+FULL_TOLD_EVERY: Final = 60.0
 RETRY_AFTER: Final = (b"Retry-After", b"5")
 WITHDRAWN: Final = Failed("the writer has not taken the row in time")
 # 480 for limits of the recipient or the sender, 503 for limits of the server (RFC 3261 §21.4.18, §21.5.4).
@@ -178,6 +180,7 @@ class Storing:
         # Refusals waiting for a live branch, nearly in the order of the deadlines.
         self._late: deque[tuple[float, Callable[[float], None], int]] = deque()
         self._late_bytes = 0
+        self._full_told_at = -FULL_TOLD_EVERY
         # Empty except after a start. Relaying checks for an empty set before calling `is_former`.
         self.former: frozenset[bytes] = frozenset()
         self._former_until = 0.0
@@ -292,6 +295,8 @@ class Storing:
         elif isinstance(result, OverQuota):
             self.counters.refused_messages += 1
             transaction.respond(_FULL[result.limit], now, headers=_why_full(result))
+            if result.limit is Limit.DISK:
+                self._tell_full(now)
         else:
             self._fail(transaction, now)
             if self.writer.failure is None:
@@ -308,6 +313,12 @@ class Storing:
         weight = size + ROW_BYTES
         self._late_bytes += weight
         self._late.append((deadline, refuse, weight))
+
+    def _tell_full(self, now: float) -> None:
+        """Log that the disk is full, once in FULL_TOLD_EVERY seconds."""
+        if now >= self._full_told_at + FULL_TOLD_EVERY:
+            self._full_told_at = now
+            get_log().warning("the disk of the silo is full: new messages get 503 (see silo.min_free_bytes)")
 
     def _fail(self, transaction: ServerTransaction, now: float) -> None:
         self.counters.failed_messages += 1

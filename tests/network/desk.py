@@ -180,6 +180,11 @@ class Desk:
         if verb in ("release", "requeue"):
             # These rows may be sent during the call. Rows refused by a device were perhaps held before.
             self.ledger.barred -= {row.id for row in meant}
+        if verb == "release":
+            for row in meant:
+                # The rest of the life begins now, or when a scheduled row is due.
+                begins = max(wall, row.due_at or 0.0)
+                self.ledger.messages[row.name].expires_at = begins + self._left[row.id]
         self.ledger.set_aside |= {row.id for row in meant}
         talk = self._run(verb, recipient, filters).talk.getvalue().splitlines()
         counts = [len(meant), *([len(sending)] if sending else [])]
@@ -271,7 +276,6 @@ class Desk:
         """A released row has the same life left as when held."""
         for row in meant:
             left = self._left[row.id]
-            self.ledger.messages[row.name].expires_at = max(wall, row.due_at or 0.0) + left
             released = now.get(row.id)
             if released is None:
                 if left > 0:

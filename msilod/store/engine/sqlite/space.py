@@ -70,9 +70,12 @@ class Space:
         if free < wanted // 4 and self._release():
             self._copy_log()
             free = free_bytes(self._path)
-        self._limit_log(free - wanted)
         held = self._held()
         reusable = int(self._db.execute("PRAGMA freelist_count").fetchone()[0]) * self._page
+        if free < wanted // 2 <= free + held and free + held + reusable >= wanted and self._release():
+            # Rows have filled the disk and were removed. The file does not shrink, so the log needs the reserve.
+            free, held = free_bytes(self._path), 0
+        self._limit_log(free - wanted)
         # Free pages and the reserve count, but half of min_free_bytes must be free on the disk: the log needs it.
         self._room.is_found_full = free + held + reusable < wanted or free < wanted // 2
         if not held and free >= wanted + self._size():
