@@ -19,7 +19,7 @@ import typer
 
 from msilo_cli.commands import inject_cmd, purge_cmd, state_cmds
 from msilo_cli.session import Output, Session
-from msilod.errors import MsilodError, UnavailableError
+from msilod.errors import MsilodError, UnavailableError, UsageError
 from msilod.settings import Settings
 from tests.network.world import DOMAIN, World
 
@@ -332,8 +332,15 @@ class Desk:
     # --- domains, and new messages -------------------------------------------------------------------
 
     def pause(self, domain: str) -> None:
-        """Run `msilo pause DOMAIN`; "" for all domains."""
-        self._switch(state_cmds.pause, domain)
+        """Run `msilo pause DOMAIN`; "" for all domains. A domain that is not served is refused."""
+        try:
+            self._switch(state_cmds.pause, domain)
+        except UsageError as error:
+            if domain in ("", DOMAIN):
+                self._fault(f"pause {domain}: {error}")
+            return
+        if domain not in ("", DOMAIN):
+            self._fault(f"pause {domain} was not refused")
         self.paused.add(domain or "*")
         self.ledger.is_paused = not self.paused.isdisjoint((DOMAIN, "*"))
 
@@ -345,8 +352,10 @@ class Desk:
 
     def _switch(self, command: Callable[..., None], domain: str) -> None:
         terminal = Terminal(self.world)
-        command(cast(typer.Context, SimpleNamespace(obj=terminal)), [domain] if domain else [])
-        terminal.close()
+        try:
+            command(cast(typer.Context, SimpleNamespace(obj=terminal)), [domain] if domain else [])
+        finally:
+            terminal.close()
 
     def inject(self, recipient: str, name: bytes, life: float, delay: float) -> None:
         """Run `msilo inject RECIPIENT NAME --at +DELAY`. Only a full mailbox may refuse the message."""
