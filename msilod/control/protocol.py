@@ -6,6 +6,7 @@ blocking client at the end.
 """
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -100,6 +101,17 @@ class ControlError(MsilodError):
         self.exit_code = exit_code
 
 
+class Listing:
+    """A result object with one long list under `name`. The server sends the list in pieces, as the client reads them.
+
+    So the daemon serves others in between, and the memory for a client that does not read is bounded.
+    """
+
+    def __init__(self, name: str, pieces: Iterator[list[dict[str, Any]]]) -> None:
+        self.name = name
+        self.pieces = pieces
+
+
 def decode_request(line: bytes) -> Request:
     """The call in `line`.
 
@@ -115,6 +127,21 @@ def decode_request(line: bytes) -> Request:
 def encode_result(id: int | str | None, result: Any) -> bytes:
     """The line of a result."""
     return msgspec.json.encode({"jsonrpc": "2.0", "id": id, "result": result}) + b"\n"
+
+
+def encode_listing(id: int | str | None, listing: Listing) -> Iterator[bytes]:
+    """The line of a result as `encode_result` writes it, in pieces."""
+    empty = encode_result(id, {listing.name: []})
+    at = empty.rindex(b"]")
+    yield empty[:at]
+    comma = b""
+    for items in listing.pieces:
+        if items:
+            yield comma + msgspec.json.encode(items)[1:-1]
+            comma = b","
+        else:
+            yield b""
+    yield empty[at:]
 
 
 def encode_problem(id: int | str | None, problem: Problem) -> bytes:

@@ -7,7 +7,7 @@ with the oldest last request is disconnected, so idle clients cannot keep others
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -22,9 +22,11 @@ from msilod.control.protocol import (
     MAX_LINE,
     NO_METHOD,
     PARSE_ERROR,
+    Listing,
     Problem,
     Request,
     decode_request,
+    encode_listing,
     encode_problem,
     encode_result,
 )  # fmt: skip
@@ -36,7 +38,7 @@ Handler = Callable[[dict[str, Any]], Any]
 MAX_CLIENTS: Final = 64
 MODE: Final = 0o660
 CHUNK: Final = 65536
-# Seconds for a client to read one answer.
+# Seconds for a client to read one answer, or one piece of a long answer.
 WRITE_TIMEOUT: Final = 10.0
 # Seconds to pause after a failed accept(): the process has no descriptor left.
 ACCEPT_PAUSE: Final = 0.2
@@ -108,26 +110,28 @@ class ControlServer:
                 if line.strip():
                     # The client is not idle while the request is served.
                     self._idle.pop(stream, None)
-                    answer = await self.answer(line)
-                    with trio.fail_after(WRITE_TIMEOUT):
-                        await stream.send_all(answer)
+                    for piece in await self.answer(line):
+                        with trio.fail_after(WRITE_TIMEOUT):
+                            await stream.send_all(piece)
             if len(buffer) > MAX_LINE:
                 return
             # The order changes only with a whole request: half a line keeps the old place.
             self._idle.setdefault(stream, scope)
 
-    async def answer(self, line: bytes) -> bytes:
-        """The answer to `line`, with its line end; b"" for a notification."""
+    async def answer(self, line: bytes) -> Iterable[bytes]:
+        """The answer to `line` in pieces, with its line end; no piece for a notification."""
         try:
             request = decode_request(line)
         except msgspec.ValidationError as error:
-            return encode_problem(None, Problem(INVALID_REQUEST, str(error)))
+            return (encode_problem(None, Problem(INVALID_REQUEST, str(error))),)
         except msgspec.DecodeError as error:
-            return encode_problem(None, Problem(PARSE_ERROR, str(error)))
+            return (encode_problem(None, Problem(PARSE_ERROR, str(error))),)
         answer = await self._call(request)
-        return answer if request.id is not None else b""
+        if request.id is None:
+            return ()
+        return (answer,) if isinstance(answer, bytes) else encode_listing(request.id, answer)
 
-    async def _call(self, request: Request) -> bytes:
+    async def _call(self, request: Request) -> bytes | Listing:
         handler = self.handlers.get(request.method)
         if handler is None:
             return encode_problem(request.id, Problem(NO_METHOD, f"there is no method {request.method}"))
@@ -135,7 +139,7 @@ class ControlServer:
             result = handler(request.params)
             if isinstance(result, Awaitable):
                 result = await result
-            return encode_result(request.id, result)
+            return result if isinstance(result, Listing) else encode_result(request.id, result)
         except msgspec.ValidationError as error:
             return encode_problem(request.id, Problem(INVALID_PARAMS, str(error), {"exit_code": 2}))
         except MsilodError as error:

@@ -4,8 +4,9 @@ One method per verb, with plain JSON in and out. msilo(1) shows the results, msi
 """
 
 import os
-from collections.abc import Callable, Sized
-from typing import Any
+from collections.abc import Callable, Iterator, Sized
+from itertools import islice
+from typing import Any, Final
 
 import msgspec
 import trio
@@ -15,7 +16,7 @@ from msilod.auth.members import Members
 from msilod.clock import Clock
 from msilod.control.dump_verb import DumpVerb
 from msilod.control.names import Names, matches
-from msilod.control.protocol import BindingsParams
+from msilod.control.protocol import BindingsParams, Listing
 from msilod.control.row_verbs import RowVerbs
 from msilod.counters import Counters
 from msilod.registrar.binding import Binding
@@ -27,6 +28,8 @@ from msilod.transaction.layer import TransactionLayer
 from msilod.transport.transports import Transports
 
 Params = dict[str, Any]
+# Bindings in one piece of a long answer.
+PIECE: Final = 100
 
 
 class StatusVerb:
@@ -132,7 +135,7 @@ class ControlVerbs:
             "ports": sorted(myself.ports),
         }
 
-    def bindings(self, params: Params) -> Params:
+    def bindings(self, params: Params) -> Listing:
         """The unexpired bindings of the AORs in `aors`, or of all; `*` in an AOR stands for any text.
 
         Times are system time.
@@ -142,10 +145,21 @@ class ControlVerbs:
         patterns = [aor for aor in aors or ["*"] if "*" in aor]
         named = [self._names.aor(aor) for aor in aors or () if "*" not in aor]
         found = [binding for aor in named for binding in self._location.bindings(aor, wall)]
+        return Listing("bindings", self._pieces(found, patterns, wall))
+
+    def _pieces(self, found: list[Binding], patterns: list[str], wall: float) -> Iterator[list[Params]]:
+        """`found`, then the bindings of AORs like `patterns`, in pieces of some milliseconds of work each."""
+        ahead = self._clock.ahead
+        for start in range(0, len(found), PIECE):
+            yield [_binding(b, ahead) for b in found[start : start + PIECE]]
         if patterns:
-            every = (binding for binding in self._location.all() if binding.expires_at > wall)
-            found += [b for b in every if any(matches(pattern, b.aor) for pattern in patterns)]
-        return {"bindings": [_binding(b, self._clock.ahead) for b in found]}
+            every, patterns = self._location.all(), ["*"] if "*" in patterns else patterns
+            while some := list(islice(every, PIECE)):
+                yield [
+                    _binding(b, ahead)
+                    for b in some
+                    if b.expires_at > wall and any(matches(pattern, b.aor) for pattern in patterns)
+                ]
 
     def reload(self, params: Params) -> Params:
         """Read the configuration again, as after HUP. The result names the keys for a restart. Raises MsilodError."""

@@ -46,9 +46,7 @@ def pings(phone: Phone) -> list[Served]:
 def told(world: World, user: str) -> list[dict[str, object]]:
     """The bindings of a user, as for `msilo bindings`."""
     verbs = world.verbs()
-    found = verbs.bindings({"aors": [f"{user}@example.test"]})["bindings"]
-    assert isinstance(found, list)
-    return found
+    return next(verbs.bindings({"aors": [f"{user}@example.test"]}).pieces, [])
 
 
 def close_nat(world: World, phone: Phone) -> None:
