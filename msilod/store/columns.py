@@ -232,6 +232,24 @@ TABLES: Final = {
 }
 
 
+_ENDINGS: Final = {model: ending for ending, model in TABLES.items()}
+
+
+def table_of(model: type[peewee.Model], name: str, database: peewee.Database | None = None) -> Any:
+    """A table of the silo `name` (db_table) for Peewee's query builder.
+
+    Queries are built for `database`; without one with `?` and double quotes, as SQLite reads them.
+    """
+    table = f"{name}{_ENDINGS[model]}"
+    return peewee.Table(table, columns_of(model), alias=table).bind(database)
+
+
+def built(query: Any) -> tuple[str, tuple[Any, ...]]:
+    """The SQL of a query of Peewee's builder, and its values. Building takes about 0.3 ms: not for each message."""
+    sql, values = query.sql()
+    return sql, tuple(values)
+
+
 def values_of(message: StoredMessage) -> Any:
     """The row's values in the order of STORED."""
     return _GET(message)

@@ -1,7 +1,7 @@
-"""The table of users: HA1 values, never a password, and the list of what has changed (schema 4 and 8).
+"""Users: the table of HA1 values (never a password), and the list of changed users.
 
-The daemon reads through `UserReads`, all users at its start and then what is new; the command line writes through
-`UserTable`, each change in one short transaction.
+The daemon reads with `UserReads`: all users at the start, later only changed users. The command line writes with
+`UserTable`. Each change is one short transaction.
 """
 
 import sqlite3
@@ -11,25 +11,29 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import peewee
+from peewee import fn
+
+from msilod.store.columns import SecretColumns, UserChangeColumns, UserColumns, built, columns_of, table_of
 from msilod.store.engine.sqlite.connection import open_sqlite, raw, translated
 from msilod.store.engine.sqlite.unstoppable import immediate, unstoppable
 from msilod.store.schema.migrate import prepare
 
 PAGE: Final = 5000
-# A daemon that has missed more of them reads all users again.
+# A daemon that has missed more changes reads all users again.
 CHANGES_KEPT: Final = 10_000
 
-_COLUMNS: Final = "aor, algorithm, realm, ha1, ha1_at_domain, ha1_at_realm"
-
-Execute = Callable[[str, tuple[object, ...]], list[Any]]
+# Executes one SELECT and returns its rows.
+Execute = Callable[[str, tuple[Any, ...]], list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """The HA1 values of one user for one algorithm.
+    """The HA1 values of one user for one algorithm (RFC 7616 §3.4.2).
 
     `ha1` is made of the user part, `ha1_at_domain` of `user@domain`, `ha1_at_realm` of `user@realm` where the realm is
-    another than the domain. The latter two are b"" for users from before schema 8, until their next password.
+    not the domain. `ha1_at_domain` and `ha1_at_realm` are b"" for users from before schema 8, until the next password
+    is set.
     """
 
     aor: str
@@ -41,105 +45,120 @@ class UserRow:
 
 
 class UserReads:
-    """`execute` runs one SELECT, on whatever thread it is called from."""
+    """Reads of the users in the silo `table`, on the thread of the caller.
 
-    def __init__(self, execute: Execute, table: str) -> None:
+    `execute` runs each SELECT and raises MsilodError. The SQL is built for `database` (see `table_of`).
+    """
+
+    def __init__(self, execute: Execute, table: str, database: peewee.Database | None = None) -> None:
         self._execute = execute
-        self._table = table
+        self._users = table_of(UserColumns, table, database)
+        self._changes = table_of(UserChangeColumns, table, database)
+        self._secrets = table_of(SecretColumns, table, database)
 
     def last_change(self) -> int:
         """The number of the newest change; 0 when there has never been a user."""
-        found = self._execute(f"SELECT coalesce(max(id), 0) FROM {self._table}_user_change", ())  # noqa: S608
-        return int(found[0][0])
+        ((last,),) = self._select(self._changes.select(fn.COALESCE(fn.MAX(self._changes.id), 0)))
+        return int(last)
 
     def applied(self) -> int | None:
-        """What `StoreWriter.keep_user_change` has kept; None when it has kept nothing yet."""
-        found = self._execute(f"SELECT value FROM {self._table}_secret WHERE name = 'user-change'", ())  # noqa: S608
+        """The number kept by `StoreWriter.keep_user_change`; None for no number."""
+        secrets = self._secrets
+        found = self._select(secrets.select(secrets.value).where(secrets.name == "user-change"))
         return int(bytes(found[0][0])) if found else None
 
     def changed_since(self, change: int) -> list[tuple[int, str]] | None:
-        """(number, AOR) of each change after `change`; None when they are no longer known."""
+        """(number, AOR) of each change after `change`; None when these changes are no longer kept."""
         if change <= 0:
             return None
-        rows = self._execute(
-            f"SELECT id, aor FROM {self._table}_user_change WHERE id >= ? ORDER BY id",  # noqa: S608
-            (change,),
+        changes = self._changes
+        rows = self._select(
+            changes.select(changes.id, changes.aor).where(changes.id >= change).order_by(changes.id)
         )
-        # The change itself is still there, or those that followed it have gone with it.
+        # Old changes are deleted in order. The row of `change` proves that no later row is missing.
         return [(id, str(aor)) for id, aor in rows[1:]] if rows and rows[0][0] == change else None
 
     def of(self, aor: str) -> list[UserRow]:
-        """The values of one user; empty for somebody who is none."""
-        sql = f"SELECT {_COLUMNS} FROM {self._table}_user WHERE aor = ?"  # noqa: S608
-        return [_row(row) for row in self._execute(sql, (aor,))]
+        """The values of one user; empty for an unknown user."""
+        return [_row(row) for row in self._select(self._users.select().where(self._users.aor == aor))]
 
     def all(self) -> Iterator[UserRow]:
-        """Everybody, by address, in pages."""
-        after = ("", "")
-        while page := self._execute(
-            f"SELECT {_COLUMNS} FROM {self._table}_user WHERE (aor, algorithm) > (?, ?) "  # noqa: S608
-            "ORDER BY aor, algorithm LIMIT ?",
-            (*after, PAGE),
+        """All users, ordered by AOR, read in pages of PAGE rows."""
+        users, after = self._users, ("", "")
+        while page := self._select(
+            # Not `(aor, algorithm) > (?, ?)`: MariaDB reads the whole table for a comparison of rows.
+            users.select()
+            .where(users.aor >= after[0], (users.aor > after[0]) | (users.algorithm > after[1]))
+            .order_by(users.aor, users.algorithm)
+            .limit(PAGE)
         ):
             yield from map(_row, page)
             after = page[-1][:2]
 
+    def _select(self, query: Any) -> list[Any]:
+        return self._execute(*built(query))
+
 
 class UserTable:
-    """What `msilo user` works on. Raises UnavailableError when there is no silo, SchemaError, PermissionDenied."""
+    """The users as `msilo user` reads and changes them.
+
+    Raises UnavailableError when there is no silo, SchemaError, PermissionDenied.
+    """
 
     def __init__(self, path: Path, table: str) -> None:
         self._path = path
-        self._table = table
         self._database = open_sqlite(path)
         prepare(self._database, path, table, create=False)
         self._db: sqlite3.Connection = raw(self._database)
-        self.reads = UserReads(self._select, table)
+        self._users = table_of(UserColumns, table, self._database)
+        self._columns = [getattr(self._users, name) for name in columns_of(UserColumns)]
+        self._changes = table_of(UserChangeColumns, table, self._database)
+        self.reads = UserReads(self._select, table, self._database)
 
     def set(self, aor: str, rows: Sequence[UserRow]) -> None:
-        """Add the user, or put these values in the place of those that the user has. Raises BusyError.
+        """Add the user `aor`, or replace all values of the user. Raises BusyError.
 
-        Values that are the same as before are no change: the daemon would end the bindings of the user.
+        Equal values are not written: the daemon ends the bindings of a changed user.
         """
-        if sorted(map(astuple, self.reads.of(aor))) == sorted(map(astuple, rows)):
-            return
-        values = [
-            (
-                row.aor,
-                row.algorithm,
-                row.realm,
-                row.ha1.hex(),
-                row.ha1_at_domain.hex(),
-                row.ha1_at_realm.hex(),
-            )
-            for row in rows
-        ]
-        self._change(aor, lambda: self._insert(values))
+        if sorted(map(astuple, self.reads.of(aor))) != sorted(map(astuple, rows)):
+            self._change(aor, rows)
 
     def remove(self, aor: str) -> None:
         """Remove the user. Raises BusyError."""
-        self._change(aor, lambda: None)
+        self._change(aor, ())
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with unstoppable():
             self._database.close()
 
-    def _insert(self, values: Sequence[tuple[str, ...]]) -> None:
-        sql = f"INSERT INTO {self._table}_user ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
-        self._db.executemany(sql, values)
+    def _change(self, aor: str, rows: Sequence[UserRow]) -> None:
+        users, changes = self._users, self._changes
+        with translated(self._path), immediate(self._db):
+            self._execute(users.delete().where(users.aor == aor))
+            if rows:
+                self._execute(users.insert(list(map(_values, rows)), columns=self._columns))
+            self._execute(changes.insert({changes.aor: aor, changes.at: time.time()}))
+            self._execute(changes.delete().where(changes.id <= self.reads.last_change() - CHANGES_KEPT))
 
-    def _change(self, aor: str, insert: Callable[[], None]) -> None:
-        db, changes = self._db, f"{self._table}_user_change"
-        with translated(self._path), immediate(db):
-            db.execute(f"DELETE FROM {self._table}_user WHERE aor = ?", (aor,))  # noqa: S608
-            insert()
-            made = db.execute(f"INSERT INTO {changes} (aor, at) VALUES (?, ?)", (aor, time.time()))  # noqa: S608
-            db.execute(f"DELETE FROM {changes} WHERE id <= ?", ((made.lastrowid or 0) - CHANGES_KEPT,))  # noqa: S608
+    def _execute(self, query: Any) -> None:
+        self._db.execute(*built(query))
 
-    def _select(self, sql: str, values: tuple[object, ...]) -> list[Any]:
+    def _select(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
         with translated(self._path):
             return self._db.execute(sql, values).fetchall()
+
+
+def _values(row: UserRow) -> tuple[str, ...]:
+    """The values of a row in the order of the columns; HA1 values in hex."""
+    return (
+        row.aor,
+        row.algorithm,
+        row.realm,
+        row.ha1.hex(),
+        row.ha1_at_domain.hex(),
+        row.ha1_at_realm.hex(),
+    )
 
 
 def _row(row: Any) -> UserRow:
@@ -151,5 +170,5 @@ def _unhexed(text: Any) -> bytes:
     try:
         return bytes.fromhex(text)
     except (TypeError, ValueError):
-        # A wrong value that was written by hand lets no client in; other users are served.
+        # A value written by hand that is not hex lets no client in. Other users are not affected.
         return b""
