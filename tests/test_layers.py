@@ -85,7 +85,7 @@ MAY_USE_A_DRIVER = {
     "msilod.store.engine", "msilod.store.schema", "msilod.store.tables", "msilod.store.columns",
 }  # fmt: skip
 DRIVERS = {"sqlite3", "peewee", "playhouse"}
-MAY_HOLD_SQL = {"msilod.store.engine", "msilod.store.schema", "msilod.store.tables"}
+MAY_HOLD_SQL = {"msilod.store.engine", "msilod.store.schema"}
 SQL = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|BEGIN|COMMIT|ROLLBACK|PRAGMA|VACUUM|CREATE|DROP|ALTER)\b"
 )

@@ -1,8 +1,8 @@
-"""What an operator does to rows: hold, release, requeue, purge; and to domains: pause, resume.
+"""Operator: changes of rows (hold, release, requeue, purge) and of domains (pause, resume).
 
-Polite, as queue.py says: at most 200 rows or 20 ms a transaction. Each change has its entry in the history,
-in the same transaction. A row under lease may be on the wire: purge leaves it; hold marks it, so that it is not
-claimed again. Both tell whose it is, and the caller asks the daemon to give it up.
+Transactions are short, as queue.py explains. Each change writes an entry of the history in the same transaction. A row
+under lease may be on the wire: a purge leaves the row; a hold changes the row, so that no run claims the row again.
+Both report the row, and the caller asks the daemon to give the row up.
 """
 
 import sqlite3
@@ -12,8 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import peewee
+from peewee import Case, fn
+
 from msilod.silo.history import Event, HistoryEntry
 from msilod.silo.stored_message import Ending
+from msilod.store.columns import PausedColumns, RowColumns, ServedColumns, built, table_of
 from msilod.store.engine.sqlite.connection import translated
 from msilod.store.engine.sqlite.devices import Devices
 from msilod.store.engine.sqlite.history import History
@@ -21,22 +25,36 @@ from msilod.store.engine.sqlite.holdings import Holdings
 from msilod.store.engine.sqlite.statements import Statements
 from msilod.store.engine.sqlite.sweep import Sweep
 from msilod.store.engine.sqlite.unstoppable import immediate
-from msilod.store.engine.text import marks
 from msilod.store.jobs import End
 from msilod.store.limits import Limits
-from msilod.store.tables.selection import Selection
+from msilod.store.tables.selection import (
+    HANDED,
+    HELD,
+    NOBODY,
+    REJECTED,
+    SCHEDULED,
+    WAITING,
+    ByIds,
+    Pages,
+    Selection,
+)
 
 BATCH_ROWS: Final = 200
 BATCH_SECONDS: Final = 0.02
-# SQLite overwrites what it deletes, so bodies go through the log; a transaction must fit into the reserve.
+# SQLite overwrites deleted bodies, so deleted bodies go through the log. A transaction must fit into the reserve.
 BATCH_BYTES: Final = 1 << 20
+# Rows between two looks at the time.
 PIECE: Final = 25
+# The domain that stands for all domains.
 ALL_DOMAINS: Final = "*"
 
 
 @dataclass(slots=True)
 class Changed:
-    """How a batch went. `ids` by AOR were changed, `claimed` by AOR are under lease; `bytes` of bodies changed."""
+    """The result of one batch: `count` changed rows with `bytes` of bodies, their `ids` by AOR.
+
+    `claimed` are the ids of rows under lease by AOR, whether these rows were changed or left.
+    """
 
     count: int = 0
     bytes: int = 0
@@ -44,7 +62,7 @@ class Changed:
     claimed: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, other: "Changed") -> None:
-        """Both together."""
+        """Add the result of another batch."""
         self.count += other.count
         self.bytes += other.bytes
         for mine, theirs in ((self.ids, other.ids), (self.claimed, other.claimed)):
@@ -63,157 +81,194 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """Which rows beside the selection, what becomes of them, and whether those under lease are left."""
+    """A change: the rows that can be changed (None: all), and the new values of the columns.
 
-    condition: str
+    `updates` gets the table, silo time and system time. Each of the returned updates is one statement, in order.
+    `leaves_claimed`: rows under lease are not changed.
+    """
+
     event: Event
-    sql: str
-    values: Callable[[float, float], Sequence[float]]
+    condition: Callable[[Any], Any] | None
+    updates: Callable[[Any, float, float], Sequence[dict[Any, Any]]]
     leaves_claimed: bool = False
 
 
-_HOLD: Final = _Change(
-    "state IN ('waiting', 'scheduled')",
-    Event.HELD,
-    "held_at = CASE WHEN state = 'waiting' THEN ? END, state = 'held'",
-    lambda wall, system: (wall,),
-)
-# The life of a scheduled row begins when it is due, at the release if that is later; its `due_at` and `expires_at` are
-# system time until then. Of other rows the time is added for which they were held; what was imported as held has been
-# so for ever.
-_RELEASE: Final = _Change(
-    "state = 'held'",
-    Event.RELEASED,
-    "state = CASE WHEN due_at > ? THEN 'scheduled' ELSE 'waiting' END, next_attempt_at = NULL, "
-    "expires_at = CASE WHEN due_at > ? THEN expires_at "
-    "WHEN due_at IS NOT NULL AND held_at IS NULL THEN ? + (expires_at - due_at) "
-    "ELSE expires_at + max(0, ? - max(coalesce(held_at, received_at), coalesce(due_at, 0))) END, "
-    "due_at = CASE WHEN due_at > ? THEN due_at END, held_at = NULL",
-    lambda wall, system: (system, system, wall, wall, system),
-)
-_REQUEUE: Final = _Change(
-    "state IN ('rejected', 'handed')",
-    Event.REQUEUED,
-    "state = 'waiting', attempts = 0, next_attempt_at = NULL",
-    lambda wall, system: (),
-)
-_PURGE: Final = _Change("1", Event.PURGED, "", lambda wall, system: (), leaves_claimed=True)
+def _held(row: Any, wall: float, system: float) -> list[dict[Any, Any]]:
+    # A scheduled row is held without a time: the life of the row has not begun.
+    return [{row.held_at: Case(None, ((row.state == WAITING, wall),)), row.state: HELD}]
+
+
+def _released(row: Any, wall: float, system: float) -> list[dict[Any, Any]]:
+    """The new end of each row first, since the second update clears the times that the end depends on.
+
+    The life of a scheduled row begins when the row is due, or at the release if that is later. Until then `due_at` and
+    `expires_at` are system time. Any other row lives longer by the time for which the row was held. A row that was
+    imported as held (`held_at` is NULL) has been held since its receipt.
+    """
+    since = fn.COALESCE(row.held_at, row.received_at)
+    due = fn.COALESCE(row.due_at, 0)
+    start = Case(None, ((since > due, since),), due)
+    expires = Case(
+        None,
+        (
+            (row.due_at > system, row.expires_at),
+            (row.due_at.is_null(False) & row.held_at.is_null(), row.expires_at - row.due_at + wall),
+            (start < wall, row.expires_at + (wall - start)),
+        ),
+        row.expires_at,
+    )
+    is_early = row.due_at > system
+    return [
+        {row.expires_at: expires},
+        {
+            row.due_at: Case(None, ((is_early, row.due_at),)),
+            row.held_at: None,
+            row.next_attempt_at: None,
+            row.state: Case(None, ((is_early, SCHEDULED),), WAITING),
+        },
+    ]
+
+
+def _requeued(row: Any, wall: float, system: float) -> list[dict[Any, Any]]:
+    return [{row.attempts: 0, row.next_attempt_at: None, row.state: WAITING}]
+
+
+_HOLD: Final = _Change(Event.HELD, lambda row: row.state.in_((WAITING, SCHEDULED)), _held)
+_RELEASE: Final = _Change(Event.RELEASED, lambda row: row.state == HELD, _released)
+_REQUEUE: Final = _Change(Event.REQUEUED, lambda row: row.state.in_((REJECTED, HANDED)), _requeued)
+_PURGE: Final = _Change(Event.PURGED, None, lambda row, wall, system: (), leaves_claimed=True)
 
 
 class Operator:
-    """Changes by `actor`, on the connection of a Queue. Raises BusyError when it does not get its turn.
+    """Changes in the name of `actor`, on the connection of a Queue. Methods raise BusyError and StoreError.
 
-    `wall` is silo time in all of them, and system time is `ahead` of it by so many seconds (times.py).
+    `wall` is silo time. System time is `ahead` seconds later (times.py).
     """
 
     def __init__(
-        self, db: sqlite3.Connection, path: Path, table: str, actor: str, ahead: float = 0.0
+        self,
+        database: peewee.Database,
+        db: sqlite3.Connection,
+        path: Path,
+        table: str,
+        actor: str,
+        ahead: float,
     ) -> None:
+        self.actor = actor
         self.ahead = ahead
         self.db = db
-        self.path = path
-        self.table = table
-        self.actor = actor
+        self._path = path
+        self._row = table_of(RowColumns, table, database)
+        self._served = table_of(ServedColumns, table, database)
+        self._paused = table_of(PausedColumns, table, database)
         self._statements = Statements(table)
         self._history = History(table, 0)
 
     def hold(self, selection: Selection, wall: float) -> Iterator[Changed]:
-        """Waiting and scheduled rows are neither sent nor expire until they are released."""
+        """Hold waiting and scheduled rows: a held row is not sent and does not expire."""
         return self._batches(_HOLD, selection, wall)
 
     def release(self, selection: Selection, wall: float) -> Iterator[Changed]:
-        """Held rows go on where they stood."""
+        """Release held rows: each row has the state and the rest of life from before the hold."""
         return self._batches(_RELEASE, selection, wall)
 
     def requeue(self, selection: Selection, wall: float) -> Iterator[Changed]:
-        """Rejected and handed rows are tried as if they were new."""
+        """Make rejected and handed rows wait again, without attempts."""
         return self._batches(_REQUEUE, selection, wall)
 
     def purge(self, selection: Selection, wall: float) -> Iterator[Changed]:
-        """Delete; rows under a live lease are left."""
+        """Delete rows, except rows under lease."""
         return self._batches(_PURGE, selection, wall)
 
     def expire(self, ids: Sequence[int], wall: float, history: float) -> list[int]:
-        """End those of `ids` that have expired, as the daemon's sweep does; the ids that were there and free.
+        """End the expired rows among `ids`, as the daemon's sweep does. Returns the ids of the ended rows.
 
-        `history` is how long the daemon keeps entries, as configured. No sender is told: the caller has to see to that.
+        `history`: seconds for which the daemon keeps entries, as configured. No sender is told; the caller must do so.
         """
-        holdings = Holdings(self._statements, Limits())
-        sweep = Sweep(
-            self._statements, History(self.table, history), holdings, Devices(self._statements, self._history)
-        )
-        with translated(self.path), immediate(self.db):
+        holdings, kept = Holdings(self._statements, Limits()), History(self._statements.table, history)
+        sweep = Sweep(self._statements, kept, holdings, Devices(self._statements, self._history))
+        with translated(self._path), immediate(self.db):
             return [row.id for row in sweep.expire(self.db, wall, ids).expired]
 
     def pause(self, domains: Sequence[str], wall: float) -> None:
-        """No deliveries to these domains from now on; none named: to no domain at all."""
+        """Pause the deliveries to `domains`; without domains all deliveries."""
+        paused = self._paused
         rows = [(domain, wall, self.actor) for domain in domains or (ALL_DOMAINS,)]
-        sql = f"INSERT INTO {self.table}_paused VALUES (?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
-        with translated(self.path), immediate(self.db):
-            self.db.executemany(sql, rows)
+        query = paused.insert(rows, columns=[paused.domain, paused.since, paused.actor]).on_conflict_ignore()
+        with translated(self._path), immediate(self.db):
+            self._execute(query)
 
     def resume(self, domains: Sequence[str]) -> None:
-        """Deliver again to these domains; none named: to all, whatever was paused."""
-        sql = f"DELETE FROM {self.table}_paused"  # noqa: S608
+        """Resume the deliveries to `domains`; without domains all deliveries, and every pause ends."""
+        query = self._paused.delete()
         if domains:
-            sql += f" WHERE domain IN {marks(1, len(domains))}"
-        with translated(self.path), immediate(self.db):
-            self.db.execute(sql, domains)
+            query = query.where(self._paused.domain.in_(domains))
+        with translated(self._path), immediate(self.db):
+            self._execute(query)
 
     # --- batches -------------------------------------------------------------------------------------
 
     def _batches(self, change: _Change, selection: Selection, wall: float) -> Iterator[Changed]:
+        """One transaction for each batch, up to the limit of the selection."""
+        pages, updates = self._pages(change, selection, wall), self._updates(change, wall)
         after, left = 0, selection.limit
         while left is None or left > 0:
             count = BATCH_ROWS if left is None else min(BATCH_ROWS, left)
-            with translated(self.path), immediate(self.db):
-                rows = self._select(change, selection, wall, after, count)
-                rows = self._change_in_time(change, rows, wall)
+            with translated(self._path), immediate(self.db):
+                found = self.db.execute(*pages.after(after, count))
+                rows = [_Row(id, hash, aor, size, bool(claimed)) for id, hash, aor, size, claimed in found]
+                rows = self._change_in_time(change, updates, rows, wall)
             if not rows:
                 return
             after = rows[-1].id
             left = None if left is None else left - len(rows)
             yield _told(change, rows)
 
-    def _select(
-        self, change: _Change, selection: Selection, wall: float, after: int, count: int
-    ) -> list[_Row]:
-        condition, values = selection.where(wall)
-        sql = (
-            f"SELECT id, hash, aor, size, owner <> '' AND coalesce(lease_until, 0) > ? FROM {self.table} "  # noqa: S608
-            f"WHERE {condition} AND {change.condition} AND id > ? ORDER BY id LIMIT ?"
-        )
-        found = self.db.execute(sql, [wall, *values, after, count])
-        return [_Row(id, hash, aor, size, bool(claimed)) for id, hash, aor, size, claimed in found]
+    def _pages(self, change: _Change, selection: Selection, wall: float) -> Pages:
+        row = self._row
+        conditions = selection.conditions(row, wall)
+        if change.condition is not None:
+            conditions.append(change.condition(row))
+        is_claimed = (row.owner != NOBODY) & (fn.COALESCE(row.lease_until, 0) > wall)
+        return Pages(row.select(row.id, row.hash, row.aor, row.size, is_claimed), conditions, row.id)
 
-    def _change_in_time(self, change: _Change, rows: list[_Row], wall: float) -> list[_Row]:
-        """Piece by piece until the time is over, so that the daemon hardly waits; those that had their turn."""
+    def _updates(self, change: _Change, wall: float) -> list[ByIds]:
+        row, served = self._row, self._served
+        updates = change.updates(row, wall, wall + self.ahead)
+        found = [ByIds(row.update(values), row.id) for values in updates]
+        if change.event is Event.REQUEUED:
+            # Devices that have answered get the row again as well.
+            found.append(ByIds(served.delete(), served.message))
+        return found
+
+    def _change_in_time(
+        self, change: _Change, updates: list[ByIds], rows: list[_Row], wall: float
+    ) -> list[_Row]:
+        """Change rows in pieces until BATCH_SECONDS or BATCH_BYTES are used up. Returns the rows up to there."""
         deadline, size = time.monotonic() + BATCH_SECONDS, 0
         for start in range(0, len(rows), PIECE):
             piece = [
                 row for row in rows[start : start + PIECE] if not (change.leaves_claimed and row.is_claimed)
             ]
             if piece:
-                self._change(change, piece, wall)
+                self._change(change, updates, piece, wall)
             size += sum(row.size for row in piece)
             if time.monotonic() > deadline or size > BATCH_BYTES:
                 return rows[: start + PIECE]
         return rows
 
-    def _change(self, change: _Change, rows: list[_Row], wall: float) -> None:
+    def _change(self, change: _Change, updates: list[ByIds], rows: list[_Row], wall: float) -> None:
         if change.event is Event.PURGED:
             ends = [End(row.id, row.hash, row.aor, Ending.PURGED, None, wall) for row in rows]
             self._statements.end(self.db, ends)
-        else:
-            sql = f"UPDATE {self.table} SET {change.sql} WHERE id IN {marks(1, len(rows))}"  # noqa: S608
-            values: list[Any] = [*change.values(wall, wall + self.ahead), *(row.id for row in rows)]
-            self.db.execute(sql, values)
-            if change.event is Event.REQUEUED:
-                # Also for the devices that have answered, each for itself.
-                ids = [row.id for row in rows]
-                self.db.execute(f"DELETE FROM {self.table}_served WHERE message IN {marks(1, len(ids))}", ids)  # noqa: S608
+        ids = [row.id for row in rows]
+        for update in updates:
+            self.db.execute(*update.of(ids))
         entries = [HistoryEntry(row.id, row.aor, wall, change.event, actor=self.actor) for row in rows]
         self._history.note(self.db, entries)
+
+    def _execute(self, query: Any) -> None:
+        self.db.execute(*built(query))
 
 
 def _told(change: _Change, rows: list[_Row]) -> Changed:
