@@ -15,6 +15,7 @@ decides the meaning of a status, never runs SQL, and never answers a request.
 - probes.py: recipients registered at another server. each_device.py: [silo] devices = "each".
 - intervention.py, silo_changes.py: commands of the operator, and changes of the database by other processes.
 
-Tests: tests/network/ (test_network.py, test_found.py, test_late.py, test_probes.py), tests/daemon/test_giving_back.py.
+Tests: tests/delivering/ for the decisions of each class; tests/network/ (test_network.py, test_found.py, test_late.py,
+test_probes.py) for the whole daemon.
 Start reading at deliverer.py, with silo/runs/delivery_run.py.
 """

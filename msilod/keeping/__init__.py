@@ -14,5 +14,6 @@ bound (law 8), one row per message (law 9).
 
 The room never relays a request, never sends a stored message to the recipient, and never answers before the commit.
 
-Tests: tests/network/ (test_network.py, test_found.py) and tests/faults/test_reliability_*. Start reading at storing.py.
+Tests: tests/keeping/ for the decisions of each class; tests/network/ and tests/faults/test_reliability_* for the whole
+daemon. Start reading at storing.py.
 """

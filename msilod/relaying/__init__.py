@@ -14,5 +14,6 @@ The modules:
 When no branch succeeds, a fork calls its `Failure` (fork.py), implemented by the failure route in serving/. The room
 never stores a message and never reads the routing policy.
 
-Tests: tests/calls/, tests/network/ and tests/proxy/. Start reading at forwarder.py.
+Tests: tests/relaying/ for the decisions of each class; tests/proxy/ for response contexts and tokens; tests/calls/ and
+tests/network/ for the whole daemon. Start reading at forwarder.py.
 """
