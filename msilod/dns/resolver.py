@@ -15,7 +15,7 @@ from msilod.dns.choice import Random
 from msilod.dns.location import Reach, Search, search
 from msilod.dns.records import Answer, Outcome, Question, lengthened, read_answer
 from msilod.errors import TransportError
-from msilod.sip.bounded import Shares
+from msilod.sip.bounded import PartyShares
 from msilod.sip.hop import Hop
 from msilod.sip.uri import SipUri
 
@@ -45,7 +45,7 @@ class Resolver:
         self._unreachable = Unreachable()
         # name → kind → event, set when the answer is in the cache or the asking task has ended.
         self._asking: dict[str, dict[str, trio.Event]] = {}
-        self._shares = Shares(MAX_ASKED_OF_PARTY)
+        self._shares = PartyShares(MAX_ASKED_OF_PARTY)
         # Party → event, set when a question of the party has ended. Only parties with waiting questions are here.
         self._has_room: dict[str, trio.Event] = {}
 

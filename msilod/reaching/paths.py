@@ -23,7 +23,7 @@ from msilod.reaching.places import Places
 from msilod.reaching.reachable import Reachable
 from msilod.registrar.reach import means_what_it_says
 from msilod.sip.address import NameAddr
-from msilod.sip.bounded import Shares
+from msilod.sip.bounded import PartyShares
 from msilod.sip.cache import Cache
 from msilod.sip.flow import TCP, TLS, UDP, WSS, Flow
 from msilod.sip.hop import Hop, bare
@@ -71,7 +71,7 @@ class Paths:
         self.reachable = reachable
         self.places = places
         self.dials = 0
-        self._shares = Shares(MAX_DIALS_OF_PARTY)
+        self._shares = PartyShares(MAX_DIALS_OF_PARTY)
         # The remote targets of dialogs recur. Remembering saves 39 of 40 us.
         self._literal: Callable[[str], list[Hop] | None] = Cache(
             self._read_literal, _size, CACHED_LITERAL_BYTES

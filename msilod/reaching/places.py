@@ -18,7 +18,7 @@ import trio
 from msilod.auth.trust import Trust
 from msilod.errors import TransportError
 from msilod.registrar.binding import Binding
-from msilod.sip.bounded import Shares, put_last
+from msilod.sip.bounded import PartyShares, put_last
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
 from msilod.transaction.client_transaction import ClientOwner, ClientTransaction
@@ -50,7 +50,7 @@ class Places:
         self._open: dict[Place, tuple[float, str]] = {}
         # Set when the first request to a place has ended. Only places with waiting requests have an event.
         self._turns: dict[Place, trio.Event] = {}
-        self._shares = Shares(MAX_OPEN_OF_AOR)
+        self._shares = PartyShares(MAX_OPEN_OF_AOR)
         self._sweeps_at = 0.0
 
     def is_proven(self, binding: Binding, flow: Flow) -> bool:

@@ -17,7 +17,7 @@ def put_last(table: dict[K, V], key: K, value: V, limit: int) -> None:
         del table[next(iter(table))]
 
 
-class Shares:
+class PartyShares:
     """Counts how much of a bounded resource each party holds. A party may hold `most`; "" has no bound."""
 
     __slots__ = ("_held", "most")

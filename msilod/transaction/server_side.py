@@ -36,7 +36,7 @@ from msilod.transaction.server_transaction import (
     input_of,
     may_answer,
 )
-from msilod.transaction.shares import LARGE, MANY, Shares
+from msilod.transaction.shares import LARGE, MANY, MemoryShares
 from msilod.transaction.strangers import Strangers
 from msilod.transaction.tables import NIST, Action, Input, State
 from msilod.transaction.tags import StatelessTags
@@ -61,7 +61,7 @@ class ServerTransactions(ServerSide):
         self.tags = StatelessTags(secret)
         self._many = min(max_transactions, MANY)
         self._live: dict[bytes, ServerTransaction] = {}
-        self.shares = Shares(self._live, max_transactions)
+        self.shares = MemoryShares(self._live, max_transactions)
         # Live INVITEs with the branch of another request, by `shared_key`.
         self._by_shared_key: dict[bytes, InviteServerTransaction] = {}
         self._timers = TimerQueues()

@@ -1,4 +1,4 @@
-"""Shares: bounds the memory of live transactions, in all and for each sender.
+"""MemoryShares: bounds the memory of live transactions, in all and for each sender.
 
 A request is kept until its transaction ends, with a copy for each branch on UDP: 32 s without an answer, 185 s while a
 phone rings. Without a bound, one user with a password and a silent phone could fill gigabytes.
@@ -39,7 +39,7 @@ def _host(request: Request, flow: Flow | None) -> str:
     return flow.host if flow is not None else ""
 
 
-class Shares:
+class MemoryShares:
     """Sums up the memory of each sender. `servers` are the live server transactions by key, at most `max_servers`.
 
     `clients` are the live client transactions by key.

@@ -2,7 +2,7 @@
 
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request
-from msilod.transaction.shares import LARGE, LITTLE, MANY, MOST_IN_ALL, MOST_OF_SENDER, Shares
+from msilod.transaction.shares import LARGE, LITTLE, MANY, MOST_IN_ALL, MOST_OF_SENDER, MemoryShares
 from tests.transaction.link import Side, outgoing
 from tests.transaction.station import ALICE, BOB, UDP, Station, message, received
 
@@ -52,7 +52,7 @@ def test_all_together_have_a_bound_that_spares_those_with_little() -> None:
 def test_branches_count_for_the_sender() -> None:
     """Ten contacts that are silent make ten copies of one request."""
     side = Side()
-    shares = Shares({}, 10)
+    shares = MemoryShares({}, 10)
     shares.clients = side.layer._clients.live
     shares.sender_of = lambda request, flow: "alice"
     asked = received(_large(0), ALICE)
@@ -65,7 +65,7 @@ def test_branches_count_for_the_sender() -> None:
 
 def test_what_the_daemon_sends_of_its_own_counts_for_nobody() -> None:
     side = Side()
-    shares = Shares({}, 10)
+    shares = MemoryShares({}, 10)
     shares.clients = side.layer._clients.live
     shares.sender_of = lambda request, flow: "alice"
     for number in range(500):
