@@ -10,10 +10,12 @@ from dataclasses import dataclass
 class ProxyPolicy:
     """`fr_timer` is the time for a branch of a MESSAGE, `fr_inv_timer` is Timer C, both in seconds.
 
+    The defaults are in config.py.
+
     `relay`: the senders permitted to reach foreign domains (nobody, users, anybody).
     """
 
-    fr_timer: float = 10.0
-    fr_inv_timer: float = 180.0
-    max_forwards: int = 70
-    relay: str = "users"
+    fr_timer: float
+    fr_inv_timer: float
+    max_forwards: int
+    relay: str

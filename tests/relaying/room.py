@@ -7,6 +7,8 @@ from msilod.proxy.policy import ProxyPolicy
 from msilod.proxy.record_route import RecordRoute
 from msilod.proxy.target_set import Target, target_set
 from msilod.registrar.binding import Binding
+from msilod.relaying.ack_forwarder import AckForwarder
+from msilod.relaying.booking import Booking
 from msilod.relaying.dialogs import Dialogs
 from msilod.relaying.fork import Fork
 from msilod.relaying.forwarder import Forwarder
@@ -19,7 +21,7 @@ from tests.delivering.room import BOB, binding
 from tests.keeping.room import KeepingRoom, wire
 from tests.transaction.station import answer, response, status_of
 
-POLICY = ProxyPolicy(fr_timer=10.0, fr_inv_timer=185.0)
+POLICY = ProxyPolicy(fr_timer=10.0, fr_inv_timer=185.0, max_forwards=70, relay="users")
 
 
 class NotedFailure:
@@ -53,10 +55,14 @@ class RelayingRoom(KeepingRoom):
             RecordRoute(bytes(16)), self.myself, self.location, self.clock, self.members, sources
         )
         self.targets = Targets(self.myself, self.location, self.transports, self.trust, self.clock, policy)
+        self.booking = Booking(self.trust, sources)
         self.sender = Sender(
-            policy, self.layer, self.paths, self.dialogs, self.trust, sources, self.targets.reach, self.state.apart,
-            self.counters, self.random,
+            policy, self.layer, self.paths, self.dialogs, self.trust, self.booking, self.targets.reach,
+            self.state.apart, self.random,
         )  # fmt: skip
+        self.ack_forwarder = AckForwarder(
+            policy, self.paths, self.transports, self.trust, self.booking, self.counters, self.random
+        )
         self.forwarder = Forwarder(self.sender, self.counters)
         self.failure = NotedFailure()
 

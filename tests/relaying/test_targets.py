@@ -1,10 +1,11 @@
 """Targets: the targets of a request, and the senders that may relay."""
 
+from dataclasses import replace
+
 import pytest
 
 from msilod.errors import RequestRefused
 from msilod.proxy.dialog_token import NOWHERE, Place, place_of, short_hash
-from msilod.proxy.policy import ProxyPolicy
 from msilod.proxy.route import preprocess_route
 from msilod.proxy.target_set import BY_FLOW, Target
 from msilod.registrar.binding import Binding
@@ -12,7 +13,7 @@ from msilod.relaying.dialogs import Dialog
 from msilod.sip.uri import SipUri
 from tests.delivering.room import BOB, binding
 from tests.keeping.room import SOURCE, wire
-from tests.relaying.room import RelayingRoom
+from tests.relaying.room import POLICY, RelayingRoom
 from tests.without_io import phone_flow
 
 ELSEWHERE = SipUri.parse("sip:dave@203.0.113.9")
@@ -55,7 +56,7 @@ def refused(room: RelayingRoom, uri: SipUri, **keywords: object) -> int:
 def test_the_policy_decides_which_senders_may_relay(
     relay: str, user: str | None, is_users: bool, trusted: bool, expected: bool
 ) -> None:
-    room = RelayingRoom(ProxyPolicy(relay=relay))
+    room = RelayingRoom(replace(POLICY, relay=relay))
     room.trust.configure(["198.51.100.0/24"] if trusted else [])
     assert room.targets.lets_out(user, dialog(is_users=is_users), SOURCE) == expected
 
@@ -195,7 +196,7 @@ def test_a_redirection_may_name_a_contact_of_the_same_aor_and_no_other_host() ->
         binding(5071, "carol@example.test").contact
     ]
     assert reach(ELSEWHERE, BOB) == []
-    room.targets.configure(ProxyPolicy(relay="anybody"))
+    room.targets.configure(replace(POLICY, relay="anybody"))
     assert uris(list(reach(ELSEWHERE, BOB))) == [str(ELSEWHERE)]
 
 
