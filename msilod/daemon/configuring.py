@@ -22,6 +22,7 @@ def configure(parts: Parts, config: Config) -> None:
     parts.targets.configure(proxy)
     parts.ask.configure(config.proxy.nameservers)
     parts.sender.configure(proxy)
+    parts.ack_forwarder.configure(proxy)
     parts.registrar.configure(registrar_policy(config))
     parts.pings.configure(config.registrar.ping)
     parts.cleaning.seconds = config.silo.check_time * config.silo.clean_period

@@ -21,10 +21,12 @@ from msilod.keeping.notices import Notices
 from msilod.keeping.receipts import Receipts
 from msilod.keeping.storing import Storing
 from msilod.reaching.paths import Paths
+from msilod.reaching.places import Places
 from msilod.reaching.reachable import LazyAsk
 from msilod.reaching.replies import Replies
 from msilod.registrar.keep_alive import KeepAlives
 from msilod.registrar.location import LocationService
+from msilod.relaying.ack_forwarder import AckForwarder
 from msilod.relaying.dialogs import Dialogs
 from msilod.relaying.forwarder import Forwarder
 from msilod.relaying.sender import Sender
@@ -72,11 +74,13 @@ class Parts:
 
     ask: LazyAsk
     paths: Paths
+    places: Places
     replies: Replies
 
     dialogs: Dialogs
     targets: Targets
     sender: Sender
+    ack_forwarder: AckForwarder
     forwarder: Forwarder
 
     delivery_state: DeliveryState

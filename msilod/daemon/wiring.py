@@ -50,6 +50,8 @@ from msilod.reaching.replies import Replies
 from msilod.registrar.gruu import Gruus
 from msilod.registrar.keep_alive import KeepAlives
 from msilod.registrar.location import LocationService
+from msilod.relaying.ack_forwarder import AckForwarder
+from msilod.relaying.booking import Booking
 from msilod.relaying.dialogs import Dialogs
 from msilod.relaying.forwarder import Forwarder
 from msilod.relaying.sender import Sender
@@ -161,12 +163,13 @@ def _reaching(parts: Parts, tasks: Tasks) -> None:
     listening = transports.listening()
     parts.replies = Replies(transports, tasks)
     parts.ask = LazyAsk(parts.config.proxy.nameservers)
+    parts.places = Places(parts.trust)
     parts.paths = Paths(
         transports,
         tasks,
         Resolver(parts.ask, reach_of(listening), secrets.SystemRandom().random),
         Reachable(parts.myself, parts.trust, listening),
-        Places(parts.trust),
+        parts.places,
     )
 
 
@@ -196,7 +199,9 @@ def _keeping(parts: Parts, random: Tokens) -> None:
     parts.storing = Storing(
         policy, parts.writer, parts.myself, parts.members, clock, counters, parts.deliverer.stored
     )
-    parts.notices = Notices(policy, parts.layer, parts.paths, parts.location, clock, counters, random)
+    parts.notices = Notices(
+        policy, parts.layer, parts.paths, parts.places, parts.location, clock, counters, random
+    )
     parts.receipts = Receipts(
         policy, parts.myself, parts.members, parts.writer, parts.deliverer, clock, counters, random
     )
@@ -209,10 +214,14 @@ def _relaying(parts: Parts, random: Tokens) -> None:
         record_route, parts.myself, parts.location, clock, parts.members, parts.shedding.sources
     )
     parts.targets = Targets(parts.myself, parts.location, parts.transports, parts.trust, clock, policy)
+    booking = Booking(parts.trust, parts.shedding.sources)
     parts.sender = Sender(
-        policy, parts.layer, parts.paths, parts.dialogs, parts.trust, parts.shedding.sources, parts.targets.reach,
-        parts.delivery_state.apart, parts.counters, random,
+        policy, parts.layer, parts.paths, parts.dialogs, parts.trust, booking, parts.targets.reach,
+        parts.delivery_state.apart, random,
     )  # fmt: skip
+    parts.ack_forwarder = AckForwarder(
+        policy, parts.paths, parts.transports, parts.trust, booking, parts.counters, random
+    )
     parts.forwarder = Forwarder(parts.sender, parts.counters)
 
 
@@ -265,7 +274,7 @@ def _answering(parts: Parts) -> None:
         parts.policy,
         actions,
         refusals,
-        Acks(myself, parts.gate, parts.dialogs, lookup, parts.targets, parts.sender, clock, counters),
+        Acks(myself, parts.gate, parts.dialogs, lookup, parts.targets, parts.ack_forwarder, clock, counters),
         parts.forwarder,
         parts.replies,
     )

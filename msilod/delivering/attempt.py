@@ -4,18 +4,13 @@ from abc import ABC, abstractmethod
 
 from msilod.silo.runs.delivery_run import DeliveryRun, RunContact, Why
 from msilod.silo.runs.device_runs import is_for_device
-from msilod.silo.runs.overdue import Overdue
 from msilod.silo.stored_message import Ending, StoredMessage
 from msilod.sip.message import Response
 from msilod.transaction.client_transaction import ClientTransaction
-from msilod.transaction.layer import TransactionLayer
 
 
 class AttemptEnds(ABC):
     """Receives the end of an attempt. Implemented by Sending (sending.py)."""
-
-    overdue: Overdue
-    layer: TransactionLayer
 
     @abstractmethod
     def answered(self, attempt: "Attempt", response: Response, now: float) -> None:
@@ -24,6 +19,14 @@ class AttemptEnds(ABC):
     @abstractmethod
     def failed(self, attempt: "Attempt", why: Why, now: float) -> None:
         """Handle an attempt without a final response: "timeout", or "transport" for an error of the transport."""
+
+    @abstractmethod
+    def is_own_answer(self, response: Response, branch: bytes) -> bool:
+        """True for a response that this daemon made, because the request came back here."""
+
+    @abstractmethod
+    def await_late_answer(self, branch: bytes, row: StoredMessage) -> None:
+        """Remember the row of an ended attempt for a late 2xx (silo/runs/overdue.py)."""
 
 
 class Attempt:
@@ -46,7 +49,7 @@ class Attempt:
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """End the attempt at a final response. Provisional responses are ignored."""
-        if response.status >= 300 and self.deliverer.layer.is_own_answer(response, transaction.branch):
+        if response.status >= 300 and self.deliverer.is_own_answer(response, transaction.branch):
             # The request came back to this daemon. The response (482 or 480) is the daemon's own and not the phone's.
             self.deliverer.failed(self, "transport", now)
         elif response.status >= 200:
@@ -68,4 +71,4 @@ class Attempt:
     def _remember(self, transaction: ClientTransaction) -> None:
         """Remember the attempt for a late 2xx. Not for a b2bua and not for one device of several (overdue.py)."""
         if self.how is Ending.DELIVERED and not is_for_device(self.run.aor):
-            self.deliverer.overdue.add(transaction.branch, self.row)
+            self.deliverer.await_late_answer(transaction.branch, self.row)

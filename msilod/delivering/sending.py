@@ -19,6 +19,7 @@ from msilod.silo.compose.delivery_request import Unsendable
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.runs.delivery_run import DeliveryRun, Send, Why
 from msilod.silo.runs.overdue import Overdue
+from msilod.silo.stored_message import StoredMessage
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
 from msilod.sip.retry_after import parse_retry_after
@@ -45,8 +46,8 @@ class Sending(AttemptEnds):
     ) -> None:
         self._deliverer = deliverer
         self.policy = policy
-        self.layer = layer
-        self.overdue = overdue
+        self._layer = layer
+        self._overdue = overdue
         self._paths = paths
         self._historian = historian
         self._apart = apart
@@ -78,7 +79,7 @@ class Sending(AttemptEnds):
             return
         attempt = Attempt(self, run, step.row, step.contact, how)
         owner = self._paths.watched(attempt, target, flow, now)
-        self.layer.request(request, flow, owner, now, branch_for(self._random(), DELIVERY))
+        self._layer.request(request, flow, owner, now, branch_for(self._random(), DELIVERY))
 
     def _unmade(self, run: DeliveryRun, step: Send, error: SipError, now: float) -> None:
         """Handle a failure to make the request.
@@ -118,3 +119,11 @@ class Sending(AttemptEnds):
         self._deliverer.carry_out(
             run, run.failed(attempt.row.id, attempt.contact.key, why, self._clock.wall()), now
         )
+
+    def is_own_answer(self, response: Response, branch: bytes) -> bool:
+        """True for a response that this daemon made, because the request came back here."""
+        return self._layer.is_own_answer(response, branch)
+
+    def await_late_answer(self, branch: bytes, row: StoredMessage) -> None:
+        """Remember the row of an ended attempt for a late 2xx."""
+        self._overdue.add(branch, row)

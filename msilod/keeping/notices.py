@@ -13,6 +13,7 @@ from msilod.errors import MsilodError
 from msilod.proxy.forwarding import DELIVERY, branch_for
 from msilod.proxy.target_set import ANYWHERE, Target, target_set
 from msilod.reaching.paths import Paths
+from msilod.reaching.places import Places
 from msilod.registrar.location import LocationService
 from msilod.silo.compose.notice import Kind, NoticeMemory, build_notice, may_notify, notice_text
 from msilod.silo.policy import SiloPolicy
@@ -36,6 +37,7 @@ class Notices:
         policy: SiloPolicy,
         layer: TransactionLayer,
         paths: Paths,
+        places: Places,
         location: LocationService,
         clock: Clock,
         counters: Counters,
@@ -43,6 +45,7 @@ class Notices:
     ) -> None:
         self.layer = layer
         self.paths = paths
+        self.places = places
         self.location = location
         self.clock = clock
         self.counters = counters
@@ -106,7 +109,7 @@ class Notices:
         """
         flow = transaction.flow
         uri = NameAddr.parse(contact).uri
-        yield uri, flow, self.paths.places.watched_source(self, flow, now)
+        yield uri, flow, self.places.watched_source(self, flow, now)
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """Ignored."""

@@ -33,10 +33,11 @@ GOLDEN: Final = 0.618033988749895
 class KeepAlives:
     """The wheel. `period` is the seconds of a turn. With period 0 there are no pings, and no contact is away."""
 
-    __slots__ = ("_count", "_location", "_position", "_slots", "_width")
+    __slots__ = ("_away", "_count", "_location", "_position", "_slots", "_width")
 
     def __init__(self, location: LocationService) -> None:
         self._location = location
+        self._away = location.away
         self._slots: list[dict[int, Binding]] = []
         self._width = 0.0
         self._position = 0
@@ -50,8 +51,8 @@ class KeepAlives:
         number = min(period * SLOTS_PER_SECOND, MAX_SLOTS)
         self._slots = [{} for _ in range(number)]
         if not number:
-            back = list(self._location.away)
-            self._location.away.clear()
+            back = list(self._away)
+            self._away.clear()
             for binding in bindings:
                 if binding.pings is not None:
                     binding.pings.is_away = False
@@ -157,7 +158,7 @@ class KeepAlives:
             state.missed += 1
             if state.missed >= MISSED and state.has_answered and not state.is_away:
                 state.is_away = True
-                self._location.away.add(binding.aor)
+                self._away.add(binding.aor)
                 return True
         return False
 
@@ -170,9 +171,8 @@ class KeepAlives:
 
     def _settle(self, aor: str, wall: float) -> None:
         """Remove `aor` from `LocationService.away`, unless a contact is still away."""
-        away = self._location.away
-        if aor in away and not any(b.is_away for b in self._location.bindings(aor, wall)):
-            away.discard(aor)
+        if aor in self._away and not any(b.is_away for b in self._location.bindings(aor, wall)):
+            self._away.discard(aor)
 
     # --- answers ---------------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@ The modules:
 - dialogs.py: which requests belong to a dialog that we let through, proved by the token in our Record-Route.
 - forwarder.py: makes the right fork for a request, cancels INVITEs, and checks Timer C.
 - fork.py: the fork of a non-INVITE request. invite_fork.py: the fork of an INVITE.
-- sender.py: one branch of a request, and an ACK.
+- sender.py: one branch of a request. ack_forwarder.py: an ACK for a 2xx.
+- booking.py: the party that is charged for look-ups and connections.
 
 When no branch succeeds, a fork calls its `Failure` (fork.py), implemented by the failure route in serving/. The room
 never stores a message and never reads the routing policy.

@@ -114,7 +114,7 @@ class Fork:
     def _unusual_end(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """A branch ended with a failure, or after the fork has decided."""
         status = response.status
-        if status == LOOP and self.sender.layer.is_own_answer(response, transaction.branch):
+        if status == LOOP and self.sender.is_own_answer(transaction, response):
             # 482 by this server: the request came back to us. The way is wrong, and the phone did not answer.
             self.on_transport_error(transaction, now)
             return
@@ -220,9 +220,7 @@ class Fork:
         """Try the next hop of a name, with a new branch (RFC 3263 §4.3)."""
         if not target.hops or self.decided:
             return False
-        return self.sender.paths.fails_over(
-            target, partial(self._start, target), self.server.request.size, now, answer
-        )
+        return self.sender.fails_over(target, self.server, partial(self._start, target), now, answer)
 
     def _ended(self, transaction: ClientTransaction, status: int, now: float) -> None:
         failure = self._failure_route()
@@ -313,9 +311,7 @@ class Fork:
         return False
 
     def _begin_branch(self, target: Target, now: float) -> None:
-        server, sender = self.server, self.sender
-        sender.book(target, self.user, server.request, server.flow)
-        sender.paths.way_to(target, partial(self._start, target), now, server.request.size)
+        self.sender.find_way(target, self.user, self.server, partial(self._start, target), now)
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
         if self.decided:

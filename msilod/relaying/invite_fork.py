@@ -84,9 +84,7 @@ class InviteFork:
             self._begin_branch(target, now)
 
     def _begin_branch(self, target: Target, now: float) -> None:
-        server, sender = self.server, self.sender
-        sender.book(target, self._user, server.request, server.flow)
-        sender.paths.way_to(target, partial(self._start, target), now, server.request.size)
+        self.sender.find_way(target, self._user, self.server, partial(self._start, target), now)
 
     def _start(self, target: Target, flow: Flow | None, now: float) -> None:
         if self.context.is_closed:
@@ -136,7 +134,7 @@ class InviteFork:
 
     def on_limit(self, transaction: ClientTransaction, now: float) -> None:
         """fr_timer or the limit of a hop, without even a 100: counts as 408 (§16.8). Later answers lead to a CANCEL."""
-        self.sender.layer.cancel(transaction, now)
+        self.sender.cancel(transaction, now)
         target = self._branches.get(transaction)
         if target is None or not self._goes_on(transaction, target, now):
             self.on_timeout(transaction, now)
@@ -160,9 +158,8 @@ class InviteFork:
         self, transaction: ClientTransaction, target: Target, now: float, answer: Response | None = None
     ) -> bool:
         """Try the next hop of a name with a new branch. The context sees one branch (RFC 3263 §4.3)."""
-        paths, size = self.sender.paths, self.server.request.size
         then = partial(self._start, target)
-        if self.context.is_closed or not paths.fails_over(target, then, size, now, answer):
+        if self.context.is_closed or not self.sender.fails_over(target, self.server, then, now, answer):
             return False
         del self._branches[transaction], self._transactions[target]
         self._ended(target)
@@ -192,7 +189,7 @@ class InviteFork:
                 if transaction is not None:
                     # Also a branch with only a 100, which counts as silent. Without the CANCEL the branch would never
                     # end.
-                    self.sender.layer.cancel(transaction, now)
+                    self.sender.cancel(transaction, now)
                 self._do(self.context.timer_c(target), now)
 
     def _ended(self, target: Target) -> None:
@@ -204,7 +201,7 @@ class InviteFork:
             self._answer(step, now)
         for target in step.cancel:
             if target in self._transactions:
-                self.sender.layer.cancel(self._transactions[target], now)
+                self.sender.cancel(self._transactions[target], now)
         for uri in step.recurse:
             # A URI may be an AOR of ours with several contacts. The room is counted before the first contact.
             room = max(MAX_TARGETS - self._begun, 0)

@@ -1,22 +1,19 @@
-"""Sender: sends one branch of a request as RFC 3261 §16.6 says, and ACKs (§16.11). The forks use the sender."""
+"""Sender: sends one branch of a request as RFC 3261 §16.6 says. The forks use the sender."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Final
 
-from msilod.auth.source import Sources
 from msilod.auth.trust import Trust
-from msilod.counters import Counters
-from msilod.errors import MsilodError, TransportError
 from msilod.proxy.forwarding import branch_for, forward_request, loop_hash
 from msilod.proxy.policy import ProxyPolicy
 from msilod.proxy.record_route import DIALOG_FORMING
 from msilod.proxy.target_set import Target
 from msilod.reaching.apart import Apart
-from msilod.reaching.paths import Paths
+from msilod.reaching.paths import Dialled, Paths
+from msilod.relaying.booking import Booking
 from msilod.relaying.dialogs import Dialogs
 from msilod.sip.flow import Flow
-from msilod.sip.message import Request, Response
+from msilod.sip.message import Response
 from msilod.sip.privacy import guard_identity
 from msilod.sip.uri import SipUri
 from msilod.transaction.client_transaction import ClientOwner, ClientTransaction
@@ -47,20 +44,18 @@ class Sender:
         paths: Paths,
         dialogs: Dialogs,
         trust: Trust,
-        sources: Sources,
+        booking: Booking,
         reach: Reach,
         apart: Apart,
-        counters: Counters,
         random: Callable[[], bytes],
     ) -> None:
-        self.layer = layer
+        self._layer = layer
         self.paths = paths
         self.dialogs = dialogs
         self.trust = trust
-        self.sources = sources
+        self._booking = booking
         self.reach = reach
         self.apart = apart
-        self.counters = counters
         self.random = random
         self.configure(policy)
 
@@ -94,7 +89,7 @@ class Sender:
             guard_identity(copy.headers, True, self.trust.trusts(flow))
         if target.binding is not None and target.binding.way is None:
             owner = self.paths.watched(owner, target, flow, now)
-        return self.layer.request(copy, flow, owner, now, branch, limit)
+        return self._layer.request(copy, flow, owner, now, branch, limit)
 
     def clean(self, response: Response, came: Flow, leaves: Flow) -> None:
         """Remove an identity that a callee asserts, unless a trusted network sent the response (RFC 3325 §5).
@@ -104,15 +99,29 @@ class Sender:
         """
         guard_identity(response.headers, self.trust.trusts(came), self.trust.trusts(leaves))
 
-    def book(self, target: Target, user: str | None, request: Request, came: Flow) -> None:
-        """Set `target.booked_on`, for a target that needs a look-up or a connection, unless a party is set already.
+    def find_way(
+        self, target: Target, user: str | None, server: ServerTransaction, then: Dialled, now: float
+    ) -> None:
+        """Find a flow to `target` for the request of `server`, as Paths.way_to does.
 
-        The party is `user`, else the source of `request`. Trusted networks, and this host while loopback is without
-        limits, are the operator's own, and have no limit.
+        A look-up or a connection is charged to `user`, or to the source of the request.
         """
-        if not target.booked_on:
-            is_operators = self.trust.trusts(came) or self.sources.is_exempt(came)
-            target.booked_on = user or ("" if is_operators else self.sources.of(request, came))
+        self._booking.book(target, user, server.request, server.flow)
+        self.paths.way_to(target, then, now, server.request.size)
+
+    def fails_over(
+        self, target: Target, server: ServerTransaction, then: Dialled, now: float, answer: Response | None
+    ) -> bool:
+        """Go on with the next hop of `target`, as Paths.fails_over does. False without a next hop."""
+        return self.paths.fails_over(target, then, server.request.size, now, answer)
+
+    def is_own_answer(self, transaction: ClientTransaction, response: Response) -> bool:
+        """True for a response that this server made, because the request came back here."""
+        return self._layer.is_own_answer(response, transaction.branch)
+
+    def cancel(self, transaction: ClientTransaction, now: float) -> None:
+        """Cancel a pending INVITE (§9.1)."""
+        self._layer.cancel(transaction, now)
 
     def has_time(self, transaction: ClientTransaction, now: float) -> bool:
         """True when the limit of a hop has passed, but fr_timer has not."""
@@ -123,21 +132,3 @@ class Sender:
             return False
         transaction.limit_at = limit_at
         return True
-
-    def forward_ack(self, request: Request, target: Target, came: Flow, now: float) -> None:
-        """§16.11: forward an ACK without state. An ACK that cannot be sent is lost, as on UDP."""
-        self.book(target, None, request, came)
-        self.paths.way_to(target, partial(self._send_ack, request, target), now)
-
-    def _send_ack(self, request: Request, target: Target, flow: Flow | None, now: float) -> None:
-        try:
-            if flow is None:
-                raise TransportError("no flow to the target")
-            copy = forward_request(request, target, self.max_forwards)
-            if b"privacy" in request.received:
-                guard_identity(copy.headers, True, self.trust.trusts(flow))
-            line = b"Via: %b;branch=%b" % (flow.endpoint.via, branch_for(self.random(), b""))
-            copy.headers.fields.insert(0, (b"via", line))
-            self.paths.transports.send(copy.to_bytes(), flow)
-        except MsilodError:
-            self.counters.dropped += 1

@@ -4,8 +4,8 @@ from msilod.clock import Clock
 from msilod.counters import Counters
 from msilod.errors import RequestRefused, SipError
 from msilod.proxy.route import preprocess_route
+from msilod.relaying.ack_forwarder import AckForwarder
 from msilod.relaying.dialogs import Dialogs
-from msilod.relaying.sender import Sender
 from msilod.relaying.targets import Targets
 from msilod.routing.myself import Myself
 from msilod.serving.gate import Gate
@@ -24,7 +24,7 @@ class Acks:
         dialogs: Dialogs,
         lookup: Lookup,
         targets: Targets,
-        sender: Sender,
+        forwarder: AckForwarder,
         clock: Clock,
         counters: Counters,
     ) -> None:
@@ -33,7 +33,7 @@ class Acks:
         self._dialogs = dialogs
         self._lookup = lookup
         self._targets = targets
-        self._sender = sender
+        self._forwarder = forwarder
         self._clock = clock
         self._counters = counters
 
@@ -51,7 +51,7 @@ class Acks:
             may_relay = self._targets.lets_out(None, dialog, flow)
             bindings = self._lookup.bindings(named, request.method, self._clock.wall())
             for target in self._targets.of(request, named.uri, bindings, dialog, may_relay)[:1]:
-                self._sender.forward_ack(request, target, flow, now)
+                self._forwarder.forward(request, target, flow, now)
         except SipError:
             self._counters.dropped += 1
             return False

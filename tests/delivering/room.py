@@ -88,12 +88,13 @@ class Room:
         self.layer = TransactionLayer(self.transports.send, b"secret")
         self.myself = Myself(["example.test"], self.transports.listening(), self.transports.local_addresses())
         self.trust = Trust()
+        self.places = Places(self.trust)
         self.paths = Paths(
             self.transports,
             self.tasks,
             Resolver(Zone(), reach_of([UDP_HERE]), always(0.0)),
             Reachable(self.myself, self.trust, [UDP_HERE]),
-            Places(self.trust),
+            self.places,
         )
         self.random = Tokens()
         self.state = state = DeliveryState(self.writer, self.location, self.mail, self.clock)

@@ -56,6 +56,7 @@ class KeepingRoom(Room):
             policy or SiloPolicy(),
             self.layer,
             self.paths,
+            self.places,
             self.location,
             self.clock,
             self.counters,

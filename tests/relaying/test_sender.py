@@ -68,7 +68,7 @@ def test_a_target_is_charged_to_the_user_else_to_the_source_and_never_to_a_trust
     def charged(user: str | None, booked_on: str = "") -> str:
         target = Target("sip:bob@other.example")
         target.booked_on = booked_on
-        room.sender.book(target, user, request, SOURCE)
+        room.booking.book(target, user, request, SOURCE)
         return target.booked_on
 
     assert charged("alice@example.test") == "alice@example.test"
@@ -92,8 +92,8 @@ def test_an_ack_that_cannot_be_sent_is_dropped_and_counted() -> None:
     room = RelayingRoom()
     request = received(wire().replace(b"MESSAGE", b"ACK"))
     target = Target("sip:bob@10.0.0.9:5061", phone_flow(5061, 7))
-    room.sender.forward_ack(request, target, SOURCE, room.clock.now())
+    room.ack_forwarder.forward(request, target, SOURCE, room.clock.now())
     assert (room.ports(b"ACK"), room.counters.dropped) == ([], 1)
     room.transports.open.add(7)
-    room.sender.forward_ack(request, target, SOURCE, room.clock.now())
+    room.ack_forwarder.forward(request, target, SOURCE, room.clock.now())
     assert room.ports(b"ACK") == [5061]
