@@ -7,8 +7,9 @@ from msilod.delivering.sending import UNSENDABLE
 from msilod.proxy.target_set import ANYWHERE
 from msilod.silo.policy import B2BUA, EACH_DEVICE, SiloPolicy
 from msilod.silo.stored_message import Ending, StoredMessage
+from msilod.sip.message import response_bytes
 from tests.delivering.room import BOB, Room, at, binding, row
-from tests.transaction.station import answer, response
+from tests.transaction.station import answer, received, response
 
 
 def test_a_row_that_cannot_be_sent_is_rejected_and_later_rows_are_sent() -> None:
@@ -132,3 +133,13 @@ def test_the_run_of_one_contact_ends_when_the_binding_is_gone() -> None:
     assert room.intervention.on_wire() == [1], "the MESSAGE on the wire is awaited"
     room.answer(486)
     assert room.retry_in() is None, "a timer helps no recipient without a contact"
+
+
+def test_a_482_of_this_server_is_a_failed_transport_and_no_answer_of_the_phone() -> None:
+    room = Room()
+    room.started(row(1))
+    data, flow = room.transports.sent[0]
+    own = response_bytes(received(data), 482, room.layer.stateless_tag(room.transports.requests()[0]), [])
+    room.layer.receive_response(response(own), flow, room.clock.now())
+    ((_, until, status, *_),) = room.writer.asked("postpone")
+    assert (until, status) == (room.clock.wall() + 60, 503)
