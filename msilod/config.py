@@ -1,6 +1,6 @@
 """Configuration: all keys of msilod.toml(5) with types and defaults, and the checks beyond types.
 
-Each default is safe. A key for a later version is refused (UNSUPPORTED), never silently ignored.
+Each default is safe.
 """
 
 import re
@@ -156,11 +156,6 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 # What stands in for parts of a message in the texts of notices (silo/compose/notice.py).
 PLACEHOLDERS: Final = ("{recipient}", "{sender}", "{reason}")
 
-# Keys that must keep their defaults in this version: key, and what to use instead.
-UNSUPPORTED: Final = {
-    "metrics.listen": "ask msilo status --json",
-}
-
 
 def keys(struct: Struct | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """All keys of `struct` with their values; without `struct`, all keys of the file with their defaults."""
@@ -183,10 +178,7 @@ def allowed_values(key: str) -> tuple[Any, ...]:
 
 def problems(config: Config) -> Iterator[tuple[str, str]]:
     """The faults that types cannot find: (key, text). The text says what is wrong and what to write."""
-    defaults, values = dict(keys()), dict(keys(config))
-    for key, instead in UNSUPPORTED.items():
-        if values[key] != defaults[key]:
-            yield key, f"not supported by this version; {instead}"
+    values = dict(keys(config))
     if config.auth.realm and not re.fullmatch(r"[\w.:@ \[\]-]{1,255}", config.auth.realm, re.ASCII):
         yield "auth.realm", f"{config.auth.realm!r} is no realm; write letters, digits, dots: example.test"
     if len(set(config.auth.algorithms)) != len(config.auth.algorithms):
@@ -230,6 +222,11 @@ def _name_problems(config: Config) -> Iterator[tuple[str, str]]:
                 parse_address(transport, address)
             except ValueError as error:
                 yield f"listen.{transport}", str(error)
+    if config.metrics.listen:
+        try:
+            parse_address("metrics", config.metrics.listen)
+        except ValueError as error:
+            yield "metrics.listen", f"{error}; write 127.0.0.1:9160"
 
 
 def domain_problem(text: str) -> str:

@@ -61,6 +61,7 @@ MAY_IMPORT = {
     "msilod.keeping": _KEEPING,
     "msilod.serving": _SERVING,
     "msilod.control": _SERVING | {"msilod.serving", "msilod.store.silo", "msilod.store.jobs"},
+    "msilod.metrics": _SERVING | {"msilod.serving", "msilod.store.engine.hold"},
     # The command line's side of the socket stands alone.
     "msilod.control.protocol": set[str](),
     "msilod.config": {
@@ -101,7 +102,7 @@ STORE_FLOORS = (
     ("msilod.store.writer", "msilod.store.tables"),
     ("msilod.store.silo",),
 )
-MAY_USE_TRIO = ("transport", "dns", "reaching", "control", "daemon", "clock", "tasks")
+MAY_USE_TRIO = ("transport", "dns", "reaching", "control", "metrics", "daemon", "clock", "tasks")
 IMPURE = {
     "trio",
     "socket",

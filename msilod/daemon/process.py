@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
 
@@ -28,7 +28,7 @@ from msilod.daemon.listeners import check_validity, open_transports, raise_file_
 from msilod.daemon.parts import Parts
 from msilod.daemon.policies import log_policy_fault
 from msilod.daemon.reload import Reload
-from msilod.daemon.wiring import build, build_verbs
+from msilod.daemon.wiring import build, build_metrics, build_verbs
 from msilod.daemon.writer_results import WriterResults, make_room, receive_results
 from msilod.errors import BusyError, MsilodError, StoreError, UnavailableError
 from msilod.log import get_log
@@ -41,8 +41,12 @@ from msilod.store.tables.users import UserTable
 from msilod.store.writer.parent import ProcessWriter
 from msilod.streams import discard
 from msilod.transaction.layer import TransactionLayer
+from msilod.transport.listen import parse_address
 from msilod.transport.tls import Certificates
 from msilod.transport.transports import Transports
+
+if TYPE_CHECKING:
+    from msilod.metrics.server import MetricsServer
 
 STOPPED: Final = 0
 FAILED: Final = 1
@@ -183,18 +187,36 @@ async def _run(
                 reload = Reload(daemon, parts, settings, read_again)
                 verbs = build_verbs(parts, reload, daemon.stop)
                 control = ControlServer(settings.socket, verbs.handlers())
-            closing.callback(control.close)
+                closing.callback(control.close)
+                metrics = _open_metrics(settings, parts)
+            if metrics is not None:
+                closing.callback(metrics.close)
+                nursery.start_soon(metrics.serve)
             if isinstance(silo.writer, ProcessWriter):
                 nursery.start_soon(receive_results, silo.writer, parts.receiver.after_batch)
                 nursery.start_soon(make_room, silo.writer)
             nursery.start_soon(control.serve)
             await nursery.start(_listen_to_signals, daemon, parts.layer, nursery, reload)
-            await daemon.run(partial(_announce, settings, parts))
+            await daemon.run(partial(_announce, settings, parts, metrics))
             systemd.notify("STOPPING=1")
             nursery.cancel_scope.cancel()
 
 
-def _announce(settings: Settings, parts: Parts) -> None:
+def _open_metrics(settings: Settings, parts: Parts) -> "MetricsServer | None":
+    """The listener of [metrics]; None without the key. Raises UnavailableError."""
+    text = settings.config.metrics.listen
+    if not text:
+        return None
+    spec = parse_address("metrics", text)
+    if not spec.is_loopback:
+        get_log().warning("the metrics are for every host that reaches the listener", listener=text)
+    return build_metrics(parts, spec)
+
+
+def _announce(settings: Settings, parts: Parts, metrics: "MetricsServer | None") -> None:
+    if metrics is not None:
+        metrics.health.is_serving = True
+        get_log().info("metrics", port=metrics.port)
     listening = " ".join(repr(endpoint) for endpoint in parts.transports.listening())
     line = (
         f"msilod {__version__} ready: {listening}, domains {' '.join(parts.myself.domains)}, "

@@ -85,6 +85,7 @@ class Reload:
                 ("listen", settings.listeners == started.listeners),
                 ("db_url", settings.silo == started.silo),
                 ("control.socket", settings.socket == started.socket),
+                ("metrics.listen", settings.config.metrics == started.config.metrics),
             )
             if not is_same
         ]

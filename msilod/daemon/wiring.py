@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -80,9 +80,14 @@ from msilod.silo.stored_message import StoredMessage
 from msilod.sip.flow import Flow
 from msilod.sip.message import Response
 from msilod.store.silo import Silo
+from msilod.store.writer.parent import ProcessWriter
 from msilod.tasks import Tasks
 from msilod.transaction.layer import TransactionLayer
+from msilod.transport.listen import ListenSpec
 from msilod.transport.transports import Transports
+
+if TYPE_CHECKING:
+    from msilod.metrics.server import MetricsServer
 
 
 def build(
@@ -127,6 +132,31 @@ def build_verbs(parts: Parts, reload: Callable[[], dict[str, Any]], stop: Callab
         ),
         names, myself, location, clock, reload, stop,
     )  # fmt: skip
+
+
+def build_metrics(parts: Parts, spec: ListenSpec) -> "MetricsServer":
+    """Make the listener of [metrics], and open it. Raises UnavailableError.
+
+    The room is imported here: prometheus-client takes 0.2 s, and a daemon without the key does not need it.
+    """
+    from msilod.metrics import figures
+    from msilod.metrics.exposition import Exposition
+    from msilod.metrics.health import Health
+    from msilod.metrics.server import MetricsServer
+    from msilod.metrics.silo_figures import SiloFigures
+
+    clock, state, writer = parts.clock, parts.delivery_state, parts.writer
+    health = Health(parts.user, writer, parts.changes, clock)
+    sources: list[figures.Source] = [
+        figures.DaemonFigures(parts.counters, health),
+        figures.StoringFigures(parts.storing, writer.commits),
+        figures.DeliveryFigures(parts.deliverer.ends.latency, state.schedule, state.pauses),
+        figures.UserFigures(parts.location, parts.members),
+        figures.WireFigures(parts.layer, parts.transports),
+    ]
+    exposition = Exposition(writer.process.pid if isinstance(writer, ProcessWriter) else None)
+    silo = SiloFigures(parts.store.reads, clock)
+    return MetricsServer(spec, figures.Figures(sources), silo, health, exposition)
 
 
 def _nouns(parts: Parts) -> None:

@@ -7,9 +7,10 @@ these are tried again (giving_back.py).
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 from msilod.clock import Clock
-from msilod.counters import Counters
+from msilod.counters import Counters, Histogram
 from msilod.delivering.carrying_out import CarryingOut
 from msilod.delivering.each_device import EachDevice
 from msilod.delivering.giving_back import GivingBack
@@ -24,6 +25,12 @@ from msilod.silo.stored_message import Ending, StoredMessage
 from msilod.store.jobs import Done
 from msilod.store.writer.contract import StoreWriter
 from msilod.tasks import Tasks
+
+# Upper bounds of the latencies of delivered messages: from a fraction of a second, for a phone that registers at once,
+# to the three days that a message lives by default.
+LATENCY_BOUNDS: Final = (
+    0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 259_200.0
+)  # fmt: skip
 
 
 class RowEnds:
@@ -49,6 +56,8 @@ class RowEnds:
         self.historian = historian
         self.watchers = watchers
         self.counters = counters
+        # From the arrival of a message to the 2xx of a device.
+        self.latency = Histogram(LATENCY_BOUNDS)
         self.clock = clock
         self.tasks = tasks
         self._deliverer = deliverer
@@ -56,17 +65,33 @@ class RowEnds:
         self.tell_sender: Callable[[StoredMessage, str, float], None] = lambda row, reason, now: None
 
     def settle(self, run: DeliveryRun, step: Settle, now: float) -> None:
-        """Commit the end of a row, at `step.at` after a failed commit, else at once."""
-        if step.at > self.clock.wall():
-            self.tasks.later(step.at - self.clock.wall(), partial(self._settle_now, run, step))
+        """Commit the end of a row, at `step.at` after a failed commit, else at once.
+
+        The end is counted, and the sender and watchers are told, before the first commit only.
+        """
+        if step.at:
+            self.tasks.later(max(0.0, step.at - self.clock.wall()), partial(self._commit_end, run, step))
             return
         row = step.row
         if step.how == Ending.EXPIRED:
             self.counters.expired_messages += 1
             self.tell_sender(row, "expired", now)
         else:
-            self.counters.dumped_messages += 1
+            self._count_delivered(row)
         self.watchers.tell(row.aor, row, str(step.how), step.status, None)
+        self._commit_end(run, step, now)
+
+    def _count_delivered(self, row: StoredMessage) -> None:
+        """Count a 2xx. The latency of a scheduled message counts from the time when the message became due."""
+        self.counters.dumped_messages += 1
+        since = row.received_at
+        if row.due_at is not None:
+            # `due_at` is system time.
+            since = max(since, row.due_at - self.clock.ahead)
+        self.latency.observe(self.clock.wall() - since)
+
+    def _commit_end(self, run: DeliveryRun, step: Settle, now: float) -> None:
+        row = step.row
         done = partial(self._settled, run, row.id)
         if step.how == Ending.HANDED:
             status = step.status or 0
@@ -78,10 +103,6 @@ class RowEnds:
             return
         wall = self.clock.wall()
         self.writer.end(row.id, row.hash, row.aor, step.how, step.status, wall, done, step.contact)
-
-    def _settle_now(self, run: DeliveryRun, step: Settle, now: float) -> None:
-        step.at = 0.0
-        self.settle(run, step, now)
 
     def _settled(self, run: DeliveryRun, row_id: int, error: StoreError | None) -> None:
         if error is not None:
@@ -126,7 +147,7 @@ class RowEnds:
 
     def delivered_elsewhere(self, row: StoredMessage, status: int) -> None:
         """End the row after a 2xx outside any run."""
-        self.counters.dumped_messages += 1
+        self._count_delivered(row)
         end = partial(self._end, row.hash, row.aor, status, self.clock.wall())
         self.giving_back.begin(row.aor, (row.id,), end, is_final=True)
 

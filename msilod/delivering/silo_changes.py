@@ -31,11 +31,17 @@ class SiloChanges:
         self._mail = mail
         self._clock = clock
         self._counters = counters
+        # Monotonic seconds of the last answer to `foreign`'s question, asked every second; "" or the error of the silo.
+        self.reported_at = clock.now()
+        self.trouble = ""
 
     def foreign(self, found: "Foreign | StoreError") -> None:
         """Handle changes committed by another process."""
+        self.reported_at = self._clock.now()
         if isinstance(found, StoreError):
+            self.trouble = str(found)
             return
+        self.trouble = ""
         if found.paused is not None:
             self._intervention.set_paused(found.paused, self._clock.now())
         self.stored(found.stored)

@@ -175,6 +175,8 @@ class Storing:
         self.on_stored = on_stored
         self.observers: list[Observer] = []
         self.on_wrapped: Callable[[StoredMessage], None] | None = None
+        # Refused messages by the limit that they were over.
+        self.refused_by: dict[Limit, int] = dict.fromkeys(Limit, 0)
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         # Refusals waiting for a live branch, nearly in the order of the deadlines.
@@ -294,6 +296,7 @@ class Storing:
             transaction.respond(202, now)
         elif isinstance(result, OverQuota):
             self.counters.refused_messages += 1
+            self.refused_by[result.limit] += 1
             transaction.respond(_FULL[result.limit], now, headers=_why_full(result))
             if result.limit is Limit.DISK:
                 self._tell_full(now)
@@ -321,7 +324,7 @@ class Storing:
             get_log().warning("the disk of the silo is full: new messages get 503 (see silo.min_free_bytes)")
 
     def _fail(self, transaction: ServerTransaction, now: float) -> None:
-        self.counters.failed_messages += 1
+        self.counters.failed_stores += 1
         transaction.respond(503, now, headers=[RETRY_AFTER])
 
     def withdraw_late(self, now: float) -> None:

@@ -129,6 +129,16 @@ class TransactionLayer:
         return self._servers.open + self._clients.open
 
     @property
+    def live_servers(self) -> int:
+        """Server transactions, answered or not, apart from `remembered` ones."""
+        return self._servers.shares.live_servers
+
+    @property
+    def live_clients(self) -> int:
+        """Client transactions, answered or not."""
+        return len(self._clients.live)
+
+    @property
     def remembered(self) -> int:
         """Answers kept for retransmitted requests."""
         return len(self._servers.memory)

@@ -55,6 +55,11 @@ class MemoryShares:
         self._since = 0
         self._after = AFTER
 
+    @property
+    def live_servers(self) -> int:
+        """Live server transactions."""
+        return len(self._servers)
+
     def has_room(self, request: Request, flow: Flow, now: float) -> bool:
         """False when the sender of `request`, or all senders together, hold too much. `now` never decreases."""
         if len(self._servers) >= self._max:

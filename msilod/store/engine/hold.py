@@ -41,6 +41,19 @@ class Reads(ABC):
         """The number of rows by state."""
 
     @abstractmethod
+    def total_bytes(self) -> int:
+        """The bytes of all bodies in the silo."""
+
+    def free_bytes(self) -> int | None:
+        """The bytes left on the disk of the database; None where the daemon cannot know."""
+        return None
+
+    def page(self, after: int, limit: int) -> list[tuple[int, str, float]]:
+        """(id, state, received_at) of the first `limit` rows with an id above `after`, oldest first."""
+        sql = f"SELECT id, state, received_at FROM {self.table} WHERE id > ? ORDER BY id LIMIT ?"
+        return [(int(id), str(state), float(at)) for id, state, at in self.read(sql, (after, limit))]
+
+    @abstractmethod
     def waiting(self, aor: str, only_for_sips: bool = False) -> list[StoredMessage]:
         """The rows of `aor` for a delivery run, oldest first, or only rows for sips: contacts; at most PAGE."""
 

@@ -144,9 +144,11 @@ class Child:
             if batch.keeping is not None:
                 self._transactions.configure(batch.keeping)
         self._taken = len(batches)
+        began = time.monotonic()
         outcome = self._transactions.execute(Batch.of(batches))
+        seconds = time.monotonic() - began
         self._taken = 0
-        self._answer(pack_answer(len(batches), outcome))
+        self._answer(pack_answer(len(batches), outcome, seconds))
 
     def _answer(self, answer: bytes) -> None:
         # The daemon may be dead. Frames sent before that are committed all the same.

@@ -185,6 +185,8 @@ class ProcessWriter(StoreWriter):
         if answer.refusal:
             self._refuse(parcel, answer.refusal)
         else:
+            if parcel.adds:
+                self.commits.observe(answer.seconds)
             self._tell(parcel.results(answer.outcome(parcel.calls)))
 
     def _tell(self, results: Sequence[Result]) -> None:

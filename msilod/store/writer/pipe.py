@@ -41,7 +41,9 @@ class Opening(msgspec.Struct, array_like=True):
 
 
 class Answer(msgspec.Struct, array_like=True):
-    """The outcome of a number of batches. A failed end or call has the reason as text, a committed one "".
+    """The outcome of a number of batches, committed within `seconds`.
+
+    A failed end or call has the reason as text, a committed one "".
 
     With `refusal` no job of the batch could be read. With `end`, the exit code, the frame is the last of the process:
     `refusal` is the reason, the outcome of this number of batches is unknown, and no other open batch is ever
@@ -57,6 +59,7 @@ class Answer(msgspec.Struct, array_like=True):
     refusal: str = ""
     end: int = 0
     wants_check: bool = False
+    seconds: float = 0.0
 
     def outcome(self, calls: Sequence[CallJob]) -> Outcome:
         """The outcome in the daemon, for the jobs `calls`."""
@@ -134,11 +137,12 @@ def unpack_batch(content: bytearray) -> Batch:
     return _BATCH.decode(content)
 
 
-def pack_answer(batches: int, outcome: Outcome) -> bytes:
-    """The frame with the outcome of a number of batches."""
+def pack_answer(batches: int, outcome: Outcome, seconds: float = 0.0) -> bytes:
+    """The frame with the outcome of a number of batches, committed within `seconds`."""
     ends = ["" if error is None else str(error) for error in outcome.ends]
     calls = [_packed_result(result) for result in outcome.calls]
-    return _frame(Answer(batches, outcome.first, outcome.count, outcome.adds, ends, calls))
+    answer = Answer(batches, outcome.first, outcome.count, outcome.adds, ends, calls, seconds=seconds)
+    return _frame(answer)
 
 
 def pack_refusal(reason: str) -> bytes:

@@ -18,6 +18,7 @@ from msilod.store.engine.sqlite.damage import damage
 from msilod.store.engine.sqlite.engine import SqliteEngine
 from msilod.store.engine.sqlite.foreign_changes import Seen
 from msilod.store.engine.sqlite.lock import DaemonLock
+from msilod.store.engine.sqlite.reserve import free_bytes
 from msilod.store.engine.sqlite.statements import Statements, skip_scan, total
 from msilod.store.limits import Limits
 from msilod.store.schema.migrate import prepare
@@ -58,6 +59,15 @@ class SqliteReads(Reads):
         rows = self.read(f"SELECT state, count(*) FROM {self.table} WHERE state <> 'waiting' GROUP BY state")
         others = {str(state): int(count) for state, count in rows}
         return {"waiting": messages - sum(others.values()), **others}
+
+    def total_bytes(self) -> int:
+        """The bytes of all bodies in the silo: one row and the tail."""
+        return int(self.read(total(self.table))[0][1])
+
+    def free_bytes(self) -> int | None:
+        """The bytes left on the disk of the silo."""
+        with translated(self._path):
+            return free_bytes(self._path)
 
     def waiting(self, aor: str, only_for_sips: bool = False) -> list[StoredMessage]:
         """The rows of `aor` for a delivery run, oldest first, or only rows for sips: contacts; at most PAGE."""
