@@ -32,11 +32,11 @@ def configure(parts: Parts, config: Config) -> None:
 
 def configure_silo(parts: Parts, policy: SiloPolicy) -> None:
     """Pass on [silo]: storing, deliveries, notices, receipts."""
-    parts.storing.policy = policy
+    parts.storing.configure(policy)
     parts.deliverer.configure(policy)
     parts.members.own_aor = policy.registrar_aor
     parts.notices.configure(policy)
-    parts.receipts.policy = policy
+    parts.receipts.configure(policy)
     parts.storing.observe(parts.notices.stored, bool(policy.registrar))
     parts.storing.on_wrapped = parts.receipts.stored if policy.imdn else None
 

@@ -56,7 +56,7 @@ class Daemon:
         """
         parts = self._parts
         is_other_realm, was_closed = config.auth.realm != parts.config.auth.realm, parts.members.is_closed
-        parts.policy.policy = policy
+        parts.policy.configure(policy)
         configure(parts, config)
         if not was_closed:
             # The bindings so far were made without a password.

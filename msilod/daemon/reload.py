@@ -49,8 +49,11 @@ class Reload:
             get_log().warning("clients will refuse the certificate", reason=fault)
         self._daemon.reload(settings.config, policy)
         transports = self._parts.transports
-        transports.configure(certificates or transports.certificates, settings.config.listen.ws_origins)
-        transports.streams.limits = stream_limits(settings.config)
+        transports.configure(
+            certificates or transports.certificates,
+            settings.config.listen.ws_origins,
+            stream_limits(settings.config),
+        )
         self._in_force = settings
         later = self._wants_restart(settings)
         get_log().info(

@@ -51,6 +51,10 @@ class Receipts:
         self.random = random
         self.memory = NoticeMemory(period=inf)
 
+    def configure(self, policy: SiloPolicy) -> None:
+        """Use `policy` from now on."""
+        self.policy = policy
+
     def stored(self, row: StoredMessage) -> None:
         """Make a receipt for a stored MESSAGE of a type other than text."""
         self._tell(row, Disposition.STORED)

@@ -222,6 +222,10 @@ class Storing:
         self._waiting.append(waiting)
         waiting.job = self.writer.add(message, waiting.added)
 
+    def configure(self, policy: SiloPolicy) -> None:
+        """Use `policy` from now on."""
+        self.policy = policy
+
     def observe(self, observer: Observer, is_on: bool) -> None:
         """Add or remove an observer. Switched-off features then cost nothing per message."""
         if is_on and observer not in self.observers:

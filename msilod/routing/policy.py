@@ -22,4 +22,8 @@ class PolicyInForce:
     __slots__ = ("policy",)
 
     def __init__(self, policy: Policy) -> None:
+        self.configure(policy)
+
+    def configure(self, policy: Policy) -> None:
+        """Use `policy` for requests from now on."""
         self.policy = policy

@@ -79,7 +79,7 @@ class Shedding:
         self._known = 0
         self._has_filter = True
         self._is_looking = False
-        transports.streams.source_of = sources.of_address
+        transports.count_by(sources.of_address)
 
     @property
     def is_active(self) -> bool:
@@ -88,7 +88,8 @@ class Shedding:
 
     @is_active.setter
     def is_active(self, is_active: bool) -> None:
-        self._is_active = self._transports.streams.are_strangers_limited = is_active
+        self._is_active = is_active
+        self._transports.limit_strangers(is_active)
 
     def fruitless(self, flow: Flow, now: float, weight: float = 1.0) -> None:
         """Count a request, response or keep-alive on `flow` that led to no result."""

@@ -240,6 +240,10 @@ class Streams:
         self._nursery: trio.Nursery | None = None
         self._receiver: Receiver | None = None
 
+    def configure(self, limits: Limits) -> None:
+        """Use these limits from now on. The room for unfinished messages and for strangers keeps its size."""
+        self.limits = limits
+
     def begin(self, receiver: Receiver, nursery: trio.Nursery) -> None:
         """Serve connections in tasks of `nursery`, and pass their bytes to `receiver`."""
         self._receiver, self._nursery = receiver, nursery

@@ -1,7 +1,7 @@
 """Transports: sends by all listeners and connections of the daemon, and finds or opens flows."""
 
 import socket
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack
 from functools import partial
 from typing import Final, TypeVar
@@ -44,16 +44,28 @@ class Transports:
         self.certificates = certificates
         self._turnstile = Turnstile()
         self._dialling: dict[tuple[str, str, int, str], trio.Event] = {}
-        self.configure(certificates, origins)
+        self.configure(certificates, origins, self.streams.limits)
         with ExitStack() as undo:
             for spec in specs:
                 self._open(spec, undo)
             undo.pop_all()
 
-    def configure(self, certificates: Certificates | None, origins: Collection[str]) -> None:
-        """Use these certificates and origins for new connections. Open connections do not change."""
+    def configure(self, certificates: Certificates | None, origins: Collection[str], limits: Limits) -> None:
+        """Use these certificates and origins for new connections. Open connections do not change.
+
+        The limits hold for open connections from their next deadline on.
+        """
         self.certificates = certificates
         self.origins = frozenset(origin.lower().rstrip("/") for origin in origins)
+        self.streams.configure(limits)
+
+    def count_by(self, source_of: Callable[[str], str]) -> None:
+        """Count connections and their bytes by `source_of(host)`; "" for no limit."""
+        self.streams.source_of = source_of
+
+    def limit_strangers(self, is_on: bool) -> None:
+        """Whether connections have to show a password before they get more room."""
+        self.streams.are_strangers_limited = is_on
 
     def _open(self, spec: ListenSpec, undo: ExitStack) -> None:
         if spec.transport == UDP:

@@ -181,7 +181,7 @@ async def test_new_certificates_are_for_new_connections(authority: Authority, tm
         (tmp_path / "other").mkdir()
         other = Authority(tmp_path / "other")
         async with await secured(transports, authority) as stream:
-            transports.configure(other.certificates("127.0.0.1"), ())
+            transports.configure(other.certificates("127.0.0.1"), (), Limits())
             async with await secured(transports, other) as new:
                 await new.send_all(MESSAGE)
                 await ear.until(1)
