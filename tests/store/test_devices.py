@@ -94,6 +94,20 @@ def test_a_device_with_an_instance_is_waited_for_when_it_is_gone(silo: Silo, dat
     assert database.query("SELECT id FROM silo") == [(1,)], "but not for ever"
 
 
+def test_a_device_is_remembered_when_its_binding_is_removed(database: Database) -> None:
+    """Also a device that was bound before `devices = "each"` was set."""
+    silo = database.open()
+    bind(silo, DESK, CELL)
+    silo.configure(Limits(), 604_800.0, MONTH)
+    bind(silo, removed=(DESK,))
+    add(silo, row(1))
+    serve(silo, 1, CELL.instance)
+    assert database.query("SELECT state FROM silo") == [("waiting",)]
+    serve(silo, 1, DESK.instance)
+    assert database.query("SELECT count(*) FROM silo") == [(0,)]
+    silo.close()
+
+
 def test_who_takes_no_message_is_not_waited_for(silo: Silo, database: Database) -> None:
     bind(silo, DESK, replace(PLAIN, methods=frozenset({"INVITE"})))
     add(silo, row(1))

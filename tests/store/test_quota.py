@@ -124,6 +124,19 @@ def test_a_row_that_fails_is_not_counted(database: Database) -> None:
     silo.close()
 
 
+def test_a_row_that_is_rejected_or_handed_over_leaves_the_share_of_its_sender(database: Database) -> None:
+    silo = database.open(share_messages=2, share_bytes=1000)
+    refused = OverQuota(2, 12, Limit.SHARE)
+    assert add(silo, row(1), row(2), row(3)) == [Added(1), Added(2), refused]
+    silo.writer.reject(1, 603, "Decline", 1)
+    silo.writer.flush()
+    assert add(silo, row(4), row(5)) == [Added(3), refused]
+    silo.writer.hand(2, 202, "Accepted", None)
+    silo.writer.flush()
+    assert add(silo, row(6), row(7)) == [Added(4), refused]
+    silo.close()
+
+
 def test_old_hours_are_forgotten(database: Database) -> None:
     silo = database.open(max_per_hour=9)
     add(silo, row(1, received_at=NOON), row(2, received_at=NOON + HOUR))
