@@ -196,7 +196,8 @@ class LeasedRows:
         released = []
         for held in rows:
             row = held.row
-            row.attempts += held.was_answered and attempts != UNCOUNTED
+            if held.was_answered and attempts != UNCOUNTED:
+                row.attempts += 1
             asked = known_by_sips if held.is_for_sips else known
             status = self._final_status(held, attempts, asked)
             if status:
