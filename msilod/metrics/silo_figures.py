@@ -104,6 +104,11 @@ class SiloFigures:
             self._at = self._clock.now()
         except MsilodError as error:
             get_log().warning("the figures of the silo could not be read", reason=str(error))
+        except MemoryError:
+            raise
+        except Exception as error:
+            # For example a row of another program with a text for a time. The daemon must not end because of a figure.
+            get_log().error("the figures of the silo could not be read", exc_info=error)
         finally:
             now = self._clock.now()
             self._next = now + max(KEPT, SHARE * (now - began))

@@ -1,6 +1,18 @@
 """The figures of the database: found without a walk over all rows, kept for a while, told with their age."""
 
-from msilod.metrics.silo_figures import AGAIN, PAGE, PAGES, Oldest
+import threading
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+import structlog
+import trio
+
+from msilod.clock import Clock
+from msilod.errors import StoreError
+from msilod.metrics import silo_figures
+from msilod.metrics.silo_figures import AGAIN, PAGE, PAGES, Oldest, SiloFigures
+from msilod.store.engine.hold import Reads
 
 
 class Rows:
@@ -40,3 +52,73 @@ def test_a_row_that_waits_again_is_found_after_a_while() -> None:
     assert oldest.look(1.0) == 3.0
     rows.states[0] = "waiting"
     assert oldest.look(2.0 + AGAIN) == 1.0
+
+
+class Silo:
+    """The reads of a silo that does what the test says."""
+
+    def __init__(self, count: Callable[[], dict[str, int]]) -> None:
+        self.counts = count
+
+    def page(self, after: int, limit: int) -> list[tuple[int, str, float]]:
+        return []
+
+    def total_bytes(self) -> int:
+        return 0
+
+    def free_bytes(self) -> int | None:
+        return None
+
+
+def figures(count: Callable[[], dict[str, int]]) -> SiloFigures:
+    return SiloFigures(cast("Reads", Silo(count)), Clock())
+
+
+async def refresh(found: SiloFigures) -> dict[str, float]:
+    """The figures after a refresh, by the last label or the name."""
+    async with trio.open_nursery() as nursery:
+        await found.refresh(nursery)
+    return {labels[-1] if labels else name: value for name, labels, value in found.samples()}  # type: ignore[misc]
+
+
+async def test_a_silo_that_hangs_keeps_a_scrape_for_a_moment_and_one_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(silo_figures, "PATIENCE", 0.01)
+    gate, calls = threading.Event(), []
+
+    def hang() -> dict[str, int]:
+        calls.append(1)
+        gate.wait(30)
+        return {"waiting": 5}
+
+    found = figures(hang)
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            await found.refresh(nursery)
+            assert list(found.samples()) == [], "no figure is told before it is known"
+        gate.set()
+    assert len(calls) == 1
+    assert ("msilod_messages", ("waiting",), 5) in list(found.samples())
+
+
+@pytest.mark.parametrize("error", [StoreError("the disk is gone"), ValueError("a text is no time")])
+async def test_a_read_that_fails_is_logged_and_the_old_figures_stay(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silo_figures, "KEPT", 0.0)
+    monkeypatch.setattr(silo_figures, "SHARE", 0)
+    answers: list[dict[str, int] | Exception] = [{"waiting": 5}, error, {"waiting": 6}]
+
+    def count() -> dict[str, int]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    found = figures(count)
+    assert (await refresh(found))["waiting"] == 5
+    with structlog.testing.capture_logs() as logs:
+        assert (await refresh(found))["waiting"] == 5
+    assert [line["event"] for line in logs] == ["the figures of the silo could not be read"]
+    assert (await refresh(found))["waiting"] == 6
