@@ -1,6 +1,7 @@
-"""The tables as Peewee models: columns only. schema/ is the truth, tests/store/test_schema.py compares.
+"""Columns: the columns of all tables as Peewee models, tables for the query builder, and rows as messages.
 
-Rule: the table's name is the operator's (db_table), so a model says nothing of it; TABLES has the endings.
+The SQL files of schema/ create the tables; tests/store/test_schema.py compares both. Models have no table names: the
+operator chooses the beginning of each name (db_table), and TABLES has the endings.
 """
 
 import json
@@ -46,7 +47,7 @@ class RowColumns(peewee.Model):
 
 
 class EndedColumns(peewee.Model):
-    """A message that has left, and its hash (silo_ended)."""
+    """The hash and the end of a message that has left the silo (silo_ended)."""
 
     hash = peewee.BlobField(primary_key=True)
     id = peewee.IntegerField()
@@ -57,7 +58,7 @@ class EndedColumns(peewee.Model):
 
 
 class ImportedColumns(peewee.Model):
-    """A message that came by an import (silo_imported)."""
+    """The hash of an imported message (silo_imported)."""
 
     hash = peewee.BlobField(primary_key=True)
     until = peewee.DoubleField()
@@ -87,14 +88,14 @@ class LocationColumns(peewee.Model):
 
 
 class SecretColumns(peewee.Model):
-    """A key of ours (silo_secret)."""
+    """A value that the daemon keeps under a name, for example a key (silo_secret)."""
 
     name = peewee.TextField(primary_key=True)
     value = peewee.BlobField()
 
 
 class HistoryColumns(peewee.Model):
-    """What happened to a message (silo_history)."""
+    """An entry of the history of a message (silo_history)."""
 
     id = peewee.AutoField()
     message = peewee.IntegerField()
@@ -116,7 +117,7 @@ class PausedColumns(peewee.Model):
 
 
 class SenderHourColumns(peewee.Model):
-    """What a sender has stored in an hour (silo_sender_hour)."""
+    """The number of messages that a sender has stored in an hour (silo_sender_hour)."""
 
     hour = peewee.IntegerField()
     sender = peewee.TextField()
@@ -127,7 +128,7 @@ class SenderHourColumns(peewee.Model):
 
 
 class DeviceColumns(peewee.Model):
-    """A device that was registered (silo_device)."""
+    """A registered device (silo_device)."""
 
     aor = peewee.TextField()
     device = peewee.TextField()
@@ -139,7 +140,7 @@ class DeviceColumns(peewee.Model):
 
 
 class ServedColumns(peewee.Model):
-    """A device that has taken a message (silo_served)."""
+    """The final answer of a device to a message (silo_served)."""
 
     message = peewee.IntegerField()
     device = peewee.TextField()
@@ -151,7 +152,7 @@ class ServedColumns(peewee.Model):
 
 
 class TotalColumns(peewee.Model):
-    """What the whole silo holds in rows up to an id (silo_total)."""
+    """The number and bytes of all messages up to the id `counted` (silo_total)."""
 
     id = peewee.AutoField()
     messages = peewee.IntegerField()
@@ -174,7 +175,7 @@ class UserColumns(peewee.Model):
 
 
 class UserChangeColumns(peewee.Model):
-    """A user who was added, changed or removed (silo_user_change)."""
+    """The addition, change or removal of a user (silo_user_change)."""
 
     id = peewee.AutoField()
     aor = peewee.TextField()
@@ -186,34 +187,33 @@ def columns_of(model: type[peewee.Model]) -> list[str]:
     return [field.column_name for field in model._meta.sorted_fields]
 
 
-# The columns of a row that travels, in the order of its fields, and those that the writer inserts: `id` and the
-# lease have defaults then.
+# The columns of a StoredMessage, in the order of its fields; and the columns of an insert, without `id`.
 LOADED: Final = tuple(name for name in StoredMessage.__struct_fields__ if name != "booked_on")
 STORED: Final = tuple(name for name in LOADED if name != "id")
-# What has happened to a row that is new: nothing, and the table's defaults say so.
+# The columns and defaults of a row without a past: an insert may leave these columns out.
 _HAPPENED: Final = {
     "state": "waiting", "due_at": None, "attempts": 0, "next_attempt_at": None, "last_status": None,
     "last_reason": "",
 }  # fmt: skip
 FRESH: Final = tuple(name for name in STORED if name not in _HAPPENED)
-# One C call a row; reading 22 attributes in Python costs three times as much.
+# One call in C for each row. Reading 22 attributes in Python takes three times as long.
 _GET: Final = attrgetter(*STORED)
 _GET_FRESH: Final = attrgetter(*FRESH)
 _GET_HAPPENED: Final = attrgetter(*_HAPPENED)
 _NOTHING: Final = tuple(_HAPPENED.values())
-# The types that a value of each column has, and each row of types that is right.
+# The types of each column, and all right combinations of types in a row.
 _COLUMN_TYPES: Final[dict[str, tuple[type, ...]]] = {
     name: get_args(hint := StoredMessage.__annotations__[name]) or (hint,) for name in LOADED
 }
 _ROW_TYPES: Final = frozenset(product(*_COLUMN_TYPES.values()))
-# For a number that is none. A row whose end is text never expires: SQLite sorts text behind all numbers.
+# The values for numbers that are text. A row with text as its end never expires: SQLite sorts text after numbers.
 _NO_NUMBER: Final[dict[str, int | float]] = {
     "cseq": 1,
     "attempts": 0,
     "received_at": 0.0,
     "expires_at": LATEST,
 }
-# Rows in order.
+# The sort key for messages in the order of their ids.
 id_of: Final = attrgetter("id")
 TABLES: Final = {
     "": RowColumns,
@@ -251,25 +251,25 @@ def built(query: Any) -> tuple[str, tuple[Any, ...]]:
 
 
 def values_of(message: StoredMessage) -> Any:
-    """The row's values in the order of STORED."""
+    """The values of a message in the order of STORED."""
     return _GET(message)
 
 
 def is_fresh(message: StoredMessage) -> bool:
-    """Nothing has happened to it yet."""
+    """True for a message without a past: the columns outside FRESH have their defaults."""
     return bool(_GET_HAPPENED(message) == _NOTHING)
 
 
 def fresh_values(message: StoredMessage) -> Any:
-    """The values of a row that is fresh, in the order of FRESH."""
+    """The values of a fresh message in the order of FRESH."""
     return _GET_FRESH(message)
 
 
 def message_of(values: Any) -> StoredMessage:
-    """A row, in the order of LOADED, as it travels.
+    """The message of a row in the order of LOADED.
 
-    SQLite keeps a value of any type in any column. A row that another program has written is read as well as possible:
-    the daemon must neither end nor stop to deliver because of it.
+    SQLite keeps values of any type in any column. Wrong types in rows of other programs are converted: such a row must
+    not end the daemon or stop deliveries.
     """
     if tuple(map(type, values)) not in _ROW_TYPES:
         values = _in_type(values)
@@ -277,7 +277,7 @@ def message_of(values: Any) -> StoredMessage:
 
 
 def _in_type(values: Any) -> list[Any]:
-    """The values, each in the type of its column; a number that is none is the column's default."""
+    """The values, each converted to the type of its column; the default of the column for text in a number."""
     row = dict(zip(LOADED, values, strict=True))
     for name, value in row.items():
         kinds = _COLUMN_TYPES[name]
@@ -290,7 +290,7 @@ def _in_type(values: Any) -> list[Any]:
                 value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value or "")
             )
         elif float in kinds and isinstance(value, int):
-            # SQLite returns whole seconds as an integer from UPDATE ... RETURNING.
+            # UPDATE ... RETURNING of SQLite returns whole seconds as an integer.
             row[name] = float(value)
         else:
             row[name] = _NO_NUMBER.get(name)
@@ -310,5 +310,5 @@ def binding_values(b: Binding) -> list[Any]:
 
 
 def text_list(values: Any) -> str:
-    """A list of strings in one column."""
+    """A list of strings as JSON, for one column."""
     return json.dumps(list(values))

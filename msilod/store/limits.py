@@ -7,21 +7,23 @@ from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    # Not for the writer's process, which would read all that the configuration knows.
+    # Not at run time: the writer's process would import the whole configuration.
     from msilod.config import SiloConfig
 
-# Of "auto", once there are users. A person does not write a thousand messages an hour to users that are away.
+# The values of "auto", once there are users. A person does not write 1,000 messages an hour to absent users.
 SHARE: Final = 0.1
 PER_HOUR: Final = 1000
-# However small a mailbox is, a sender may leave so many messages, each as large as a body may be.
+# The share of a sender is at least this number of messages with bodies of the largest allowed size.
 LEAST_SHARE: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The keys of [silo]; bytes of bodies, 0 for no limit. `max_per_hour` are messages of one sender.
+    """The quotas of [silo]. Bytes are bytes of bodies; 0 means no limit.
 
-    `share_messages` and `share_bytes` bound the messages of one sender in one mailbox.
+    `max_messages` and `max_bytes` limit one mailbox, `max_total_bytes` the silo, `min_free_bytes` the free bytes of the
+    disk, `max_per_hour` the messages of one sender in an hour, `share_messages` and `share_bytes` the messages of one
+    sender in one mailbox.
     """
 
     max_messages: int = 1000
@@ -34,7 +36,7 @@ class Limits:
 
     @classmethod
     def of(cls, config: "SiloConfig", has_users: bool) -> "Limits":
-        """As configured; "auto" depends on whether senders need a password."""
+        """The limits of a configuration. `has_users`: senders need a password; "auto" depends on this."""
         share, per_hour = 1.0, 0
         if config.sender_share != "auto":
             share = float(config.sender_share)
@@ -55,9 +57,9 @@ class Limits:
         )
 
     def without_hours(self) -> "Limits":
-        """For an import: its messages were sent long ago."""
+        """The same limits without `max_per_hour`, for an import of old messages."""
         return replace(self, max_per_hour=0)
 
     def values(self) -> tuple[int, ...]:
-        """As they travel."""
+        """The values in the order of the fields, for the frames to the writer's process."""
         return astuple(self)

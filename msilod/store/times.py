@@ -1,13 +1,13 @@
-"""Silo time: the time that rows and bindings carry, which no change of the system's clock moves.
+"""Silo time: the time in rows and bindings. A step of the system's clock does not change silo time.
 
-Silo time runs with the clock that counts from the boot of the system, and is UTC until somebody sets the clock. A step
-of the system's clock changes `ahead`, the seconds from silo time to system time, and changes no row and no binding.
-`<table>_secret` keeps under the name 'silo_clock' what a restart and `msilo` need to find silo time again.
+Silo time runs with the clock that counts from the boot of the system, and equals UTC until the first step of the
+system's clock. A step changes `ahead`, the seconds from silo time to system time, and no row and no binding.
+`<table>_secret` keeps a KeptClock under the name 'silo_clock': a restart and `msilo` compute silo time from the row.
 
-Within one boot silo time is exact, also while no daemon runs. Another boot counts from another zero, and only the
-system's clock is left: how long the system was off cannot be told from how wrong its clock is. The clock is believed
-then when it is at most BELIEVED seconds later than silo time was last. If not, silo time goes on where it stood: a
-message that waits lives longer rather than ends unsent.
+Within one boot silo time is exact, also while no daemon runs. The clock of another boot counts from another zero, so
+after a boot silo time must come from the system's clock. The time without power and an error of the clock look alike.
+The system's clock is believed when it is at most BELIEVED seconds later than the last known silo time. Otherwise silo
+time goes on from the last known silo time: a stored message may live longer, but does not expire unsent.
 """
 
 import time
@@ -17,23 +17,23 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-# Seconds between two boots. Few systems are off for longer; a clock that is wrong is often wrong by more.
+# Seconds. Few systems are off for longer than a day, and a wrong clock is often wrong by more.
 BELIEVED: Final = 86_400.0
 CLOCK: Final = "silo_clock"
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
-# Suspended time included; where a system has no such clock, without that.
+# CLOCK_BOOTTIME includes the time in suspend. Systems without this clock use CLOCK_MONOTONIC, without suspend.
 _SINCE_BOOT: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def boot_name() -> str:
-    """A name for this boot of the system; "" where there is none to be had."""
+    """The name of this boot of the system; "" on a system without names of boots."""
     try:
         return _BOOT.read_text().strip()
     except OSError:
         return ""
 
 
-# Seconds since this boot, those included that the system slept. A call of C alone: it is on the path of each message.
+# Seconds since this boot, with suspend. A call in C alone, since each message calls the clock.
 since_boot: Final[Callable[[], float]] = partial(time.clock_gettime, _SINCE_BOOT)
 
 
@@ -52,12 +52,12 @@ class KeptClock:
     due_ahead: float
 
     def to_bytes(self) -> bytes:
-        """As the silo keeps it."""
+        """The clock as the silo keeps it: ASCII, numbers separated by spaces."""
         return f"{self.boot} {self.base!r} {self.seen!r} {self.ahead!r} {self.due_ahead!r}".encode()
 
     @classmethod
     def parse(cls, kept: bytes) -> "KeptClock | None":
-        """What `to_bytes` wrote; None for b"" (a new silo) and for what cannot be read."""
+        """The clock that `to_bytes` wrote; None for b"" (a new silo) and for unreadable bytes."""
         boot, _, numbers = kept.decode("ascii", "replace").partition(" ")
         try:
             return cls(boot, *map(float, numbers.split()))
@@ -66,7 +66,7 @@ class KeptClock:
 
 
 def resumed(kept: KeptClock | None, boot: str, since_boot: float, system: float) -> KeptClock:
-    """Silo time now. It goes on from `kept`; without that it is system time.
+    """The clock of silo time now. Silo time goes on from `kept`; without `kept` silo time is system time.
 
     `system` is UTC seconds by the system's clock, `since_boot` seconds since `boot`.
     """
@@ -88,7 +88,7 @@ def _after_another_boot(kept: KeptClock, system: float) -> float:
 
 
 def silo_clock(kept: bytes) -> Callable[[], float]:
-    """A clock of silo time for a process beside the daemon; `kept` is what the silo keeps, b"" for nothing."""
+    """A clock of silo time for the command line. `kept`: the bytes of the KeptClock; b"" for system time."""
     known = KeptClock.parse(kept)
     if known is None:
         return time.time

@@ -62,8 +62,10 @@ def test_a_media_type_is_found_with_and_without_parameters(
 
 def test_more_recipients_than_an_expression_may_be_deep(silo: Silo, queue: Queue) -> None:
     add(silo, row(1, "u1@one.test"), row(2, "u2@one.test"))
-    many = Selection(aors=tuple(f"u{number}@one.test" for number in range(2, 2002)))
-    assert queue.count(many, WALL)[0] == 1
+    names = [f"u{number}@one.test" for number in range(2, 2002)]
+    patterns = [f"u{number}@*.test" for number in range(2, 2002)]
+    for aors in (names, patterns):
+        assert queue.count(Selection(aors=tuple(aors)), WALL)[0] == 1
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Maintenance: a silo's file as a whole, whatever its schema: what it is, upgrade, check, backup.
+"""Maintenance: status, upgrade, check and backup of a silo's file, of any version of the schema.
 
-Rules: an upgrade is one transaction under the daemon's lock; a check and a backup read one snapshot and hold
-nobody up; a backup is complete under its name or not there at all.
+An upgrade is one transaction under the daemon's lock. A check and a backup read one snapshot and block no writer. A
+backup gets its name when the copy is complete.
 """
 
 import os
@@ -22,15 +22,16 @@ from msilod.store.engine.sqlite.damage import faults, readable
 from msilod.store.engine.sqlite.lock import DaemonLock
 from msilod.store.engine.sqlite.statements import total
 from msilod.store.engine.sqlite.unstoppable import unstoppable
-from msilod.store.schema.migrate import changed, migrations, prepare, upgrade, version_of
+from msilod.store.engine.sqlite.versions import count, version_of, wrong_rows
+from msilod.store.schema.migrate import changed, migrations, prepare, upgrade
 
-# Steps of SQLite's machine between two looks at signals: a few milliseconds.
+# Instructions of SQLite's virtual machine between two checks for signals: a few milliseconds.
 PROGRESS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What `msilo db status` tells. Sizes in bytes; `wanted` is the schema of this program."""
+    """The facts for `msilo db status`. `bytes`: of bodies; `file_bytes`: of all files; `wanted`: our schema version."""
 
     path: Path
     schema: int
@@ -41,24 +42,26 @@ class Condition:
 
 
 class Maintenance:
-    """Opened per command. Raises UnavailableError when there is no silo, unless it is to be made."""
+    """One silo. Each method opens and closes the file. Methods but `upgrade` raise UnavailableError without a silo."""
 
     def __init__(self, path: Path, table: str) -> None:
         self.path = path
         self.table = table
 
     def condition(self) -> Condition:
-        """Raises SchemaError when it is no silo of ours."""
+        """Version and sizes. Raises SchemaError when the file is not a silo."""
         with self._opened() as database, translated(self.path):
             connection = raw(database)
             schema = self._version(database, connection)
-            row = connection.execute(f"SELECT count(*), coalesce(sum(size), 0) FROM {self.table}")
-            messages, size = row.fetchone()
+            messages, size = count(connection, self.table)
         file_bytes = sum(part.stat().st_size for part in self._files())
         return Condition(self.path, schema, migrations()[-1][0], messages, size, file_bytes)
 
     def upgrade(self) -> list[str]:
-        """The names of the files that were applied. Raises BusyError while a daemon has the silo."""
+        """Apply the missing SQL files; create the silo if there is none. Returns the names of the applied files.
+
+        Raises BusyError while a daemon uses the silo, SchemaError.
+        """
         database = open_sqlite(self.path, create=True)
         try:
             lock = self._lock()
@@ -71,7 +74,7 @@ class Maintenance:
             database.close()
 
     def check(self) -> list[str]:
-        """What is wrong, one line each. Raises SchemaError when the version alone forbids to look further."""
+        """The faults, one line each. Raises SchemaError for a database of another version."""
         with self._opened() as database, translated(self.path):
             prepare(database, self.path, self.table, create=False)
             connection = raw(database)
@@ -92,31 +95,18 @@ class Maintenance:
         return found
 
     def _miscounts(self, connection: sqlite3.Connection) -> Iterator[str]:
-        """Sizes, totals and hashes that do not fit each other."""
-        table = self.table
-        kept = connection.execute(total(table)).fetchone()
-        real = connection.execute(f"SELECT count(*), coalesce(sum(size), 0) FROM {table}").fetchone()
+        """Totals that differ from the rows, and wrong rows."""
+        kept = connection.execute(total(self.table)).fetchone()
+        real = count(connection, self.table)
         if kept != real:
             yield f"the totals say {kept}, the messages are {real}"
-        for what, condition in (
-            ("sizes that are not their body's", "size <> length(body)"),
-            ("states that are none", "state NOT IN ('waiting', 'scheduled', 'held', 'rejected', 'handed')"),
-            ("no due time though scheduled", "state = 'scheduled' AND due_at IS NULL"),
-        ):
-            count = connection.execute(f"SELECT count(*) FROM {table} WHERE {condition}").fetchone()[0]
-            if count:
-                yield f"{count} messages with {what}"
-        doubles = connection.execute(
-            f"SELECT count(*) FROM (SELECT 1 FROM {table} GROUP BY aor, hash HAVING count(*) > 1)"
-        ).fetchone()[0]
-        if doubles:
-            yield f"{doubles} messages are there twice"
+        yield from wrong_rows(connection, self.table)
 
     def backup(self, target: Path) -> int:
-        """Copy the silo, whole and compact, while it is in use; the size of the copy in bytes.
+        """Copy the silo in compact form, also while a daemon uses the silo. Returns the size of the copy in bytes.
 
-        The copy has secrets and bodies in it: only the caller can read it until it is whole, then also the silo's
-        group if the copy can be given to that. Raises StoreError when something has that name already.
+        The copy contains secrets and bodies. Only the caller can read an incomplete copy; the silo's group can read the
+        complete copy, if the copy can be given to that group. Raises StoreError when `target` exists.
         """
         if os.path.lexists(target):
             raise StoreError(f"{target} exists already (name another file)")
@@ -124,12 +114,12 @@ class Maintenance:
             connection = raw(database)
             self._version(database, connection)
             with translated(target):
-                # Without it Ctrl-C would have to wait for the end of the statement.
+                # Without the handler Ctrl-C would wait for the end of the statement.
                 connection.set_progress_handler(lambda: 0, PROGRESS)
                 try:
                     connection.execute("VACUUM INTO ?", (str(part),))
                 except sqlite3.OperationalError as error:
-                    # sqlite3 reports an exception of a progress handler as this one; only Ctrl-C raises one there.
+                    # sqlite3 reports an exception in a progress handler as "interrupted". Only Ctrl-C raises there.
                     if "interrupted" in str(error):
                         raise KeyboardInterrupt from error
                     raise
@@ -149,7 +139,7 @@ class Maintenance:
         try:
             return version_of(connection, self.table)
         except sqlite3.OperationalError:
-            # No table of versions: the words for what it is instead are those of every other command.
+            # No table of versions: `prepare` raises the SchemaError of all other commands.
             prepare(database, self.path, self.table, create=False)
             raise
 
@@ -166,7 +156,7 @@ class Maintenance:
 
 @contextmanager
 def _part_of(target: Path) -> Iterator[Path]:
-    """An empty file beside `target` with mode 0600, made exclusively; it is gone at the end."""
+    """A new empty file beside `target` with mode 0600, deleted at the end of the block."""
     with translated(target):
         descriptor, name = tempfile.mkstemp(".part", ".msilo-", target.parent)
         os.close(descriptor)
@@ -177,7 +167,7 @@ def _part_of(target: Path) -> Iterator[Path]:
 
 
 def _finish(part: Path, silo: Path) -> int:
-    """To the disk, or the copy would be worth less than it says; then for the silo's group. The size in bytes."""
+    """Sync the copy to disk, then give the copy to the silo's group. Returns the size in bytes."""
     descriptor = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -189,13 +179,13 @@ def _finish(part: Path, silo: Path) -> int:
 
 
 def _take_name(part: Path, target: Path) -> None:
-    """Give the copy its name, unless something has the name by now. Raises StoreError."""
+    """Give the copy its name. Raises StoreError when `target` exists by now."""
     try:
         os.link(part, target, follow_symlinks=False)
     except FileExistsError as error:
         raise StoreError(f"{target} exists already (name another file)") from error
     except PermissionError:
-        # A file system without hard links (vfat, some network file systems).
+        # The file system has no hard links (vfat, some network file systems).
         if os.path.lexists(target):
             raise StoreError(f"{target} exists already (name another file)") from None
         part.rename(target)
@@ -203,7 +193,7 @@ def _take_name(part: Path, target: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """To the disk, or the copy would be worth less than it says."""
+    """Sync the directory to disk: without this the name of the copy may be lost in a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

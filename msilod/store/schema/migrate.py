@@ -1,36 +1,37 @@
-"""The numbered SQL in schema/, and what a database has had of it.
+"""Migrations: applies the numbered SQL files of schema/ to a database, and checks the version of a database.
 
-Rules: a released file never changes (its hash is kept); the daemon creates an empty database's tables; an
-older database is refused with the command that upgrades it, a newer or foreign one with what it is.
-Statements end in `;` at a line's end: sqlite3's executescript would commit behind our back.
+A released file never changes: the database keeps the SHA-256 of each applied file. The daemon creates the tables in an
+empty database. A database of an older version is refused with the command for the upgrade; a newer or foreign database
+is refused with the reason. A statement ends with `;` at the end of a line. Statements are executed one by one:
+`executescript` of sqlite3 commits the open transaction.
 """
 
 import hashlib
 import re
 import sqlite3
-import time
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import peewee
 
 from msilod.errors import SchemaError
 from msilod.store.engine.sqlite.connection import raw, translated
+from msilod.store.engine.sqlite.versions import applied, note, tables, version_of
 
 ENGINE: Final = "sqlite"
 
 
 def schema_root() -> Traversable:
-    """Where the SQL lies: inside the wheel, or beside us in a checkout."""
+    """The folder of the SQL files: in an installed wheel, or in a checkout."""
     shipped = files("msilod").joinpath("schema")
     return shipped if shipped.is_dir() else Path(__file__).parents[3] / "schema"
 
 
 def migrations(engine: str = ENGINE) -> list[tuple[int, str, str]]:
-    """(number, name, SQL), in order."""
+    """(number, name, SQL) of all files for `engine`, in order."""
     found = sorted(
         (entry.name, entry.read_text("utf-8"))
         for entry in schema_root().joinpath(engine).iterdir()
@@ -40,7 +41,7 @@ def migrations(engine: str = ENGINE) -> list[tuple[int, str, str]]:
 
 
 def statements(sql: str, table: str) -> Iterator[str]:
-    """The statements, `silo` and `silo_...` renamed after `table`, comments gone."""
+    """The statements without comments, for a silo with the db_table `table` in the place of `silo`."""
     bare = re.sub(r"--[^\n]*", "", sql)
     for statement in re.split(r";\s*\n", bare + "\n"):
         text = statement.strip().rstrip(";")
@@ -49,13 +50,13 @@ def statements(sql: str, table: str) -> Iterator[str]:
 
 
 def prepare(database: peewee.SqliteDatabase, path: Path, table: str, create: bool) -> None:
-    """Check that the database is ours and of this version; with `create`, make an empty one so.
+    """Check that the database is a silo of this version. With `create`, create the tables in an empty database.
 
-    Raises SchemaError.
+    Raises SchemaError and the errors of `translated`.
     """
     with translated(path):
         connection = raw(database)
-        names = _tables(connection)
+        names = tables(connection)
         if f"{table}_schema_version" in names:
             _check_version(connection, path, table)
         elif create and not names - {"sqlite_sequence"}:
@@ -78,32 +79,26 @@ def _check_version(connection: sqlite3.Connection, path: Path, table: str) -> No
         )
 
 
-def version_of(connection: sqlite3.Connection, table: str) -> int:
-    """The number of the last file that was applied; 0: none."""
-    cursor = connection.execute(f"SELECT max(version) FROM {table}_schema_version")
-    return int(cursor.fetchone()[0] or 0)
-
-
 def changed(connection: sqlite3.Connection, table: str) -> list[str]:
-    """The names of applied files that are not what we ship under their number."""
-    applied = dict(connection.execute(f"SELECT version, sha256 FROM {table}_schema_version"))
+    """The names of applied files with another content than the shipped files of the same number."""
+    known = applied(connection, table)
     return [
         f"{number:04d}_{name}"
         for number, name, sql in migrations()
-        if number in applied and applied[number] != _digest(sql)
+        if number in known and known[number] != _digest(sql)
     ]
 
 
 def upgrade(database: peewee.SqliteDatabase, path: Path, table: str) -> list[str]:
-    """Apply what is missing, all or nothing, and return the names of the files; the caller has the daemon's lock.
+    """Apply the missing files in one transaction. Returns their names.
 
-    An empty database gets everything. Raises SchemaError for a newer or a foreign one.
+    The caller holds the daemon's lock. Raises SchemaError for a newer or foreign database.
     """
     with translated(path):
         connection = raw(database)
         connection.execute("BEGIN IMMEDIATE")
         try:
-            names = _tables(connection)
+            names = tables(connection)
             version = version_of(connection, table) if f"{table}_schema_version" in names else 0
             if version > migrations()[-1][0]:
                 _check_version(connection, path, table)
@@ -117,20 +112,15 @@ def upgrade(database: peewee.SqliteDatabase, path: Path, table: str) -> list[str
     return done
 
 
-def _tables(connection: sqlite3.Connection) -> set[str]:
-    return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-
-
 def _apply(connection: sqlite3.Connection, table: str, version: int) -> list[str]:
-    """Inside a transaction: every file with a higher number."""
+    """Apply the files with a higher number than `version`, in the caller's transaction. Returns their names."""
     done = []
     for number, name, sql in migrations():
         if number <= version:
             continue
         for statement in statements(sql, table):
             connection.execute(statement)
-        applied: list[Any] = [number, name, _digest(sql), time.time()]
-        connection.execute(f"INSERT INTO {table}_schema_version VALUES (?, ?, ?, ?)", applied)
+        note(connection, table, number, name, _digest(sql))
         done.append(f"{number:04d}_{name}")
     return done
 

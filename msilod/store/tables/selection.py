@@ -143,7 +143,13 @@ def _any_of(column: Any, aors: Sequence[str]) -> Any:
     if names:
         found.append(column == names[0] if len(names) == 1 else column.in_(names))
     found += [_like(column, "%".join(map(_escaped, aor.split("*")))) for aor in aors if "*" in aor]
-    return NodeList(found, " OR ", parens=True)
+    return _either(found)
+
+
+def _either(terms: list[Any]) -> Any:
+    """At least one of the terms holds. A tree of terms: SQLite's expressions are at most 1,000 terms deep."""
+    half = len(terms) // 2
+    return _either(terms[:half]) | _either(terms[half:]) if half else terms[0]
 
 
 def _like(column: Any, pattern: str) -> Any:
