@@ -187,3 +187,7 @@ def test_a_dialog_knows_host_and_port_of_the_receiver_and_the_address_announced_
     assert to_caller is not None
     assert to_caller.is_at(SipUri.parse("sip:alice@198.51.100.7:5071"))
     assert not to_caller.is_routed_to(SipUri.parse("sip:198.51.100.7:9"))
+    by_proxy = Call(RelayingRoom(), more=b"Record-Route: <sip:proxy.test:5099;lr>\r\n").request(PHONE, True)
+    assert by_proxy is not None
+    assert by_proxy.is_routed_to(SipUri.parse("sip:proxy.test:5099"))
+    assert not by_proxy.is_routed_to(SipUri.parse("sip:proxy.test:5098"))

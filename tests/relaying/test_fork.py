@@ -24,11 +24,13 @@ def test_the_first_2xx_is_the_answer_and_a_second_2xx_is_only_reported() -> None
     assert (room.finals(), room.failure.told) == ([200], [("late", 200)])
 
 
-def test_a_provisional_answer_is_not_forwarded() -> None:
+def test_a_provisional_answer_is_not_forwarded_and_ends_no_branch() -> None:
     room = RelayingRoom()
     room.fork(binding())
     room.reply(5061, 180)
     assert room.statuses() == []
+    room.reply(5061, 486)
+    assert room.failure.told == [("failed", 486)]
 
 
 def test_the_failure_route_is_asked_once_after_the_last_branch_failed() -> None:
@@ -172,9 +174,12 @@ def test_the_sender_gets_500_if_no_branch_could_be_sent() -> None:
 
 def test_a_branch_that_cannot_be_made_counts_as_a_failed_transport() -> None:
     room = RelayingRoom()
-    bad = binding(5061)
-    bad.path = ("<sip:proxy.test>\r\nX: y",)
-    fork = room.fork(bad, binding(5062))
+    targets = target_set([binding(5061), binding(5062)])
+    for target in targets:
+        assert target.binding is not None
+        target.binding.way = target.flow
+    targets[0].uri = "no URI?"
+    fork = room.fork(targets=targets)
     assert room.ports() == [5062]
     assert ends(fork) == [(NO_TRANSPORT, True)]
 

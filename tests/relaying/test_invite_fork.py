@@ -2,6 +2,7 @@
 
 from tests.delivering.room import binding
 from tests.relaying.room import POLICY, RelayingRoom, two_flows
+from tests.without_io import phone_flow
 
 TIMER_C = POLICY.fr_inv_timer
 
@@ -98,10 +99,10 @@ def test_a_dead_flow_is_replaced_by_another_flow_of_the_device() -> None:
     assert room.failure.told == [("failed", 500)]
 
 
-def test_no_flow_is_tried_after_the_call_is_answered() -> None:
+def test_a_contact_that_was_connected_after_the_answer_does_not_ring() -> None:
     room = RelayingRoom()
-    room.call(*two_flows(), binding(5063))
-    room.reply(5061, 180)
-    room.reply(5063, 200)
-    room.reply(5061, 430, method=b"INVITE")
-    assert room.ports(b"INVITE") == [5061, 5063]
+    room.call(binding(5061), binding(5062, connection=7))
+    ((_, _, then, _),) = room.tasks.started
+    room.reply(5061, 200)
+    then(phone_flow(5062), room.clock.now())
+    assert room.ports(b"INVITE") == [5061]

@@ -118,7 +118,7 @@ def test_a_request_in_a_dialog_goes_to_the_current_flow_of_the_receiver() -> Non
     moved = binding(5061)
     moved.flow = phone_flow(5099)
     room.bind(moved)
-    uri = SipUri.parse(moved.contact)
+    uri = SipUri.parse(moved.contact + ";x=1")
     (target,) = room.targets.of(room.incoming(wire()).message, uri, [], dialog())
     assert (target.uri, target.flow) == (str(uri), phone_flow(5099))
 
