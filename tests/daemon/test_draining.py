@@ -6,6 +6,7 @@ import trio
 
 from msilod.config import Config
 from msilod.sip.message import Response
+from tests.agent.requests import with_body
 from tests.faults.test_security_26_ping import natted, pings
 from tests.network.phone import SILENT
 from tests.network.world import World, configured, play
@@ -23,8 +24,8 @@ def test_a_new_request_gets_a_503_with_a_time_while_an_open_one_ends(tmp_path: P
         world.daemon.stop()
         refused: list[Response | None] = []
         branch = alice.branch()
-        head = alice.head("OPTIONS", "sip:example.test", "sip:example.test", b"o@alice", 1, branch)
-        alice.ask(head + b"Content-Length: 0\r\n\r\n", branch, b"OPTIONS", refused.append)
+        head = alice.head("OPTIONS", "sip:example.test", "sip:example.test", "o@alice", 1, branch)
+        alice.ask(with_body(head), branch, "OPTIONS", refused.append)
         await trio.sleep(1)
         (response,) = refused
         assert response is not None
@@ -106,10 +107,10 @@ def test_no_ping_leaves_and_no_connection_is_accepted(tmp_path: Path) -> None:
         await trio.sleep(0.1)
         number = len(pings(bob))
         carol.switch_on()
-        carol.connect()
+        carol.wire.connect()
         await trio.sleep(60)
         assert len(pings(bob)) == number
-        assert carol.stream is None or not carol.stream.is_open
+        assert carol.wire.end is None or not carol.wire.end.is_open
 
     config: Config = configured(drain=100, registrar={"ping": 25})
     play(tmp_path, story, config=config)

@@ -2,26 +2,27 @@
 
 import hashlib
 from collections.abc import Sequence
-from itertools import count
 from pathlib import Path
 
 import trio
 
-from msilod.sip.message import Request, Response
+from msilod.sip.message import Request, Response, build_response
 from msilod.sip.parser import parse
 from msilod.store.engine.choice import sqlite_url
 from msilod.store.limits import Limits
 from msilod.store.silo import Silo
 from msilod.store.tables.users import UserRow, UserTable
-from tests.credentials import FIELDS, answer_of
-from tests.network.agent import Agent, Send
+from tests.agent.requests import with_credentials
+from tests.agent.transactions import Agent
+from tests.agent.user_agent import serial
+from tests.agent.virtual_wire import Send
+from tests.credentials import FIELDS
 from tests.network.ladder import Address
 from tests.network.world import SERVER, World
 
 REALM = "example.test"
 PASSWORD = "secret"
 HOST: Address = ("198.51.100.77", 5060)
-_serial = count(1)
 
 
 def with_users(folder: Path, aors: Sequence[str]) -> None:
@@ -41,57 +42,48 @@ class Line(Agent):
     """Sends requests as written, from one address, and receives the responses."""
 
     def __init__(self, world: World, address: Address = HOST) -> None:
-        super().__init__(world.wires, address, SERVER)
+        super().__init__(world.wires, "", address, SERVER)
         self.answers: list[Response] = []
         self.requests: list[Request] = []
         self.switch_on()
 
-    def _receive(self, data: bytes, send: Send) -> None:
+    def receive(self, data: bytes, send: Send) -> None:
         heard = parse(data)
         if isinstance(heard, Response):
             self.answers.append(heard)
             return
         self.requests.append(heard)
-        via, to, *rest = (
-            heard.headers.get(name) or b"" for name in (b"via", b"to", b"from", b"call-id", b"cseq")
-        )
-        lines = [b"SIP/2.0 200 OK", b"Via: " + via, b"To: " + to + b";tag=z"]
-        lines += [
-            name + value for name, value in zip((b"From: ", b"Call-ID: ", b"CSeq: "), rest, strict=True)
-        ]
-        send(b"\r\n".join([*lines, b"Content-Length: 0", b"", b""]))
+        send(build_response(heard, 200, to_tag=b"z").to_bytes())
 
-    async def send(
+    async def say(
         self, method: str, uri: str, from_: str, to: str, lines: str = "", body: str = "", user: str = "",
         call_id: str = "",
     ) -> Response:  # fmt: skip
         """Send a request and return the final response. With `user`, a digest name, a challenge is answered first."""
-        call_id = call_id or f"line-{next(_serial)}"
-        answer = await self._say(method, uri, from_, to, lines, body, call_id)
-        if not user or answer.status not in FIELDS:
-            return answer
-        return await self._say(
+        number = next(serial)
+        kind = "Content-Type: text/plain\r\n" if body and "Content-Type" not in lines else ""
+        call_id = call_id or f"line-{number}"
+        data = self.request(
             method,
             uri,
-            from_,
-            to,
-            answer_of(answer, method, uri, user, PASSWORD) + "\r\n" + lines,
-            body,
+            f"<{to}>",
+            lines + kind,
             call_id,
+            f"<{from_}>;tag=t",
+            number,
+            body,
+            f"z9hG4bK-line-{number}",
         )
+        answer = await self.answer_to(data)
+        if not user or answer.status not in FIELDS:
+            return answer
+        again = f"z9hG4bK-line-{next(serial)}"
+        return await self.answer_to(with_credentials(data, answer, again, user, PASSWORD))
 
-    async def _say(
-        self, method: str, uri: str, from_: str, to: str, lines: str, body: str, call_id: str
-    ) -> Response:
-        number = next(_serial)
-        kind = "Content-Type: text/plain\r\n" if body and "Content-Type" not in lines else ""
-        head = (
-            f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {self.address[0]}:{self.address[1]};rport;"
-            f"branch=z9hG4bK-line-{number}\r\nMax-Forwards: 70\r\nFrom: <{from_}>;tag=t\r\nTo: <{to}>\r\n"
-            f"Call-ID: {call_id}\r\nCSeq: {number} {method}\r\n{lines}{kind}Content-Length: {len(body)}\r\n\r\n{body}"
-        )
+    async def answer_to(self, data: bytes) -> Response:
+        """Send bytes as written, and return the final response, within half a second."""
         self.answers.clear()
-        self.transmit(head.encode())
+        self.send(data)
         await trio.sleep(0.5)
         (answer,) = (heard for heard in self.answers if heard.status >= 200)
         return answer

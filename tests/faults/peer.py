@@ -1,23 +1,22 @@
 """Peer: a peer on the virtual network with requests written by hand, any address and any Contact."""
 
-import re
 from collections.abc import Callable
 from itertools import count
 
 import trio
 
 from msilod.daemon.configuring import users_changed
-from msilod.sip.address import NameAddr
 from msilod.sip.digest import ha1
-from msilod.sip.message import Request, Response, build_response
+from msilod.sip.message import Request, Response
 from msilod.sip.parser import parse
-from tests.credentials import answer_of
+from tests.agent.requests import acknowledged, decoded, recorded, with_credentials
+from tests.agent.transactions import Agent
+from tests.agent.user_agent import Dialog, serial
+from tests.agent.virtual_wire import Send
 from tests.network.ladder import Address
-from tests.network.wires import End
 from tests.network.world import DOMAIN, SERVER, World
 
 PASSWORD = "secret"
-_serial = count(1)
 
 
 def lock(world: World, *users: str) -> None:
@@ -33,8 +32,11 @@ def lock(world: World, *users: str) -> None:
     users_changed(world.parts)
 
 
-class Peer:
-    """A peer of `user` at `address`. `contact`: the URI in Contact. `domain`: the domain in From. `stream`: use TCP."""
+class Peer(Agent):
+    """A peer of `user` at `address`. `contact`: the URI in Contact. `domain`: the domain in From. `stream`: use TCP.
+
+    The test sends each request and each response: a peer has no transactions.
+    """
 
     def __init__(
         self,
@@ -45,14 +47,11 @@ class Peer:
         domain: str = DOMAIN,
         stream: bool = False,
     ) -> None:
+        super().__init__(world.wires, user, address, SERVER, stream, domain)
         self.world = world
-        self.user = user
-        self.address = address
-        tail = ";transport=tcp" if stream else ""
-        self.contact = contact or f"sip:{user}@{address[0]}:{address[1]}{tail}"
-        self.aor = f"sip:{user}@{domain}"
-        self.is_stream = stream
-        self.end: End | None = None
+        self.wire.accepts = False
+        self.contact = contact
+        self.tag = b"t" + user.encode()
         self.heard: list[Request | Response] = []
         self.taken: list[Request] = []
         # Called with each new request, if not None.
@@ -61,40 +60,27 @@ class Peer:
         self.password = PASSWORD
         self.instance = ""
         self._cseq = count(1)
-        self._reg_id = f"reg{next(_serial)}@{user}"
+        self._reg_id = f"reg{next(serial)}@{user}"
         if stream:
             self.connect()
         else:
-            world.wires.bind(address, lambda data, source: self._hear(data))
+            self.switch_on()
 
-    # --- bytes ---------------------------------------------------------------------------------------
+    # --- life ----------------------------------------------------------------------------------------
 
     def connect(self, port: int = 0) -> None:
-        """Open a connection, from `port` if given."""
-        self.address = (self.address[0], port or self.address[1])
-        self.end = self.world.wires.connect(self.address, SERVER)
-        assert self.end is not None
-        self.end.hear = self._feed
-        self._bytes = b""
+        """Open a connection from the own port, or from `port`."""
+        self.wire.address = (self.address[0], port or self.address[1])
+        self.wire.is_open = True
+        assert self.wire.connect(self.address[1])
 
     def move(self, port: int) -> None:
         """Move to another port, as after the loss of a NAT binding."""
-        self.world.wires.unbind(self.address)
-        self.address = (self.address[0], port)
-        self.world.wires.bind(self.address, lambda data, source: self._hear(data))
+        self.wire.close()
+        self.wire.address = (self.address[0], port)
+        self.wire.open()
 
-    def _feed(self, data: bytes) -> None:
-        self._bytes += data
-        while b"\r\n\r\n" in self._bytes:
-            head, _, _ = self._bytes.partition(b"\r\n\r\n")
-            found = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
-            size = len(head) + 4 + (int(found[1]) if found else 0)
-            if len(self._bytes) < size:
-                return
-            message, self._bytes = self._bytes[:size], self._bytes[size:]
-            self._hear(message)
-
-    def _hear(self, data: bytes) -> None:
+    def receive(self, data: bytes, send: Send) -> None:
         message = parse(data)
         if isinstance(message, Request) and any(
             isinstance(known, Request)
@@ -107,65 +93,47 @@ class Peer:
         if isinstance(message, Request) and self.on_request is not None:
             self.on_request(message)
 
-    def send(self, data: bytes) -> None:
-        if self.end is not None:
-            self.end.send(data)
-        else:
-            self.world.wires.datagram(self.address, SERVER, data)
-
-    # --- words ---------------------------------------------------------------------------------------
-
-    def request(
-        self, method: str, uri: str, to: str = "", extra: str = "", call_id: str = "", from_: str = "", cseq: int = 0,
-        body: str = "",
-    ) -> bytes:  # fmt: skip
-        """The bytes of a request. `to` and `from_`: whole header values."""
-        transport = "TCP" if self.is_stream else "UDP"
-        cseq = cseq or next(self._cseq)
-        return (
-            f"{method} {uri} SIP/2.0\r\n"
-            f"Via: SIP/2.0/{transport} {self.via_host}:5060;rport;branch=z9hG4bKp{next(_serial)}\r\n"
-            f"Max-Forwards: 70\r\nFrom: {from_ or f'<{self.aor}>;tag=t{self.user}'}\r\nTo: {to or f'<{uri}>'}\r\n"
-            f"Call-ID: {call_id or f'c{next(_serial)}@{self.user}'}\r\nCSeq: {cseq} {method}\r\n"
-            f"Contact: <{self.contact}>{self.instance}\r\n{extra}Content-Length: {len(body)}\r\n\r\n{body}"
-        ).encode()
+    # --- requests ------------------------------------------------------------------------------------
 
     @property
-    def via_host(self) -> str:
-        return self.contact.partition("@")[2].partition(":")[0].partition(";")[0]
+    def via(self) -> str:
+        host = self.contact.partition("@")[2].partition(":")[0].partition(";")[0]
+        return f"SIP/2.0/{self.wire.transport} {host}:5060;rport"
 
-    async def ask(self, data: bytes) -> Response:
+    def branch(self) -> str:
+        """A new branch. Two peers may have the same port of two hosts behind the same NAT."""
+        return f"z9hG4bKp{next(serial)}"
+
+    def new_from(self, cseq: int) -> str:
+        return f"<{self.aor}>;tag={self.tag.decode()}"
+
+    def request(
+        self, method: str, uri: str, to: str = "", extra: str = "", call_id: str = "", from_: str = "",
+        cseq: int = 0, body: bytes | str = b"", branch: str = "",
+    ) -> bytes:  # fmt: skip
+        """The bytes of a request, with Contact, and with the next CSeq of the peer."""
+        extra = f"Contact: <{self.contact}>{self.instance}\r\n{extra}"
+        return super().request(method, uri, to, extra, call_id, from_, cseq or next(self._cseq), body, branch)
+
+    async def ask(self, data: bytes) -> Response:  # type: ignore[override]
         """Send a request, and again after a challenge if the peer has a password. Returns the final response.
 
         A failure of an INVITE is acknowledged.
         """
         answer = await self.answer_to(data)
         if answer.status in (401, 407) and self.has_password:
-            sent = parse(data)
-            assert isinstance(sent, Request)
-            line = answer_of(answer, sent.method.decode(), sent.uri.decode(), self.user, self.password)
-            proof = f"{line}\r\n".encode()
-            branch = b"branch=z9hG4bKp%d" % next(_serial)
-            data = re.sub(rb"branch=\S+", branch, data, count=1).replace(
-                b"\r\nContact:", b"\r\n" + proof + b"Contact:", 1
-            )
-            data = re.sub(rb"CSeq: (\d+)", lambda found: b"CSeq: %d" % (int(found[1]) + 1), data, count=1)
             next(self._cseq)
-            answer = await self.answer_to(data)
+            again = with_credentials(data, answer, self.branch(), self.user, self.password)
+            answer = await self.answer_to(again)
         return answer
 
     async def answer_to(self, data: bytes) -> Response:
         """Send a request and return the final response."""
         self.send(data)
-        sent = parse(data)
-        assert isinstance(sent, Request)
-        answer = await self.final(sent.method)
-        if sent.method == b"INVITE" and answer.status >= 300:
-            head = data.partition(b"\r\n\r\n")[0].replace(b"INVITE", b"ACK")
-            to = b"To: " + (answer.headers.get(b"to") or b"")
-            kept = [to if line.startswith(b"To:") else line for line in head.split(b"\r\n")]
-            kept = [line for line in kept if not line.startswith(b"Content-Length")]
-            self.send(b"\r\n".join(kept) + b"\r\nContent-Length: 0\r\n\r\n")
+        method = data.partition(b" ")[0]
+        answer = await self.final(method)
+        if method == b"INVITE" and answer.status >= 300:
+            self.send(acknowledged(data, answer))
         return answer
 
     def registration(self, expires: int = 7200, extra: str = "") -> bytes:
@@ -215,56 +183,30 @@ class Peer:
         self, request: Request, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()
     ) -> None:
         """Answer a request, with Record-Route and Contact as a phone does."""
-        recorded = tuple((b"Record-Route", value) for value in request.headers.split(b"record-route"))
-        contact = (b"Contact", f"<{self.contact}>".encode())
-        tag = b"t" + self.user.encode()
-        self.send(
-            build_response(
-                request, status, to_tag=tag, headers=(*recorded, *(headers or (contact,)))
-            ).to_bytes()
+        self.respond(
+            request, status, (*recorded(request), *headers) if headers else self.dialog_headers(request)
         )
 
 
-class Side:
-    """One side of a dialog: the state for further requests (RFC 3261 §12.2.1.1)."""
+class Side(Dialog[Peer]):
+    """One side of a dialog of peers. The CSeq is the peer's own count."""
 
-    def __init__(
-        self, peer: Peer, local: str, remote: str, call_id: str, target: str, routes: list[str]
-    ) -> None:
-        self.peer = peer
-        self.local = local
-        self.remote = remote
-        self.call_id = call_id
-        self.target = target
-        self.routes = routes
-
-    def data(
-        self, method: str, extra: str = "", uri: str = "", from_: str = "", to: str = "", body: str = ""
-    ) -> bytes:
-        routes = "".join(f"Route: {route}\r\n" for route in self.routes)
-        return self.peer.request(
-            method,
-            uri or self.target,
-            to or self.remote,
-            routes + extra,
-            self.call_id,
-            from_ or self.local,
-            body=body,
-        )
+    def next_cseq(self) -> int:
+        return 0
 
     async def ask(
         self, method: str, extra: str = "", uri: str = "", from_: str = "", to: str = ""
     ) -> Response:
         """Send a request in the dialog and return the final response."""
-        return await self.peer.ask(self.data(method, extra, uri, from_, to))
+        return await self.agent.ask(self.request(method, extra, uri, from_, to))
 
     async def reach(self, method: str, other: Peer) -> Request:
         """Send a request in the dialog. `other` answers with 200. Returns the request as received by `other`."""
-        self.peer.send(self.data(method))
+        self.send(method)
         request = await other.take(method.encode())
         if method != "ACK":
             other.answer(request)
-            assert (await self.peer.final(method.encode())).status == 200
+            assert (await self.agent.final(method.encode())).status == 200
         return request
 
 
@@ -284,22 +226,17 @@ async def call(alice: Peer, bob: Peer, uri: str = "", method: str = "INVITE") ->
     assert made[0].status == 200
     caller, callee = sides(alice, made[0], bob, request)
     if method == "INVITE":
-        alice.send(re.sub(rb"CSeq: \d+", b"CSeq: %d" % made[0].cseq, caller.data("ACK")))
+        caller.send("ACK", cseq=made[0].cseq)
         await bob.take(b"ACK")
     return caller, callee
 
 
 def sides(alice: Peer, accepted: Response, bob: Peer, request: Request) -> tuple[Side, Side]:
     """The two sides of a dialog accepted by `bob`."""
-
-    def value(message: Request | Response, name: bytes) -> str:
-        return (message.headers.get(name) or b"").decode()
-
-    to, from_ = value(accepted, b"to"), value(accepted, b"from")
-    call_id = value(accepted, b"call-id")
-    routes = [route.decode() for route in accepted.headers.split(b"record-route")]
-    bobs, alices = (
-        NameAddr.parse(m.headers.get(b"contact") or b"").uri.decode() for m in (accepted, request)
-    )
-    caller = Side(alice, from_, to, call_id, bobs, routes[::-1])
-    return caller, Side(bob, to, from_, call_id, alices, routes)
+    to, from_, call_id = (decoded(accepted.headers.get(name)) for name in (b"to", b"from", b"call-id"))
+    caller, callee = Side(alice, from_, to, call_id), Side(bob, to, from_, call_id)
+    caller.learn(accepted)
+    callee.learn(request)
+    # The two messages may differ: the caller's route set is the list seen by the caller, reversed (§12.1.2).
+    callee.routes = caller.routes[::-1]
+    return caller, callee

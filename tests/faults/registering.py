@@ -5,16 +5,17 @@ import re
 import trio
 
 from msilod.sip.message import Response
+from tests.agent.requests import with_body
 from tests.network.phone import Phone
 
 
 class Registrations:
     """The REGISTERs of one phone, with one Call-ID and increasing CSeq."""
 
-    def __init__(self, phone: Phone, call_id: bytes = b"") -> None:
+    def __init__(self, phone: Phone, call_id: str = "") -> None:
         phone.switch_on()
         self.phone = phone
-        self.call_id = call_id or b"registrations@" + phone.user.encode()
+        self.call_id = call_id or f"registrations@{phone.user}"
         self.cseq = 0
 
     async def send(self, lines: str, cseq: int = 0) -> Response:
@@ -29,7 +30,7 @@ class Registrations:
             answers.append(response)
             came.set()
 
-        phone.ask(head + f"{lines}Content-Length: 0\r\n\r\n".encode(), branch, b"REGISTER", heard)
+        phone.ask(with_body(head + lines), branch, "REGISTER", heard)
         await came.wait()
         answer = answers[-1]
         assert answer is not None, "no answer"

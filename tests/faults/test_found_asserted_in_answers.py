@@ -176,7 +176,7 @@ def test_a_hidden_assertion_in_an_ack_stays_in_the_trusted_network(tmp_path: Pat
             assert (await peer.register()).status == 200
         caller, _ = await call(mallory, alice)
         claims = "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in CLAIMS)
-        mallory.send(caller.data("ACK", f"{claims}Privacy: {privacy}\r\n"))
+        mallory.send(caller.request("ACK", f"{claims}Privacy: {privacy}\r\n"))
         ack = await alice.take(b"ACK")
         assert has_claim(ack) == (privacy == "none")
 

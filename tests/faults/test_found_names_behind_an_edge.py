@@ -43,15 +43,15 @@ class Edge:
             via = message.headers.get_all(b"via")[0].decode()
             place = re.search(r"received=([\d.]+)", via)
             assert place is not None
-            self._of(place[1])._hear(message.to_bytes())
+            self._take(place[1], message.to_bytes())
         else:
             host = re.search(rb"@(10[\d.]+)", message.uri)
             if host is not None:
-                self._of(host[1].decode())._hear(data)
+                self._take(host[1].decode(), data)
 
-    def _of(self, host: str) -> "Client":
+    def _take(self, host: str, data: bytes) -> None:
         (client,) = (client for place, client in self.clients.items() if place[0] == host)
-        return client
+        client.receive(data, client.send)
 
 
 class Client(Peer):
@@ -92,7 +92,7 @@ def test_a_party_has_no_place_of_the_other_party(tmp_path: Path, method: str, is
             alices, _ = await call(alice, mallory)
         for uri in ("", "sip:x@8.8.8.8", f"sip:{alice.user}@8.8.8.8:5060"):
             side = forged(alices, mallory)
-            assert (await mallory.answer_to(side.data(method, uri=uri))).status == 407
+            assert (await mallory.answer_to(side.request(method, uri=uri))).status == 407
         assert set(mallory.untaken()) <= {b"ACK"}
 
     play(tmp_path, story, config=CONFIG)
@@ -121,7 +121,7 @@ def test_clients_that_the_edge_does_not_tell_from_others_show_a_password(tmp_pat
         alice.on_request = mallory.on_request = None
         caller, callee = await call(alice, mallory)
         for side in (caller, callee):
-            assert (await side.peer.answer_to(side.data("INFO"))).status == 407
+            assert (await side.agent.answer_to(side.request("INFO"))).status == 407
         mallory.on_request = mallory.answer
         assert (await caller.ask("INFO")).status == 200
 

@@ -103,7 +103,7 @@ def test_a_new_token_does_not_make_the_callee_the_user_in_to(tmp_path: Path) -> 
         victim = Peer(world, "victim", ALICE, domain="foreign.test")
         alice = f"<sip:alice@{DOMAIN}>"
         _, callee = await called(friend, mallory.aor, f"<{mallory.aor}>;tag=1", alice, mallory)
-        mallory.send(callee.data("INVITE"))
+        mallory.send(callee.request("INVITE"))
         request = await friend.take(b"INVITE")
         friend.answer(request)
         callee.routes = [value.decode() for value in request.headers.split(b"record-route")]
@@ -142,7 +142,7 @@ def test_who_becomes_a_user_has_shown_no_password_in_the_dialog_before(tmp_path:
         assert (await bob.register()).status == 200
         caller, _ = await call(Peer(world, "alice", FRIEND), bob)
         lock(world, "alice", "bob")
-        caller.peer.has_password = False
+        caller.agent.has_password = False
         assert (await caller.ask("INFO")).status == 407
         assert bob.untaken() == []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import trio
 
 from msilod.reaching.places import TURN_TIMEOUT
-from tests.network.agent import Asked
+from tests.agent.transactions import Asked
 from tests.network.ladder import Address
 from tests.network.phone import Phone, Script
 from tests.network.world import World, play

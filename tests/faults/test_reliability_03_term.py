@@ -50,7 +50,7 @@ def test_after_term_no_row_is_sent_for_a_way_that_was_being_dialled(tmp_path: Pa
         alice.switch_on()
         far.boot()
         await trio.sleep(1)
-        far.hang_up_stream()
+        far.wire.hang_up()
         far.is_registered = True
         await trio.sleep(1)
         world.wires.far[far.address[0]] = 1.0

@@ -26,7 +26,7 @@ def test_a_register_that_a_kill_left_unanswered_is_answered_by_the_next_daemon(
         world.crash()
         await world.start()
         if stream:
-            bob.hang_up_stream()
+            bob.wire.hang_up()
         answer = await registrations.send(said, cseq=1)
         assert answer.status == 200
         assert contacts(answer) == [bob.contact]

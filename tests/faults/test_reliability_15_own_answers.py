@@ -9,7 +9,7 @@ import trio
 import msilod.transport.tcp
 from msilod.errors import TransportError
 from msilod.transport.tcp import connect, prepare
-from tests.network.agent import Served
+from tests.agent.transactions import Served
 from tests.network.phone import Phone
 from tests.network.world import World, play
 from tests.ports import free_port

@@ -139,7 +139,7 @@ def run(
     async def main(world: World) -> None:
         line = Line(world)
         phone = f'Supported: gruu\r\nContact: {CONTACT};+sip.instance="<urn:uuid:1>"\r\n'
-        answer = await line.send(
+        answer = await line.say(
             "REGISTER", "sip:example.test", "sip:x@y", "sip:alice@example.test", phone, user="alice"
         )
         assert answer.status == 200
@@ -186,7 +186,7 @@ def test_registration_query_and_removal_want_the_password_of_the_mailbox(
 ) -> None:
     async def story(world: World, line: Line, tell: Tell) -> None:
         async def register(lines: str, user: str = "") -> int:
-            return (await line.send("REGISTER", "sip:example.test", to, to, lines, user=user)).status
+            return (await line.say("REGISTER", "sip:example.test", to, to, lines, user=user)).status
 
         to, before = tell(spelling), bound(world)
         for lines in CHANGES:
@@ -197,7 +197,7 @@ def test_registration_query_and_removal_want_the_password_of_the_mailbox(
         after = bound(world)
         assert "sip:new@198.51.100.77:5060" in after.pop(aor)
         assert all(after[other] == before[other] for other in after)
-        answer = await line.send("REGISTER", "sip:example.test", to, to, user=USERS[aor])
+        answer = await line.say("REGISTER", "sip:example.test", to, to, user=USERS[aor])
         assert (answer.status, b"sip:new@" in b"".join(answer.headers.get_all(b"contact"))) == (200, True)
         assert await register("Contact: *\r\nExpires: 0\r\n", USERS[aor]) == 200
         assert aor not in bound(world)
@@ -213,7 +213,7 @@ def test_a_to_that_names_no_mailbox_is_404_and_binds_nothing(
         to, before = tell(spelling), bound(world)
         for lines in CHANGES:
             for user in ("", "alice", "9901#1"):
-                answer = await line.send("REGISTER", "sip:example.test", to, to, lines, user=user)
+                answer = await line.say("REGISTER", "sip:example.test", to, to, lines, user=user)
                 assert (answer.status, answer.headers.get(b"contact")) == (404, None)
         assert bound(world) == before
 
@@ -230,19 +230,19 @@ def test_sending_and_storing_name_the_same_mailbox(
     async def story(world: World, line: Line, tell: Tell) -> None:
         uri = tell(spelling)
         assert (
-            await line.send("MESSAGE", "sip:bob@example.test", uri, "sip:bob@example.test", body="a")
+            await line.say("MESSAGE", "sip:bob@example.test", uri, "sip:bob@example.test", body="a")
         ).status == 407
-        answer = await line.send(
+        answer = await line.say(
             "MESSAGE", "sip:bob@example.test", uri, "sip:bob@example.test", body="b", user=USERS[aor]
         )
         assert answer.status == 202
         assert (world.column("aor"), world.column("sender")) == ([BOB], [aor])
         # Without a binding, so messages are stored.
-        await line.send(
+        await line.say(
             "REGISTER", "sip:example.test", "sip:x@y", "sip:alice@example.test", CHANGES[1], user="alice"
         )
         target, to = (uri, "sip:bob@example.test") if mode == 0 else ("sip:bob@example.test", uri)
-        answer = await line.send("MESSAGE", target, "sip:bob@example.test", to, body="c", user="bob")
+        answer = await line.say("MESSAGE", target, "sip:bob@example.test", to, body="c", user="bob")
         assert answer.status == 202
         assert world.column("aor") == [BOB, aor]
 
@@ -257,7 +257,7 @@ def test_a_sender_who_is_not_ours_is_never_booked_on_a_user(
 
     async def story(world: World, line: Line, tell: Tell) -> None:
         uri = tell(spelling)
-        answer = await line.send("MESSAGE", "sip:bob@example.test", uri, "sip:bob@example.test", body="a")
+        answer = await line.say("MESSAGE", "sip:bob@example.test", uri, "sip:bob@example.test", body="a")
         assert answer.status in (202, 403)
         assert not set(world.column("sender")) & set(USERS)
         hours = {sender for (sender,) in world.read("SELECT sender FROM silo_sender_hour")}
@@ -275,7 +275,7 @@ def test_what_is_sent_to_no_mailbox_is_not_stored(
     async def story(world: World, line: Line, tell: Tell) -> None:
         uri = tell(spelling)
         target, to = (uri, "sip:bob@example.test") if mode == 0 else ("sip:bob@example.test", uri)
-        answer = await line.send("MESSAGE", target, "sip:stranger@foreign.example", to, body="a")
+        answer = await line.say("MESSAGE", target, "sip:stranger@foreign.example", to, body="a")
         if (spelling, mode) == ("sip:example.test", 0):
             # m_store passes over a URI without a user: To is the recipient.
             assert (answer.status, world.column("aor")) == (202, [BOB])
@@ -320,7 +320,7 @@ def test_the_case_of_a_user_part_counts(tmp_path: Path, monkeypatch: pytest.Monk
     async def story(world: World, line: Line, tell: Tell) -> None:
         before = bound(world)
         for user, status in (("", 401), ("alice", 403)):
-            answer = await line.send("REGISTER", "sip:example.test", ANOTHER, ANOTHER, NEW, user=user)
+            answer = await line.say("REGISTER", "sip:example.test", ANOTHER, ANOTHER, NEW, user=user)
             assert answer.status == status
         assert bound(world) == before
         assert filters.recipient(session(world, True), ANOTHER) == "Alice@example.test"

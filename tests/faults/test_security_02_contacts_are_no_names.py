@@ -122,8 +122,7 @@ def test_a_phone_with_another_connection_and_contact_is_reached_by_its_device(
         bob.instance = instance
         await users(world, alice, bob)
         caller, callee = await call(alice, bob)
-        assert bob.end is not None
-        bob.end.close()
+        bob.wire.hang_up()
         await trio.sleep(1)
         assert (await caller.ask("INFO")).status == 430
         bob.connect(41001)

@@ -114,7 +114,7 @@ def test_in_a_users_name_only_from_that_users_place_or_with_a_password(tmp_path:
         cast = Cast(world)
         caller, _ = await cast.begin()
         elsewhere = Peer(world, "alice", ("198.51.100.9", 5060))
-        caller.peer = elsewhere
+        caller.agent = elsewhere
         elsewhere.has_password = False
         assert (await caller.ask("INFO")).status == 407
         assert cast.carol.untaken() == []
@@ -157,7 +157,7 @@ def test_another_port_of_the_peers_host_is_not_the_peer(tmp_path: Path) -> None:
         assert request.uri == b"sip:x@198.51.100.1:7777"
         callee.routes.append("<sip:198.51.100.1:7777;lr>")
         assert (await callee.ask("INFO")).status == 403
-        callee.peer.send(callee.data("ACK"))
+        callee.agent.send(callee.request("ACK"))
         await cast.rest()
         assert other.untaken() == []
 
@@ -186,7 +186,7 @@ def test_the_callers_proxy_is_reached_by_the_name_that_it_recorded(tmp_path: Pat
             bob.answer(invite)
         _, callee = sides(proxy, heard[0], bob, invite)
         bob.has_password = False
-        bob.send(callee.data("BYE"))
+        bob.send(callee.request("BYE"))
         assert (await listens.take(b"BYE")).headers.split(b"route") == [recorded.encode()]
 
     play(tmp_path, story, config=configured(auth={"inbound": "anybody"}))
@@ -263,7 +263,7 @@ def removal(who: str) -> Story:
             else:
                 sender.has_password = False
                 assert (await side.ask("INFO")).status in (403, 407)
-                sender.send(side.data("ACK"))
+                sender.send(side.request("ACK"))
         await cast.rest()
 
     return story
@@ -287,7 +287,7 @@ def test_a_token_has_a_life_time_and_a_refresh_has_a_new_one(tmp_path: Path, met
         world.clock.suspend(MINUTE)
         assert (await callee.ask("INFO")).status == 481
         assert (await caller.ask("BYE")).status == 481
-        cast.alice.send(caller.data("ACK"))
+        cast.alice.send(caller.request("ACK"))
         callee.routes = [value.decode() for value in refreshed.headers.split(b"record-route")]
         caller.routes = callee.routes[::-1]
         await callee.reach("INFO", cast.alice)
@@ -306,7 +306,7 @@ def test_the_token_of_an_older_version_is_refused(tmp_path: Path, old: str) -> N
         _, callee = await cast.begin()
         callee.routes = [f"<sip:192.0.2.1:5060;lr;{old}>"]
         assert (await callee.ask("BYE")).status == 403
-        cast.carol.send(callee.data("ACK"))
+        cast.carol.send(callee.request("ACK"))
         await cast.rest()
 
     play(tmp_path, story)

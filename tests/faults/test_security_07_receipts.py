@@ -85,7 +85,7 @@ def test_a_receipt_is_from_the_mailbox_to_the_sender_and_booked_on_the_sender(
     tmp_path: Path, body: str, to: str
 ) -> None:
     async def story(world: World, line: Line) -> None:
-        answer = await line.send("MESSAGE", SENT, "sip:alice@example.test", to, CPIM, body, user="alice")
+        answer = await line.say("MESSAGE", SENT, "sip:alice@example.test", to, CPIM, body, user="alice")
         assert answer.status == 202
         assert receipts(world) == [RIGHT]
         assert hours(world) == {ALICE: 2}
@@ -99,7 +99,7 @@ def test_a_receipt_is_from_the_mailbox_to_the_sender_and_booked_on_the_sender(
 def test_a_wrapper_in_the_name_of_another_gets_none(tmp_path: Path, name: str) -> None:
     async def story(world: World, line: Line) -> None:
         body = wrapped(name, extra="imdn.IMDN-Record-Route: <sip:victim@example.test>\r\n")
-        answer = await line.send("MESSAGE", SENT, "sip:alice@example.test", SENT, CPIM, body, user="alice")
+        answer = await line.say("MESSAGE", SENT, "sip:alice@example.test", SENT, CPIM, body, user="alice")
         assert (answer.status, world.column("aor"), hours(world)) == (202, [BOB], {ALICE: 1})
 
     run(tmp_path, story)
@@ -110,7 +110,7 @@ def test_the_words_of_the_sender_stay_where_they_name_the_two_parties(tmp_path: 
 
     async def story(world: World, line: Line) -> None:
         body = wrapped("sip:boss@example.test;x=1", "sips:%62ob@EXAMPLE.test")
-        await line.send("MESSAGE", SENT, "sip:boss@192.0.2.1", "sip:bob@192.0.2.1", CPIM, body, user="alice")
+        await line.say("MESSAGE", SENT, "sip:boss@192.0.2.1", "sip:bob@192.0.2.1", CPIM, body, user="alice")
         written = (b"<sip:bob@192.0.2.1>", b"<sip:boss@example.test;x=1>", b"<sips:%62ob@EXAMPLE.test>")
         assert receipts(world) == [(ALICE, BOB, *written, written[1])]
 
@@ -121,7 +121,7 @@ def test_the_words_of_the_sender_stay_where_they_name_the_two_parties(tmp_path: 
 def test_a_sender_who_is_not_ours_gets_no_receipt(tmp_path: Path, sender: str) -> None:
     async def story(world: World, line: Line) -> None:
         extra = "imdn.IMDN-Record-Route: <sip:alice@example.test>\r\n"
-        answer = await line.send("MESSAGE", SENT, sender, SENT, CPIM, wrapped(extra=extra))
+        answer = await line.say("MESSAGE", SENT, sender, SENT, CPIM, wrapped(extra=extra))
         assert (answer.status, world.column("aor")) == (202, [BOB])
 
     run(tmp_path, story)
@@ -130,7 +130,7 @@ def test_a_sender_who_is_not_ours_gets_no_receipt(tmp_path: Path, sender: str) -
 def test_without_users_the_mailbox_in_from_gets_it(tmp_path: Path) -> None:
     async def story(world: World, line: Line) -> None:
         body = wrapped(extra="imdn.IMDN-Record-Route: <sip:victim@example.test>\r\n")
-        assert (await line.send("MESSAGE", SENT, "sip:alice@192.0.2.1", SENT, CPIM, body)).status == 202
+        assert (await line.say("MESSAGE", SENT, "sip:alice@192.0.2.1", SENT, CPIM, body)).status == 202
         assert receipts(world) == [RIGHT]
 
     run(tmp_path, story, has_users=False)
@@ -139,7 +139,7 @@ def test_without_users_the_mailbox_in_from_gets_it(tmp_path: Path) -> None:
 def test_a_sender_whose_hour_is_full_gets_no_receipt(tmp_path: Path) -> None:
     async def story(world: World, line: Line) -> None:
         world.silo.configure(Limits(max_per_hour=1), 0)
-        answer = await line.send(
+        answer = await line.say(
             "MESSAGE", SENT, "sip:alice@example.test", SENT, CPIM, wrapped(), user="alice"
         )
         assert (answer.status, receipts(world), hours(world)) == (202, [], {ALICE: 1})

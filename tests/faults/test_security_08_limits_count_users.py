@@ -19,7 +19,7 @@ async def temporary(line: Line, to: str, port: int) -> str:
     """Register a contact at `port` under `to`. Returns the temporary GRUU in the response, "" for none."""
     contact = f'<sip:line@198.51.100.77:{port}>;+sip.instance="<urn:uuid:{port}>"'
     lines = f"Supported: gruu\r\nContact: {contact}\r\n"
-    answer = await line.send(
+    answer = await line.say(
         "REGISTER", "sip:example.test", to, to, lines, user="alice", call_id=f"phone-{port}"
     )
     told = b"".join(answer.headers.get_all(b"contact")).decode()
@@ -54,7 +54,7 @@ def test_an_hour_is_counted_by_user_whatever_from_is(tmp_path: Path) -> None:
         line = Line(world)
         senders = [*SPELLINGS, await temporary(line, "sip:alice@example.test", 6001)]
         for number, sender in enumerate(senders):
-            answer = await line.send(
+            answer = await line.say(
                 "MESSAGE", f"sip:{BOB}", sender, f"sip:{BOB}", body=f"{number}", user="alice"
             )
             assert answer.status == (202 if number < 3 else 480)

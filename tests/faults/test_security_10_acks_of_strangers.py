@@ -49,11 +49,11 @@ def test_the_ack_of_a_call_goes_through_from_another_port_too(tmp_path: Path) ->
     async def story(world: World) -> None:
         alice, bob, stranger = await users(world)
         caller, _ = await call(alice, bob)
-        caller.peer = stranger
-        stranger.send(caller.data("ACK"))
+        caller.agent = stranger
+        stranger.send(caller.request("ACK"))
         assert (await bob.take(b"ACK")).uri.decode() == bob.contact
         caller.call_id += "x"
-        stranger.send(caller.data("ACK"))
+        stranger.send(caller.request("ACK"))
         await trio.sleep(PATIENCE)
         assert bob.untaken() == []
 

@@ -7,35 +7,29 @@ import trio
 
 from msilod.sip.message import Request, Response
 from msilod.sip.parser import parse
-from tests.network.agent import Agent, Send
-from tests.network.world import SERVER, World, play
+from tests.agent.virtual_wire import Send
+from tests.faults.accounts import Line
+from tests.network.world import World, play
 from tests.transaction.station import ALICE, BRANCH, Station, message, received, tag_of
 
 HOST = ("198.51.100.77", 5060)
 CONSTANT = "z9hG4bKalways-the-same"
 
 
-class Client(Agent):
-    """Sends bytes from one address, and keeps every answer."""
+class Client(Line):
+    """Sends bytes from one address, and keeps every answer. Requests get no answer."""
 
-    def __init__(self, world: World) -> None:
-        super().__init__(world.wires, HOST, SERVER)
-        self.world = world
-        self.answers: list[Response] = []
-        self.requests: list[Request] = []
-        self.switch_on()
-
-    def _receive(self, data: bytes, send: Send) -> None:
+    def receive(self, data: bytes, send: Send) -> None:
         heard = parse(data)
         if isinstance(heard, Response):
             self.answers.append(heard)
         else:
             self.requests.append(heard)
 
-    async def say(self, data: bytes) -> Response:
+    async def send_and_wait(self, data: bytes) -> Response:
         """Send, and return the response within a second."""
         self.answers.clear()
-        self.transmit(data)
+        self.send(data)
         await trio.sleep(1)
         (answer,) = self.answers
         return answer
@@ -75,12 +69,12 @@ def test_three_texts_with_one_branch_are_three_rows_and_a_copy_is_none(tmp_path:
     async def story(world: World) -> None:
         client = Client(world)
         for number, body in ((1, b"one"), (2, b"two"), (3, b"three")):
-            answer = await client.say(text(number, body))
+            answer = await client.send_and_wait(text(number, body))
             assert answer.status == 202
             assert (answer.headers.get(b"call-id"), answer.cseq) == (b"c-%d" % number, number)
         assert list(world.rows()) == [b"one", b"two", b"three"]
         for number, body in ((3, b"three"), (1, b"one"), (2, b"two")):
-            again = await client.say(text(number, body))
+            again = await client.send_and_wait(text(number, body))
             assert (again.status, again.cseq) == (202, number)
         assert list(world.rows()) == [b"one", b"two", b"three"]
         assert world.parts.layer.retransmissions_in == 3
@@ -92,12 +86,12 @@ def test_three_texts_with_one_branch_are_three_rows_and_a_copy_is_none(tmp_path:
 def test_a_copy_of_the_second_is_known_after_the_first_is_forgotten(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         client = Client(world)
-        await client.say(text(1, b"one"))
+        await client.send_and_wait(text(1, b"one"))
         await trio.sleep(29)
-        await client.say(text(2, b"two"))
+        await client.send_and_wait(text(2, b"two"))
         # Timer J of the first has ended, a copy of the second is still to be expected.
         await trio.sleep(20)
-        assert (await client.say(text(2, b"two"))).cseq == 2
+        assert (await client.send_and_wait(text(2, b"two"))).cseq == 2
         assert world.parts.layer.retransmissions_in == 1
         await trio.sleep(120)
         assert world.parts.layer.remembered == 0
@@ -109,7 +103,7 @@ def test_two_users_with_equal_identifiers_are_both_bound(tmp_path: Path) -> None
     async def story(world: World) -> None:
         client = Client(world)
         for user in ("alice", "bob", "bob", "alice"):
-            answer = await client.say(register(user))
+            answer = await client.send_and_wait(register(user))
             assert answer.status == 200
             assert f"sip:{user}@192.0.2.2:5060".encode() in (answer.headers.get(b"contact") or b"")
         assert {binding.aor for binding in world.parts.location.all()} == {
@@ -124,7 +118,7 @@ def test_a_program_that_was_started_again_has_both_texts_kept(tmp_path: Path) ->
     async def story(world: World) -> None:
         client = Client(world)
         for body in (b"one", b"three"):
-            assert (await client.say(text_to("alice", "bob", body))).status == 202
+            assert (await client.send_and_wait(text_to("alice", "bob", body))).status == 202
         assert list(world.rows()) == [b"one", b"three"]
 
     play(tmp_path, story)
@@ -136,11 +130,11 @@ def test_two_senders_of_the_same_words_are_two_rows(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         client = Client(world)
         for user in ("alice", "mary", "alice"):
-            assert (await client.say(text_to(user, "bob", b"hi"))).status == 202
+            assert (await client.send_and_wait(text_to(user, "bob", b"hi"))).status == 202
         assert world.column("sender") == ["alice@example.test", "mary@example.test"]
         await world.restart()
         # A copy repeated across the restart is known by the hash.
-        assert (await client.say(text_to("mary", "bob", b"hi"))).status == 202
+        assert (await client.send_and_wait(text_to("mary", "bob", b"hi"))).status == 202
         assert world.column("sender") == ["alice@example.test", "mary@example.test"]
 
     play(tmp_path, story)
@@ -151,7 +145,7 @@ def test_what_the_process_before_had_is_no_copy_for_another_sender(tmp_path: Pat
 
     async def story(world: World) -> None:
         client = Client(world)
-        await client.say(text_to("alice", "bob", b"hi"))
+        await client.send_and_wait(text_to("alice", "bob", b"hi"))
         server = await world.restart()
         first, other = (parse(text_to(user, "bob", b"hi")) for user in ("alice", "mary"))
         assert isinstance(first, Request)

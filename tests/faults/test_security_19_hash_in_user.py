@@ -19,22 +19,22 @@ def test_a_door_station_registers_is_texted_and_texts(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         line, uri = Line(world), "sip:9901#1@example.test"
         contact = "Contact: <sip:9901#1@198.51.100.77:5060>\r\n"
-        answer = await line.send("REGISTER", "sip:example.test", uri, uri, contact, user="9901#1")
+        answer = await line.say("REGISTER", "sip:example.test", uri, uri, contact, user="9901#1")
         assert answer.status == 200
         assert b"<sip:9901%231@198.51.100.77:5060>" in (answer.headers.get(b"contact") or b"")
         (binding,) = world.parts.location.all()
         assert (binding.aor, binding.contact) == (DOOR, "sip:9901%231@198.51.100.77:5060")
         assert (
-            await line.send("MESSAGE", uri, "sip:bob@example.test", uri, body="hi", user="bob")
+            await line.say("MESSAGE", uri, "sip:bob@example.test", uri, body="hi", user="bob")
         ).status == 200
         assert line.requests[0].uri == b"sip:9901%231@198.51.100.77:5060"
-        away = await line.send(
+        away = await line.say(
             "MESSAGE", "sip:bob@example.test", uri, "sip:bob@example.test", body="a", user="9901#1"
         )
         assert (away.status, world.column("sender")) == (202, [DOOR])
         # The same contact in either spelling is one contact.
         gone = "Contact: <sip:9901%231@198.51.100.77:5060>;expires=0\r\n"
-        assert (await line.send("REGISTER", "sip:example.test", uri, uri, gone, user="9901#1")).status == 200
+        assert (await line.say("REGISTER", "sip:example.test", uri, uri, gone, user="9901#1")).status == 200
         assert not list(world.parts.location.all())
 
     play(tmp_path, story)

@@ -39,9 +39,9 @@ def test_a_client_registers_and_what_it_sends_is_forwarded_without(tmp_path: Pat
     async def story(world: World) -> None:
         line, alice = Line(world), "sip:alice@example.test"
         contact = "Contact: <sip:line@198.51.100.77:5060>\r\n"
-        answer = await line.send("REGISTER", "<sip:example.test>", alice, alice, contact, user="alice")
+        answer = await line.say("REGISTER", "<sip:example.test>", alice, alice, contact, user="alice")
         assert answer.status == 200
-        answer = await line.send("MESSAGE", f"<{alice}>", alice, alice, body="hi", user="alice")
+        answer = await line.say("MESSAGE", f"<{alice}>", alice, alice, body="hi", user="alice")
         assert answer.status == 200
         assert line.requests[0].uri == b"sip:line@198.51.100.77:5060"
         assert b"<" not in line.requests[0].to_bytes().partition(b"\r\n")[0]

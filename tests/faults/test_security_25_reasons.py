@@ -61,7 +61,7 @@ def test_a_to_that_names_nobody_of_ours_is_named(tmp_path: Path) -> None:
 
     async def story(world: World) -> None:
         plain = world.phone("bob")
-        bob = Stranger(world.wires, world.ledger, "bob", plain.address, plain.server)
+        bob = Stranger(world.wires, world.ledger, "bob", plain.address, plain.wire.server)
         answer = await Registrations(bob).send("Contact: <sip:bob@192.0.2.9>\r\n")
         assert (answer.status, warning(answer)) == (404, "To Names No Address of This Server")
 

@@ -10,8 +10,8 @@ import trio
 
 from msilod.config import Config, RegistrarConfig
 from msilod.sip.message import Request
+from tests.agent.transactions import Served
 from tests.faults.registering import Registrations
-from tests.network.agent import Served
 from tests.network.phone import Phone
 from tests.network.world import World, configured, play
 
@@ -22,18 +22,14 @@ class Natted(Phone):
     """A phone unaware of a NAT: Contact and Via have a private address."""
 
     @property
-    def contact(self) -> str:
-        return f"sip:{self.user}@10.0.0.5:5060"
-
-    @property
-    def via(self) -> bytes:
-        return b"SIP/2.0/UDP 10.0.0.5:5060"
+    def place(self) -> str:
+        return "10.0.0.5:5060"
 
 
 def natted(world: World, user: str) -> Natted:
     """A phone on an own address. `boot` registers for an hour."""
     plain = world.phone(user)
-    made = Natted(world.wires, world.ledger, user, plain.address, plain.server)
+    made = Natted(world.wires, world.ledger, user, plain.address, plain.wire.server)
     made.expires = 3600
     world.phones[-1] = made
     return made
@@ -131,11 +127,11 @@ def test_only_who_is_reached_by_the_source_and_promises_no_keep_alives_is_pinged
     play(tmp_path, story)
 
 
-def _head_with(phone: Phone, via: str, *words: object) -> bytes:
-    head = Phone.head(phone, *words).decode()  # type: ignore
+def _head_with(phone: Phone, via: str, *words: object) -> str:
+    head = Phone.head(phone, *words)  # type: ignore
     first, _, rest = head.partition("Via: ")
     branch = rest.partition(";branch=")[2].partition("\r\n")[0]
-    return f"{first}Via: {via};branch={branch}\r\n{rest.partition(chr(10))[2]}".encode()
+    return f"{first}Via: {via};branch={branch}\r\n{rest.partition(chr(10))[2]}"
 
 
 def test_a_stream_is_not_pinged(tmp_path: Path) -> None:
@@ -306,7 +302,7 @@ def test_forged_answers_count_for_nothing(tmp_path: Path) -> None:
                     b"z9hG4bKping.-1.",
                 )
                 for guess in (*guesses, real):
-                    world.wires.datagram(mallory.address, mallory.server, old.replace(real, guess))
+                    world.wires.datagram(mallory.address, mallory.wire.server, old.replace(real, guess))
 
         world.on_sent.append(forge)
         await trio.sleep(4 * PERIOD + 1)

@@ -23,8 +23,11 @@ import trio
 
 from msilod.sip.message import Request, Response
 from msilod.store.tables.users import UserRow, UserTable
+from tests.agent.requests import head, with_body
+from tests.agent.transactions import Agent, Asked, Served
+from tests.agent.user_agent import Dialog, of_callee, of_caller
+from tests.agent.virtual_wire import Send
 from tests.credentials import FIELDS, answer_of
-from tests.network.agent import Agent, Asked, Served
 from tests.network.world import DOMAIN, SERVER, World
 
 ALICE, BOB, MALLORY, FORMER, STRANGER = "alice", "bob", "mallory", "ed", "trudy"
@@ -58,21 +61,6 @@ def is_ours(value: bytes | None) -> bool:
     return _OURS.search(value or b"") is not None or b"tel:" in (value or b"").lower()
 
 
-def _call_id(response: Response) -> bytes:
-    return response.headers.get(b"call-id") or b""
-
-
-@dataclass
-class Dialog:
-    """The dialog state of one party of a call."""
-
-    call_id: bytes
-    own: str
-    other: str
-    target: str
-    routes: list[bytes]
-
-
 @dataclass(frozen=True)
 class Words:
     """A request to send. `credentials`: "", "own", "name" (of another user), "at" (name@domain)."""
@@ -95,26 +83,18 @@ class Person(Agent):
     """One party, with an own host. `password`: "" without an account."""
 
     def __init__(self, crowd: "Crowd", name: str, password: str) -> None:
-        super().__init__(crowd.world.wires, (f"198.51.100.{HOSTS[name]}", 5060), SERVER)
+        super().__init__(crowd.world.wires, name, (f"198.51.100.{HOSTS[name]}", 5060), SERVER)
         self.crowd = crowd
         self.name = name
         self.password = password
         self.statuses: list[int] = []
         self.got: list[bytes] = []
-        self.dialogs: list[Dialog] = []
+        self.dialogs: list[Dialog[Person]] = []
         self.called: set[bytes] = set()
         self.texts = self.notices = 0
         # How an attacker answers: "" with 200, "asserted" with another's identity, else a redirection to this URI.
         self.manner = ""
         self._serial = count(1)
-
-    @property
-    def aor(self) -> str:
-        return f"sip:{self.name}@{DOMAIN}"
-
-    @property
-    def contact(self) -> str:
-        return f"sip:{self.name}@{self.address[0]}:{self.address[1]}"
 
     # --- requests of the party -------------------------------------------------------------------------
 
@@ -123,23 +103,16 @@ class Person(Agent):
         number = next(self._serial)
         branch, method = self.branch(), words.method
         call_id = words.call_id or f"{self.name}{number}@{self.address[0]}"
-        transport = "TCP" if self.wants_stream else "UDP"
         tag = "" if ";tag=" in words.from_ else f";tag={self.name}{number}"
-        lines = [
-            f"{method} {words.uri} SIP/2.0",
-            f"Via: SIP/2.0/{transport} {self.address[0]}:{self.address[1]};rport;branch={branch.decode()}",
-            f"Max-Forwards: 70\r\nFrom: {words.from_}{tag}\r\nTo: {words.to}",
-            f"Call-ID: {call_id}\r\nCSeq: {words.cseq or number} {method}\r\nX-By: {self.name}",
-        ]
+        lines = [f"X-By: {self.name}"]
         lines += [f"Contact: {words.contact}"] if words.contact else []
         lines += [f"Expires: {words.expires}"] if words.expires else []
-        lines += [words.extra] if words.extra else []
-        lines += [proof] if proof else []
-        if words.body:
-            lines.append(f"Content-Type: {words.content_type}")
-        lines.append(f"Content-Length: {len(words.body)}\r\n\r\n{words.body}")
+        lines += [text for text in (words.extra, proof) if text]
+        lines += [f"Content-Type: {words.content_type}"] if words.body else []
+        via, more = f"{self.via};branch={branch}", "".join(f"{line}\r\n" for line in lines)
+        data = head(method, words.uri, via, words.from_ + tag, words.to, call_id, words.cseq or number, more)
         heard = partial(self._heard, words, call_id, is_again)
-        return self.ask("\r\n".join(lines).encode("latin-1"), branch, method.encode(), heard)
+        return self.ask(with_body(data, words.body), branch, method, heard)
 
     def _heard(self, words: Words, call_id: str, is_again: bool, response: Response | None) -> None:
         if response is None or response.status < 200:
@@ -160,14 +133,18 @@ class Person(Agent):
 
     def _talk(self, words: Words, response: Response) -> None:
         """The call is taken: remember the dialog, and send the ACK (RFC 3261 §12.1.2, §13.2.2.4)."""
-        from_ = (response.headers.get(b"from") or b"").decode("latin-1")
-        to = (response.headers.get(b"to") or b"").decode("latin-1")
-        target = (response.headers.get(b"contact") or b"<sip:x@invalid>").decode("latin-1").strip("<>")
-        routes = list(reversed(response.headers.split(b"record-route")))
-        self.dialogs.append(Dialog(_call_id(response), from_, to, target, routes))
-        extra = "\r\n".join(f"Route: {one.decode()}" for one in routes)
+        dialog = of_caller(self, response)
+        dialog.target = dialog.target or "sip:x@invalid"
+        self.dialogs.append(dialog)
+        extra = "\r\n".join(f"Route: {route}" for route in dialog.routes)
         ack = Words(
-            "ACK", target, to, from_, extra=extra, call_id=_call_id(response).decode(), cseq=response.cseq
+            "ACK",
+            dialog.target,
+            dialog.remote,
+            dialog.local,
+            extra=extra,
+            call_id=dialog.call_id,
+            cseq=response.cseq,
         )
         self.say(ack).give_up()
 
@@ -237,20 +214,17 @@ class Person(Agent):
                 served.respond(302, [(b"Contact", f"<{self.manner}>".encode())])
             return
         if request.method == b"INVITE":
-            own = f"{(request.headers.get(b'to') or b'').decode('latin-1')};tag={self.tag.decode()}"
-            other = (request.headers.get(b"from") or b"").decode("latin-1")
-            target = (request.headers.get(b"contact") or b"<sip:x@invalid>").decode("latin-1").strip("<>")
-            self.dialogs.append(
-                Dialog(request.call_id, own, other, target, request.headers.split(b"record-route"))
-            )
+            dialog = of_callee(self, request, self.tag)
+            dialog.target = dialog.target or "sip:x@invalid"
+            self.dialogs.append(dialog)
             served.respond(200, [(b"Contact", f"<{self.contact}>".encode())])
             return
         served.respond(200)
 
-    def _receive(self, data: bytes, send: object) -> None:
+    def receive(self, data: bytes, send: Send) -> None:
         if data.startswith(b"ACK "):
             self.crowd.judge_ack(self.name, data)
-        super()._receive(data, send)  # type: ignore[arg-type]
+        super().receive(data, send)
 
 
 @dataclass

@@ -94,7 +94,7 @@ class Day:
 
     def _texts(self, phone: Phone) -> None:
         random = self.world.random
-        if not phone.is_alive:
+        if not phone.wire.is_open:
             phone.switch_on()
         for _ in range(random.choice((1, 1, 2, 5))):
             user = random.choice(self._users())
@@ -105,7 +105,7 @@ class Day:
 
     def _comes_or_goes(self, phone: Phone) -> None:
         random = self.world.random
-        if not phone.is_alive or not phone.is_registered:
+        if not phone.wire.is_open or not phone.is_registered:
             phone.boot()
         elif random.random() < 0.4:
             phone.die()
@@ -120,7 +120,7 @@ class Day:
     def _calls(self, phone: Phone) -> None:
         random = self.world.random
         phone.rings = self._draw(RINGS)
-        if phone.is_alive:
+        if phone.wire.is_open:
             cancels = random.choice((None, None, 0.05, 1.0, 2.0))
             phone.call(random.choice(self._users()), random.uniform(0.1, 20), cancels)
 
@@ -132,7 +132,7 @@ class Day:
             world.wires.cut.add(host)
             world.wires.after(random.uniform(1, 60), lambda: world.wires.cut.discard(host))
         elif roll < 0.7:
-            phone.hang_up_stream()
+            phone.wire.hang_up()
         elif self.kind == RUINOUS:
             await self._power_cut()
 
@@ -178,5 +178,5 @@ class Day:
             for call in phone.calls:
                 if self.kind == CALM and call.is_caller and not call.ending:
                     world.ledger.fault(world.wires.now, f"{call.call_id!r} has no end")
-                if call.is_ringing and not call.ending and phone.is_alive and self.kind == CALM:
+                if call.is_ringing and not call.ending and phone.wire.is_open and self.kind == CALM:
                     world.ledger.fault(world.wires.now, f"{call.call_id!r} still rings at {phone.user}")

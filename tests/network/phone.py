@@ -10,7 +10,9 @@ from functools import partial
 from itertools import count
 
 from msilod.sip.message import Request, Response
-from tests.network.agent import LIFE, Agent, Asked, Fields, Heard, Served
+from tests.agent.requests import decoded, of_same_hop, with_body
+from tests.agent.transactions import LIFE, Agent, Asked, Heard, Served
+from tests.agent.user_agent import Fields
 from tests.network.calls import Call, called
 from tests.network.ladder import Address
 from tests.network.ledger import Ledger
@@ -30,10 +32,8 @@ class Phone(Agent):
     def __init__(
         self, wires: Wires, ledger: Ledger, user: str, address: Address, server: Address, stream: bool = False
     ) -> None:
-        super().__init__(wires, address, server)
+        super().__init__(wires, user, address, server, stream)
         self.ledger = ledger
-        self.user = user
-        self.wants_stream = stream
         self.expires = 120
         self.answers: Script = TAKES
         self.rings: Script = ANSWERS_A_CALL
@@ -44,7 +44,7 @@ class Phone(Agent):
         self.got: list[Request] = []
         self._names = count(1)
         self._refresh: Timer | None = None
-        self._call_id = b""
+        self._call_id = ""
         self._cseq = 0
         self._invites: dict[bytes, Served] = {}
 
@@ -53,7 +53,7 @@ class Phone(Agent):
     def boot(self) -> None:
         """Switch on and register, with a new Call-ID."""
         self.switch_on()
-        self._call_id = f"boot{next(_serial)}@{self.user}".encode()
+        self._call_id = f"boot{next(_serial)}@{self.user}"
         self.register()
 
     def die(self) -> None:
@@ -64,43 +64,15 @@ class Phone(Agent):
             call.ending = call.ending or "died"
         self._stop_refreshing()
 
-    def hang_up_stream(self) -> None:
-        """Close the connection to the server; the phone still listens."""
-        if self.stream is not None:
-            self.stream.close()
-            self.stream = None
-
     def move(self, port: int) -> None:
         """Move to another port, as after a restart or a new NAT binding, without a REGISTER."""
         self.die()
-        self.address = (self.address[0], port)
+        self.wire.address = (self.address[0], port)
 
     # --- words ---------------------------------------------------------------------------------------
 
-    @property
-    def aor(self) -> str:
-        return f"sip:{self.user}@example.test"
-
-    @property
-    def contact(self) -> str:
-        tail = ";transport=tcp" if self.wants_stream else ""
-        return f"sip:{self.user}@{self.address[0]}:{self.address[1]}{tail}"
-
-    @property
-    def via(self) -> bytes:
-        transport = "TCP" if self.wants_stream else "UDP"
-        return f"SIP/2.0/{transport} {self.address[0]}:{self.address[1]}".encode()
-
-    def head(self, method: str, uri: str, to: str, call_id: bytes, cseq: int, branch: bytes) -> bytes:
-        """The request line and the header fields of all requests. `to`: a URI or a whole To."""
-        to = to if "<" in to else f"<{to}>"
-        lines = (
-            f"{method} {uri} SIP/2.0\r\n"
-            f"Via: {self.via.decode()};rport;branch={branch.decode()}\r\nMax-Forwards: 70\r\n"
-            f"From: <{self.aor}>;tag=f{self.address[1]}{cseq}\r\nTo: {to}\r\n"
-            f"Call-ID: {call_id.decode()}\r\nCSeq: {cseq} {method}\r\n"
-        )
-        return lines.encode()
+    def new_from(self, cseq: int) -> str:
+        return f"<{self.aor}>;tag=f{self.address[1]}{cseq}"
 
     def register(self, expires: int | None = None) -> None:
         """Register, and refresh before the end. `expires` 0 removes the binding."""
@@ -112,14 +84,14 @@ class Phone(Agent):
 
     def register_line(self, lines: str) -> Asked:
         """Send a REGISTER with the given header lines."""
-        self._call_id = self._call_id or b"line@" + self.user.encode()
+        self._call_id = self._call_id or f"line@{self.user}"
         return self._register(lines, lambda response: None)
 
     def _register(self, lines: str, heard: Heard) -> Asked:
         self._cseq += 1
         branch = self.branch()
         head = self.head("REGISTER", "sip:example.test", self.aor, self._call_id, self._cseq, branch)
-        return self.ask(head + f"{lines}Content-Length: 0\r\n\r\n".encode(), branch, b"REGISTER", heard)
+        return self.ask(with_body(head + lines), branch, "REGISTER", heard)
 
     def _registered(self, expires: int, response: Response | None) -> None:
         if response is not None and response.status < 200:
@@ -144,23 +116,22 @@ class Phone(Agent):
         name = name or f"{self.user}{self.address[0].rpartition('.')[2]}-{next(self._names)}".encode()
         branch = self.branch()
         to = f"sip:{user}@example.test"
-        call_id = name.strip() + b"@" + self.user.encode()
-        head = self.head("MESSAGE", to, to, call_id, 1, branch)
-        tail = f"{extra}Content-Type: {content_type}\r\nContent-Length: {len(name)}\r\n\r\n".encode()
+        head = self.head("MESSAGE", to, to, f"{decoded(name.strip())}@{self.user}", 1, branch)
+        data = with_body(f"{head}{extra}Content-Type: {content_type}\r\n", name)
         self.ledger.sent(name, user, lives, self.user)
-        return self.ask(head + tail + name, branch, b"MESSAGE", partial(self._texted, name))
+        return self.ask(data, branch, "MESSAGE", partial(self._texted, name))
 
     def message(
         self, user: str, body: bytes = b"hello", content_type: str = "text/plain", extra: str = "",
-        uri: str = "", to: str = "", call_id: bytes = b"",
+        uri: str = "", to: str = "", call_id: str = "",
     ) -> Asked:  # fmt: skip
         """Send any MESSAGE, unknown to the ledger."""
         branch, number = self.branch(), next(self._names)
         uri = uri or f"sip:{user}@example.test"
-        call_id = call_id or f"message{number}@{self.user}".encode()
+        call_id = call_id or f"message{number}@{self.user}"
         head = self.head("MESSAGE", uri, to or uri, call_id, 1, branch)
-        tail = f"{extra}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-        return self.ask(head + tail + body, branch, b"MESSAGE", lambda response: None)
+        data = with_body(f"{head}{extra}Content-Type: {content_type}\r\n", body)
+        return self.ask(data, branch, "MESSAGE", lambda response: None)
 
     def _texted(self, name: bytes, response: Response | None) -> None:
         if response is not None and response.status >= 200:
@@ -203,7 +174,7 @@ class Phone(Agent):
         )
 
     def _answer(self, served: Served, status: int) -> None:
-        if not self.is_alive or served.status >= 200 or served not in self.served.values():
+        if not self.wire.is_open or served.status >= 200 or served not in self.served.values():
             return
         if 200 <= status < 300:
             self.ledger.taken(served.request.body, self.wires.now, self.address)
@@ -213,15 +184,11 @@ class Phone(Agent):
 
     def call(self, user: str, hangs_up_after: float = 3.0, cancels_after: float | None = None) -> Call:
         """Call `user`. Hang up, or cancel while ringing, after the given seconds."""
-        branch, call_id = self.branch(), f"call{next(_serial)}@{self.user}".encode()
-        to = f"sip:{user}@example.test"
-        head = self.head("INVITE", to, to, call_id, 1, branch)
-        own = f"<{self.aor}>;tag=f{self.address[1]}1".encode()
-        call = Call(call_id, own, f"<{to}>".encode())
+        branch, call_id, to = self.branch(), f"call{next(_serial)}@{self.user}", f"sip:{user}@example.test"
+        call = Call(self, self.new_from(1), f"<{to}>", call_id, cseq=1)
         self.calls.append(call)
-        data = head + f"Contact: <{self.contact}>\r\nContent-Length: 0\r\n\r\n".encode()
-        heard = partial(self._call_answered, call, hangs_up_after)
-        self.ask(data, branch, b"INVITE", heard)
+        data = with_body(f"{self.head('INVITE', to, to, call_id, 1, branch)}Contact: <{self.contact}>\r\n")
+        self.ask(data, branch, "INVITE", partial(self._call_answered, call, hangs_up_after))
         if cancels_after is not None:
             self.wires.after(cancels_after, partial(self._cancel, call, data, branch))
         return call
@@ -233,48 +200,47 @@ class Phone(Agent):
         elif response.status < 200:
             call.is_ringing = True
         else:
-            call.learn_from_answer(response)
-            self.transmit(call.request(b"ACK", self.branch(), self.via, 1))
+            call.remote = decoded(response.headers.get(b"to"))
+            call.learn(response)
+            self.send(call.request("ACK", cseq=1))
             if not call.is_talking and not call.ending:
                 call.is_talking, call.status = True, response.status
                 self.wires.after(hangs_up_after, partial(self.hang_up, call))
 
     def hang_up(self, call: Call) -> None:
         """BYE, unless the other side was quicker."""
-        if self.is_alive and call.is_talking:
+        if self.wire.is_open and call.is_talking:
             call.is_talking = False
             branch = self.branch()
-            self.ask(
-                call.request(b"BYE", branch, self.via), branch, b"BYE", partial(self._bye_answered, call)
-            )
+            data = call.request("BYE", branch=branch)
+            self.ask(data, branch, "BYE", partial(self._bye_answered, call))
 
     def _bye_answered(self, call: Call, response: Response | None) -> None:
         if response is None or response.status >= 200:
             call.ending = call.ending or ("hung up" if response is not None else "no answer to BYE")
 
-    def _cancel(self, call: Call, invite: bytes, branch: bytes) -> None:
+    def _cancel(self, call: Call, invite: bytes, branch: str) -> None:
         """Cancel the call, if ringing (§9.1)."""
-        if self.is_alive and call.is_ringing and not (call.is_talking or call.ending):
+        if self.wire.is_open and call.is_ringing and not (call.is_talking or call.ending):
             call.is_cancelled = True
-            head = invite.partition(b"Contact:")[0].replace(b"INVITE", b"CANCEL")
-            self.ask(head + b"Content-Length: 0\r\n\r\n", branch, b"CANCEL", lambda response: None)
+            self.ask(of_same_hop(invite, b"CANCEL"), branch, "CANCEL", lambda response: None)
 
     def _called(self, served: Served) -> None:
-        call = called(served.request, self.tag)
+        call = called(self, served.request)
         self.calls.append(call)
         self._invites[served.request.call_id] = served
         for seconds, status in self.rings:
             self.wires.after(seconds, partial(self._pick_up, served, call, status))
 
     def _pick_up(self, served: Served, call: Call, status: int) -> None:
-        if not self.is_alive or served.status >= 200:
+        if not self.wire.is_open or served.status >= 200:
             return
         call.is_ringing = status < 200
         if status >= 300:
             call.ending, call.status = "refused", status
         elif status >= 200:
             call.is_talking, call.status = True, status
-        served.respond(status, [(b"Contact", f"<{self.contact}>".encode()), *_recorded(served)])
+        served.respond(status, self.dialog_headers(served.request))
 
     def _cancelled(self, cancel: Served) -> None:
         invite = self.served.get(cancel.request.via.branch + b"INVITE")
@@ -282,16 +248,11 @@ class Phone(Agent):
         if invite is not None and invite.status < 200:
             invite.respond(487)
             for call in self.calls:
-                if call.call_id == invite.request.call_id and not call.is_caller:
+                if call.call_id == decoded(invite.request.call_id) and not call.is_caller:
                     call.is_ringing, call.ending, call.status = False, "cancelled", 487
 
     def _hung_up(self, bye: Served) -> None:
-        found = [call for call in self.calls if call.call_id == bye.request.call_id]
+        found = [call for call in self.calls if call.call_id == decoded(bye.request.call_id)]
         bye.respond(200 if found else 481)
         for call in found:
             call.is_talking, call.ending = False, call.ending or "hung up"
-
-
-def _recorded(served: Served) -> Fields:
-    """The Record-Route lines of the INVITE, for the response (§12.1.1)."""
-    return [(b"Record-Route", value) for value in served.request.headers.split(b"record-route")]

@@ -189,16 +189,16 @@ async def _attack(
     call_id, extra = "", ""
     if learnt and attacker.dialogs:
         dialog = attacker.dialogs[-1]
-        extra = "\r\n".join(f"Route: {one.decode('latin-1')}" for one in dialog.routes)
-        call_id = dialog.call_id.decode("latin-1")
+        extra = "\r\n".join(f"Route: {route}" for route in dialog.routes)
+        call_id = dialog.call_id
         if learnt == "respelt":
             # The same peers in other spellings, with the tags of the dialog.
-            from_value += _tag(dialog.own)
-            to_value = dialog.other if is_to_own else to_value + _tag(dialog.other)
+            from_value += _tag(dialog.local)
+            to_value = dialog.remote if is_to_own else to_value + _tag(dialog.remote)
         if learnt == "dialog":
-            to_value, from_value = dialog.other, spelt(from_, victim if claim == "victim" else who)[1]
+            to_value, from_value = dialog.remote, spelt(from_, victim if claim == "victim" else who)[1]
             if claim == "own":
-                from_value = dialog.own
+                from_value = dialog.local
         if learnt in ("dialog", "respelt", "target"):
             request_uri = dialog.target
         if learnt in ("route", "target") and ";tag=" not in to_value:
@@ -275,7 +275,7 @@ async def _answer(crowd: Crowd, who: str, victim: str, uri: Parts, manner: str) 
 
 
 async def _connect(crowd: Crowd, who: str, is_stream: bool) -> None:
-    crowd.people[who].wants_stream = is_stream
+    crowd.people[who].wire.is_stream = is_stream
 
 
 async def _restart(crowd: Crowd) -> None:

@@ -65,7 +65,7 @@ def test_a_branch_that_was_dialled_meanwhile_is_not_begun_after_a_2xx(tmp_path: 
         near.boot()
         far.boot()
         await trio.sleep(1)
-        far.hang_up_stream()
+        far.wire.hang_up()
         await trio.sleep(1)
         world.wires.far[far.address[0]] = 0.5
         alice.text("bob")
@@ -85,7 +85,7 @@ def test_a_delivery_that_was_dialled_meanwhile_is_not_begun_after_a_2xx(tmp_path
         near.boot()
         far.boot()
         await trio.sleep(1)
-        far.hang_up_stream()
+        far.wire.hang_up()
         near.answers = ((0.0, 480),)
         world.wires.far[far.address[0]] = 100
         alice.text("bob", name=b"first")

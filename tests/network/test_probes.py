@@ -10,7 +10,7 @@ import trio
 from msilod.config import Config, SiloConfig
 from msilod.delivering import probes
 from msilod.routing import Action, RoutingRequest, Store, default
-from tests.network.agent import Served
+from tests.agent.transactions import Served
 from tests.network.phone import SILENT, TAKES, Phone
 from tests.network.world import World, play
 

@@ -82,7 +82,7 @@ class Town:
         phone = self.phones[user]
         if what == "dies":
             phone.die()
-        elif what == "comes" or not phone.is_alive:
+        elif what == "comes" or not phone.wire.is_open:
             phone.boot()
         elif what == "moves":
             phone.move(phone.address[1] + 1)

@@ -79,7 +79,7 @@ async def test_w02_a_contact_that_cannot_be_reached_leaves_nothing_stuck(world: 
     bob.answers = SILENT
     bob.register_line(f"Contact: <{contact}>\r\nExpires: 600\r\n")
     await trio.sleep(0.5)
-    bob.hang_up_stream()
+    bob.wire.hang_up()
     await trio.sleep(10)
     assert [state for state, _ in world.rows().values()] == ["waiting"]
     bob.answers = TAKES
