@@ -29,7 +29,7 @@ NEW = Config(
     proxy=ProxyConfig(
         fr_timer=7, fr_inv_timer=70, max_forwards=20, relay="anybody", nameservers=["192.0.2.53"]
     ),
-    registrar=RegistrarConfig(max_expires=900, max_contacts=2, ping=25),
+    registrar=RegistrarConfig(max_expires=900, max_contacts=2, ping=40),
     silo=SiloConfig(
         check_time=30,
         clean_period=4,
@@ -76,7 +76,7 @@ def test_each_room_serves_with_the_new_configuration(tmp_path: Path) -> None:
         assert parts.sender.max_forwards == 20
         assert parts.targets._relay == "anybody"
         assert (parts.registrar.policy.max_expires, parts.registrar.policy.max_contacts) == (900, 2)
-        assert parts.pings._period == 25
+        assert parts.pings._period == 40
         assert parts.cleaning.seconds == 120
         for room in (parts.storing, parts.deliverer, parts.notices, parts.receipts):
             assert room.policy.expire_time == 600, room
