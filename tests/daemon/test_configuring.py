@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+import pytest
 import trio
 
 from msilod.config import (
@@ -19,7 +20,7 @@ from msilod.routing import default
 from msilod.silo.policy import EACH_DEVICE
 from msilod.store.limits import Limits
 from msilod.transport.transports import Transports
-from tests.network.world import DOMAIN, World, play
+from tests.network.world import DOMAIN, World, configured, play
 
 NEW = Config(
     domains=[DOMAIN, "other.test"],
@@ -129,7 +130,8 @@ def test_bindings_made_without_a_password_end_when_passwords_are_required(tmp_pa
     play(tmp_path, story)
 
 
-def test_another_realm_has_the_users_read_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["off", "required"])
+def test_another_realm_has_the_users_read_again(tmp_path: Path, mode: str) -> None:
     async def story(world: World) -> None:
         reads = []
 
@@ -143,7 +145,7 @@ def test_another_realm_has_the_users_read_again(tmp_path: Path) -> None:
         await reload(world, msgspec.structs.replace(world.config, auth=auth))
         assert reads == ["other.test"], "and only after the rooms have the new realm"
 
-    play(tmp_path, story)
+    play(tmp_path, story, config=configured(auth={"mode": mode}))
 
 
 def test_the_timers_of_proxy_are_not_confused() -> None:
