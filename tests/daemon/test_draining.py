@@ -114,3 +114,21 @@ def test_no_ping_leaves_and_no_connection_is_accepted(tmp_path: Path) -> None:
 
     config: Config = configured(drain=100, registrar={"ping": 25})
     play(tmp_path, story, config=config)
+
+
+def test_the_daemon_waits_for_a_delivery_run_between_two_requests(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        runs = world.parts.deliverer.runs
+
+        def stop(now: float) -> None:
+            runs["bob@example.test"] = object()  # type: ignore[assignment]
+
+        world.parts.deliverer.stop = stop  # type: ignore[method-assign]
+        world.daemon.stop()
+        await trio.sleep(2)
+        assert not world._scope.cancel_called
+        del runs["bob@example.test"]
+        await trio.sleep(0.5)
+        assert world._scope.cancel_called
+
+    play(tmp_path, story, config=configured(drain=20))

@@ -81,3 +81,10 @@ async def test_p15_no_nameserver_anywhere_is_a_transport_error(monkeypatch: pyte
     monkeypatch.setattr(system, "SystemAsk", missing)
     with pytest.raises(TransportError, match=r"resolv\.conf"):
         await LazyAsk([])("example.test", "A")
+
+
+def test_other_name_servers_are_asked_by_a_new_resolver() -> None:
+    ask = LazyAsk(["192.0.2.53"])
+    ask._ask = ask._made()
+    ask.configure(["192.0.2.54"])
+    assert ask._ask is None
