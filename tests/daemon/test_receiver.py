@@ -17,10 +17,10 @@ def test_malformed_requests_are_answered_and_other_bytes_are_dropped(tmp_path: P
         alice = world.phone("alice")
         alice.switch_on()
         counters = world.parts.counters
-        alice.transmit(b"no SIP at all\r\n\r\n")
+        alice.send(b"no SIP at all\r\n\r\n")
         await trio.sleep(0.5)
         assert (counters.malformed, counters.dropped) == (1, 1)
-        alice.transmit(f"MESSAGE sip:bob@example.test SIP/2.0\r\n{HEAD}\r\n".encode())
+        alice.send(f"MESSAGE sip:bob@example.test SIP/2.0\r\n{HEAD}\r\n".encode())
         await trio.sleep(0.5)
         assert (counters.malformed, counters.dropped) == (2, 1)
         assert counters.internal_errors == 0

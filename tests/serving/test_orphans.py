@@ -19,7 +19,7 @@ async def bound(world: World, contact: str) -> list[str]:
     (binding,) = world.parts.location.all()
     assert binding.flow is not None
     assert world.parts.receiver.is_needed(binding.flow), "such a connection is not closed for being idle"
-    bob.hang_up_stream()
+    bob.wire.hang_up()
     await trio.sleep(0.5)
     left = [found.contact for found in world.parts.location.all()]
     assert [found.contact for found, _ in world.silo.load_bindings()] == left
@@ -71,7 +71,7 @@ def test_the_deliveries_over_a_closed_connection_end(tmp_path: Path) -> None:
         orphans._deliverer.gone = (  # type: ignore[method-assign]
             lambda binding, now: gone.append(binding.contact)
         )
-        bob.hang_up_stream()
+        bob.wire.hang_up()
         await trio.sleep(0.5)
         assert gone == [DIALABLE]
 
