@@ -32,7 +32,7 @@ class Watchers:
     def tell(
         self, aor: str, row: StoredMessage | None, outcome: str, status: int | None, at: float | None
     ) -> None:
-        """Call all watchers of `aor`. `at`: time of the next attempt, wall seconds."""
+        """Call all watchers of `aor`. `at`: time of the next attempt, in silo time."""
         if self._of:
             for watcher in list(self._of.get(aor, ())):
                 watcher(row, outcome, status, at)

@@ -1,6 +1,6 @@
 """Binding: one contact of one AOR in the location service (RFC 3261 §10.3 step 7, RFC 3327).
 
-Rule: plain data. Times are seconds since 1970 (UTC), as floats.
+Rule: plain data. Times are silo time (store/times.py), as floats.
 """
 
 from dataclasses import dataclass, field

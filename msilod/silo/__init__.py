@@ -3,8 +3,9 @@
 Input: requests, rows, bindings, final responses, and the time. Output: rows to store, requests to send, the steps of
 delivery runs, and RequestRefused with the status for the sender.
 
-The room has no sockets, SQL, clocks, tasks or random numbers. Rows outlive the process, so every time is wall seconds
-(UTC). delivering/ and keeping/ carry out the decisions.
+The room has no sockets, SQL, clocks, tasks or random numbers. Rows outlive the process, so every time is silo time
+(store/times.py). Only `due_at`, and the end of a scheduled row until then, are system time. delivering/ and keeping/
+carry out the decisions.
 
 - stored_message.py, history.py, policy.py: a row, a history entry, and the [silo] keys.
 - intake/: whether a MESSAGE is stored, in which mailbox, and for how long.

@@ -34,7 +34,7 @@ ENDS: Final = frozenset(str(ending) for ending in (Ending.DELIVERED, Ending.EXPI
 class HistoryEntry:
     """One event of the message with the id `message`.
 
-    `at`: wall seconds (UTC). `status` and `reason`: the final response of `contact`; 408 for silence, 503 for a failed
+    `at`: silo time. `status` and `reason`: the final response of `contact`; 408 for silence, 503 for a failed
     transport. `actor`: the name of the operator, "" for the daemon.
     """
 

@@ -1,7 +1,7 @@
 """StoredMessage: one row of the silo, with the states and endings of rows.
 
-The module has no SQL and no SIP parsing. Times are seconds since 1970 (UTC), as floats. Bytes from the wire are stored
-and sent without decoding (law 5).
+The module has no SQL and no SIP parsing. Times are silo time (store/times.py), as floats. Only `due_at`, and the end
+of a scheduled row until then, are system time. Bytes from the wire are stored and sent without decoding (law 5).
 """
 
 from enum import StrEnum

@@ -1,6 +1,6 @@
 """runs/: decides the delivery of stored messages, one run per recipient, and keeps the memory between runs.
 
-Input: bindings, claimed rows, final responses, failures, results of commits, and the time (wall seconds). Output: steps
+Input: bindings, claimed rows, final responses, failures, results of commits, and the time (silo time). Output: steps
 (steps.py) for delivering/. A run is a state machine without I/O: the same inputs give the same steps.
 
 Contract: a row in hand ends in exactly one of Settle, Reject, Postpone and Release (law 3). The next MESSAGE to a

@@ -14,7 +14,7 @@
   or a Reject.
 
 The returned steps are complete: carrying out a step may call the run again at once. An attempt ends with `answered` or
-`failed`; a later response to the attempt counts only if 2xx or 6xx. All times are wall seconds (UTC).
+`failed`; a later response to the attempt counts only if 2xx or 6xx. All times are silo time.
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,7 @@
 A device is not asked again earlier than the decision table says, after a relayed request as after a delivery. 405 and
 similar take the contact out, 415 and similar take the row from the contact, and Retry-After and the back-off delay the
 next attempt. The relayed request is the first step of the back-off, so the next run takes the second step. Times are
-wall seconds (UTC).
+silo time.
 """
 
 from collections.abc import Sequence

@@ -46,7 +46,7 @@ class RunContact:
 
     `row_id`: the row on the wire, 0 for none. `waits_for`: the number of ends being committed. `is_sips`: registered as
     sips:. `cseq`: the CSeq of the REGISTER of the last offer. `retry_at`: the next attempt after a stop. `not_before`:
-    the time set by Retry-After (wall seconds, 0.0 for none). `loses`: rows of this size or larger do not arrive as
+    the time set by Retry-After (silo time, 0.0 for none). `loses`: rows of this size or larger do not arrive as
     datagrams (0: no loss known); these rows are sent last.
     """
 

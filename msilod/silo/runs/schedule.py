@@ -3,7 +3,7 @@
 At most `limit` runs are in progress. Other recipients wait for a place in the order of arrival. A run beyond SHARE
 claims goes to the end of the line while others wait (round robin, law 4). The memory is bounded: a forgotten back-off
 costs nothing, because the row stores the time of the next attempt, and the sweep or a REGISTER begins the delivery.
-Times are wall seconds (UTC).
+Times are silo time.
 """
 
 from collections import OrderedDict

@@ -43,7 +43,7 @@ class Send:
 
 
 class Settle:
-    """Commit the row's end, not before `at` (wall seconds, 0.0 for now). `status` is the response of `contact`."""
+    """Commit the row's end, not before `at` (silo time, 0.0 for now). `status` is the response of `contact`."""
 
     __slots__ = ("at", "contact", "how", "row", "status")
 
@@ -61,7 +61,7 @@ class Settle:
 
 
 class Postpone:
-    """Give `rows` back for an attempt after `until` (wall seconds).
+    """Give `rows` back for an attempt after `until` (silo time).
 
     `row.attempts` is already increased. `status` None: the rows were not tried, and keep the status of the last
     attempt.
@@ -106,7 +106,7 @@ class Release:
 
 
 class Finished:
-    """End the run. `retry_at`: the time of the next run (wall seconds), None if no rows are left.
+    """End the run. `retry_at`: the time of the next run (silo time), None if no rows are left.
 
     `keeps_time`: the run was not for all rows, so an earlier back-off goes on.
     """
