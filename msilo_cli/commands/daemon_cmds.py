@@ -1,4 +1,4 @@
-"""Daemon commands: `msilo dump`, `bindings` and `status` call a running daemon."""
+"""Daemon commands: `msilo dump`, `bindings`, `status` and `reload` call a running daemon."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain

@@ -1,4 +1,7 @@
-"""RegistrarPolicy: the [registrar] section of msilod.toml. Rule: data only."""
+"""RegistrarPolicy: the [registrar] section of msilod.toml. Rule: data only.
+
+The key `ping` is not here: daemon/configuring.py gives `ping` to serving/pings.py.
+"""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +10,11 @@ from dataclasses import dataclass, field
 class RegistrarPolicy:
     """The times are in seconds; `max_contacts` is per AOR.
 
-    `mark` depends on the values alone. A changed mark makes refresh.py decide again.
+    The defaults are those of config.py; tests/daemon/test_policies.py compares the two.
+
+    `mark` is made of all values. After a reload with other values the mark differs, and refresh.py does not take a
+    REGISTER with the same lines as a refresh: registration.py applies the new values. So each new field of the policy
+    belongs into `mark`.
     """
 
     default_expires: int = 3600
