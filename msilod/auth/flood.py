@@ -1,4 +1,4 @@
-"""ChallengeRate: limits the challenges per source, because a challenge is larger than its request (checklist §4).
+"""ChallengeRate: limits the challenges per source, because a challenge is larger than its request.
 
 Challenges are counted per whole second. Beyond the limit a source gets a 503 with Retry-After, or still the challenge
 when the challenge is hardly larger than the request (gate.py). So a forged source address amplifies nothing, and the

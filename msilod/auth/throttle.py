@@ -1,4 +1,4 @@
-"""Throttle: slows password guessing, per user and source, per source, and per user (checklist §4, digest brute force).
+"""Throttle: slows password guessing, per user and source, per source, and per user.
 
 Some wrong passwords are free. Each further wrong password doubles the time until the next guess, up to a minute.
 

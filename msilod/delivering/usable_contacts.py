@@ -1,7 +1,7 @@
 """UsableContacts: selects the contacts of a recipient for a MESSAGE.
 
 - A stored MESSAGE is not sent to a contact registered without MESSAGE (methods=, Allow), as in m_dump.
-- No MESSAGE is sent to a contact after a 405 or similar, until the contact registers anew (checklist §3.4).
+- No MESSAGE is sent to a contact after a 405 or similar, until the contact registers anew.
 - A contact without an answer to OPTIONS counts as away, and gets no request until the next answer
   (registrar/keep_alive.py).
 """

@@ -136,7 +136,7 @@ class _Waiting:
     def refused(self, result: AddResult, now: float) -> None:
         """Answer a refused row, but not while a contact may still accept the message.
 
-        The 2xx of the contact would be the answer (checklist §3.4).
+        The 2xx of the contact would be the answer.
         """
         service = self.service
         refuse = partial(service.refuse, self.transaction, result)

@@ -1,7 +1,6 @@
 """Reachable: decides which hops a request may be sent to; makes the DNS resolver when first needed.
 
-A URI from the wire (Request-URI, Route, Contact, Path, maddr, or a name after DNS) leads to these hops only
-(checklist §4):
+A URI from the wire (Request-URI, Route, Contact, Path, maddr, or a name after DNS) leads to these hops only:
 
     a listener of this daemon          never, by any name
     a `trusted` network                always

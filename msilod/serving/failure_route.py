@@ -1,9 +1,9 @@
 """Failure route: decides about a request that no registered contact took (SER's failure_route[]).
 
-For a MESSAGE the policy returns Store, and the decision table (checklist §3.4) tells whether the answers allow
-storing: a 6xx and answers that do not change with time go to the sender, and all others lead to the silo. A branch
-still alive at that time is the first attempt of the stored row: a late 2xx ends the row, a late 6xx rejects the row
-(law 2).
+For a MESSAGE the policy returns Store, and the decision table (silo/runs/decision_table.py) tells whether the answers
+allow storing: a 6xx and answers that do not change with time go to the sender, and all others lead to the silo. A
+branch still alive at that time is the first attempt of the stored row: a late 2xx ends the row, a late 6xx rejects the
+row (law 2).
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Listener: accepts connections, counts connections, and makes connection objects of the transport's kind.
 
-Rule: a connection over a limit is closed at once, before any memory is spent (checklist §4, hoarding).
+Rule: a connection over a limit is closed at once, before any memory is spent.
 """
 
 import socket

@@ -1,4 +1,4 @@
-"""Which hops a request of anybody's may be sent to (checklist §4, SSRF; rows P15, P17)."""
+"""Which hops a request of anybody's may be sent to (SSRF; rows P15, P17)."""
 
 import pytest
 

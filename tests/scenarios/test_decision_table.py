@@ -1,4 +1,4 @@
-"""The decision table of checklist §3.4 on the whole daemon: each class of answers, online and queued."""
+"""The decision table on the whole daemon: each class of answers, online and queued."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Stored messages are kept byte for byte; secret and asserted header fields end here (checklist §3.3, I1, I2)."""
+"""Stored messages are kept byte for byte; secret and asserted header fields end here (I1, I2)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""MESSAGEs that are never stored (checklist §3.1): worthless later, for another server, or stored already."""
+"""MESSAGEs that are never stored: worthless later, for another server, or stored already."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Delivery request: builds the MESSAGE that carries a stored message to a contact (checklist §3.3).
+"""Delivery request: builds the MESSAGE that carries a stored message to a contact.
 
 The device gets the sender's From with tag, To, Call-ID, CSeq, Date, Expires, body and kept header fields unchanged. A
 phone can recognise a copy, and a signature stays valid. New are the Request-URI, Route, Max-Forwards, and a Date if the

@@ -1,7 +1,7 @@
 """Acceptance: makes the row of a MESSAGE (SER's m_store, RFC 3428 §7).
 
 End-to-end header fields are kept byte for byte. Hop-by-hop fields, secrets (credentials above all) and fields added
-anew at delivery are dropped (checklist §3.3). A refusal has the status for the sender.
+anew at delivery are dropped. A refusal has the status for the sender.
 """
 
 from hashlib import blake2b
