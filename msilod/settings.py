@@ -241,11 +241,12 @@ def _listeners(config: Config, options: Options, file: Path | None) -> tuple[Lis
     except ValueError as error:
         raise UsageError(f"--listen: {error}") from error
     where = f"{file}: listen" if file is not None and not options.listen else "--listen"
+    fault = UsageError if options.listen else ConfigError
     if not specs:
-        raise ConfigError(f"{where}: nothing to listen on; name at least one address")
+        raise fault(f"{where}: nothing to listen on; name at least one address")
     for spec in specs:
         if spec.port and specs.count(spec) > 1:
-            raise ConfigError(f"{where}: {spec} stands there twice; write each address once")
+            raise fault(f"{where}: {spec} stands there twice; write each address once")
     return tuple(specs)
 
 

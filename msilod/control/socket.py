@@ -97,6 +97,11 @@ class ControlServer:
                     await self._serve_lines(stream, scope)
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             get_log().debug("a control client has closed its connection")
+        except MemoryError:
+            raise
+        except Exception as error:
+            # A piece of a long answer could not be made. The client sees the end of the connection.
+            get_log().error("an answer of the control socket could not be ended", exc_info=error)
         finally:
             self._idle.pop(stream, None)
             self._clients -= 1

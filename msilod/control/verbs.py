@@ -4,7 +4,7 @@ One method per verb, with plain JSON in and out. msilo(1) shows the results, msi
 """
 
 import os
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Container, Iterator, Sized
 from itertools import islice
 from typing import Any, Final
 
@@ -143,12 +143,16 @@ class ControlVerbs:
         wall = self._clock.wall()
         aors = msgspec.convert(params, BindingsParams).aors
         patterns = [aor for aor in aors or ["*"] if "*" in aor]
-        named = [self._names.aor(aor) for aor in aors or () if "*" not in aor]
+        named = dict.fromkeys(self._names.aor(aor) for aor in aors or () if "*" not in aor)
         found = [binding for aor in named for binding in self._location.bindings(aor, wall)]
-        return Listing("bindings", self._pieces(found, patterns, wall))
+        return Listing("bindings", self._pieces(found, patterns, named, wall))
 
-    def _pieces(self, found: list[Binding], patterns: list[str], wall: float) -> Iterator[list[Params]]:
-        """`found`, then the bindings of AORs like `patterns`, in pieces of some milliseconds of work each."""
+    def _pieces(
+        self, found: list[Binding], patterns: list[str], told: Container[str], wall: float
+    ) -> Iterator[list[Params]]:
+        """`found`, then the bindings of AORs like `patterns` but for those in `told`, in pieces of some milliseconds
+        of work each.
+        """
         ahead = self._clock.ahead
         for start in range(0, len(found), PIECE):
             yield [_binding(b, ahead) for b in found[start : start + PIECE]]
@@ -158,7 +162,9 @@ class ControlVerbs:
                 yield [
                     _binding(b, ahead)
                     for b in some
-                    if b.expires_at > wall and any(matches(pattern, b.aor) for pattern in patterns)
+                    if b.expires_at > wall
+                    and b.aor not in told
+                    and any(matches(pattern, b.aor) for pattern in patterns)
                 ]
 
     def reload(self, params: Params) -> Params:

@@ -75,6 +75,7 @@ class Notices:
         return may_notify(row, kind, self.policy, self.memory, self.clock.wall())
 
     def _tell(self, row: StoredMessage, text: bytes, ways: Iterator[Way], now: float) -> None:
+        told = self.counters.notices
         try:
             uri = NameAddr.parse(row.from_header).uri
             for target_uri, flow, owner in ways:
@@ -85,6 +86,10 @@ class Notices:
                 branch = branch_for(self.random(), DELIVERY)
                 self.layer.request(notice, flow, owner, now, branch)
         except MsilodError:
+            self.counters.dropped += 1
+            return
+        if self.counters.notices == told:
+            # The sender has no contact, or only contacts that must answer another request first.
             self.counters.dropped += 1
 
     def _to_sender(self, sender: str, now: float) -> Iterator[Way]:

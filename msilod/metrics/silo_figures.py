@@ -56,6 +56,8 @@ class Oldest:
                 self._after, at = id, received_at
             if len(rows) < PAGE:
                 return None
+        # The look is not at its end: it begins again AGAIN seconds after its end.
+        self._begun = now
         return at
 
 

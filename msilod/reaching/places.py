@@ -50,6 +50,8 @@ class Places:
         self._open: dict[Place, tuple[float, str]] = {}
         # Set when the first request to a place has ended. Only places with waiting requests have an event.
         self._turns: dict[Place, trio.Event] = {}
+        # Waiting requests to a place leave in the order in which they came.
+        self._lines: dict[Place, trio.Lock] = {}
         self._shares = PartyShares(MAX_OPEN_OF_AOR)
         self._sweeps_at = 0.0
 
@@ -71,10 +73,16 @@ class Places:
     async def turn(self, binding: Binding, flow: Flow) -> None:
         """Wait until a request may leave by `flow`. Raises TransportError after TURN_TIMEOUT, and without room."""
         place = flow.host, flow.port
+        if place not in self._lines and self.may_ask(binding, flow, trio.current_time()):
+            return
+        line = self._lines.setdefault(place, trio.Lock())
         with trio.move_on_after(TURN_TIMEOUT):
-            # After each end one of the waiting requests may leave, and the others wait again.
-            while not self.is_proven(binding, flow) and self._is_open(place, trio.current_time()):
-                await self._turns.setdefault(place, trio.Event()).wait()
+            async with line:
+                # After each end one of the waiting requests may leave, and the others wait again.
+                while not self.is_proven(binding, flow) and self._is_open(place, trio.current_time()):
+                    await self._turns.setdefault(place, trio.Event()).wait()
+        if not line.locked() and self._lines.get(place) is line:
+            del self._lines[place]
         if not self.may_ask(binding, flow, trio.current_time()):
             raise _unanswered(flow)
 

@@ -82,10 +82,6 @@ class Silo:
             found = self.reads.secret(name)
         return found
 
-    def kept_secret(self, name: str) -> bytes:
-        """The value under `name`; b"" for none."""
-        return self.reads.secret(name)
-
     def paused(self) -> frozenset[str]:
         """The domains whose deliveries are paused."""
         return self.reads.paused()

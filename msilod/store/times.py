@@ -60,7 +60,9 @@ class KeptClock:
         """The clock that `to_bytes` wrote; None for b"" (a new silo) and for unreadable bytes."""
         boot, _, numbers = kept.decode("ascii", "replace").partition(" ")
         try:
-            return cls(boot, *map(float, numbers.split()))
+            base, seen, ahead, *due_ahead = map(float, numbers.split())
+            # The version before wrote no `due_ahead`.
+            return cls(boot, base, seen, ahead, *(due_ahead or (ahead,)))
         except (TypeError, ValueError):
             return None
 

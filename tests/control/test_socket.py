@@ -1,7 +1,7 @@
 """The control socket: JSON-RPC lines, clear errors, and the socket of a live daemon is never replaced."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from msilod.control.protocol import ControlClient, ControlError
+from msilod.control.protocol import ControlClient, ControlError, Listing
 from msilod.control.socket import ControlServer
 from msilod.errors import BusyError, UnavailableError
 
@@ -95,3 +95,28 @@ async def test_a_live_socket_is_refused_and_a_stale_one_replaced(tmp_path: Path)
     stale._socket.close()
     assert path.exists()
     ControlServer(path, HANDLERS).close()
+
+
+async def test_a_listing_that_fails_in_a_later_piece_ends_one_connection_only(tmp_path: Path) -> None:
+    """The pieces are made outside of the handler, and an error of theirs ended the daemon."""
+
+    def pieces() -> Iterator[list[dict[str, Any]]]:
+        yield [{"a": 1}]
+        raise RuntimeError("a secret of ours")
+
+    server = ControlServer(
+        tmp_path / "control.sock", {"long": lambda params: Listing("list", pieces()), "slow": slow}
+    )
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.serve)
+            async with await trio.open_unix_socket(str(server.path)) as stream:
+                await stream.send_all(b'{"jsonrpc":"2.0","id":1,"method":"long"}\n')
+                with trio.fail_after(10):
+                    while await stream.receive_some():
+                        pass
+            answers = await say(server.path, b'{"jsonrpc":"2.0","id":2,"method":"slow"}\n')
+            assert answers[0]["id"] == 2
+            nursery.cancel_scope.cancel()
+    finally:
+        server.close()

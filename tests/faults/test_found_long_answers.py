@@ -48,6 +48,9 @@ def test_all_bindings_come_in_pieces(tmp_path: Path) -> None:
         found = [item["aor"] for piece in handlers(world)["bindings"](named).pieces for item in piece]
         assert found[0] == f"sip:user7@{DOMAIN}"
         assert len(found) == 1 + users // 10
+        twice = {"aors": [f"user9@{DOMAIN}", f"user9@{DOMAIN}", f"user*9@{DOMAIN}"]}
+        found = [item["aor"] for piece in handlers(world)["bindings"](twice).pieces for item in piece]
+        assert len(found) == users // 10, "each binding is told once"
 
     play(tmp_path, story)
 

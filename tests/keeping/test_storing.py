@@ -139,7 +139,7 @@ def test_results_are_counted_by_their_kind() -> None:
             room.writer.answer("add", result)
     counted = room.counters
     assert (counted.stored_messages, counted.duplicate_messages) == (1, 1)
-    assert (counted.refused_messages, counted.failed_messages) == (1, 1)
+    assert (counted.refused_messages, counted.failed_stores) == (1, 1)
 
 
 def test_a_row_not_taken_in_time_is_withdrawn_and_answered_503() -> None:

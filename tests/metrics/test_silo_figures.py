@@ -54,6 +54,13 @@ def test_a_row_that_waits_again_is_found_after_a_while() -> None:
     assert oldest.look(2.0 + AGAIN) == 1.0
 
 
+def test_a_row_behind_very_many_others_is_found_by_scrapes_that_come_seldom() -> None:
+    """The look began again every AGAIN seconds, before it had come so far, and never told the right age."""
+    every, bound = AGAIN / 5, PAGE * PAGES
+    oldest = Oldest(Rows(*["rejected"] * (8 * bound), "waiting").page)
+    assert 8 * bound + 1 in {oldest.look(1e6 + every * number) for number in range(20)}
+
+
 class Silo:
     """The reads of a silo that does what the test says."""
 

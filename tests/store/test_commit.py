@@ -214,6 +214,26 @@ def test_a_lost_database_and_an_unknown_outcome_end_the_writer(
     assert engine.said == [], "neither is rolled back, nor tried piece by piece"
 
 
+class Locked(Memory):
+    """Another process has the lock. Each transaction waits for the lock, 5 s with SQLite."""
+
+    waits = 0
+
+    def _fail(self, messages: Sequence[StoredMessage]) -> None:
+        self.waits += 1
+        raise Ink("locked")
+
+    def trouble_of(self, error: BaseException) -> Trouble:
+        return Trouble.BUSY
+
+
+def test_a_locked_database_is_not_waited_for_once_for_each_job() -> None:
+    engine = Locked()
+    outcome = Transactions(engine, Limits()).execute(Batch([row(1), row(2), row(3)]))
+    assert outcome.results() == [Failed("ours: locked")] * 3
+    assert engine.waits == 1
+
+
 def test_the_command_line_hears_the_error_of_the_engine(engine: Memory, transactions: Transactions) -> None:
     engine.fails.add(row(2).hash)
     with pytest.raises(Ink):
@@ -249,3 +269,11 @@ def test_rows_that_are_not_stored_at_once_are_not_counted_twice(
     transactions.execute(Batch([row(1)]))
     transactions.execute(Batch([row(1), row(2)]))
     assert sum(engine.sums.counts.values()) == 2
+
+
+def test_a_loss_that_the_engine_reports_ends_the_writer(engine: Memory, transactions: Transactions) -> None:
+    """As Engine says: UnknownOutcome, SiloLost and MemoryError are raised as they are."""
+    engine.trouble = SiloLost("gone")
+    with pytest.raises(SiloLost, match="gone"):
+        transactions.execute(Batch([row(1), row(2)]))
+    assert engine.said == []

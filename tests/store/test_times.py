@@ -73,3 +73,8 @@ def test_the_command_finds_silo_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 <= clock() - times.since_boot() - base + 1 <= 2
     assert clock() <= clock()
     assert silo_clock(b"") is time.time
+
+
+def test_the_clock_of_the_version_before_is_read() -> None:
+    """It had no `due_ahead`. Without the clock silo time would begin again as system time."""
+    assert KeptClock.parse(f"one {SEEN - 1000!r} {SEEN!r} 10.0".encode()) == KEPT

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from msilod.errors import SiloLost, StoreError, UnknownOutcome
 from msilod.silo.stored_message import StoredMessage
 from msilod.store.commit.quota import Quota
-from msilod.store.engine.base import Engine, Judge
+from msilod.store.engine.base import Engine, Judge, Trouble
 from msilod.store.jobs import Added, Batch, Duplicate, Keeping, Outcome, OverQuota
 from msilod.store.limits import Limits
 
@@ -37,7 +37,7 @@ class Transactions(Judge):
         """
         try:
             outcome = self._commit(batch)
-        except (MemoryError, UnknownOutcome):
+        except (MemoryError, SiloLost, UnknownOutcome):
             raise
         except Exception as error:
             # An error of a job must fail neither the process nor the other jobs of the batch.
@@ -68,6 +68,8 @@ class Transactions(Judge):
             outcome.adds = [
                 _told(message, judged) for message, judged in zip(adds, self._judged, strict=True)
             ]
+            # The rows hold bodies: forget the rows now, and not with the next batch.
+            self._judged = []
         return outcome
 
     def _after(self, error: Exception, batch: Batch) -> Outcome:
@@ -79,7 +81,8 @@ class Transactions(Judge):
         engine.roll_back()
         if engine.can_try_again(error):
             return self.execute(batch)
-        if len(batch) == 1:
+        if len(batch) == 1 or engine.trouble_of(error) is Trouble.BUSY:
+            # Each job alone would wait for the lock again.
             return batch.failed(error if isinstance(error, StoreError) else StoreError(str(ours)))
         return self._execute_each(batch)
 

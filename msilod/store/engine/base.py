@@ -50,8 +50,8 @@ class Judge(ABC):
     def judge(self, messages: Sequence[StoredMessage], ended: dict[bytes, int]) -> list[StoredMessage]:
         """Return the messages to insert, in order.
 
-        `ended` are the ids of messages with an end, by hash. The engine has read before what `copy_of`, `admit` and
-        `hours` need for these messages.
+        `ended` are the ids of messages with an end, by hash. The engine has read before what `copy_of` and `admit` need
+        for these messages; `Hours.learn` reads the counts of the senders.
         """
 
 
@@ -125,7 +125,7 @@ class Engine(ABC):
 
     @abstractmethod
     def take_imports(self, again: bool) -> None:
-        """Rows come from an import from now on: no hour of a sender counts these rows, and the call "mark" is known.
+        """Rows come from an import from now on: the call "mark" is known. The caller's limits have no `max_per_hour`.
 
         Rows that were imported before, or have an end, are told as copies; with `again` they are stored again.
         """

@@ -74,7 +74,8 @@ class SqliteReads(Reads):
         return self._waiting(aor, f" AND {FOR_SIPS}" if only_for_sips else "")
 
     def close(self) -> None:
-        """Wait for the end of a read, then close the connection."""
+        """End a read that runs, and close the connection."""
+        self._db.interrupt()
         with self._reading:
             self._db.close()
 
