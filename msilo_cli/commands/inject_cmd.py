@@ -1,4 +1,8 @@
-"""Inject command: `msilo inject` stores a message under the checks and quotas of a MESSAGE received by SIP."""
+"""Inject command: `msilo inject` stores a message under the checks and quotas of a MESSAGE received by SIP.
+
+The command commits the row, and then tells a running daemon by `Session.wake`. Without the call the daemon finds the
+row within a second (msilod/delivering/silo_changes.py).
+"""
 
 import re
 import secrets

@@ -6,9 +6,10 @@ What comes in: credentials, the request, the source of the request, the users, a
 The room has no sockets, clocks, random numbers or database, and sends no answers: serving/gate.py does. Every time is
 an argument. The room never holds a password, only HA1 values. Every table has a bound.
 
-- judge.py, judgement.py, nonce.py, replay.py, sign_off.py, offers.py: digest authentication.
+- judge.py, judgement.py, nonce.py, replay.py, sign_off.py, offers.py: digest authentication. `Judge.judge` checks a
+  response.
 - users.py, members.py, policy.py: the users and the [auth] section.
-- throttle.py, flood.py, fruitless.py, sparing.py: limits on guesses, challenges and useless traffic.
+- throttle.py: slows guessing. flood.py, fruitless.py, sparing.py: limits on challenges and useless traffic.
 - source.py, trust.py, identity.py: names of sources, trusted networks, asserted identities.
 
 Start with judge.py. The tests are in tests/auth.

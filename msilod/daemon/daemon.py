@@ -1,4 +1,4 @@
-"""Daemon: starts the tasks of a daemon, serves, reloads and drains."""
+"""Daemon: starts the tasks of a daemon, serves, reloads and drains. `_drain` has the order of the drain."""
 
 from collections.abc import Callable
 from typing import Final

@@ -1,4 +1,8 @@
-"""SiloChanges: delivers due rows, and rows stored or released by other processes."""
+"""SiloChanges: delivers due rows, and rows stored or released by other processes.
+
+The writer's process notices commits of other processes, for example of `msilo inject`. Housekeeping asks the writer
+every second (`poll_foreign`), and the control method `wake` asks at once. `SiloChanges.foreign` gets the answer.
+"""
 
 from collections.abc import Sequence
 

@@ -9,7 +9,8 @@ bound (law 8), one row per message (law 9).
 
 - storing.py: from the request to the row and the response.
 - storable.py: the interface of a request for storing.
-- notices.py: notices to senders by MESSAGE ([silo] registrar).
+- notices.py: notices to senders by MESSAGE ([silo] registrar). silo/compose/notice.py decides whether a sender gets a
+  notice, and writes the notice.
 - receipts.py: IMDNs for senders asking for receipts (RFC 5438).
 
 The room never relays a request, never sends a stored message to the recipient, and never answers before the commit.

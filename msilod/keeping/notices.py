@@ -2,6 +2,7 @@
 
 - Notices are off unless [silo] registrar is set.
 - One notice of a kind is sent per sender, recipient and period, and only for text written by a person.
+- `may_notify` in silo/compose/notice.py decides which senders get no notice; `build_notice` there writes the notice.
 - A notice is sent once. The response is ignored. A notice is never stored.
 """
 
