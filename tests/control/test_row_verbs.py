@@ -31,6 +31,7 @@ def test_rows_on_the_wire_are_not_given_up(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+@pytest.mark.interpreted
 def test_wake_reads_the_users_only_when_asked_to(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         looks: list[str] = []

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 import trio
 import trio.testing
 
@@ -50,6 +51,7 @@ async def story(autojump_clock: trio.testing.MockClock, then: Callable[[Desk], o
     return desk
 
 
+@pytest.mark.interpreted
 async def test_an_earlier_deadline_of_a_batch_moves_the_alarm_forward(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -65,6 +67,7 @@ async def test_an_earlier_deadline_of_a_batch_moves_the_alarm_forward(
     assert desk.batches == 2, "each wake-up ends a batch"
 
 
+@pytest.mark.interpreted
 async def test_a_held_delivery_is_sent_after_its_time_although_no_transaction_waits(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

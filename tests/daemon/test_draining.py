@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 
 from msilod.config import Config
@@ -116,6 +117,7 @@ def test_no_ping_leaves_and_no_connection_is_accepted(tmp_path: Path) -> None:
     play(tmp_path, story, config=config)
 
 
+@pytest.mark.interpreted
 def test_the_daemon_waits_for_a_delivery_run_between_two_requests(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         runs = world.parts.deliverer.runs

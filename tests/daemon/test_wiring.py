@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 
 from msilod.daemon.housekeeping import RENEWAL, Every, Housekeeping
@@ -17,6 +18,7 @@ def test_live_requests_are_counted_by_the_sender_and_not_by_the_host(tmp_path: P
     play(tmp_path, story)
 
 
+@pytest.mark.interpreted
 def test_a_failure_in_a_timer_is_counted_and_logged(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         alice, bob = world.phone("alice"), world.phone("bob")

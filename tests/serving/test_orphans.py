@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 
 from tests.network.world import World, play
@@ -60,6 +61,7 @@ def test_a_restart_ends_the_bindings_of_connections(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+@pytest.mark.interpreted
 def test_the_deliveries_over_a_closed_connection_end(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         bob = world.phone("bob", stream=True)
