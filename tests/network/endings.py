@@ -196,17 +196,16 @@ class Endings:
     def _is_refused(self, entries: list[Entry]) -> bool:
         """True when each rejection follows a refusal by a device, or `attempts` failures since the last requeue."""
         answers: list[int] = []
+        failures = 0
         for entry in entries:
             if entry.event == "requeued":
-                answers = []
+                answers, failures = [], 0
             elif entry.event in ("failed", "rejected") and entry.status not in SILENT:
                 answers.append(entry.status or 0)
+                # The status of a rejection is that of the last attempt, perhaps the silence of another contact.
+                failures += entry.event == "failed"
             is_refused = any(status in REFUSALS or status >= 600 for status in answers)
-            if (
-                entry.event == "rejected"
-                and not is_refused
-                and len(answers) <= self.world.config.silo.attempts
-            ):
+            if entry.event == "rejected" and not is_refused and failures < self.world.config.silo.attempts:
                 return False
         return True
 
