@@ -1,8 +1,9 @@
-"""A daemon and a database for one recipient, in memory: it carries out the steps of a DeliveryRun and checks
-on the way that they keep the laws.
+"""A fake daemon and database for one recipient, in memory. The fake carries out the steps of a DeliveryRun and checks
+the laws of delivery at each step.
 
-Rules: nothing happens by itself; tests answer claims, attempts and commits one by one. `wall` is moved by
-tests. Claims ignore `next_attempt_at`, the harshest thing a store may do to a run.
+Tests answer claims, attempts and commits one by one; nothing happens without a test. Tests also move `wall`.
+Claims ignore `next_attempt_at`: no store can be harsher to a run.
+
 """
 
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ def binding(
     user_agent: str = "",
     scheme: str = "sip",
 ) -> Binding:
-    """A contact of AOR; `name` is its host, `port` that of its flow."""
+    """A contact of AOR. `name` is the host, `port` the port of the flow."""
     return Binding(
         aor=AOR,
         contact=f"{scheme}:bob@{name}.test",
@@ -124,11 +125,11 @@ class FakeDaemon:
         self.refused: set[tuple[int, object]] = set()
         self.types: set[tuple[int, object]] = set()
         self.refused_by_all: set[int] = set()
-        # On the wire when the operator asked for them, in this run.
+        # Sent in this run after a request by the operator.
         self.given_up: set[int] = set()
         self.order: list[int] = []
 
-    # --- what a test does ----------------------------------------------------------------------------
+    # --- events from a test --------------------------------------------------------------------------
 
     def store(self, *rows: StoredMessage) -> None:
         """Rows become durable."""
@@ -145,7 +146,7 @@ class FakeDaemon:
         self.perform(self.run, self.run.offer(bindings, self.wall, others))
 
     def _forget_types(self, binding: Binding) -> None:
-        """What is registered anew may know other types now."""
+        """Forget refused types: a new registration may accept other types."""
         former = self.memory.contacts.known.get(contact_key(binding))
         if former is None or former.is_another(binding):
             device = binding.instance or contact_key(binding)
@@ -159,7 +160,7 @@ class FakeDaemon:
             self.memory.contacts.withdraw(contact_key(binding))
 
     def give_up(self, row_id: int) -> None:
-        """The operator wants a row of the run: what stays in hand is on the wire, and goes to nobody else."""
+        """The operator takes rows of the run. Rows on the wire stay with the run; all others are given up."""
         run = self.run
         assert run is not None
         self.perform(run, run.give_up(row_id, self.wall))
@@ -178,20 +179,20 @@ class FakeDaemon:
         in_hand = [id for id in self.order if id in self.leased]
         self.leased.update(row.id for row in rows)
         if rows and in_hand and rows[0].id < in_hand[-1]:
-            # What an earlier claim left out goes where it belongs.
+            # Rows that an earlier claim left out get their place in the order.
             self.order = self._in_order(sorted({*in_hand, *(row.id for row in rows)}))
         else:
             self.order += self._in_order([row.id for row in rows])
         self.perform(run, run.claimed(rows, self.wall))
 
     def _in_order(self, ids: list[int]) -> list[int]:
-        """Oldest first, but a head that has failed too often lets another go first."""
+        """Oldest first, but a head with too many failures steps behind the next row."""
         behind = bool(ids) and self.rows[ids[0]].attempts >= STEPS_BEHIND
         first = [id for id in ids if behind and self.rows[id].attempts < STEPS_BEHIND][:1]
         return first + [id for id in ids if id not in first]
 
     def commit(self, ok: bool = True) -> None:
-        """The database ends the oldest row that is to end."""
+        """The database ends the oldest row in the queue of ends."""
         run, step = self.settles.pop(0)
         self.wall = max(self.wall, step.at)
         if ok:
@@ -203,18 +204,18 @@ class FakeDaemon:
         self.perform(run, run.settled(step.row.id, ok, self.wall))
 
     def answer(self, attempt: Attempt, status: int, retry_after: int | None = None) -> None:
-        """The device answers what is on the wire."""
+        """The device answers the attempt on the wire."""
         self.wire.remove(attempt)
         self._heard(attempt, status, retry_after)
 
     def fail(self, attempt: Attempt, why: Why = "timeout") -> None:
-        """Silence, or a dead transport."""
+        """The attempt ends in silence or with a dead transport."""
         self.wire.remove(attempt)
         self.silent.append(attempt)
         self.perform(attempt.run, attempt.run.failed(attempt.row.id, attempt.key, why, self.wall))
 
     def answer_late(self, attempt: Attempt, status: int) -> None:
-        """The device answers what was given up."""
+        """The device answers an attempt after the run has given up the attempt."""
         self.silent.remove(attempt)
         self._heard(attempt, status, None)
 
@@ -248,11 +249,11 @@ class FakeDaemon:
         return next(a for a in self.wire if name_of(a.contact) == name)
 
     def take_log(self) -> list[str]:
-        """What the runs asked for since the last look."""
+        """The steps of the runs since the last call."""
         log, self.log = self.log, []
         return log
 
-    # --- what a run asks for -------------------------------------------------------------------------
+    # --- steps of a run ------------------------------------------------------------------------------
 
     def perform(self, run: DeliveryRun, steps: Sequence[Step]) -> None:
         """Carry out steps."""
@@ -327,7 +328,7 @@ A, B = binding("a", 5061), binding("b", 5062)
 
 
 def started(*bindings: Binding, rows: int = 2, policy: SiloPolicy | None = None) -> FakeDaemon:
-    """A run that has its rows; what it did so far is forgotten."""
+    """A run with claimed rows and an empty log."""
     daemon = FakeDaemon(policy)
     daemon.store(*[row(id) for id in range(1, rows + 1)])
     daemon.offer(*bindings)
@@ -337,12 +338,12 @@ def started(*bindings: Binding, rows: int = 2, policy: SiloPolicy | None = None)
 
 
 def name_of(contact: RunContact) -> str:
-    """The name that `binding` made it of."""
+    """The name that was given to `binding`."""
     return contact.binding.contact.partition("@")[2].partition(".")[0]
 
 
 def is_for_sips(row: StoredMessage) -> bool:
-    """Only a sips: contact may have it."""
+    """True when only a sips: contact may receive the row."""
     return row.request_uri.startswith(b"sips:")
 
 

@@ -1,4 +1,4 @@
-"""m_store: whose mailbox, what is kept, for how long, and what is refused."""
+"""m_store: the mailbox, the kept columns, the life of a message, and the refused messages."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def refusal(request: Request, policy: SiloPolicy = POLICY, aor: str = AOR) -> in
     return caught.value.status
 
 
-# --- what is kept ---------------------------------------------------------------------------------
+# --- kept columns ---------------------------------------------------------------------------------
 
 
 def test_columns_hold_the_values_as_received() -> None:
@@ -79,17 +79,17 @@ def test_a_message_without_further_headers_keeps_none() -> None:
     assert kept(message()) == b""
 
 
-def test_a_body_without_content_type_is_kept_as_it_is() -> None:
+def test_a_body_without_content_type_is_kept_unchanged() -> None:
     row = accept(message(content_type=None), AOR, SENDER, POLICY, WALL)
     assert row.content_type == b""
     assert row.body == b"Hello"
 
 
-def test_a_sender_that_is_no_sip_uri_is_named_by_his_uri() -> None:
+def test_a_sender_without_a_sip_uri_is_stored_by_its_own_uri() -> None:
     assert accept(message(), AOR, "tel:+4930", POLICY, WALL).sender == "tel:+4930"
 
 
-def test_g5_mpart01_goes_in_byte_for_byte() -> None:
+def test_g5_the_body_mpart01_is_kept_byte_for_byte() -> None:
     vectors = next(
         (
             p / "shared/vectors/rfc4475"
@@ -120,7 +120,7 @@ def date(seconds: float) -> bytes:
     return b"Date: " + format_date(WALL + seconds)
 
 
-def test_life_is_expire_time_without_expires() -> None:
+def test_without_expires_the_life_is_the_expire_time() -> None:
     assert life() == 259_200
     assert life(date(-3600), policy=SiloPolicy(expire_time=60)) == 60
 
@@ -141,12 +141,12 @@ def test_life_is_expire_time_without_expires() -> None:
         ([b"Expires: 600", b"Date: Sat, 13 Nov 2010 23:29:00 EST"], 600),
     ],
 )
-def test_g6_life_is_from_date_when_it_is_sane(lines: list[bytes], seconds: float) -> None:
+def test_g6_a_sane_date_starts_the_life(lines: list[bytes], seconds: float) -> None:
     assert life(*lines) == seconds
 
 
 @pytest.mark.parametrize("value", [b"", b"soon", b"-1", b"+60", b"6_0", b"60;x", b"4294967296", b"9" * 5000])
-def test_an_unreadable_expires_is_none(value: bytes) -> None:
+def test_an_unreadable_expires_is_ignored(value: bytes) -> None:
     assert life(b"Expires: " + value) == 259_200
 
 
@@ -154,7 +154,7 @@ def test_expires_0_is_never_stored() -> None:
     assert refusal(message(b"Expires: 0")) == 480
 
 
-def test_what_was_over_before_it_came_is_never_stored() -> None:
+def test_an_expired_message_is_never_stored() -> None:
     assert refusal(message(b"Expires: 60", date(-60))) == 480
 
 
@@ -173,7 +173,7 @@ def test_g10_is_composing_is_never_stored(content_type: bytes) -> None:
     assert refusal(message(content_type=b"Content-Type: " + content_type)) == 480
 
 
-def test_a_type_that_only_begins_like_is_composing_is_stored() -> None:
+def test_a_type_with_is_composing_as_a_prefix_is_stored() -> None:
     request = message(content_type=b"Content-Type: application/im-iscomposing+xml2")
     assert accept(request, AOR, SENDER, POLICY, WALL).content_type == b"application/im-iscomposing+xml2"
 
@@ -191,7 +191,7 @@ def test_kept_headers_over_the_limit_are_513() -> None:
     assert refusal(request) == 513
 
 
-def test_g13_require_is_420_and_says_what_is_unsupported() -> None:
+def test_g13_require_is_420_with_the_unsupported_tags() -> None:
     with pytest.raises(RequestRefused) as caught:
         accept(message(b"Require: recipient-list-message"), AOR, SENDER, POLICY, WALL)
     assert caught.value.status == 420
@@ -204,13 +204,13 @@ def test_all_fields_of_require_are_named() -> None:
     assert caught.value.headers == ((b"Unsupported", b"a, b, c"),)
 
 
-def test_a_require_without_a_tag_demands_nothing() -> None:
-    """As for REGISTER, OPTIONS and Proxy-Require. A 420 would have an empty Unsupported, which no grammar allows."""
+def test_a_require_without_a_tag_is_ignored() -> None:
+    """REGISTER, OPTIONS and Proxy-Require have the same rule. An empty Unsupported is a syntax error."""
     assert kept(message(b"Require:")) == b""
     assert kept(message(b"Require: ,", b"Subject: Hi", b"Require:")) == b"Subject: Hi\r\n"
 
 
-def test_a_require_that_cannot_be_repeated_is_400() -> None:
+def test_a_require_that_cannot_be_copied_into_unsupported_is_400() -> None:
     with pytest.raises(MalformedMessage):
         accept(message(b"Require: a b"), AOR, SENDER, POLICY, WALL)
 
@@ -234,11 +234,11 @@ def test_w8_a_message_whose_to_is_the_registrar_is_absorbed() -> None:
         guard_registrar(REGISTRAR, AOR, SENDER, REGISTRAR)
 
 
-def test_other_messages_are_no_business_of_the_guard() -> None:
+def test_the_guard_passes_other_messages() -> None:
     guard_registrar(REGISTRAR, AOR, SENDER, AOR)
 
 
-def test_a_message_in_the_name_of_the_registrar_is_403() -> None:
+def test_a_message_from_the_address_of_the_registrar_is_403() -> None:
     with pytest.raises(RequestRefused) as caught:
         guard_registrar(REGISTRAR, AOR, REGISTRAR, AOR)
     assert caught.value.status == 403
@@ -247,7 +247,7 @@ def test_a_message_in_the_name_of_the_registrar_is_403() -> None:
 # --- the duplicate key ----------------------------------------------------------------------------
 
 
-def test_law9_a_copy_has_the_same_key_whatever_changed_on_its_way() -> None:
+def test_law9_a_copy_has_the_same_key_after_changes_on_the_way() -> None:
     first = accept(message(b"Max-Forwards: 70"), AOR, SENDER, POLICY, WALL)
     copy = accept(message(b"Max-Forwards: 68", b"Subject: x"), AOR, SENDER, POLICY, WALL + 5)
     assert first.hash == copy.hash
@@ -269,7 +269,7 @@ PARTS = (b"c1", 7, b"tag", "alice@example.test", AOR, b"text/plain", b"body")
         (6, b"bodY"),
     ],
 )
-def test_law9_a_message_that_differs_in_one_part_has_another_key(place: int, value: object) -> None:
+def test_law9_a_message_with_one_other_part_has_another_key(place: int, value: object) -> None:
     other = [*PARTS]
     other[place] = value
     assert duplicate_hash(*PARTS) != duplicate_hash(*other)  # type: ignore[arg-type]
@@ -279,7 +279,7 @@ part = st.binary(max_size=6)
 
 
 @given(part, part, part, part, part, part)
-def test_law9_bytes_cannot_wander_between_parts(
+def test_law9_bytes_moved_between_parts_make_another_key(
     a: bytes, b: bytes, c: bytes, x: bytes, y: bytes, z: bytes
 ) -> None:
     same = (a, b, c) == (x, y, z)

@@ -1,10 +1,10 @@
-"""What a run knows of the rows it has not yet in hand."""
+"""The claim cursor: the knowledge of a run about rows that are not yet claimed."""
 
 from msilod.silo.runs.claim_cursor import ClaimCursor
 from tests.silo.fake_daemon import row
 
 
-def test_a_full_answer_means_that_there_may_be_more_behind_it() -> None:
+def test_after_a_full_claim_there_may_be_more_rows() -> None:
     claims = ClaimCursor()
     assert claims.ask(2).after == 0
     claims.answered([row(4), row(9)])
@@ -12,7 +12,7 @@ def test_a_full_answer_means_that_there_may_be_more_behind_it() -> None:
     assert claims.ask(2).after == 9
 
 
-def test_a_short_answer_means_that_there_are_no_more() -> None:
+def test_after_a_short_claim_there_are_no_more_rows() -> None:
     claims = ClaimCursor()
     claims.ask(2)
     claims.answered([row(4)])
@@ -20,7 +20,7 @@ def test_a_short_answer_means_that_there_are_no_more() -> None:
     assert claims.asked == 0
 
 
-def test_law7_an_offer_under_way_means_another_look_at_everything() -> None:
+def test_law7_an_offer_during_a_claim_starts_the_claims_again() -> None:
     claims = ClaimCursor()
     claims.ask(64)
     claims.look_again()
@@ -29,7 +29,7 @@ def test_law7_an_offer_under_way_means_another_look_at_everything() -> None:
     assert claims.ask(64).after == 0
 
 
-def test_an_answer_that_does_not_go_forward_ends_the_claiming() -> None:
+def test_a_claim_without_progress_ends_the_claiming() -> None:
     claims = ClaimCursor()
     for _ in range(2):
         claims.ask(1)
@@ -37,7 +37,7 @@ def test_an_answer_that_does_not_go_forward_ends_the_claiming() -> None:
     assert not claims.may_have_more
 
 
-def test_a_claim_without_sips_is_remembered_as_one_that_lacks_some() -> None:
+def test_a_claim_without_sips_rows_is_remembered_as_incomplete() -> None:
     claims = ClaimCursor()
     assert not claims.lacks_sips
     assert not claims.ask(2, with_sips=False).with_sips

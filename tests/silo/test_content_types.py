@@ -1,4 +1,4 @@
-"""Which types are kept, and how long."""
+"""The content types that are kept, and the life of each."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_a_type_of_255_characters_is_kept_and_one_more_is_400() -> None:
     assert refused(longest + b"y").status == 400
 
 
-def test_the_operator_says_what_is_kept() -> None:
+def test_the_operator_may_list_the_kept_types() -> None:
     policy = SiloPolicy(accept_types=("text/*", "Message/CPIM"))
     assert lifetime(b"TEXT/html", b"", policy)
     assert lifetime(b"", b"", policy), "no type is plain text"
@@ -62,7 +62,7 @@ def test_the_operator_says_what_is_kept() -> None:
     assert (error.status, error.headers) == (415, ((b"Accept", b"text/*, Message/CPIM"),))
 
 
-def test_the_operator_says_what_is_not_kept_also_inside_of_a_wrapper() -> None:
+def test_the_operator_may_list_refused_types_also_inside_a_wrapper() -> None:
     policy = SiloPolicy(refuse_types=("image/*", "text/html"))
     assert lifetime(b"text/plain", b"", policy)
     assert refused(b"message/cpim", policy, CPIM % b"image/png").status == 415

@@ -1,4 +1,4 @@
-"""message/cpim: what is read of a wrapper, and what is none."""
+"""message/cpim: reading a wrapper, and bodies that are no wrapper."""
 
 import pytest
 from hypothesis import given
@@ -38,7 +38,7 @@ def test_fields_are_found_by_name_and_namespace() -> None:
     assert cpim.content_type == b"text/plain;charset=utf-8"
 
 
-def test_a_wrapper_without_fields_or_without_content_is_one() -> None:
+def test_fields_and_content_of_a_wrapper_may_be_absent() -> None:
     assert parsed(b"\r\n\r\nContent-Type: a/b\r\n\r\n").content_type == b"a/b"
     assert parsed(b"To: x\r\n\r\n").content_type == b""
 
@@ -51,12 +51,12 @@ def test_a_wrapper_without_fields_or_without_content_is_one() -> None:
         b"A: b\r\n" * (MAX_FIELDS + 1) + b"\r\n", b"A: " + b"b" * MAX_HEAD + b"\r\n\r\n",
     ],
 )  # fmt: skip
-def test_what_is_no_wrapper_or_too_long_is_none(body: bytes) -> None:
+def test_a_body_with_a_bad_or_too_long_wrapper_is_not_read(body: bytes) -> None:
     assert parse_cpim(body) is None
 
 
 @given(st.binary(max_size=400))
-def test_nothing_raises(body: bytes) -> None:
+def test_no_body_raises(body: bytes) -> None:
     cpim = parse_cpim(body)
     if cpim is not None:
         cpim.get(b"message-id", IMDN)

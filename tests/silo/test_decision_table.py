@@ -1,4 +1,4 @@
-"""The decision table, row by row, written down once more: a changed row has to be changed here, too."""
+"""The decision table, row by row, written a second time from checklist §3.4."""
 
 import pytest
 
@@ -51,12 +51,12 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("status", "online", "queued"), ROWS)
-def test_row_of_the_decision_table(status: int, online: Outcome, queued: Outcome) -> None:
+def test_each_row_of_the_decision_table(status: int, online: Outcome, queued: Outcome) -> None:
     assert judge_online(status) is online
     assert judge_queued(status) is queued
 
 
-def test_no_row_is_without_a_test() -> None:
+def test_every_row_has_a_test() -> None:
     assert {status for status, _, _ in ROWS} >= TABLE.keys()
 
 
@@ -68,7 +68,7 @@ def test_an_unknown_status_is_read_as_the_x00_of_its_class(status: int, like: in
 
 
 @pytest.mark.parametrize("status", [0, 100, 199, 700, 9999])
-def test_what_is_no_final_status_keeps_the_message(status: int) -> None:
+def test_a_status_that_is_not_final_keeps_the_message(status: int) -> None:
     assert judge_online(status) is S
     assert judge_queued(status) is S
 
@@ -79,7 +79,7 @@ def test_413_with_retry_after_is_kept() -> None:
     assert judge_queued(513, 10) is F
 
 
-def test_481_inside_a_dialog_is_for_the_sender() -> None:
+def test_481_inside_a_dialog_goes_to_the_sender() -> None:
     assert judge_online(481, in_dialog=True) is F
     assert judge_online(480, in_dialog=True) is S
 
@@ -88,7 +88,7 @@ def test_only_408_and_430_try_the_next_flow() -> None:
     assert {status for status, row in TABLE.items() if row.tries_next_flow} == {408, 430}
 
 
-def test_one_6xx_and_two_400_are_final_and_other_refusals_need_all() -> None:
+def test_one_6xx_or_two_400_are_final_and_other_refusals_need_all_contacts() -> None:
     assert {status for status, row in TABLE.items() if row.opinions == 1} == {600, 603, 604, 606, 607, 608}
     assert {status for status, row in TABLE.items() if row.opinions == 2} == {400}
     assert verdict_of(403).opinions == ALL
@@ -106,28 +106,28 @@ def test_the_pause_is_the_back_off_step(stops: int, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("status", [423, 481, 487, 489, 491])
-def test_the_pause_after_a_race_is_short_however_often_it_stopped(status: int) -> None:
+def test_the_pause_after_a_race_is_short_after_any_number_of_stops(status: int) -> None:
     assert pause(status, None, 3, RETRY) == 60
 
 
 @pytest.mark.parametrize("status", [429, 440, 482, 483])
-def test_the_pause_after_a_loop_is_64_seconds_at_least(status: int) -> None:
+def test_the_pause_after_a_loop_is_at_least_64_seconds(status: int) -> None:
     assert pause(status, None, 0, (5, 300)) == 64
     assert pause(status, None, 1, (5, 300)) == 300
     assert verdict_of(status).pause is Pause.SPACED
 
 
 @pytest.mark.parametrize("status", [413, 480, 486, 500, 502, 503, 504, 580])
-def test_retry_after_is_heeded(status: int) -> None:
+def test_retry_after_is_obeyed(status: int) -> None:
     assert pause(status, 7, 0, RETRY) == 7
 
 
 @pytest.mark.parametrize("status", [300, 408, 423, 430, 555])
-def test_retry_after_is_not_heeded_where_it_means_nothing(status: int) -> None:
+def test_retry_after_is_ignored_for_other_statuses(status: int) -> None:
     assert pause(status, 7, 0, RETRY) == 60
 
 
-def test_retry_after_is_bounded_and_falls_back_when_it_was_wrong() -> None:
+def test_retry_after_is_bounded_and_the_back_off_applies_after_a_stop() -> None:
     assert pause(486, 0, 0, RETRY) == 1
     assert pause(486, 5, 1, RETRY) == 60
     assert pause(486, 5, 2, RETRY) == 300
@@ -139,15 +139,15 @@ def combined(*statuses: int) -> tuple[Outcome, int]:
     return combine((status, None) for status in statuses)
 
 
-def test_combine_any_2xx_delivers() -> None:
+def test_any_2xx_means_delivered() -> None:
     assert combined(603, 486, 200) == (D, 200)
 
 
-def test_combine_else_any_6xx_refuses_with_it() -> None:
+def test_without_2xx_any_6xx_is_the_result() -> None:
     assert combined(486, 404, 603, 600) == (F, 603)
 
 
-def test_combine_else_anything_kept_or_out_is_stored() -> None:
+def test_without_2xx_and_6xx_any_kept_or_out_stores_the_message() -> None:
     assert combined(403, 486) == (S, 202)
     assert combined(401, 405) == (S, 202)
     assert combined(NO_ANSWER) == (S, 202)
@@ -155,13 +155,13 @@ def test_combine_else_anything_kept_or_out_is_stored() -> None:
     assert combine([(413, 9)]) == (S, 202)
 
 
-def test_combine_else_the_proxy_chooses_the_best() -> None:
+def test_otherwise_the_proxy_chooses_the_best_refusal() -> None:
     assert combined(401, 403, 407) == (F, 0)
     assert combined(413) == (F, 0)
     assert combined() == (F, 0)
 
 
-def test_best_refusal_is_6xx_then_the_lowest_class_and_the_telling_ones() -> None:
+def test_the_best_refusal_is_6xx_then_the_lowest_class_then_the_most_informative() -> None:
     assert best_refusal([513, 403, 603]) == 603
     assert best_refusal([513, 403, 415]) == 415
     assert best_refusal([505, 488, 403]) == 403

@@ -1,4 +1,4 @@
-"""The request that carries a row: what is as it was, what is new."""
+"""The request of a delivery: the parts copied from the row, and the new parts."""
 
 import pytest
 from hypothesis import given
@@ -33,7 +33,7 @@ def contact_of(path: tuple[str, ...] = (), next_hop: str = "") -> Binding:
 
 
 def reparsed(request: Request) -> Request:
-    """As the phone reads it, with the Via that the transaction layer adds."""
+    """The request as a phone reads it, with the Via of the transaction layer."""
     twin = request.copy()
     twin.headers.prepend(b"Via", VIA[5:])
     read = parse(twin.to_bytes())
@@ -41,7 +41,7 @@ def reparsed(request: Request) -> Request:
     return read
 
 
-def test_a_delivery_is_what_the_sender_wrote() -> None:
+def test_a_delivery_has_the_headers_and_body_of_the_sender() -> None:
     row = stored(b"Subject: Hi", b"Date: Sat, 13 Nov 2010 23:29:00 GMT", b"X-A: 1", b"Expires: 99999")
     assert delivered(row).to_bytes() == (
         b"MESSAGE sip:bob@198.51.100.7:5062 SIP/2.0\r\n"
@@ -59,27 +59,27 @@ def test_a_delivery_is_what_the_sender_wrote() -> None:
     )
 
 
-def test_a_message_without_date_gets_that_of_its_receipt() -> None:
+def test_a_message_without_date_gets_the_time_of_receipt() -> None:
     assert delivered(stored()).headers.get_all(b"date") == [b"Tue, 14 Nov 2023 22:13:20 GMT"]
 
 
-def test_an_unreadable_date_is_still_the_senders() -> None:
+def test_an_unreadable_date_of_the_sender_is_kept() -> None:
     assert delivered(stored(b"Date: yesterday")).headers.get_all(b"date") == [b"yesterday"]
 
 
-def test_g1_no_contact_no_via_no_record_route() -> None:
+def test_g1_a_delivery_has_no_contact_via_or_record_route() -> None:
     request = delivered(stored(b"Contact: <sip:alice@h>", b"Record-Route: <sip:r;lr>"))
     assert all(name not in request.headers for name in (b"contact", b"via", b"record-route", b"route"))
 
 
-def test_to_loses_its_tag_and_nothing_else() -> None:
+def test_to_loses_only_its_tag() -> None:
     row = stored(to=b'To: "Tag" <sip:bob@example.test;x=tag>;a=1;Tag=99;b')
     assert delivered(row).headers.get(b"to") == b'"Tag" <sip:bob@example.test;x=tag>;a=1;b'
     row = stored(to=b"To: sip:tagger@example.test")
     assert delivered(row).headers.get(b"to") == b"sip:tagger@example.test"
 
 
-def test_an_empty_content_type_adds_none() -> None:
+def test_an_empty_content_type_adds_no_header() -> None:
     request = delivered(stored(content_type=b"X-None: 1"))
     assert b"content-type" not in request.headers
     assert request.body == b"Hello"
@@ -94,19 +94,19 @@ def test_the_call_id_is_kept() -> None:
     assert request.cseq == 7
 
 
-def test_law9_a_different_message_under_a_used_call_id_has_its_own() -> None:
+def test_law9_a_different_message_under_a_used_call_id_has_a_new_call_id() -> None:
     row = stored()
     row.delivery_call_id = b"own"
     assert delivered(row).call_id == b"own"
 
 
-def test_a_new_call_id_by_policy_is_the_one_that_is_given() -> None:
+def test_with_a_new_call_id_by_policy_the_given_call_id_is_used() -> None:
     policy = SiloPolicy(call_id="new")
     assert build_delivery(stored(), CONTACT, (), policy, 0.0, call_id=b"fresh").call_id == b"fresh"
     assert delivered(stored(), policy=policy).call_id == b"c1@pc"
 
 
-# --- where it goes --------------------------------------------------------------------------------
+# --- destination ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_p4_the_request_uri_is_the_contact_without_headers_and_method(contact: s
 
 
 @pytest.mark.parametrize("scheme", [b"sip", b"sips"])
-def test_t17_the_scheme_is_the_senders(scheme: bytes) -> None:
+def test_t17_the_scheme_is_the_scheme_of_the_sender(scheme: bytes) -> None:
     row = stored()
     row.request_uri = scheme + b":bob@example.test"
     assert delivered(row, "sips:bob@[2001:db8::1]:5061").uri == scheme + b":bob@[2001:db8::1]:5061"
@@ -138,7 +138,7 @@ def test_path_becomes_route_in_order() -> None:
     assert request.headers.get_all(b"route") == [b"<sip:p1.test;lr>", b"<sip:p2.test;lr>"]
 
 
-def test_the_messages_next_hop_goes_before_the_dumps_and_that_before_the_configured_one() -> None:
+def test_the_next_hop_of_the_message_precedes_that_of_the_dump_and_the_configured_one() -> None:
     policy, row = SiloPolicy(next_hop="sip:config.test"), stored()
     assert next_hop_of(row, contact_of(), SiloPolicy()) == ""
     assert next_hop_of(row, contact_of(), policy) == "sip:config.test"
@@ -148,7 +148,7 @@ def test_the_messages_next_hop_goes_before_the_dumps_and_that_before_the_configu
     assert next_hop_of(row, contact_of(("<sip:edge.test;lr>",)), policy) == "", "RFC 3327 §5.3"
 
 
-def test_a_next_hop_is_a_loose_router_written_so_or_not() -> None:
+def test_a_next_hop_is_a_loose_router_with_or_without_lr() -> None:
     policy, row = SiloPolicy(next_hop="sip:127.0.0.1:5060"), stored()
     assert delivered(row, policy=policy).headers.get_all(b"route") == [b"<sip:127.0.0.1:5060;lr>"]
     row.next_hop = "sip:edge.test;transport=tcp;lr"
@@ -157,25 +157,25 @@ def test_a_next_hop_is_a_loose_router_written_so_or_not() -> None:
 
 
 @pytest.mark.parametrize("contact", ["tel:+4930", "sip:b b@h", "sip:bob@h\r\nEvil: 1", "", "sip:bob@h>x"])
-def test_a_contact_that_is_no_sip_uri_is_refused(contact: str) -> None:
+def test_a_contact_without_a_sip_uri_is_refused(contact: str) -> None:
     with pytest.raises(MalformedMessage):
         delivered(stored(), contact)
 
 
 @pytest.mark.parametrize("hop", ["sip:p\r\nEvil: 1", "<sip:p>\r\nEvil: 1", "nonsense"])
-def test_a_path_that_is_no_address_is_refused(hop: str) -> None:
+def test_a_path_without_a_uri_is_refused(hop: str) -> None:
     with pytest.raises(MalformedMessage):
         build_delivery(stored(), CONTACT, (hop,), POLICY, 0.0)
 
 
-def test_an_outbound_route_is_loose_once() -> None:
+def test_an_outbound_route_has_lr_once() -> None:
     assert outbound_route("sip:h;lr") == b"<sip:h;lr>"
 
 
-# --- rows that did not come from the wire ---------------------------------------------------------
+# --- imported rows --------------------------------------------------------------------------------
 
 
-def test_imported_headers_cannot_add_what_a_row_never_has() -> None:
+def test_imported_headers_cannot_add_forbidden_headers() -> None:
     row = stored()
     row.headers = (
         b"Contact: <sip:x>\r\nContent-Length: 0\r\nv: SIP/2.0/UDP h\r\nAuthorization: x\r\nFrom: eve\r\n"
@@ -188,7 +188,7 @@ def test_imported_headers_cannot_add_what_a_row_never_has() -> None:
 
 
 @pytest.mark.parametrize("stray", [b"\r", b"\n", b"\x00", b"\n\r", b"\n\n"])
-def test_f13_stray_line_ends_in_imported_headers_make_no_line(stray: bytes) -> None:
+def test_f13_stray_line_ends_in_imported_headers_make_no_new_line(stray: bytes) -> None:
     row = stored()
     row.headers = b"X: 1\r\nY: 2" + stray + b"Evil: 1\r\nZ: 3\r\n"
     text = delivered(row).to_bytes()
@@ -197,7 +197,7 @@ def test_f13_stray_line_ends_in_imported_headers_make_no_line(stray: bytes) -> N
 
 
 @given(st.binary(max_size=300), st.lists(st.sampled_from([b"X-A: 1", b"Subject: \xff\x01", b"e: deflate"])))
-def test_law5_body_and_headers_come_out_as_they_went_in(body: bytes, lines: list[bytes]) -> None:
+def test_law5_body_and_headers_are_delivered_unchanged(body: bytes, lines: list[bytes]) -> None:
     request = message(*lines, body=body)
     read = reparsed(delivered(accept(request, AOR, SENDER, POLICY, WALL)))
     assert read.body == body
@@ -207,7 +207,7 @@ def test_law5_body_and_headers_come_out_as_they_went_in(body: bytes, lines: list
 
 
 @given(st.binary(max_size=200))
-def test_any_stored_header_bytes_make_a_message_that_can_be_read(headers: bytes) -> None:
+def test_any_stored_header_bytes_make_a_readable_message(headers: bytes) -> None:
     row = stored()
     row.headers = headers
     text = delivered(row).to_bytes()
@@ -221,7 +221,7 @@ def test_any_stored_header_bytes_make_a_message_that_can_be_read(headers: bytes)
     ("privacy", "is_sent"),
     [(b"Privacy: id", False), (b"PRIVACY : header; ID", False), (b"Privacy: none", True), (b"X: id", True)],
 )
-def test_i2_a_sender_who_hides_stays_hidden(privacy: bytes, is_sent: bool) -> None:
+def test_i2_the_identity_of_an_anonymous_sender_stays_hidden(privacy: bytes, is_sent: bool) -> None:
     row = stored(b"Subject: s", privacy)
     row.headers += b"P-Asserted-Identity: <sip:alice@example.test>\r\n"
     request = delivered(row)

@@ -5,10 +5,10 @@ import pytest
 from msilod.silo.policy import SiloPolicy
 from tests.silo.fake_daemon import A, B, FakeDaemon, binding, row, started
 
-# --- the walk -------------------------------------------------------------------------------------
+# --- order of rows --------------------------------------------------------------------------------
 
 
-def test_a_register_without_rows_is_one_claim() -> None:
+def test_a_register_without_rows_makes_one_claim() -> None:
     daemon = FakeDaemon()
     daemon.offer(A)
     assert daemon.take_log() == ["claim 64"]
@@ -16,7 +16,7 @@ def test_a_register_without_rows_is_one_claim() -> None:
     assert daemon.take_log() == ["finished"]
 
 
-def test_g4_rows_leave_one_by_one_each_after_the_end_of_the_last_is_durable() -> None:
+def test_g4_the_next_row_is_sent_after_the_end_of_the_last_row_is_durable() -> None:
     daemon = FakeDaemon()
     daemon.store(row(1), row(2))
     daemon.offer(A)
@@ -32,7 +32,7 @@ def test_g4_rows_leave_one_by_one_each_after_the_end_of_the_last_is_durable() ->
     assert not daemon.rows
 
 
-def test_more_rows_than_a_claim_are_claimed_when_the_hand_is_empty() -> None:
+def test_the_next_claim_follows_when_all_claimed_rows_are_done() -> None:
     daemon = started(A, rows=65)
     for _ in range(64):
         daemon.answer(daemon.on_wire("a"), 200)
@@ -67,7 +67,7 @@ def test_a_slow_contact_does_not_delay_the_others() -> None:
     assert daemon.take_log() == ["settle 3 delivered", "finished"]
 
 
-def test_a_contact_that_frees_itself_joins_in_with_the_row_on_the_wire() -> None:
+def test_a_free_contact_is_sent_the_row_on_the_wire() -> None:
     daemon = started(A, B, rows=2)
     daemon.answer(daemon.on_wire("b"), 200)
     daemon.commit()
@@ -96,7 +96,7 @@ def test_silence_stops_the_run_and_counts_no_attempt(why: str, status: int) -> N
     assert daemon.rows[1].attempts == 0
 
 
-def test_the_back_off_grows_with_each_stop_and_its_last_step_repeats() -> None:
+def test_the_back_off_grows_with_each_stop_and_the_last_step_repeats() -> None:
     daemon = FakeDaemon(SiloPolicy(retry=(60, 300)))
     daemon.store(row(1))
     ends = []
@@ -108,7 +108,7 @@ def test_the_back_off_grows_with_each_stop_and_its_last_step_repeats() -> None:
     assert ends == ["finished +60", "finished +300", "finished +300"]
 
 
-def test_a_2xx_starts_the_back_off_anew() -> None:
+def test_a_2xx_resets_the_back_off() -> None:
     daemon = started(A, rows=3)
     daemon.fail(daemon.on_wire("a"))
     daemon.offer(A)
@@ -119,7 +119,7 @@ def test_a_2xx_starts_the_back_off_anew() -> None:
     assert daemon.take_log()[-1] == "finished +60"
 
 
-def test_a_new_contact_starts_the_back_off_anew() -> None:
+def test_a_new_contact_resets_the_back_off() -> None:
     daemon = started(A, rows=1)
     daemon.fail(daemon.on_wire("a"))
     daemon.offer(B)
@@ -128,7 +128,7 @@ def test_a_new_contact_starts_the_back_off_anew() -> None:
     assert daemon.take_log()[-1] == "finished +60"
 
 
-def test_retry_after_is_taken_at_its_word_once() -> None:
+def test_retry_after_is_obeyed_once() -> None:
     daemon = started(A, rows=1)
     daemon.answer(daemon.on_wire("a"), 486, retry_after=5)
     assert daemon.take_log() == ["postpone 1 +5 486", "finished +5"]
@@ -139,7 +139,7 @@ def test_retry_after_is_taken_at_its_word_once() -> None:
     assert daemon.take_log()[-1] == "finished +65"
 
 
-def test_a_contact_that_asked_for_time_is_not_sent_to_before() -> None:
+def test_a_contact_is_sent_nothing_before_its_retry_after() -> None:
     daemon = started(A, B, rows=1)
     daemon.answer(daemon.on_wire("a"), 503, retry_after=100)
     daemon.fail(daemon.on_wire("b"))
@@ -150,7 +150,7 @@ def test_a_contact_that_asked_for_time_is_not_sent_to_before() -> None:
     assert daemon.take_log() == ["claim 64", "send 1 b"]
 
 
-def test_a_register_ends_the_time_that_was_asked_for() -> None:
+def test_a_register_ends_the_retry_after() -> None:
     daemon = started(A, rows=1)
     daemon.answer(daemon.on_wire("a"), 503, retry_after=100)
     daemon.offer(A)
@@ -160,24 +160,24 @@ def test_a_register_ends_the_time_that_was_asked_for() -> None:
     assert daemon.take_log() == ["claim 64", "send 1 a"]
 
 
-def test_a_wake_up_in_mid_run_does_not_start_a_stopped_contact_again() -> None:
+def test_a_wake_up_during_a_run_does_not_restart_a_stopped_contact() -> None:
     daemon = started(A, B, rows=1)
     daemon.answer(daemon.on_wire("a"), 486)
     daemon.offer(A, B)
     assert daemon.take_log() == []
 
 
-def test_a_refresh_in_mid_run_starts_a_stopped_contact_again() -> None:
+def test_a_refresh_during_a_run_restarts_a_stopped_contact() -> None:
     daemon = started(A, B, rows=1)
     daemon.answer(daemon.on_wire("a"), 486)
     daemon.offer(binding("a", 5061, cseq=2))
     assert daemon.take_log() == ["send 1 a"]
 
 
-# --- heads that fail ------------------------------------------------------------------------------
+# --- heads with failures --------------------------------------------------------------------------
 
 
-def test_a_head_that_failed_three_times_steps_behind_the_next() -> None:
+def test_a_head_with_three_failures_steps_behind_the_next_row() -> None:
     daemon = FakeDaemon()
     daemon.store(row(1, attempts=3), row(2), row(3))
     daemon.offer(A)
@@ -187,7 +187,7 @@ def test_a_head_that_failed_three_times_steps_behind_the_next() -> None:
     assert daemon.take_log() == ["claim 64", "send 2 a", "settle 2 delivered", "send 1 a"]
 
 
-def test_heads_that_all_failed_go_oldest_first() -> None:
+def test_when_all_heads_have_failed_the_oldest_goes_first() -> None:
     daemon = FakeDaemon()
     daemon.store(row(1, attempts=3), row(2, attempts=5))
     daemon.offer(A)
@@ -195,7 +195,7 @@ def test_heads_that_all_failed_go_oldest_first() -> None:
     assert daemon.take_log() == ["claim 64", "send 1 a"]
 
 
-def test_after_attempts_answered_failures_a_row_is_rejected() -> None:
+def test_after_the_configured_number_of_attempts_a_row_is_rejected() -> None:
     daemon = FakeDaemon(SiloPolicy(attempts=4))
     daemon.store(row(1, attempts=3))
     daemon.offer(A)
@@ -204,7 +204,7 @@ def test_after_attempts_answered_failures_a_row_is_rejected() -> None:
     assert daemon.take_log() == ["claim 64", "send 1 a", "reject 1 480", "finished"]
 
 
-def test_parallel_failures_of_one_run_are_one_attempt() -> None:
+def test_parallel_failures_of_one_run_count_as_one_attempt() -> None:
     daemon = started(A, B, rows=1)
     daemon.answer(daemon.on_wire("a"), 486)
     daemon.answer(daemon.on_wire("b"), 486)
@@ -215,7 +215,7 @@ def test_parallel_failures_of_one_run_are_one_attempt() -> None:
 # --- commits --------------------------------------------------------------------------------------
 
 
-def test_a_delivered_row_whose_end_fails_is_ended_again_and_never_sent_again() -> None:
+def test_a_delivered_row_with_a_failed_end_is_ended_again_and_never_sent_again() -> None:
     daemon = started(A)
     daemon.answer(daemon.on_wire("a"), 200)
     daemon.commit(ok=False)
@@ -226,7 +226,7 @@ def test_a_delivered_row_whose_end_fails_is_ended_again_and_never_sent_again() -
     assert daemon.take_log() == ["send 2 a"]
 
 
-def test_an_end_that_fails_does_not_delay_the_other_contact() -> None:
+def test_a_failed_end_does_not_delay_the_other_contact() -> None:
     daemon = started(A, B)
     daemon.answer(daemon.on_wire("a"), 200)
     daemon.commit(ok=False)
@@ -243,7 +243,7 @@ def test_an_expired_row_is_ended_and_not_sent() -> None:
     assert daemon.take_log() == ["claim 64", "settle 1 expired", "send 2 a"]
 
 
-def test_a_row_that_expires_in_hand_is_not_sent() -> None:
+def test_a_claimed_row_that_expires_is_not_sent() -> None:
     daemon = FakeDaemon()
     daemon.store(row(1), row(2, expires_in=5.0))
     daemon.offer(A)

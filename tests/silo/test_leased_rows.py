@@ -1,4 +1,4 @@
-"""Rows in hand: their order, and how they are given back."""
+"""Claimed rows: the order, and how rows are given back."""
 
 from collections.abc import Hashable
 
@@ -24,17 +24,17 @@ def hand(*held: int) -> LeasedRows:
     return made
 
 
-def test_oldest_first() -> None:
+def test_the_oldest_row_is_first() -> None:
     assert ids(in_order([row(1), row(2, attempts=9)])) == [1, 2]
     assert in_order([]) == []
 
 
-def test_a_head_that_failed_often_steps_behind_one_that_did_not() -> None:
+def test_a_head_with_many_failures_steps_behind_a_row_without_failures() -> None:
     rows = [row(1, attempts=3), row(2, attempts=4), row(3), row(4)]
     assert ids(in_order(rows)) == [3, 1, 2, 4]
 
 
-def test_rows_are_given_back_in_groups_of_what_is_told_of_them() -> None:
+def test_rows_are_given_back_in_groups_of_one_status() -> None:
     made = hand(1, 2, 3)
     made.rows[1].note(486, "Busy Here")
     made.rows[1].was_answered = True
@@ -44,14 +44,14 @@ def test_rows_are_given_back_in_groups_of_what_is_told_of_them() -> None:
     assert made.former[1].attempts == 1
 
 
-def test_with_nobody_known_untried_rows_are_released() -> None:
+def test_without_known_contacts_untried_rows_are_released() -> None:
     made = hand(1, 2)
     made.rows[1].was_answered = True
     steps, _ = made.give_back(list(made.rows.values()), START + 60, 10, set(), START)
     assert [type(step) for step in steps] == [Postpone, Release]
 
 
-def test_the_last_attempt_rejects_with_its_own_status() -> None:
+def test_the_last_attempt_rejects_with_the_status_of_the_attempt() -> None:
     made = hand(1)
     made.rows[1].note(480, "Temporarily Unavailable")
     made.rows[1].was_answered = True
@@ -61,7 +61,7 @@ def test_the_last_attempt_rejects_with_its_own_status() -> None:
     assert not has_postponed
 
 
-def test_what_was_given_back_is_not_taken_again_but_goes_back() -> None:
+def test_a_row_given_back_is_not_claimed_again_but_returned() -> None:
     made = hand(1)
     made.give_back(list(made.rows.values()), START + 60, 10, KNOWN, START)
     steps = made.take([row(1), row(2)], START, 60.0)
@@ -69,7 +69,7 @@ def test_what_was_given_back_is_not_taken_again_but_goes_back() -> None:
     assert list(made.rows) == [2]
 
 
-def test_what_has_been_delivered_meanwhile_is_released() -> None:
+def test_a_row_delivered_meanwhile_is_released() -> None:
     made = hand(1)
     made.memory.delivered.update({1: False, 2: False})
     assert [describe(step) for step in made.take([row(2)], START, 60.0)] == ["release 2"]
@@ -78,7 +78,7 @@ def test_what_has_been_delivered_meanwhile_is_released() -> None:
     assert [describe(step) for step in steps] == ["release 1"]
 
 
-def test_a_row_brought_forward_keeps_the_distance_a_loop_asks_for() -> None:
+def test_a_row_brought_forward_keeps_the_pause_after_a_loop() -> None:
     looped, busy = row(1), row(2)
     looped.last_status, looped.next_attempt_at = 482, START + 50
     busy.last_status, busy.next_attempt_at = 486, START + 50

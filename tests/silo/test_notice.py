@@ -1,4 +1,4 @@
-"""The notice: what it says, and everybody it is not for."""
+"""The notice: the text, and the messages that get no notice."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def asked(*lines: bytes, content_type: bytes | None = b"Content-Type: text/plain
     return may_notify(stored(*lines, content_type=content_type), Kind.OFFLINE, POLICY, NoticeMemory(), WALL)
 
 
-def test_the_notice_of_ser() -> None:
+def test_the_notice_has_the_form_of_ser() -> None:
     notice = build_notice(b"sip:alice@example.test", TEXT, POLICY, WALL, b"id1", b"tag1")
     assert notice.to_bytes() == (
         b"MESSAGE sip:alice@example.test SIP/2.0\r\n"
@@ -51,7 +51,7 @@ def test_the_notice_of_ser() -> None:
     assert notice_text(NOTICE, stored()) == TEXT
 
 
-def test_the_notice_can_be_read_and_makes_no_notice_itself() -> None:
+def test_the_notice_can_be_read_and_causes_no_second_notice() -> None:
     notice = build_notice(b"sip:alice@example.test;x=1?Route=y", TEXT, POLICY, WALL, b"id1", b"tag1")
     assert notice.uri == b"sip:alice@example.test;x=1"
     twin = notice.copy()
@@ -61,7 +61,7 @@ def test_the_notice_can_be_read_and_makes_no_notice_itself() -> None:
     assert not is_written_by_a_person(b"text/plain", lines)
 
 
-def test_the_text_and_the_next_hop_are_the_operators() -> None:
+def test_the_operator_sets_the_text_and_the_next_hop() -> None:
     policy = SiloPolicy(registrar="sip:r@h.test", next_hop="sip:hop.test")
     text = notice_text("{sender} to {recipient}? {reason} {nobody} {}", stored(), "expired")
     assert text == b"sip:alice@example.test to sip:bob@example.test? expired {nobody} {}"
@@ -71,7 +71,7 @@ def test_the_text_and_the_next_hop_are_the_operators() -> None:
 
 
 @pytest.mark.parametrize("uri", [b"tel:+4930", b"sip:example.test", b"sip:a@h>\r\nEvil: 1"])
-def test_a_sender_who_cannot_be_written_to_gets_none(uri: bytes) -> None:
+def test_a_sender_that_cannot_be_addressed_gets_no_notice(uri: bytes) -> None:
     with pytest.raises(MalformedMessage):
         build_notice(uri, TEXT, POLICY, WALL, b"i", b"t")
 
@@ -83,7 +83,7 @@ def test_without_registrar_there_is_no_notice() -> None:
 
 
 @pytest.mark.parametrize("content_type", [b"text/plain", b"TEXT/html; charset=x", b"text/x-anything"])
-def test_a_text_is_told_of(content_type: bytes) -> None:
+def test_a_text_message_gets_a_notice(content_type: bytes) -> None:
     assert asked(content_type=b"Content-Type: " + content_type)
 
 
@@ -94,11 +94,11 @@ def test_a_text_is_told_of(content_type: bytes) -> None:
         b"multipart/mixed;boundary=text/plain", b"textual/plain", b"",
     ],
 )  # fmt: skip
-def test_clients_1_receipts_and_other_types_are_not_told_of(content_type: bytes) -> None:
+def test_clients_1_receipts_and_other_types_get_no_notice(content_type: bytes) -> None:
     assert not asked(content_type=b"Content-Type: " + content_type)
 
 
-def test_a_message_without_content_type_is_not_told_of() -> None:
+def test_a_message_without_content_type_gets_no_notice() -> None:
     assert not asked(content_type=None)
 
 
@@ -106,11 +106,11 @@ def test_a_message_without_content_type_is_not_told_of() -> None:
     "line",
     [b"Auto-Submitted: auto-replied", b"auto-submitted: auto-generated", b"List-Id: x", b"Precedence: bulk"],
 )
-def test_automata_are_not_told(line: bytes) -> None:
+def test_automatic_messages_get_no_notice(line: bytes) -> None:
     assert not asked(line)
 
 
-def test_auto_submitted_no_is_a_person() -> None:
+def test_auto_submitted_no_gets_a_notice() -> None:
     assert asked(b"Auto-Submitted: no")
 
 
@@ -123,13 +123,13 @@ def test_auto_submitted_no_is_a_person() -> None:
         ("tel:+4930", AOR),
     ],
 )
-def test_nobody_is_told_for_or_by_the_registrar_or_by_himself(sender: str, recipient: str) -> None:
+def test_no_notice_for_or_from_the_registrar_or_to_the_sender_itself(sender: str, recipient: str) -> None:
     row = stored()
     row.sender, row.aor = sender, recipient
     assert not may_notify(row, Kind.OFFLINE, POLICY, NoticeMemory(), WALL)
 
 
-def test_a_pair_is_told_once_a_period() -> None:
+def test_a_pair_of_sender_and_recipient_gets_one_notice_per_period() -> None:
     memory = NoticeMemory(period=60.0)
     assert memory.may_tell(ALICE, AOR, WALL)
     assert not memory.may_tell(ALICE, AOR, WALL + 59)
@@ -139,20 +139,20 @@ def test_a_pair_is_told_once_a_period() -> None:
     assert memory.may_tell(ALICE, AOR, WALL + 60)
 
 
-def test_a_clock_set_back_does_not_silence_for_ever() -> None:
+def test_a_clock_set_back_does_not_stop_notices_for_ever() -> None:
     memory = NoticeMemory(period=60.0)
     memory.may_tell(ALICE, AOR, WALL)
     assert memory.may_tell(ALICE, AOR, WALL - 1000)
 
 
-def test_what_is_not_told_is_not_noted() -> None:
+def test_a_message_without_a_notice_is_not_remembered() -> None:
     memory = NoticeMemory()
     may_notify(stored(content_type=b"Content-Type: message/imdn+xml"), Kind.OFFLINE, POLICY, memory, WALL)
     assert len(memory) == 0
     assert may_notify(stored(), Kind.OFFLINE, POLICY, memory, WALL)
 
 
-def test_the_memory_is_bounded_and_forgets_the_oldest() -> None:
+def test_the_memory_is_bounded_and_drops_the_oldest() -> None:
     memory = NoticeMemory(limit=10)
     for number in range(30):
         memory.may_tell(f"u{number}@h", AOR, WALL)

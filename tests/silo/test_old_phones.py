@@ -1,4 +1,4 @@
-"""add_date, add_contact and extra_hdrs: for who asks for them, and only where they do no harm."""
+"""add_date, add_contact and extra_hdrs: off by default, and only for messages that stay valid."""
 
 import pytest
 
@@ -38,29 +38,29 @@ def test_add_date_puts_the_time_before_plain_text(content_type: bytes) -> None:
         b"text/plain;charset=utf-16", b"text/plain;charset=UTF-16LE", b"application/pkcs7-mime",
     ],
 )  # fmt: skip
-def test_w5_add_date_leaves_everything_else_alone(content_type: bytes) -> None:
+def test_w5_add_date_leaves_other_types_unchanged(content_type: bytes) -> None:
     assert delivered(DATED, content_type).body == b"text"
 
 
 @pytest.mark.parametrize(
     "line", [b"Content-Encoding: gzip", b"e: deflate", b"content-transfer-encoding: base64"]
 )
-def test_add_date_leaves_encoded_bodies_alone(line: bytes) -> None:
+def test_add_date_leaves_encoded_bodies_unchanged(line: bytes) -> None:
     assert delivered(DATED, headers=line + b"\r\n").body == b"text"
 
 
-def test_add_contact_is_the_sender_with_sers_marker() -> None:
+def test_add_contact_is_the_sender_with_the_marker_of_ser() -> None:
     request = delivered(SiloPolicy(add_contact=True))
     assert request.headers.get(b"contact") == b"<sip:alice@example.test>;msilo=yes"
 
 
-def test_extra_hdrs_are_added_as_written() -> None:
+def test_extra_hdrs_are_added_unchanged() -> None:
     request = delivered(SiloPolicy(extra_hdrs=("X-Silo: yes", "P-hint:  a  b ")))
     assert request.headers.get(b"x-silo") == b"yes"
     assert request.headers.get(b"p-hint") == b"a  b"
 
 
 @pytest.mark.parametrize("text", ["X-Silo", "X-Silo: a\r\nEvil: b", "X Silo: a", ": a"])
-def test_a_line_that_is_no_field_is_refused(text: str) -> None:
+def test_a_line_that_is_no_header_field_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="header"):
         SiloPolicy(extra_hdrs=(text,))

@@ -1,4 +1,4 @@
-"""What the branches of an online MESSAGE mean for the row that is stored of it, and for the runs after it."""
+"""The outcome of the branches of an online MESSAGE: the effect on the stored row and on later runs."""
 
 import pytest
 
@@ -29,7 +29,7 @@ SILENT = OnlineEnd(408, None, A, was_silent=True)
         ([], 0, None),
     ],
 )
-def test_the_next_attempt_is_when_the_first_of_them_may_be_asked(
+def test_the_next_attempt_is_at_the_earliest_time_of_all_contacts(
     ends: list[OnlineEnd], stops: int, seconds: float | None
 ) -> None:
     at = next_attempt(ends, stops, RETRY, START)
@@ -47,7 +47,7 @@ def test_the_next_attempt_is_when_the_first_of_them_may_be_asked(
         ([SILENT, OnlineEnd(480, None, B)], 480, "Temporarily Unavailable", 1),
     ],
 )
-def test_the_row_tells_of_its_first_attempt(
+def test_the_row_records_its_first_attempt(
     ends: list[OnlineEnd], status: int, reason: str, attempts: int
 ) -> None:
     message = row(1)
@@ -56,7 +56,7 @@ def test_the_row_tells_of_its_first_attempt(
     assert message.next_attempt_at == START + 60
 
 
-def test_a_contact_without_message_is_out_until_it_registers_anew() -> None:
+def test_a_contact_without_message_is_out_until_its_next_registration() -> None:
     memory = RecipientMemory()
     remember(memory, 1, [OnlineEnd(405, None, A)], RETRY, START)
     assert memory.contacts.known[contact_key(A)].standing is OUT
@@ -69,7 +69,7 @@ def test_a_contact_without_message_is_out_until_it_registers_anew() -> None:
     assert memory.is_worth_keeping(START)
 
 
-def test_the_first_failure_is_the_first_step_and_further_ones_are_no_steps() -> None:
+def test_the_first_failure_is_one_step_and_further_failures_add_none() -> None:
     memory = RecipientMemory()
     for number in range(3):
         remember(memory, number, [OnlineEnd(486, None, A)], RETRY, START)
@@ -83,7 +83,7 @@ def test_the_first_failure_is_the_first_step_and_further_ones_are_no_steps() -> 
     assert daemon.take_log()[-1] == "finished +300", "the second step"
 
 
-def test_what_delivered_messages_heard_of_other_contacts_is_noted_and_nothing_else() -> None:
+def test_answers_of_other_contacts_to_a_delivered_message_are_remembered() -> None:
     memory = RecipientMemory()
     ends = [OnlineEnd(501, None, A), OnlineEnd(480, 600, B), OnlineEnd(415, None, binding("c"))]
     note_contacts(memory, ends, RETRY, START)
@@ -93,7 +93,7 @@ def test_what_delivered_messages_heard_of_other_contacts_is_noted_and_nothing_el
     assert memory.stops == 0
 
 
-def test_the_run_that_follows_keeps_to_what_was_said_online() -> None:
+def test_the_next_run_obeys_the_answers_of_the_online_branches() -> None:
     daemon = FakeDaemon()
     c = binding("c", 5063)
     daemon.store(row(1), row(2))
@@ -105,7 +105,7 @@ def test_the_run_that_follows_keeps_to_what_was_said_online() -> None:
     assert daemon.take_log() == ["claim 64", "send 2 a"]
 
 
-def test_another_registration_is_offered_the_type_again_but_not_what_was_refused_for_good() -> None:
+def test_a_new_registration_is_offered_the_type_again_but_no_finally_refused_row() -> None:
     daemon = FakeDaemon()
     daemon.store(row(1), row(2))
     remember(daemon.memory, 1, [OnlineEnd(415, None, A)], RETRY, START)

@@ -1,4 +1,4 @@
-"""SiloPolicy refuses what no decision could use."""
+"""SiloPolicy refuses values that no decision can use."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def test_the_last_step_of_the_back_off_repeats() -> None:
 
 
 @pytest.mark.parametrize("retry", [(), (0,), (60, -1)])
-def test_a_back_off_that_would_spin_is_refused(retry: tuple[int, ...]) -> None:
+def test_a_back_off_without_a_pause_is_refused(retry: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="retry"):
         SiloPolicy(retry=retry)
 
@@ -21,6 +21,6 @@ def test_the_registrar_is_known_by_its_aor() -> None:
     assert SiloPolicy().registrar_aor == ""
 
 
-def test_a_registrar_that_is_no_address_is_refused() -> None:
+def test_a_registrar_without_a_valid_address_is_refused() -> None:
     with pytest.raises(ValueError, match="address"):
         SiloPolicy(registrar="nobody")

@@ -1,4 +1,4 @@
-"""Receipts (RFC 5438): who asks for one, and what it says."""
+"""Receipts (RFC 5438): the messages that ask for a receipt, and the content of a receipt."""
 
 from xml.etree import ElementTree
 
@@ -42,7 +42,7 @@ def wish(body: bytes) -> Wish:
     return found
 
 
-def test_processing_asks_for_stored_and_negative_delivery_for_failed() -> None:
+def test_a_wish_for_processing_gets_stored_and_for_negative_delivery_gets_failed() -> None:
     assert wish(wrapped()).wants(Disposition.STORED)
     assert wish(wrapped()).wants(Disposition.FAILED)
     only = wish(wrapped(asks=b"Negative-Delivery;x=y"))
@@ -51,12 +51,12 @@ def test_processing_asks_for_stored_and_negative_delivery_for_failed() -> None:
 
 
 @pytest.mark.parametrize("asks", [b"positive-delivery", b"display", b"", b"positive-delivery,display"])
-def test_g11_nothing_else_is_ever_claimed(asks: bytes) -> None:
+def test_g11_no_other_receipt_is_ever_sent(asks: bytes) -> None:
     found = wish_of(stored(wrapped(asks=asks)))
     assert found is None or not any(found.wants(disposition) for disposition in Disposition)
 
 
-def test_never_an_imdn_for_an_imdn() -> None:
+def test_an_imdn_never_gets_an_imdn() -> None:
     assert wish_of(stored(wrapped(inner=b"Message/IMDN+xml; charset=utf-8"))) is None
     receipt = build_imdn(stored(wrapped()), wish(wrapped()), Disposition.STORED, NAMES, POLICY, START, b"f")
     assert wish_of(receipt) is None
@@ -72,11 +72,11 @@ def test_never_an_imdn_for_an_imdn() -> None:
         wrapped(b"imdn.Original-To: <<>"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_asks_for_nothing(body: bytes) -> None:
+def test_an_unreadable_wrapper_asks_for_no_receipt(body: bytes) -> None:
     assert wish_of(stored(body)) is None
 
 
-def test_text_asks_for_nothing() -> None:
+def test_plain_text_asks_for_no_receipt() -> None:
     assert wish_of(stored(wrapped(), b"text/plain")) is None
 
 
@@ -84,7 +84,9 @@ def test_text_asks_for_nothing() -> None:
     ("disposition", "element"),
     [(Disposition.STORED, "processing-notification"), (Disposition.FAILED, "delivery-notification")],
 )
-def test_the_receipt_says_which_message_for_whom_and_what(disposition: Disposition, element: str) -> None:
+def test_the_receipt_names_the_message_the_recipient_and_the_outcome(
+    disposition: Disposition, element: str
+) -> None:
     receipt = build_imdn(stored(wrapped()), wish(wrapped()), disposition, NAMES, POLICY, START, b"fresh")
     cpim = parse_cpim(receipt.body)
     assert cpim is not None
@@ -104,7 +106,7 @@ def test_the_receipt_says_which_message_for_whom_and_what(disposition: Dispositi
     assert root.find(f"{XML}{element}/{XML}status/{XML}{disposition}") is not None
 
 
-def test_the_receipt_is_a_row_of_the_sender_with_a_shorter_life() -> None:
+def test_the_receipt_is_a_row_for_the_sender_with_a_shorter_life() -> None:
     receipt = build_imdn(stored(wrapped()), wish(wrapped()), Disposition.STORED, NAMES, POLICY, START, b"f")
     assert (receipt.aor, receipt.sender) == (ALICE, "bob@example.test")
     assert receipt.expires_at == START + 600
@@ -114,13 +116,13 @@ def test_the_receipt_is_a_row_of_the_sender_with_a_shorter_life() -> None:
     assert request.headers.get(b"auto-submitted") == b"auto-generated"
 
 
-def test_a_message_without_a_time_is_named_by_that_of_its_receipt() -> None:
+def test_a_message_without_a_time_is_named_by_its_time_of_receipt() -> None:
     body = wrapped().replace(b"2026-11-26T10:00:00+01:00", b"<evil/>")
     receipt = build_imdn(stored(body), wish(body), Disposition.STORED, NAMES, POLICY, START, b"f")
     assert b"<datetime>2023-11-14T22:13:20Z</datetime>" in receipt.body
 
 
-def test_the_route_of_the_message_is_not_gone_back() -> None:
+def test_the_receipt_does_not_take_the_route_of_the_message() -> None:
     routes = [b"imdn.IMDN-Record-Route: <sip:%b.test>" % name for name in (b"a", b"b")]
     body = wrapped(*routes, b"imdn.Original-To: <sip:all@example.test>")
     receipt = build_imdn(stored(body), wish(body), Disposition.STORED, NAMES, POLICY, START, b"f")
@@ -131,7 +133,7 @@ def test_the_route_of_the_message_is_not_gone_back() -> None:
 
 
 @given(st.lists(st.binary(max_size=30), max_size=6))
-def test_nothing_raises_and_every_receipt_is_xml(lines: list[bytes]) -> None:
+def test_no_input_raises_and_every_receipt_is_xml(lines: list[bytes]) -> None:
     message = stored(wrapped(*lines))
     found = wish_of(message)
     if found is not None:

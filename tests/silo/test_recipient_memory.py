@@ -1,9 +1,9 @@
-"""What is remembered between runs: refusals, their weight, their bound."""
+"""The memory of a recipient between runs: refusals, their weight, and the bound."""
 
 from msilod.silo.runs.recipient_memory import MAX_REFUSED, RecipientMemory
 
 
-def test_a_row_is_refused_when_all_that_are_known_have_said_so() -> None:
+def test_a_row_is_refused_when_all_known_contacts_have_refused() -> None:
     memory = RecipientMemory()
     memory.refuse(1, "a", 415)
     assert memory.refused_with(1, {"a", "b"}) == 0
@@ -12,7 +12,7 @@ def test_a_row_is_refused_when_all_that_are_known_have_said_so() -> None:
     assert memory.refused_with(2, {"a"}) == 0
 
 
-def test_nobody_known_refuses_nothing_but_what_is_final() -> None:
+def test_without_known_contacts_only_a_final_refusal_refuses() -> None:
     memory = RecipientMemory()
     memory.refuse(1, "a", 415)
     assert memory.refused_with(1, set()) == 0
@@ -20,7 +20,7 @@ def test_nobody_known_refuses_nothing_but_what_is_final() -> None:
     assert memory.refused_with(1) == 603
 
 
-def test_refusals_and_counts_are_bounded_oldest_first() -> None:
+def test_refusals_and_counts_are_bounded_and_the_oldest_go_first() -> None:
     memory = RecipientMemory()
     for row_id in range(MAX_REFUSED + 5):
         memory.refuse(row_id, "a", 415)
@@ -30,7 +30,7 @@ def test_refusals_and_counts_are_bounded_oldest_first() -> None:
     assert 5 in memory.spaced
 
 
-def test_a_row_that_ended_is_forgotten() -> None:
+def test_an_ended_row_is_forgotten() -> None:
     memory = RecipientMemory()
     memory.refuse(1, "a", 415)
     assert [memory.is_spent(1) for _ in range(3)] == [False, False, True]
@@ -39,7 +39,7 @@ def test_a_row_that_ended_is_forgotten() -> None:
     assert not memory.spaced
 
 
-def test_a_new_run_forgets_ends_that_are_durable_and_only_those() -> None:
+def test_a_new_run_forgets_durable_ends_only() -> None:
     memory = RecipientMemory()
     memory.delivered.update({1: True, 2: False})
     memory.begin()

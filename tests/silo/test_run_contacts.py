@@ -1,4 +1,4 @@
-"""A delivery run whose contacts come and go, and whose rows others want."""
+"""A delivery run with contacts that come and go, and with rows that are wanted elsewhere."""
 
 from msilod.silo.runs.delivery_run import contact_key
 from tests.silo.fake_daemon import START, A, B, FakeDaemon, binding, row, started
@@ -6,7 +6,7 @@ from tests.silo.fake_daemon import START, A, B, FakeDaemon, binding, row, starte
 # --- contacts that come and go --------------------------------------------------------------------
 
 
-def test_a_new_contact_in_mid_run_gets_the_row_on_the_wire_at_once() -> None:
+def test_a_new_contact_during_a_run_gets_the_row_on_the_wire_at_once() -> None:
     daemon = started(A, rows=1)
     daemon.offer(B)
     assert daemon.take_log() == ["send 1 b"]
@@ -29,7 +29,7 @@ def test_rows_are_released_when_the_last_contact_is_gone() -> None:
     assert daemon.take_log() == ["release 1,2", "finished"]
 
 
-def test_a_contact_that_is_gone_still_delivers_what_was_on_its_way() -> None:
+def test_a_removed_contact_can_still_deliver_the_row_on_the_wire() -> None:
     daemon = started(A)
     daemon.withdraw(A)
     daemon.answer(daemon.on_wire("a"), 200)
@@ -37,7 +37,7 @@ def test_a_contact_that_is_gone_still_delivers_what_was_on_its_way() -> None:
     assert daemon.take_log() == ["settle 1 delivered", "release 2", "finished"]
 
 
-def test_law7_an_offer_in_mid_run_looks_for_rows_again() -> None:
+def test_law7_an_offer_during_a_run_looks_for_rows_again() -> None:
     daemon = started(A, rows=1)
     daemon.store(row(2))
     daemon.offer(A)
@@ -48,7 +48,7 @@ def test_law7_an_offer_in_mid_run_looks_for_rows_again() -> None:
     assert daemon.take_log() == ["send 2 a"]
 
 
-def test_law7_an_offer_while_a_claim_is_under_way_asks_for_another() -> None:
+def test_law7_an_offer_during_a_claim_asks_for_another_claim() -> None:
     daemon = FakeDaemon()
     daemon.offer(A)
     run, _ = daemon.claims.pop()
@@ -58,7 +58,7 @@ def test_law7_an_offer_while_a_claim_is_under_way_asks_for_another() -> None:
     assert daemon.take_log() == ["claim 64", "claim 64"]
 
 
-def test_rows_claimed_when_nobody_is_left_are_released() -> None:
+def test_rows_claimed_after_the_last_contact_left_are_released() -> None:
     daemon = FakeDaemon()
     daemon.store(row(1))
     daemon.offer(A)
@@ -93,7 +93,7 @@ def test_p13_the_flows_of_one_device_are_tried_one_after_the_other() -> None:
     assert daemon.wire[0].key == contact_key(A2)
 
 
-def test_p13_430_tries_the_next_flow_and_any_other_answer_is_the_devices() -> None:
+def test_p13_430_tries_the_next_flow_and_any_other_answer_is_final_for_the_device() -> None:
     daemon = started(A1, A2, rows=1)
     daemon.answer(daemon.wire[0], 430)
     assert daemon.take_log() == ["send 1 a"]
@@ -104,7 +104,7 @@ def test_p13_430_tries_the_next_flow_and_any_other_answer_is_the_devices() -> No
     assert daemon.take_log() == ["postpone 1 +60 486", "finished +60"]
 
 
-# --- rows that others want ------------------------------------------------------------------------
+# --- rows wanted elsewhere ------------------------------------------------------------------------
 
 
 def test_a_row_that_is_not_on_the_wire_is_given_up() -> None:
@@ -125,7 +125,7 @@ def test_a_row_on_the_wire_is_not_given_up() -> None:
     assert [held.id for held in daemon.run.in_hand] == [1, 2]
 
 
-def test_a_row_that_a_live_branch_delivered_is_not_sent_any_more() -> None:
+def test_a_row_delivered_by_a_live_branch_is_not_sent_again() -> None:
     daemon = started(A, B)
     daemon.end_elsewhere(1)
     daemon.fail(daemon.on_wire("a"))
@@ -133,7 +133,7 @@ def test_a_row_that_a_live_branch_delivered_is_not_sent_any_more() -> None:
     assert daemon.take_log() == ["send 2 a"]
 
 
-def test_a_row_that_a_live_branch_delivered_while_it_was_claimed_goes_back() -> None:
+def test_a_row_delivered_by_a_live_branch_during_the_claim_is_given_back() -> None:
     daemon = FakeDaemon()
     daemon.store(row(1), row(2))
     daemon.offer(A)

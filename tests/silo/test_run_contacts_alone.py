@@ -1,4 +1,4 @@
-"""Contacts of one recipient: which are new, which are free, which take the place of others."""
+"""The contacts of one recipient: new contacts, free contacts, and contacts that replace others."""
 
 from msilod.registrar.binding import contact_key
 from msilod.silo.runs.run_contacts import MAX_KNOWN, RunContacts, Standing
@@ -9,7 +9,7 @@ def standings(contacts: RunContacts) -> list[Standing]:
     return [contact.standing for contact in contacts.known.values()]
 
 
-def test_a_contact_is_its_uri_and_its_flow() -> None:
+def test_a_contact_is_identified_by_uri_and_flow() -> None:
     assert contact_key(binding("a", 5061)) == contact_key(binding("a", 5061, cseq=7))
     assert contact_key(binding("a", 5061)) != contact_key(binding("a", 5062))
     assert contact_key(binding("a", 5061)) != contact_key(binding("b", 5061))
@@ -22,8 +22,8 @@ def test_an_offer_says_whether_the_contact_is_new() -> None:
     assert contacts.offer(binding("a", 5062), START)
 
 
-def test_a_refresh_gives_a_failed_one_another_chance_and_another_offer_does_not() -> None:
-    """The registrar writes into the binding that it has given: it is not the CSeq in there that tells them apart."""
+def test_a_refresh_restarts_a_failed_contact_and_another_offer_does_not() -> None:
+    """The registrar changes the given binding in place, so the CSeq of the binding cannot tell a refresh."""
     contacts, bound = RunContacts(), binding("a", 5061)
     contacts.offer(bound, START)
     contacts.stop(contacts.free(), START + 60, 0.0)
@@ -34,14 +34,14 @@ def test_a_refresh_gives_a_failed_one_another_chance_and_another_offer_does_not(
     assert standings(contacts) == [Standing.READY]
 
 
-def test_a_new_flow_takes_the_place_of_the_old_one() -> None:
+def test_a_new_flow_replaces_the_old_flow() -> None:
     contacts = RunContacts()
     contacts.offer(binding("a", 5061), START)
     contacts.offer(binding("a", 5062), START)
     assert list(contacts.known) == [contact_key(binding("a", 5062))]
 
 
-def test_an_old_flow_with_a_message_on_it_is_gone_until_that_ends() -> None:
+def test_an_old_flow_with_a_message_on_the_wire_is_removed_after_its_end() -> None:
     contacts = RunContacts()
     contacts.offer(binding("a", 5061), START)
     old = contacts.free()[0]
@@ -52,7 +52,7 @@ def test_an_old_flow_with_a_message_on_it_is_gone_until_that_ends() -> None:
     assert standings(contacts) == [Standing.READY]
 
 
-def test_two_flows_of_one_phone_stay_both() -> None:
+def test_two_flows_of_one_phone_both_stay() -> None:
     contacts = RunContacts()
     for port in (1, 2):
         contacts.offer(binding("a", 5060 + port, instance="<urn:uuid:1>", reg_id=port), START)
@@ -80,7 +80,7 @@ def test_an_occupied_contact_is_not_free() -> None:
     assert contacts.free() == [contact]
 
 
-def test_a_new_run_begins_with_nobody_offered_and_who_is_out_still_out() -> None:
+def test_a_new_run_starts_without_offers_and_keeps_contacts_that_are_out() -> None:
     contacts = RunContacts()
     contacts.offer(binding("a"), START)
     contacts.offer(binding("b"), START)
@@ -90,7 +90,7 @@ def test_a_new_run_begins_with_nobody_offered_and_who_is_out_still_out() -> None
     assert contacts.free() == []
 
 
-def test_a_mention_is_not_an_offer_but_has_a_say() -> None:
+def test_a_mentioned_contact_is_not_offered_but_counts_for_refusals() -> None:
     contacts = RunContacts()
     contacts.mention(binding("a"), START)
     assert contacts.free() == []
@@ -98,14 +98,14 @@ def test_a_mention_is_not_an_offer_but_has_a_say() -> None:
     assert contacts.devices(START + 2e6) == set()
 
 
-def test_what_is_remembered_of_former_contacts_is_bounded() -> None:
+def test_the_memory_of_former_contacts_is_bounded() -> None:
     contacts = RunContacts()
     for number in range(MAX_KNOWN + 10):
         contacts.mention(binding(f"n{number}"), START)
     assert len(contacts.known) <= MAX_KNOWN
 
 
-def test_a_contact_that_is_gone_is_not_one_of_the_next_run() -> None:
+def test_a_removed_contact_is_not_in_the_next_run() -> None:
     contacts = RunContacts()
     contacts.offer(binding("a", 5061), START)
     contacts.free()[0].row_id = 1

@@ -1,4 +1,4 @@
-"""A delivery run and what comes when it has gone on: late answers, live branches of online MESSAGEs."""
+"""A delivery run with late answers, and with live branches of online MESSAGEs."""
 
 from msilod.silo.runs.delivery_run import contact_key
 from tests.silo.fake_daemon import A, B, FakeDaemon, binding, row, started
@@ -6,7 +6,7 @@ from tests.silo.fake_daemon import A, B, FakeDaemon, binding, row, started
 # --- late answers ---------------------------------------------------------------------------------
 
 
-def test_a_late_2xx_ends_a_row_that_was_postponed() -> None:
+def test_a_late_2xx_ends_a_postponed_row() -> None:
     daemon = started(A, rows=1)
     attempt = daemon.on_wire("a")
     daemon.fail(attempt)
@@ -20,7 +20,7 @@ def test_a_late_2xx_ends_a_row_that_was_postponed() -> None:
     assert daemon.finished == 1
 
 
-def test_a_late_2xx_ends_a_row_in_hand_before_it_is_sent_again() -> None:
+def test_a_late_2xx_ends_a_claimed_row_before_the_row_is_sent_again() -> None:
     daemon = started(A, B, rows=1)
     attempt = daemon.on_wire("a")
     daemon.fail(attempt)
@@ -28,7 +28,7 @@ def test_a_late_2xx_ends_a_row_in_hand_before_it_is_sent_again() -> None:
     assert daemon.take_log() == ["settle 1 delivered"]
 
 
-def test_a_late_6xx_rejects_a_row_that_was_postponed() -> None:
+def test_a_late_6xx_rejects_a_postponed_row() -> None:
     daemon = started(A, rows=1)
     attempt = daemon.on_wire("a")
     daemon.fail(attempt)
@@ -53,7 +53,7 @@ def test_a_2xx_after_a_6xx_of_another_device_still_ends_the_row() -> None:
     assert daemon.take_log() == ["reject 1 603", "settle 1 delivered"]
 
 
-def test_a_late_answer_to_an_old_run_does_not_touch_the_new_one() -> None:
+def test_a_late_answer_to_an_old_run_does_not_change_the_new_run() -> None:
     daemon = started(A, rows=2)
     attempt = daemon.on_wire("a")
     daemon.fail(attempt)
@@ -67,7 +67,7 @@ def test_a_late_answer_to_an_old_run_does_not_touch_the_new_one() -> None:
     assert daemon.take_log() == ["settle 1 delivered"]
 
 
-def test_a_row_that_an_old_run_ends_late_is_not_sent_by_the_new_one() -> None:
+def test_a_row_ended_late_by_an_old_run_is_not_sent_by_the_new_run() -> None:
     daemon = started(A, rows=1)
     attempt = daemon.on_wire("a")
     daemon.fail(attempt)
@@ -82,7 +82,7 @@ def test_a_row_that_an_old_run_ends_late_is_not_sent_by_the_new_one() -> None:
     assert daemon.take_log() == ["claim 64", "finished"]
 
 
-def test_a_row_that_an_old_run_ended_while_the_new_one_held_it_is_released() -> None:
+def test_a_row_ended_by_an_old_run_and_claimed_by_the_new_run_is_released() -> None:
     daemon = started(A, rows=1)
     attempt = daemon.on_wire("a")
     daemon.fail(attempt)
@@ -97,7 +97,7 @@ def test_a_row_that_an_old_run_ended_while_the_new_one_held_it_is_released() -> 
     assert daemon.take_log() == ["claim 63", "release 1", "finished"]
 
 
-def test_a_row_is_rejected_once_however_many_late_6xx_come() -> None:
+def test_a_row_is_rejected_once_after_any_number_of_late_6xx() -> None:
     daemon = started(A, B, rows=1)
     late = [daemon.on_wire("a"), daemon.on_wire("b")]
     for attempt in late:
@@ -108,7 +108,7 @@ def test_a_row_is_rejected_once_however_many_late_6xx_come() -> None:
     assert daemon.take_log() == ["reject 1 603"]
 
 
-def test_a_late_2xx_ends_a_row_that_another_device_had_rejected() -> None:
+def test_a_late_2xx_ends_a_row_rejected_by_another_device() -> None:
     daemon = started(A, B, rows=1)
     attempt = daemon.on_wire("a")
     daemon.fail(attempt)
@@ -120,7 +120,7 @@ def test_a_late_2xx_ends_a_row_that_another_device_had_rejected() -> None:
 # --- live branches of an online MESSAGE -----------------------------------------------------------
 
 
-def test_a_busy_contact_is_sent_nothing_until_it_is_free() -> None:
+def test_a_busy_contact_is_sent_nothing_before_it_is_free() -> None:
     daemon = FakeDaemon()
     daemon.store(row(1))
     daemon.offer(A)
@@ -146,7 +146,7 @@ def test_a_contact_with_two_live_branches_is_free_after_the_second() -> None:
     assert daemon.take_log() == ["send 1 a"]
 
 
-def test_a_live_branch_outlives_the_binding_and_its_coming_back() -> None:
+def test_a_live_branch_outlives_the_removal_and_return_of_its_binding() -> None:
     daemon = started(A, rows=1)
     assert daemon.run is not None
     daemon.run.busy(contact_key(B), 2)
@@ -155,7 +155,7 @@ def test_a_live_branch_outlives_the_binding_and_its_coming_back() -> None:
     assert daemon.take_log() == []
 
 
-def test_an_attempt_that_was_not_made_leaves_its_contact_free() -> None:
+def test_an_attempt_that_could_not_be_sent_leaves_its_contact_free() -> None:
     daemon = started(A, B, rows=2)
     assert daemon.run is not None
     daemon.answer(daemon.on_wire("a"), 200)
@@ -173,7 +173,7 @@ def test_a_contact_may_be_busy_before_it_is_offered() -> None:
     assert daemon.take_log() == []
 
 
-def test_a_live_branch_is_the_attempt_of_its_row() -> None:
+def test_a_live_branch_counts_as_the_attempt_of_its_row() -> None:
     daemon = FakeDaemon()
     daemon.store(row(1), row(2))
     daemon.offer(A)
@@ -189,7 +189,7 @@ def test_a_live_branch_is_the_attempt_of_its_row() -> None:
     assert daemon.take_log() == ["send 2 a"]
 
 
-def test_a_live_branch_that_ends_in_silence_stops_its_contact() -> None:
+def test_a_live_branch_with_a_timeout_stops_its_contact() -> None:
     daemon = FakeDaemon()
     daemon.store(row(1))
     daemon.offer(A)

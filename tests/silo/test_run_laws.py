@@ -1,9 +1,10 @@
-"""The laws of delivery, against random registrations, answers, silences, late answers and failed commits.
+"""The laws of delivery, against random registrations, answers, timeouts, late answers and failed commits.
 
-The FakeDaemon checks each step as it carries it out: never two in flight to one contact, oldest first, no
-second copy after a 2xx, nothing to a contact before the end of its last row is durable, never more than 64
-rows in hand, never after expiry, never again to who refused. This machine makes the events, and asks at the
-end that every run comes to its end and that no row stays under lease.
+The FakeDaemon checks each step: never two messages in flight to one contact, oldest first, no second copy after a
+2xx, nothing to a contact before the end of its last row is durable, never more than 64 claimed rows, nothing after
+expiry, nothing again to a contact after a refusal. This machine makes the events. At the end of an example the
+machine checks that every run ends and that no row stays under lease.
+
 """
 
 from hypothesis import settings
@@ -18,9 +19,9 @@ from tests.silo.fake_daemon import FakeDaemon, binding, describe, row
 
 STATUSES = (200, 202, 300, 400, 403, 404, 405, 413, 415, 430, 480, 481, 482, 486, 500, 503, 600, 603)
 NAMES = ("a", "b", "c")
-# Those that register as sips:.
+# Contacts that register as sips:.
 SECURE = ("c",)
-# After these a message keeps its distance from itself.
+# Statuses after which a message waits before the next attempt.
 SPACED = (429, 440, 482, 483)
 
 
@@ -170,7 +171,7 @@ class Deliveries(RuleBasedStateMachine):
             assert how is Ending.EXPIRED or id in self.daemon.taken
 
     def teardown(self) -> None:
-        """Everything answers: every run ends, and whoever takes all gets all."""
+        """All contacts answer: every run ends, and a contact that accepts all messages gets all rows."""
         self._answer_all(486)
         if self.registered:
             plain = self._waiting_after("sip")
@@ -180,7 +181,7 @@ class Deliveries(RuleBasedStateMachine):
         assert not self.daemon.leased
 
     def _waiting_after(self, scheme: str) -> list[StoredMessage]:
-        """A phone that takes all has come; what is left."""
+        """The rows that are left after a phone has accepted all messages."""
         self.daemon.wall += 64.0
         self.cseq += 1
         self.daemon.offer(binding("z", 5070, self.cseq, f"reg{self.cseq}", scheme=scheme))
@@ -213,7 +214,7 @@ Deliveries.TestCase.settings = settings(
 TestDeliveries = Deliveries.TestCase
 
 
-def test_what_a_next_hop_takes_upon_itself_is_settled_as_handed() -> None:
+def test_a_row_accepted_by_a_next_hop_ends_as_handed() -> None:
     daemon = FakeDaemon()
     daemon.store(row(1), row(2))
     daemon.offer(binding())

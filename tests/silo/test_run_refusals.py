@@ -1,4 +1,4 @@
-"""A delivery run whose contacts refuse: what is final, what waits for others, what stays out. START is +0."""
+"""A delivery run with refusals: final refusals, rows that wait for other contacts, contacts that are out."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.silo.fake_daemon import START, A, B, FakeDaemon, binding, row, starte
 
 
 @pytest.mark.parametrize("status", [400, 403, 413, 415, 420, 488, 513, 600, 603])
-def test_a_refusal_of_the_only_contact_rejects_and_never_blocks_the_next_row(status: int) -> None:
+def test_a_refusal_of_the_only_contact_rejects_the_row_and_the_next_row_goes_on(status: int) -> None:
     daemon = started(A)
     daemon.answer(daemon.on_wire("a"), status)
     assert daemon.take_log() == [f"reject 1 {status}", "send 2 a"]
@@ -19,7 +19,7 @@ def test_413_with_retry_after_is_kept() -> None:
     assert daemon.take_log() == ["postpone 1 +30 413", "finished +30"]
 
 
-def test_a_type_refused_by_one_is_left_to_the_other() -> None:
+def test_a_type_refused_by_one_contact_goes_to_the_other_contact() -> None:
     daemon = started(A, B)
     daemon.answer(daemon.on_wire("a"), 415)
     assert daemon.take_log() == ["send 2 a"]
@@ -27,7 +27,7 @@ def test_a_type_refused_by_one_is_left_to_the_other() -> None:
     assert daemon.take_log() == ["reject 1 415", "send 2 b"]
 
 
-def test_a_type_refused_by_one_waits_for_the_other_who_is_silent() -> None:
+def test_a_type_refused_by_one_contact_waits_for_the_silent_contact() -> None:
     daemon = started(A, B)
     daemon.answer(daemon.on_wire("a"), 415)
     daemon.answer(daemon.on_wire("a"), 200)
@@ -40,7 +40,7 @@ def test_a_type_refused_by_one_waits_for_the_other_who_is_silent() -> None:
     assert daemon.take_log() == ["claim 64", "send 1 b"]
 
 
-def test_a_type_refused_in_a_register_run_waits_for_those_who_were_not_asked() -> None:
+def test_a_type_refused_in_a_register_run_waits_for_contacts_not_yet_asked() -> None:
     daemon = FakeDaemon()
     daemon.store(row(1))
     daemon.offer(A, others=[B])
@@ -53,7 +53,7 @@ def test_a_type_refused_in_a_register_run_waits_for_those_who_were_not_asked() -
     assert daemon.take_log() == ["claim 64", "send 1 b", "reject 1 415", "finished"]
 
 
-def test_a_hand_full_of_refused_rows_does_not_keep_later_ones_back() -> None:
+def test_a_full_claim_of_refused_rows_does_not_delay_later_rows() -> None:
     daemon = started(A, B, rows=66)
     for _ in range(64):
         daemon.answer(daemon.on_wire("a"), 415)
@@ -79,7 +79,7 @@ def test_law3_rows_given_back_to_make_room_are_tried_again() -> None:
     assert daemon.retry_at == START + 60
 
 
-def test_rows_that_a_careless_store_gives_out_again_do_not_go_round() -> None:
+def test_rows_claimed_twice_by_a_careless_store_make_no_endless_loop() -> None:
     daemon = FakeDaemon(honours_after=False)
     daemon.store(*[row(id) for id in range(1, 67)])
     daemon.offer(A, B)
@@ -93,7 +93,7 @@ def test_rows_that_a_careless_store_gives_out_again_do_not_go_round() -> None:
     assert len(daemon.run.in_hand) == 32
 
 
-def test_400_is_asked_of_one_other_and_no_more() -> None:
+def test_400_is_tried_at_one_other_contact_only() -> None:
     daemon = started(A, B, binding("c", 5063), rows=1)
     daemon.answer(daemon.on_wire("a"), 400)
     assert daemon.take_log() == []
@@ -101,7 +101,7 @@ def test_400_is_asked_of_one_other_and_no_more() -> None:
     assert daemon.take_log() == ["reject 1 400"]
 
 
-def test_a_6xx_rejects_at_once_whatever_others_do() -> None:
+def test_a_6xx_rejects_at_once_whatever_other_contacts_answer() -> None:
     daemon = started(A, B, rows=1)
     daemon.answer(daemon.on_wire("a"), 603)
     assert daemon.take_log() == ["reject 1 603"]
@@ -127,7 +127,7 @@ def test_a_contact_that_is_out_stays_out_until_its_registration_changes(status: 
     assert daemon.take_log() == ["claim 64"]
 
 
-def test_a_contact_that_is_out_is_back_with_another_user_agent_or_flow() -> None:
+def test_a_contact_that_is_out_returns_with_another_user_agent_or_flow() -> None:
     for changed in (binding("a", 5061, user_agent="new"), binding("a", 5099)):
         daemon = started(A, rows=1)
         daemon.answer(daemon.on_wire("a"), 405)
@@ -136,7 +136,7 @@ def test_a_contact_that_is_out_is_back_with_another_user_agent_or_flow() -> None
         assert daemon.take_log() == ["claim 64"]
 
 
-def test_482_is_tried_three_times_at_a_distance_and_then_refused() -> None:
+def test_482_is_tried_three_times_with_pauses_and_then_refused() -> None:
     daemon = started(A, rows=1, policy=SiloPolicy(retry=(10,)))
     daemon.answer(daemon.on_wire("a"), 482)
     assert daemon.take_log() == ["postpone 1 +64 482", "finished +64"]
@@ -155,7 +155,7 @@ def test_482_is_tried_three_times_at_a_distance_and_then_refused() -> None:
     assert daemon.take_log() == ["reject 1 483", "finished"]
 
 
-def test_482_is_not_pushed_out_by_the_steps_of_its_recipient() -> None:
+def test_the_pause_after_482_is_not_moved_by_the_back_off_of_the_recipient() -> None:
     daemon = started(A, rows=2, policy=SiloPolicy(retry=(60, 3600)))
     daemon.answer(daemon.on_wire("a"), 482)
     daemon.wall += 10
@@ -170,7 +170,7 @@ def test_482_is_not_pushed_out_by_the_steps_of_its_recipient() -> None:
     assert daemon.take_log() == ["claim 64", "send 1 a"]
 
 
-def test_482_keeps_its_distance_from_a_register_in_mid_run_too() -> None:
+def test_the_pause_after_482_holds_also_after_a_register_during_the_run() -> None:
     daemon = started(A, B, rows=1)
     daemon.answer(daemon.on_wire("a"), 482)
     daemon.offer(binding("a", 5061, cseq=2))

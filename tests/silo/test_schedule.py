@@ -1,4 +1,4 @@
-"""Whose run goes now: places, the line, shares, back-off, bounds."""
+"""The schedule of runs: places, the queue, shares, back-off, bounds."""
 
 from msilod.silo.runs.recipient_memory import RecipientMemory
 from msilod.silo.runs.schedule import SHARE, DeliverySchedule
@@ -13,7 +13,7 @@ def test_a_recipient_has_one_run_at_a_time() -> None:
     assert schedule.begin("a")
 
 
-def test_beyond_the_limit_recipients_wait_in_line_once_each() -> None:
+def test_beyond_the_limit_each_recipient_waits_once_in_the_queue() -> None:
     schedule = DeliverySchedule(limit=2)
     assert [schedule.begin(aor) for aor in ("a", "b", "c", "d", "c")] == [True, True, False, False, False]
     assert schedule.waiting == 2
@@ -23,7 +23,7 @@ def test_beyond_the_limit_recipients_wait_in_line_once_each() -> None:
     assert schedule.running == 1
 
 
-def test_who_was_called_and_has_no_contact_leaves_his_place_to_the_next() -> None:
+def test_a_recipient_without_a_contact_gives_its_place_to_the_next() -> None:
     schedule = DeliverySchedule(limit=1)
     schedule.begin("a")
     schedule.begin("b")
@@ -33,7 +33,7 @@ def test_who_was_called_and_has_no_contact_leaves_his_place_to_the_next() -> Non
     assert schedule.due(START) == ["c"]
 
 
-def test_a_run_that_had_its_share_goes_to_the_end_of_the_line() -> None:
+def test_a_run_at_the_end_of_its_share_goes_to_the_end_of_the_queue() -> None:
     schedule = DeliverySchedule(limit=1)
     schedule.begin("a")
     schedule.begin("b")
@@ -46,14 +46,14 @@ def test_a_run_that_had_its_share_goes_to_the_end_of_the_line() -> None:
     assert schedule.finished("c", None) == ["a"]
 
 
-def test_a_run_keeps_its_place_while_nobody_waits() -> None:
+def test_a_run_keeps_its_place_while_the_queue_is_empty() -> None:
     schedule = DeliverySchedule(limit=1)
     schedule.begin("a")
     assert not any(schedule.must_yield("a") for _ in range(5 * SHARE))
     assert not schedule.must_yield("b")
 
 
-def test_a_back_off_is_due_at_its_time_and_once() -> None:
+def test_a_back_off_is_due_once_at_its_time() -> None:
     schedule = DeliverySchedule()
     schedule.begin("a")
     schedule.finished("a", START + 60)
@@ -65,7 +65,7 @@ def test_a_back_off_is_due_at_its_time_and_once() -> None:
     assert schedule.next_deadline() is None
 
 
-def test_a_run_that_begins_ends_its_back_off() -> None:
+def test_a_new_run_ends_its_back_off() -> None:
     schedule = DeliverySchedule()
     schedule.back_off("a", START + 60)
     assert schedule.begin("a")
@@ -75,7 +75,7 @@ def test_a_run_that_begins_ends_its_back_off() -> None:
     assert schedule.due(START + 300) == ["a"]
 
 
-def test_what_is_due_waits_when_there_is_no_room() -> None:
+def test_a_due_recipient_waits_while_all_places_are_taken() -> None:
     schedule = DeliverySchedule(limit=2)
     for aor in ("b", "c", "d"):
         schedule.back_off(aor, START)
@@ -96,7 +96,7 @@ def test_un_registering_forgets_back_off_place_and_memory() -> None:
     assert schedule.memory("a").stops == 0
 
 
-def test_the_memory_of_a_run_under_way_is_not_forgotten() -> None:
+def test_the_memory_of_an_active_run_is_not_forgotten() -> None:
     schedule = DeliverySchedule()
     schedule.begin("a")
     memory = schedule.memory("a")
@@ -104,7 +104,7 @@ def test_the_memory_of_a_run_under_way_is_not_forgotten() -> None:
     assert schedule.memory("a") is memory
 
 
-def test_a_memory_worth_nothing_is_dropped_at_the_end_of_the_run() -> None:
+def test_an_empty_memory_is_dropped_at_the_end_of_the_run() -> None:
     schedule = DeliverySchedule()
     first = schedule.memory("a")
     schedule.begin("a")
@@ -116,7 +116,7 @@ def test_a_memory_worth_nothing_is_dropped_at_the_end_of_the_run() -> None:
     assert schedule.memory("a") is kept
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_memories_are_bounded() -> None:
     schedule = DeliverySchedule(limit=1, max_remembered=10)
     schedule.begin("run")
     running = schedule.memory("run")
@@ -130,7 +130,7 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(schedule._memories) <= 12
 
 
-def test_a_recipient_who_keeps_failing_leaves_no_heap_of_deadlines() -> None:
+def test_a_recipient_with_many_failures_has_one_deadline_only() -> None:
     schedule = DeliverySchedule()
     for number in range(1000):
         schedule.begin("a")
@@ -139,7 +139,7 @@ def test_a_recipient_who_keeps_failing_leaves_no_heap_of_deadlines() -> None:
     assert schedule.next_deadline() == START + 3600 + 999
 
 
-def test_a_memory_is_worth_keeping_for_what_a_new_one_would_get_wrong() -> None:
+def test_a_memory_is_kept_when_a_new_memory_would_decide_otherwise() -> None:
     memory = RecipientMemory()
     memory.contacts.offer(binding(), START)
     assert not memory.is_worth_keeping(START)
@@ -153,7 +153,7 @@ def test_a_memory_is_worth_keeping_for_what_a_new_one_would_get_wrong() -> None:
     assert memory.is_worth_keeping(START)
 
 
-def test_law3_a_back_off_that_comes_during_a_run_outlives_it() -> None:
+def test_law3_a_back_off_set_during_a_run_outlives_the_run() -> None:
     schedule = DeliverySchedule()
     assert schedule.begin("a")
     schedule.back_off("a", START + 60)
@@ -171,7 +171,7 @@ def test_law3_the_earlier_of_two_back_offs_counts() -> None:
     assert schedule.due(START + 300) == []
 
 
-def test_law3_a_run_that_was_not_for_all_rows_keeps_the_time_of_the_others() -> None:
+def test_law3_a_run_for_some_rows_keeps_the_time_of_the_other_rows() -> None:
     schedule = DeliverySchedule()
     schedule.back_off("a", START + 60)
     assert schedule.begin("a")
@@ -182,7 +182,7 @@ def test_law3_a_run_that_was_not_for_all_rows_keeps_the_time_of_the_others() -> 
     assert schedule.retry_at("a") is None
 
 
-def test_a_time_that_ran_out_during_the_run_is_due_at_its_end() -> None:
+def test_a_back_off_that_ends_during_the_run_is_due_at_the_end_of_the_run() -> None:
     schedule = DeliverySchedule()
     schedule.back_off("a", START + 60)
     schedule.begin("a")

@@ -1,4 +1,4 @@
-"""Scheduled messages: what a time must say, and where their life begins (W9)."""
+"""Scheduled messages: the format of the time, and the start of the life (W9)."""
 
 import pytest
 
@@ -44,11 +44,11 @@ def test_times_with_an_offset(text: bytes, seconds: float) -> None:
         b"\xff" * 20 + b"Z", b"Fri, 15 Jan 2027 08:00:00 GMT",
     ],
 )  # fmt: skip
-def test_anything_else_is_no_time(text: bytes) -> None:
+def test_any_other_text_is_no_time(text: bytes) -> None:
     assert parse_rfc3339(text) is None
 
 
-def test_a_scheduled_message_begins_to_live_when_it_is_due() -> None:
+def test_the_life_of_a_scheduled_message_starts_at_its_due_time() -> None:
     row = kept(b"X-Due: 2027-01-25T08:00:00Z")
     assert (row.state, row.due_at) == (State.SCHEDULED, WALL + 10 * DAY)
     assert row.expires_at == WALL + 10 * DAY + POLICY.expire_time
@@ -56,36 +56,36 @@ def test_a_scheduled_message_begins_to_live_when_it_is_due() -> None:
     assert b"X-Due" in row.headers
 
 
-def test_its_own_expires_counts_from_then_whatever_its_date() -> None:
+def test_expires_counts_from_the_due_time_and_date_is_ignored() -> None:
     date = b"Date: " + format_date(WALL)
     row = kept(b"X-Due: 2027-01-15T10:00:00Z", date, b"Expires: 60")
     assert row.expires_at == WALL + 2 * HOUR + 60
 
 
-def test_a_time_that_is_over_is_now() -> None:
+def test_a_past_time_means_now() -> None:
     row = kept(b"X-Due: 2027-01-15T08:00:00Z", b"Expires: 60")
     assert (row.state, row.due_at, row.expires_at) == (State.WAITING, None, WALL + 60)
 
 
 @pytest.mark.parametrize("value", [b"soon", b"2027-01-15T10:00:00", b"2028-02-15T10:00:00Z", b""])
-def test_what_cannot_be_kept_is_400(value: bytes) -> None:
+def test_a_time_that_cannot_be_kept_is_400(value: bytes) -> None:
     with pytest.raises(RequestRefused) as caught:
         kept(b"X-Due: " + value)
     assert caught.value.status == 400
     assert is_scheduled(message(b"X-Due: " + value), POLICY.due_field, WALL)
 
 
-def test_without_the_option_the_field_is_only_kept() -> None:
+def test_without_the_option_the_field_is_an_ordinary_header() -> None:
     row = kept(b"X-Due: 2027-01-25T08:00:00Z", policy=SiloPolicy())
     assert (row.state, row.due_at) == (State.WAITING, None)
 
 
-def test_the_command_line_says_it_itself() -> None:
+def test_the_command_line_may_give_the_time() -> None:
     row = kept(due_at=WALL + FURTHEST, policy=SiloPolicy())
     assert (row.state, row.due_at) == (State.SCHEDULED, WALL + FURTHEST)
 
 
-def test_expires_zero_is_refused_all_the_same() -> None:
+def test_expires_zero_is_refused_also_for_a_scheduled_message() -> None:
     with pytest.raises(RequestRefused) as caught:
         kept(b"X-Due: 2027-01-25T08:00:00Z", b"Expires: 0")
     assert caught.value.status == 480

@@ -1,4 +1,4 @@
-"""[silo] in msilod.toml: what is refused with its line, and that each key reaches the room that serves it."""
+"""[silo] in msilod.toml: bad values are refused with the line, and each key reaches its room."""
 
 from pathlib import Path
 

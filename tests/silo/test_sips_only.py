@@ -1,4 +1,4 @@
-"""A message that was sent to sips: waits for a sips: contact, and holds up no other (RFC 5630 §5.2, T17)."""
+"""A message sent to sips: waits for a sips: contact, and does not delay other messages (RFC 5630 §5.2, T17)."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def take(daemon: FakeDaemon, name: str) -> None:
     daemon.commit()
 
 
-# --- whose it is ----------------------------------------------------------------------------------
+# --- messages for sips: contacts only -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def take(daemon: FakeDaemon, name: str) -> None:
         ("sips:bob@pc.test", "no URI", "", False),
     ],
 )
-def test_t17_all_of_the_way_has_to_be_sips(contact: str, own_hop: str, hop: str, may: bool) -> None:
+def test_t17_all_uris_of_the_path_must_be_sips(contact: str, own_hop: str, hop: str, may: bool) -> None:
     message = row(1, uri=SIPS)
     message.next_hop = own_hop
     found = binding()
@@ -57,7 +57,7 @@ def test_t17_all_of_the_way_has_to_be_sips(contact: str, own_hop: str, hop: str,
 # --- sip: contacts only ---------------------------------------------------------------------------
 
 
-def test_t17_it_waits_for_a_sips_contact_as_it_was() -> None:
+def test_t17_a_sips_message_waits_unchanged_for_a_sips_contact() -> None:
     daemon = started(for_sips(1), PLAIN)
     assert daemon.take_log() == ["claim 64", "finished"]
     (waiting,) = daemon.rows.values()
@@ -67,7 +67,7 @@ def test_t17_it_waits_for_a_sips_contact_as_it_was() -> None:
     assert daemon.take_log() == ["claim 64 with sips", "send 1 s"]
 
 
-def test_t17_a_page_of_them_does_not_stand_before_the_others() -> None:
+def test_t17_a_page_of_sips_messages_does_not_block_the_other_messages() -> None:
     daemon = started([*for_sips(*range(1, 101)), row(101), row(102)], PLAIN)
     take(daemon, "a")
     take(daemon, "a")
@@ -76,13 +76,13 @@ def test_t17_a_page_of_them_does_not_stand_before_the_others() -> None:
     ]  # fmt: skip
 
 
-def test_a_claim_that_left_some_out_keeps_the_time_of_who_may_have_them() -> None:
+def test_a_claim_without_sips_messages_keeps_the_time_of_the_sips_contacts() -> None:
     daemon = started(for_sips(1), PLAIN, others=(SECURE,))
     assert daemon.keeps_time
     assert not started(for_sips(1), PLAIN).keeps_time
 
 
-# --- sips: contacts beside them -------------------------------------------------------------------
+# --- sips: and sip: contacts ----------------------------------------------------------------------
 
 
 def test_t17_a_sips_contact_gets_both_kinds_in_order() -> None:
@@ -104,7 +104,7 @@ def test_t17_a_slow_sips_contact_does_not_delay_the_others() -> None:
     assert daemon.take_log() == ["settle 1 delivered", "send 3 s", "settle 3 delivered", "finished"]
 
 
-def test_what_it_does_not_take_waits_for_its_next_try_and_the_others_go_on() -> None:
+def test_a_sips_message_with_a_failure_waits_and_the_other_messages_go_on() -> None:
     daemon = started([*for_sips(1), row(2), *for_sips(3)], PLAIN, SECURE)
     daemon.answer(daemon.on_wire("s"), 486)
     take(daemon, "a")
@@ -114,13 +114,13 @@ def test_what_it_does_not_take_waits_for_its_next_try_and_the_others_go_on() -> 
     assert [waiting.attempts for waiting in daemon.rows.values()] == [1, 0]
 
 
-def test_it_is_rejected_when_all_sips_contacts_have_refused_it() -> None:
+def test_a_sips_message_is_rejected_when_all_sips_contacts_have_refused() -> None:
     daemon = started(for_sips(1), PLAIN, SECURE)
     daemon.answer(daemon.on_wire("s"), 415)
     assert daemon.take_log()[-2:] == ["reject 1 415", "finished"]
 
 
-def test_it_is_given_back_as_it_was_when_the_last_sips_contact_is_gone() -> None:
+def test_a_sips_message_is_released_when_the_last_sips_contact_is_removed() -> None:
     daemon = started([*for_sips(1, 2), row(3)], PLAIN, SECURE)
     daemon.fail(daemon.on_wire("s"), "transport")
     daemon.withdraw(SECURE)
@@ -128,7 +128,7 @@ def test_it_is_given_back_as_it_was_when_the_last_sips_contact_is_gone() -> None
     assert daemon.take_log()[-2:] == ["release 1,2", "finished"]
 
 
-def test_law4_who_comes_to_a_run_gets_the_oldest_that_it_may_have() -> None:
+def test_law4_a_new_contact_in_a_run_gets_the_oldest_allowed_message() -> None:
     daemon = started([*for_sips(1), row(2), *for_sips(3), row(4)], PLAIN)
     daemon.offer(SECURE)
     assert daemon.take_log() == ["claim 64", "send 2 a", "claim 62 with sips"]
@@ -139,7 +139,7 @@ def test_law4_who_comes_to_a_run_gets_the_oldest_that_it_may_have() -> None:
     assert daemon.take_log() == ["settle 1 delivered", "send 2 s", "settle 2 delivered", "send 3 s"]
 
 
-def test_law4_a_page_of_them_stays_with_a_sips_contact_that_takes_them() -> None:
+def test_law4_a_page_of_sips_messages_stays_with_a_sips_contact_that_accepts() -> None:
     daemon = started([*for_sips(*range(1, 66)), row(66)], PLAIN, SECURE)
     assert daemon.take_log() == ["claim 64 with sips", "send 1 s"]
     take(daemon, "s")
@@ -152,7 +152,7 @@ def test_law4_a_page_of_them_stays_with_a_sips_contact_that_takes_them() -> None
     ]  # fmt: skip
 
 
-def test_a_page_of_them_is_put_off_when_the_sips_contact_is_silent() -> None:
+def test_a_page_of_sips_messages_is_postponed_when_the_sips_contact_is_silent() -> None:
     daemon = started([*for_sips(*range(1, 101)), row(101)], PLAIN, SECURE)
     daemon.fail(daemon.on_wire("s"))
     while daemon.claims:
@@ -162,7 +162,7 @@ def test_a_page_of_them_is_put_off_when_the_sips_contact_is_silent() -> None:
     assert sorted(daemon.rows) == list(range(1, 101))
 
 
-def test_a_device_with_flows_of_both_kinds_is_asked_by_the_one_as_sips() -> None:
+def test_a_device_with_sip_and_sips_flows_gets_sips_messages_by_the_sips_flow() -> None:
     plain = binding("d", 5061, instance="<urn:uuid:d>", reg_id=1)
     secure = binding("s", 5062, instance="<urn:uuid:d>", reg_id=2, scheme="sips")
     daemon = started([*for_sips(1), row(2)], plain, secure)

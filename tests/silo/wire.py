@@ -1,4 +1,4 @@
-"""MESSAGEs as they come from the parser, for the tests of this room."""
+"""MESSAGEs as the parser makes them, for the tests of this room."""
 
 from msilod.sip.message import Request
 from msilod.sip.parser import parse
