@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority of our own, and PEM files as an operator would have them."""
+"""Certificates for tests: a test authority, and PEM files in the form that an operator has."""
 
 import ssl
 from datetime import datetime
@@ -10,7 +10,7 @@ from msilod.transport.tls import Certificates, load_certificates
 
 
 class Authority:
-    """Issues certificates into `folder`; `pem` is its own, for [tls] ca."""
+    """Issues certificates into `folder`. `pem` is the certificate of the authority, for [tls] ca."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -22,7 +22,7 @@ class Authority:
         self, *names: str, as_file: str = "server", is_rsa: bool = False,
         begins: datetime | None = None, ends: datetime | None = None,
     ) -> tuple[Path, Path]:  # fmt: skip
-        """Certificate with chain, and its key: of an elliptic curve, or RSA with 2048 bits."""
+        """A certificate with chain, and the key: an elliptic curve, or RSA with 2048 bits."""
         certificate, key = self.folder / f"{as_file}.pem", self.folder / f"{as_file}.key"
         issued = self._ca.issue_cert(
             *names, key_type=trustme.KeyType.RSA if is_rsa else trustme.KeyType.ECDSA,
@@ -33,9 +33,9 @@ class Authority:
         return certificate, key
 
     def certificates(self, *names: str) -> Certificates:
-        """Those of a daemon that trusts this authority."""
+        """The certificates of a daemon that trusts this authority."""
         return load_certificates(*self.issue(*names), self.pem)
 
     def client(self) -> ssl.SSLContext:
-        """What a phone that trusts this authority connects with."""
+        """The TLS context of a phone that trusts this authority."""
         return ssl.create_default_context(cafile=self.pem)

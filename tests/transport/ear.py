@@ -1,4 +1,4 @@
-"""Listeners for tests of the transport room: a receiver that can be waited for, and ways to reach it."""
+"""Listeners for tests of the transport room: a receiver with a wait, and ways to send to the receiver."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ MESSAGE = (
 
 @dataclass
 class Ear:
-    """A receiver that notes what it hears and can be waited for."""
+    """A receiver that notes the received messages. Tests can wait for a message."""
 
     received: list[tuple[bytes, Flow]] = field(default_factory=list)
     batches: int = 0
@@ -86,7 +86,7 @@ async def serving(
     certificates: Certificates | None = None,
     origins: tuple[str, ...] = (),
 ) -> AsyncIterator[tuple[Transports, Ear]]:
-    """Transports that serve an Ear, by default with a watch that looks often."""
+    """Transports with an Ear as receiver, by default with a watch that looks often."""
     limits = limits or Limits(look=0.02)
     transports = Transports([parse_spec(spec) for spec in specs], certificates, origins, limits)
     ear = Ear()
@@ -110,7 +110,7 @@ async def dialled(transports: Transports) -> AsyncIterator[trio.SocketStream]:
 
 
 async def all_of(stream: trio.abc.ReceiveStream) -> bytes:
-    """What comes until the other side closes; ten seconds at most."""
+    """All bytes until the other side closes; ten seconds at most."""
     seen = b""
     with trio.fail_after(10):
         while True:
@@ -124,7 +124,7 @@ async def all_of(stream: trio.abc.ReceiveStream) -> bytes:
 
 
 def phone(host: str = "127.0.0.1") -> socket.socket:
-    """A UDP socket with a bound on its patience."""
+    """A UDP socket with a timeout."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind((host, 0))
     sock.settimeout(10)
@@ -132,7 +132,7 @@ def phone(host: str = "127.0.0.1") -> socket.socket:
 
 
 async def much_follows_in_order(transports: Transports, ear: Ear, stream: trio.abc.Stream) -> None:
-    """What the kernel has no room for waits its turn."""
+    """Bytes beyond the send buffer of the kernel follow later, in order."""
     await stream.send_all(MESSAGE)
     await ear.until(1)
     flow = ear.received[0][1]

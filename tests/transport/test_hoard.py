@@ -1,4 +1,4 @@
-"""What connections hold in sum: counts, and who is closed first."""
+"""The bytes held by connections in sum: the counts, and the connection that is closed first."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -8,7 +8,7 @@ from msilod.transport.streams import Connection
 
 
 def connections(number: int) -> list[Connection]:
-    """Only their identity is looked at."""
+    """Only the identity of a connection matters here."""
     return cast(list[Connection], [object() for _ in range(number)])
 
 
@@ -16,7 +16,7 @@ def put(hoard: Hoard[Connection], crowd: Sequence[Connection], source: str, size
     return [gone for one in crowd for gone in hoard.put(one, source, size)]
 
 
-def test_the_oldest_of_a_source_that_has_too_much_is_closed_and_others_are_not() -> None:
+def test_the_oldest_connection_of_a_source_over_its_limit_is_closed_and_no_other() -> None:
     hoard, honest, greedy = Hoard[Connection](1_000, 300), connections(1), connections(4)
     assert put(hoard, honest, "a", 100) == []
     assert put(hoard, greedy, "b", 100) == greedy[:1]
@@ -24,19 +24,19 @@ def test_the_oldest_of_a_source_that_has_too_much_is_closed_and_others_are_not()
     assert hoard.put(greedy[3], "b", 250) == greedy[1:3], "it grows, and keeps its place"
 
 
-def test_the_oldest_of_all_are_closed_when_many_sources_have_too_much() -> None:
+def test_the_oldest_connection_of_all_is_closed_when_all_sources_exceed_the_sum() -> None:
     hoard, crowd = Hoard[Connection](1_000, 300), connections(12)
     gone = [left for number, one in enumerate(crowd) for left in hoard.put(one, f"s{number}", 100)]
     assert gone == crowd[:2]
     assert hoard.bytes == 1_000
 
 
-def test_a_source_without_a_name_counts_in_sum_only() -> None:
+def test_a_source_without_a_name_counts_in_the_sum_only() -> None:
     hoard, crowd = Hoard[Connection](1_000, 300), connections(11)
     assert put(hoard, crowd, "", 100) == crowd[:1]
 
 
-def test_who_holds_nothing_is_not_counted() -> None:
+def test_a_connection_that_holds_nothing_is_not_counted() -> None:
     hoard, crowd = Hoard[Connection](1_000, 300), connections(3)
     put(hoard, crowd, "a", 100)
     hoard.put(crowd[0], "a", 0)

@@ -1,4 +1,4 @@
-"""Those who hold on to connections: each is closed or answered, and others are served meanwhile (§4, hoarding)."""
+"""Peers that hold connections open: each is closed or answered, and other peers are served meanwhile (§4, hoarding)."""
 
 import socket
 
@@ -16,7 +16,7 @@ from tests.transport.ear import MESSAGE, Ear, all_of, dialled, much_follows_in_o
 HEAD, BODY = MESSAGE[:-2], MESSAGE[-2:]
 
 
-async def test_a_reader_that_does_not_read_is_closed() -> None:
+async def test_a_peer_that_does_not_read_is_closed() -> None:
     limits = Limits(unsent=1000, look=0.02)
     async with serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear), dialled(transports) as stream:
         await stream.send_all(MESSAGE)
@@ -28,12 +28,12 @@ async def test_a_reader_that_does_not_read_is_closed() -> None:
         await ear.until(1, "gone")
 
 
-async def test_a_reader_that_stops_reading_is_closed_after_the_write_time() -> None:
+async def test_a_peer_that_stops_reading_is_closed_after_the_write_time() -> None:
     limits = Limits(write=0.1, unsent=64 * 1024 * 1024, look=0.02)
     async with serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear), dialled(transports) as stream:
         await stream.send_all(MESSAGE)
         await ear.until(1)
-        # More than the kernel's buffers on both sides take.
+        # More than the buffers of the kernel on both sides hold.
         transports.send(b"x" * 32 * 1024 * 1024, ear.received[0][1])
         transports.flush()
         assert transports.streams.writing
@@ -42,7 +42,7 @@ async def test_a_reader_that_stops_reading_is_closed_after_the_write_time() -> N
         assert not transports.streams.writing
 
 
-async def test_many_who_do_not_read_hold_only_so_much_together() -> None:
+async def test_many_peers_that_do_not_read_share_one_bound() -> None:
     limits = Limits(unsent_in_all=20 * 1024 * 1024, unsent=64 * 1024 * 1024, look=0.02)
     async with (
         serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear),
@@ -59,13 +59,13 @@ async def test_many_who_do_not_read_hold_only_so_much_together() -> None:
         assert ear.gone == [ear.received[0][1]], "only who holds most"
 
 
-async def test_what_the_kernel_had_no_room_for_follows_in_order() -> None:
+async def test_bytes_beyond_the_buffer_of_the_kernel_follow_in_order() -> None:
     async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
         await much_follows_in_order(transports, ear, stream)
 
 
 @pytest.mark.parametrize("part", [MESSAGE[:20], HEAD, b"M"])
-async def test_a_message_that_does_not_end_is_closed(part: bytes) -> None:
+async def test_a_connection_with_an_endless_message_is_closed(part: bytes) -> None:
     limits = Limits(head=0.1, message=0.1, idle=60, look=0.02)
     async with serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear), dialled(transports) as stream:
         await stream.send_all(part)
@@ -73,8 +73,10 @@ async def test_a_message_that_does_not_end_is_closed(part: bytes) -> None:
         assert ear.received == []
 
 
-async def test_no_drip_however_steady_makes_a_message_last_longer(mock_clock: trio.testing.MockClock) -> None:
-    """Slowloris: ten seconds for a head and thirty for a message, from its first byte on."""
+async def test_a_steady_drip_of_bytes_does_not_extend_the_time_of_a_message(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    """Slowloris: ten seconds for a head and thirty for a message, counted from the first byte."""
     streams_of_one, ours, theirs = Streams(), *socket.socketpair()
     with ours, theirs:
         async with trio.open_nursery() as nursery:
@@ -123,7 +125,7 @@ async def test_t10_a_connection_outlives_the_longest_transaction_after_its_last_
             assert connection.deadline >= trio.current_time() + 32
 
 
-async def test_connections_arecounted_per_address(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connections_are_counted_per_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "is_loopback", lambda host: False)
     limits = Limits(per_address=1, look=0.02)
     async with serving("tcp:127.0.0.1:0", limits=limits) as (transports, ear), dialled(transports) as first:
@@ -139,7 +141,7 @@ async def test_connections_arecounted_per_address(monkeypatch: pytest.MonkeyPatc
             await ear.until(2)
 
 
-async def test_connections_arecounted_in_all() -> None:
+async def test_connections_are_counted_in_sum() -> None:
     async with (
         serving("tcp:127.0.0.1:0", limits=Limits(connections=1)) as (transports, ear),
         dialled(transports) as first,
@@ -151,7 +153,7 @@ async def test_connections_arecounted_in_all() -> None:
         assert transports.streams.counts() == {"tcp": 1}
 
 
-async def test_addresses_of_one_ipv6_customer_count_as_one() -> None:
+async def test_addresses_of_one_ipv6_network_count_as_one() -> None:
     counts = Streams(Limits(per_address=1))
     assert counts.has_room("2001:db8:1:2::1")
     counts._by_address[streams.counted("2001:db8:1:2::1")] += 1
@@ -171,7 +173,7 @@ async def test_t15_tls_and_other_garbage_on_the_tcp_port_is_closed_at_once(junk:
             await ear.until(1)
 
 
-async def test_an_answer_survives_what_the_peer_sent_behind_its_fault() -> None:
+async def test_an_answer_reaches_the_peer_although_more_bytes_came_after_the_fault() -> None:
     async with serving("tcp:127.0.0.1:0") as (transports, _), dialled(transports) as stream:
         await stream.send_all(MESSAGE.replace(b"Content-Length", b"Content-Width"))
         assert (await stream.receive_some()).startswith(b"SIP/2.0 400 ")
@@ -180,8 +182,8 @@ async def test_an_answer_survives_what_the_peer_sent_behind_its_fault() -> None:
         assert await all_of(stream) == b""
 
 
-async def test_a_peer_that_vanished_is_noticed_by_the_kernel() -> None:
-    """Half-open connections: no FIN ever comes when a phone loses power or its NAT forgets it."""
+async def test_the_kernel_notices_a_vanished_peer() -> None:
+    """Half-open connections: a phone without power or without a NAT mapping never sends a FIN."""
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         await connect("127.0.0.1", server.getsockname()[1]) as sock,
@@ -195,7 +197,9 @@ async def test_a_peer_that_vanished_is_noticed_by_the_kernel() -> None:
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
 
 
-async def test_a_fault_in_what_follows_from_an_end_ends_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_after_the_end_of_a_connection_ends_no_other_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as other:
         await other.send_all(MESSAGE)
         await ear.until(1)

@@ -1,4 +1,4 @@
-"""T16: whom a certificate proves to be (RFC 5922 §7)."""
+"""T16: the domains that a certificate proves (RFC 5922 §7)."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from msilod.transport.identity import names_domain, sip_domains
 
 
 def certificate(*alternatives: tuple[str, str], common_name: str = "") -> dict[str, Any]:
-    """As ssl.SSLSocket.getpeercert() tells it."""
+    """A certificate in the form of ssl.SSLSocket.getpeercert()."""
     found: dict[str, Any] = {"subject": ((("countryName", "XX"),),)}
     if common_name:
         found["subject"] += ((("commonName", common_name),),)
@@ -33,7 +33,7 @@ def certificate(*alternatives: tuple[str, str], common_name: str = "") -> dict[s
         (certificate(("IP Address", "2001:DB8:0:0:0:0:0:1")), "2001:db8::1"),
     ],
 )
-def test_t16_a_certificate_of_the_domain_is_taken(presented: dict[str, Any], domain: str) -> None:
+def test_t16_a_certificate_of_the_domain_is_accepted(presented: dict[str, Any], domain: str) -> None:
     assert names_domain(presented, domain)
 
 
@@ -62,9 +62,9 @@ def test_t16_a_certificate_of_the_domain_is_taken(presented: dict[str, Any], dom
         ({}, ""),
     ],
 )
-def test_t16_any_other_is_refused(presented: dict[str, Any], domain: str) -> None:
+def test_t16_any_other_certificate_is_refused(presented: dict[str, Any], domain: str) -> None:
     assert not names_domain(presented, domain)
 
 
-def test_t16_the_parameters_of_a_uri_are_no_part_of_the_domain() -> None:
+def test_t16_the_parameters_of_a_uri_do_not_belong_to_the_domain() -> None:
     assert sip_domains(certificate(("URI", "sip:example.test;transport=tls?x=y"))) == ["example.test"]

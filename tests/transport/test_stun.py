@@ -19,7 +19,7 @@ def binding(attributes: bytes = b"", kind: int = 1) -> bytes:
 
 
 def mapped(response: bytes) -> tuple[str, int]:
-    """The address in a success response, read as a client would."""
+    """The address in a success response, as a client reads the address."""
     kind, length = struct.unpack_from("!HH", response)
     assert (kind, length, response[4:20]) == (0x0101, len(response) - 20, MAGIC + TRANSACTION)
     name, size, _, family, port = struct.unpack_from("!HHBBH", response, 20)
@@ -34,14 +34,14 @@ def mapped(response: bytes) -> tuple[str, int]:
     ("host", "shown"),
     [("192.0.2.1", "192.0.2.1"), ("2001:db8::1", "2001:db8::1"), ("fe80::1%eth0", "fe80::1")],
 )
-def test_t18_a_binding_request_is_told_its_address(host: str, shown: str) -> None:
+def test_t18_the_answer_to_a_binding_request_has_the_address_of_the_client(host: str, shown: str) -> None:
     response = answer(binding(), host, 32853)
     assert response is not None
     assert mapped(response) == (shown, 32853)
 
 
-def test_t18_the_answer_is_that_of_rfc_5769() -> None:
-    """§2.2 of the test vectors: 192.0.2.1 port 32853, without its SOFTWARE and credentials."""
+def test_t18_the_answer_equals_the_example_of_rfc_5769() -> None:
+    """RFC 5769 §2.2: 192.0.2.1 port 32853, without SOFTWARE and credentials."""
     transaction = bytes.fromhex("b7e7a701bc34d686fa87dfae")
     response = answer(struct.pack("!HH", 1, 0) + MAGIC + transaction, "192.0.2.1", 32853)
     assert response is not None
@@ -49,11 +49,11 @@ def test_t18_the_answer_is_that_of_rfc_5769() -> None:
 
 
 @pytest.mark.parametrize("kind", [0x0101, 0x0111, 0x0011, 0x0003])
-def test_t18_what_is_no_binding_request_is_not_answered(kind: int) -> None:
+def test_t18_other_stun_messages_are_not_answered(kind: int) -> None:
     assert answer(binding(kind=kind), "192.0.2.1", 1) is None
 
 
-def test_t18_an_attribute_that_must_be_understood_and_is_not_is_420() -> None:
+def test_t18_an_unknown_required_attribute_is_420() -> None:
     response = answer(binding(struct.pack("!HH4s", 0x0002, 4, b"abcd") * 9), "192.0.2.1", 1)
     assert response is not None
     assert response[:2] == b"\x01\x11"
@@ -66,7 +66,7 @@ def test_t18_an_attribute_that_must_be_understood_and_is_not_is_420() -> None:
 
 
 @given(st.binary(max_size=64))
-def test_any_bytes_are_stun_or_not(data: bytes) -> None:
+def test_any_bytes_are_either_stun_or_not_and_never_raise(data: bytes) -> None:
     for head in (data, binding(data)):
         if is_stun(head):
             answer(head, "192.0.2.1", 1)

@@ -1,4 +1,4 @@
-"""TLS on real sockets: T15, T16, reload, handshakes that fail or never end."""
+"""TLS on real sockets: T15, T16, reload, failed and endless handshakes."""
 
 import socket
 import ssl
@@ -27,7 +27,7 @@ def authority(tmp_path: Path) -> Authority:
 async def secured(
     transports: Transports, authority: Authority, name: str = "127.0.0.1"
 ) -> trio.SSLStream[trio.SocketStream]:
-    """A TLS client of the first listener that checks the name."""
+    """A TLS client of the first listener, with a check of the name."""
     stream = await trio.open_ssl_over_tcp_stream(
         "127.0.0.1", transports.listening()[0].port, ssl_context=authority.client(), https_compatible=True
     )
@@ -55,7 +55,7 @@ async def test_t15_messages_pass_both_ways_over_tls(authority: Authority, step: 
         assert not transports.is_open(flow)
 
 
-async def test_what_the_kernel_had_no_room_for_follows_in_order(authority: Authority) -> None:
+async def test_bytes_beyond_the_buffer_of_the_kernel_follow_in_order(authority: Authority) -> None:
     async with (
         serving(LISTEN, certificates=authority.certificates("127.0.0.1")) as (transports, ear),
         await secured(transports, authority) as stream,
@@ -63,7 +63,7 @@ async def test_what_the_kernel_had_no_room_for_follows_in_order(authority: Autho
         await much_follows_in_order(transports, ear, stream)
 
 
-async def test_a_message_of_many_records_is_read_to_its_end(authority: Authority) -> None:
+async def test_a_message_in_many_tls_records_is_read_completely(authority: Authority) -> None:
     large = MESSAGE.replace(b"Length: 2\r\n\r\nhi", b"Length: 60000\r\n\r\n" + b"x" * 60_000)
     async with (
         serving(LISTEN, certificates=authority.certificates("127.0.0.1")) as (transports, ear),
@@ -74,7 +74,7 @@ async def test_a_message_of_many_records_is_read_to_its_end(authority: Authority
         assert [data for data, _ in ear.received] == [large, MESSAGE]
 
 
-async def test_nothing_leaves_before_hands_are_shaken(authority: Authority) -> None:
+async def test_nothing_is_sent_before_the_end_of_the_handshake(authority: Authority) -> None:
     async with (
         serving(LISTEN, certificates=authority.certificates("127.0.0.1")) as (transports, _),
         dialled(transports) as plain,
@@ -108,7 +108,9 @@ async def test_t15_tls_is_1_2_or_newer(authority: Authority, newest: ssl.TLSVers
 
 
 @pytest.mark.parametrize("said", [MESSAGE, b"\x16\x03\x01\x00\x05hello", b"GET / HTTP/1.1\r\n\r\n"])
-async def test_t15_what_is_no_tls_is_closed_and_others_are_served(authority: Authority, said: bytes) -> None:
+async def test_t15_a_connection_without_tls_is_closed_and_others_are_served(
+    authority: Authority, said: bytes
+) -> None:
     async with serving(LISTEN, certificates=authority.certificates("127.0.0.1")) as (transports, ear):
         async with dialled(transports) as stream:
             await stream.send_all(said)
@@ -120,7 +122,7 @@ async def test_t15_what_is_no_tls_is_closed_and_others_are_served(authority: Aut
         assert ear.errors == []
 
 
-async def test_a_handshake_that_never_ends_is_closed(authority: Authority) -> None:
+async def test_an_endless_handshake_is_closed(authority: Authority) -> None:
     limits = Limits(handshake=0.1, look=0.01)
     certificates = authority.certificates("127.0.0.1")
     async with serving(LISTEN, certificates=certificates, limits=limits) as (transports, ear):
@@ -132,8 +134,10 @@ async def test_a_handshake_that_never_ends_is_closed(authority: Authority) -> No
 
 
 @pytest.mark.parametrize(("bound", "ended"), [("MAX_HANDSHAKES", 3), ("MAX_HANDSHAKES_PER_ADDRESS", 2)])
-async def test_handshakes_are_counted(monkeypatch: pytest.MonkeyPatch, bound: str, ended: int) -> None:
-    """The oldest one makes room for a new one. The addresses of one IPv6 network are one."""
+async def test_handshakes_are_bounded_and_the_oldest_makes_room(
+    monkeypatch: pytest.MonkeyPatch, bound: str, ended: int
+) -> None:
+    """The oldest handshake makes room for a new one. All addresses of one IPv6 network share a count."""
     monkeypatch.setattr(tls, bound, 3)
     turnstile = tls.Turnstile()
     gone: list[str] = []
@@ -155,7 +159,7 @@ async def test_handshakes_are_counted(monkeypatch: pytest.MonkeyPatch, bound: st
     far.close()
 
 
-async def test_one_handshake_begins_per_round_of_the_loop() -> None:
+async def test_one_handshake_begins_in_each_round_of_the_loop() -> None:
     rounds: list[int] = []
 
     class Rounds(trio.abc.Instrument):
@@ -189,7 +193,7 @@ async def test_new_certificates_are_for_new_connections(authority: Authority, tm
             await ear.until(2)
 
 
-# --- whom we dial ------------------------------------------------------------------------------------
+# --- connections that we open ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -202,7 +206,7 @@ async def test_new_certificates_are_for_new_connections(authority: Authority, tm
         ("example.test", "127.0.0.1", False),
     ],
 )
-async def test_t16_a_peer_must_prove_to_be_the_domain_that_was_meant(
+async def test_t16_the_certificate_of_a_peer_must_name_the_wanted_domain(
     authority: Authority, name: str, domain: str, is_taken: bool
 ) -> None:
     certificates = authority.certificates(name)
@@ -224,7 +228,9 @@ async def test_t16_a_peer_must_prove_to_be_the_domain_that_was_meant(
         await ear.until(1)
 
 
-async def test_t16_a_peer_that_nobody_vouches_for_is_refused(authority: Authority, tmp_path: Path) -> None:
+async def test_t16_a_peer_with_an_untrusted_certificate_is_refused(
+    authority: Authority, tmp_path: Path
+) -> None:
     (tmp_path / "other").mkdir()
     stranger = Authority(tmp_path / "other").certificates("example.test")
     async with (
@@ -235,7 +241,7 @@ async def test_t16_a_peer_that_nobody_vouches_for_is_refused(authority: Authorit
             await transports.connect("tls", "127.0.0.1", peer.listening()[0].port, "example.test", 5)
 
 
-async def test_dialling_at_the_same_time_makes_one_connection(authority: Authority) -> None:
+async def test_two_dials_at_the_same_time_make_one_connection(authority: Authority) -> None:
     certificates = authority.certificates("example.test")
     async with (
         serving(LISTEN, certificates=certificates) as (peer, _),
@@ -253,7 +259,7 @@ async def test_dialling_at_the_same_time_makes_one_connection(authority: Authori
 
 
 async def test_t11_an_accepted_tls_connection_is_not_reused_for_a_domain(authority: Authority) -> None:
-    """`alias` without a client certificate is ignored (RFC 5923 §5): who connected has proved nothing."""
+    """`alias` without a client certificate is ignored (RFC 5923 §5): the peer has not proved a domain."""
     certificates = authority.certificates("127.0.0.1")
     async with (
         serving(LISTEN, certificates=certificates) as (transports, ear),
@@ -268,7 +274,7 @@ async def test_t11_an_accepted_tls_connection_is_not_reused_for_a_domain(authori
 # --- files -------------------------------------------------------------------------------------------
 
 
-def test_a_bad_file_is_told_with_its_key(authority: Authority, tmp_path: Path) -> None:
+def test_a_bad_file_is_reported_with_its_key(authority: Authority, tmp_path: Path) -> None:
     certificate, key = authority.issue("example.test")
     _, other = authority.issue("example.test", as_file="other")
     junk = tmp_path / "junk"
@@ -287,7 +293,7 @@ def test_a_bad_file_is_told_with_its_key(authority: Authority, tmp_path: Path) -
         assert caught.value.key == at
 
 
-def test_a_key_with_a_passphrase_asks_nobody(authority: Authority, tmp_path: Path) -> None:
+def test_a_key_with_a_passphrase_is_refused_without_a_prompt(authority: Authority, tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
 
     certificate, key = authority.issue("example.test")

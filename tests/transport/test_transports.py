@@ -14,18 +14,18 @@ from tests.transport.ear import MESSAGE, Ear, all_of, dialled, phone, serving
 @pytest.mark.parametrize(
     "spec", ["udp:127.0.0.1", "xmpp:127.0.0.1:1", "udp:host:5060", "udp:127.0.0.1:70000", "udp:::1:5060", ""]
 )
-def test_a_bad_spec_says_what_would_be_right(spec: str) -> None:
+def test_the_error_for_a_bad_spec_shows_a_right_spec(spec: str) -> None:
     with pytest.raises(ValueError, match=r"ADDR:PORT|IP address|brackets"):
         parse_spec(spec)
 
 
-def test_specs_print_as_they_are_written() -> None:
+def test_specs_print_as_written() -> None:
     assert str(parse_spec("udp:[::1]:5060")) == "udp:[::1]:5060"
     assert parse_address("tcp", "127.0.0.1:0").is_loopback
     assert not parse_spec("udp:0.0.0.0:5060").is_loopback
 
 
-async def test_t1_port_0_gives_tcp_the_number_of_udp() -> None:
+async def test_t1_port_0_gives_tcp_the_port_of_udp() -> None:
     async with serving("udp:127.0.0.1:0", "tcp:127.0.0.1:0") as (transports, _):
         udp, tcp = transports.listening()
         assert udp.port == tcp.port != 0
@@ -48,7 +48,7 @@ async def test_t3_datagrams_come_in_batches_and_noise_is_ignored() -> None:
             assert one.recv(100) == b"answer"
 
 
-def test_what_has_come_is_handed_over_by_eights() -> None:
+def test_a_large_batch_of_datagrams_is_split_into_parts_of_eight() -> None:
     endpoint, ear = UdpEndpoint(parse_spec("udp:127.0.0.1:0")), Ear()
     with phone() as one:
         for number in range(20):
@@ -58,7 +58,7 @@ def test_what_has_come_is_handed_over_by_eights() -> None:
     endpoint.close()
 
 
-async def test_t9_icmp_names_the_branch_and_no_datagram_is_lost() -> None:
+async def test_t9_an_icmp_error_names_the_branch_and_no_datagram_is_lost() -> None:
     async with serving("udp:127.0.0.1:0") as (transports, ear):
         with phone() as closed:
             port = closed.getsockname()[1]
@@ -72,12 +72,12 @@ async def test_t9_icmp_names_the_branch_and_no_datagram_is_lost() -> None:
             transports.send(b"to another", transports.udp_flow("127.0.0.1", other.getsockname()[1]))
             transports.flush()
             assert other.recv(100) == b"to another"
-        # The second send took the pending error of the first. The error queue is read all the same.
+        # The second send took the pending error of the first send. The error queue is read nevertheless.
         await ear.until(2, "lost")
         await trio.testing.wait_all_tasks_blocked()
 
 
-def test_a_branch_is_read_off_what_the_kernel_kept() -> None:
+def test_the_branch_is_read_from_the_datagram_in_the_error_queue() -> None:
     assert top_branch(b"MESSAGE x SIP/2.0\r\nVia: y;branch=z9hG4bK1\r\nFrom: z") == b"z9hG4bK1"
     assert top_branch(b"MESSAGE x SIP/2.0\r\nVia: y;branch=z9hG4") == b""
     assert top_branch(b"SIP/2.0 200 OK\r\nVia: y;branch=z9hG4bK1\r\n") == b""
@@ -85,7 +85,7 @@ def test_a_branch_is_read_off_what_the_kernel_kept() -> None:
 
 
 @pytest.mark.parametrize("step", [1, 7, 1000])
-async def test_t7_a_stream_however_it_is_cut(step: int) -> None:
+async def test_t7_messages_are_found_in_a_stream_cut_anywhere(step: int) -> None:
     async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
         data = MESSAGE * 2
         for start in range(0, len(data), step):
@@ -103,14 +103,14 @@ async def test_t7_a_stream_however_it_is_cut(step: int) -> None:
             transports.send(b"late", ear.gone[0])
 
 
-async def test_t18_a_double_crlf_gets_one() -> None:
+async def test_t18_a_double_crlf_is_answered_with_one_crlf() -> None:
     async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
         await stream.send_all(b"\r\n\r\n")
         assert await stream.receive_some() == b"\r\n"
         assert ear.received == []
 
 
-async def test_t8_a_stream_that_cannot_be_framed_is_answered_and_closed() -> None:
+async def test_t8_a_stream_without_framing_is_answered_and_closed() -> None:
     async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
         await stream.send_all(MESSAGE + MESSAGE.replace(b"Content-Length", b"Content-Width"))
         seen = await all_of(stream)
@@ -119,7 +119,7 @@ async def test_t8_a_stream_that_cannot_be_framed_is_answered_and_closed() -> Non
         await ear.until(1, "gone")
 
 
-async def test_half_a_message_and_the_end_is_dropped() -> None:
+async def test_half_a_message_before_the_end_is_dropped() -> None:
     async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
         await stream.send_all(MESSAGE[:50])
         await stream.aclose()
@@ -127,7 +127,7 @@ async def test_half_a_message_and_the_end_is_dropped() -> None:
         assert (ear.received, ear.errors) == ([], [])
 
 
-async def test_connecting_reuses_what_is_open_and_fails_at_once_when_refused() -> None:
+async def test_connecting_reuses_an_open_connection_and_fails_at_once_when_refused() -> None:
     async with serving("tcp:127.0.0.1:0") as (transports, _), serving("tcp:127.0.0.1:0") as (peer, ear):
         port = peer.listening()[0].port
         flow = await transports.connect("tcp", "127.0.0.1", port, "", 5)
@@ -152,7 +152,7 @@ async def test_a_udp_flow_is_found_again_after_a_restart() -> None:
         assert transports.local_addresses() == ["127.0.0.1", "::1"]
 
 
-async def test_after_the_stop_nobody_new_is_let_in_and_who_is_here_goes_on() -> None:
+async def test_after_the_stop_no_new_connection_is_accepted_and_open_ones_go_on() -> None:
     async with serving("tcp:127.0.0.1:0") as (transports, ear), dialled(transports) as stream:
         await stream.send_all(MESSAGE)
         await ear.until(1)

@@ -17,7 +17,7 @@ def ear() -> Iterator[socket.socket]:
 
 
 def heard(ear: socket.socket, host: str, port: int = 0) -> bool:
-    """Loopback delivers within the call that sends."""
+    """True when the datagram arrives. Loopback delivers within the call of send."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mouth:
         mouth.bind((host, port))
         mouth.sendto(b"x" * 2_000, ear.getsockname())
@@ -33,7 +33,9 @@ def free_port(host: str) -> int:
         return int(sock.getsockname()[1])
 
 
-def test_sources_are_dropped_but_for_their_ports_and_heard_again(ear: socket.socket) -> None:
+def test_named_sources_are_dropped_except_for_excepted_ports_and_accepted_again_later(
+    ear: socket.socket,
+) -> None:
     port = free_port("127.0.0.3")
     shed = {"127.0.0.2": set[int](), "127.0.0.3": {port, 9}, "2001:db8::/64": set[int]()}
     if not attach(ear, program(shed, is_v6=False)):
@@ -49,7 +51,7 @@ def test_sources_are_dropped_but_for_their_ports_and_heard_again(ear: socket.soc
     assert heard(ear, "127.0.0.1")
 
 
-def test_an_ipv6_network_is_dropped_and_its_neighbour_is_not() -> None:
+def test_an_ipv6_network_is_dropped_and_the_next_network_is_not() -> None:
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as ear:
         try:
             ear.bind(("::1", 0))
@@ -72,7 +74,7 @@ def test_an_ipv6_network_is_dropped_and_its_neighbour_is_not() -> None:
         assert is_heard()
 
 
-def test_a_program_is_bounded_and_the_kernel_takes_the_largest(ear: socket.socket) -> None:
+def test_a_filter_program_is_bounded_and_the_kernel_accepts_the_largest(ear: socket.socket) -> None:
     crowd = {f"192.0.2.{number}": set(range(1, 129)) for number in range(64)}
     found = program(crowd, is_v6=False)
     assert 1_500 < len(found) <= MAX_INSTRUCTIONS

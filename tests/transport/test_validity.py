@@ -1,4 +1,4 @@
-"""The times of a certificate, against those that another reader finds; damaged certificates."""
+"""The times of a certificate, compared with the times that another reader finds; damaged certificates."""
 
 import base64
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from tests.transport.authority import Authority
         (datetime(2051, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
     ],
 )
-def test_the_times_are_those_of_the_certificate(
+def test_the_times_equal_those_of_another_reader(
     tmp_path: Path, begins: datetime, ends: datetime, is_rsa: bool
 ) -> None:
     certificate, _ = Authority(tmp_path).issue("example.test", is_rsa=is_rsa, begins=begins, ends=ends)
@@ -34,7 +34,7 @@ def test_the_times_are_those_of_the_certificate(
     assert validity(b"a comment\n" + pem.replace(b"\n", b"\r\n")) == validity(pem)
 
 
-def test_a_fault_names_the_time() -> None:
+def test_an_error_names_the_bad_time() -> None:
     day = Validity(86_400.0, 172_800.0)
     assert [day.fault(at) for at in (86_400.0, 172_800.0)] == ["", ""]
     assert day.fault(86_399.0) == "is not valid before 1970-01-02 00:00:00 UTC"
@@ -42,14 +42,14 @@ def test_a_fault_names_the_time() -> None:
 
 
 @given(st.binary(max_size=80))
-def test_what_is_no_certificate_has_no_times(junk: bytes) -> None:
+def test_bytes_that_are_no_certificate_have_no_times(junk: bytes) -> None:
     pem = b"-----BEGIN CERTIFICATE-----%b-----END CERTIFICATE-----"
     assert validity(junk) is None
     assert validity(pem % junk) is None
     assert validity(pem % base64.b64encode(junk)) is None
 
 
-def test_a_damaged_certificate_fails_in_no_other_way(tmp_path: Path) -> None:
+def test_a_damaged_certificate_raises_the_same_error_only(tmp_path: Path) -> None:
     certificate, _ = Authority(tmp_path).issue("example.test")
     der = base64.b64decode(certificate.read_bytes().split(b"-----")[2])
     pem = b"-----BEGIN CERTIFICATE-----%b-----END CERTIFICATE-----"

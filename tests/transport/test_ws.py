@@ -1,4 +1,4 @@
-"""WebSocket on real sockets, plain and secure: T12, T14 (RFC 7118), and peers that abuse it."""
+"""WebSocket on real sockets, plain and secure: T12, T14 (RFC 7118), and hostile peers."""
 
 import random
 import struct
@@ -31,7 +31,7 @@ async def browser(
     origin: str = "",
     authority: Authority | None = None,
 ) -> AsyncIterator[trio_websocket.WebSocketConnection]:
-    """A client as a browser is one."""
+    """A client with the headers of a browser."""
     port = transports.listening()[0].port
     async with trio.open_nursery() as nursery:
         stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]
@@ -58,14 +58,14 @@ async def browser(
 
 
 async def refused(transports: Transports, opening: bytes) -> bytes:
-    """What a handshake that is refused is told."""
+    """The response to a refused handshake."""
     async with dialled(transports) as stream:
         await stream.send_all(opening)
         return await all_of(stream)
 
 
 @pytest.mark.parametrize("transport", ["ws", "wss"])
-async def test_t12_text_and_binary_come_and_go(transport: str, tmp_path: Path) -> None:
+async def test_t12_text_and_binary_frames_carry_messages_both_ways(transport: str, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     certificates = authority.certificates("127.0.0.1")
     async with serving(f"{transport}:127.0.0.1:0", certificates=certificates) as (transports, ear):
@@ -125,7 +125,7 @@ async def test_t14_a_foreign_origin_is_refused() -> None:
         OPENING.replace(b"GET /any", b"GET /\xff"),
     ],
 )
-async def test_t12_what_is_no_websocket_is_closed_at_once(said: bytes) -> None:
+async def test_t12_a_connection_without_websocket_is_closed_at_once(said: bytes) -> None:
     async with serving(LISTEN) as (transports, ear):
         assert (await refused(transports, said))[:10] in (b"", b"HTTP/1.1 4")
         await ear.until(1, "gone")
@@ -135,7 +135,7 @@ async def test_t12_what_is_no_websocket_is_closed_at_once(said: bytes) -> None:
             await ear.until(1)
 
 
-async def test_a_handshake_that_never_ends_is_closed() -> None:
+async def test_an_endless_handshake_is_closed() -> None:
     limits = Limits(handshake=0.1, look=0.01)
     async with serving(LISTEN, limits=limits) as (transports, ear):
         async with dialled(transports) as silent, dialled(transports) as half:
@@ -145,14 +145,14 @@ async def test_a_handshake_that_never_ends_is_closed() -> None:
         await ear.until(2, "gone")
 
 
-async def test_a_handshake_that_is_given_up_is_forgotten_at_once() -> None:
+async def test_an_aborted_handshake_is_forgotten_at_once() -> None:
     async with serving(LISTEN) as (transports, ear):
         async with dialled(transports) as half:
             await half.send_all(OPENING[:60])
         await ear.until(1, "gone")
 
 
-async def test_t14_a_ping_goes_out_and_who_is_silent_is_gone() -> None:
+async def test_t14_pings_are_sent_and_a_silent_peer_is_closed() -> None:
     limits = Limits(ping=0.6, look=0.02)
     async with (
         serving(LISTEN, limits=limits) as (transports, ear),
@@ -174,7 +174,7 @@ async def test_an_idle_socket_without_a_binding_is_closed() -> None:
         await ear.until(1, "gone")
 
 
-async def test_t18_line_ends_are_answered_within_the_websocket() -> None:
+async def test_t18_keep_alive_line_ends_are_answered_inside_the_websocket() -> None:
     async with serving(LISTEN) as (transports, ear), browser(transports) as ws:
         await ws.send_message("\r\n\r\n")
         assert await ws.get_message() == "\r\n"
@@ -185,7 +185,7 @@ async def test_t18_line_ends_are_answered_within_the_websocket() -> None:
 
 
 def frame(payload: bytes, first: int = 0x82, length: int | None = None) -> bytes:
-    """One masked frame; `length` is what it says."""
+    """One masked frame; `length` is the length in the frame header."""
     size = len(payload) if length is None else length
     if size < 126:
         head = bytes((first, 0x80 | size))
@@ -210,7 +210,7 @@ def frame(payload: bytes, first: int = 0x82, length: int | None = None) -> bytes
     ],
     ids=["large", "huge", "fragments", "not UTF-8", "unmasked", "reserved bits", "no opcode", "no beginning"],
 )
-async def test_t12_bad_frames_close_their_connection_only(said: bytes) -> None:
+async def test_t12_bad_frames_close_only_their_own_connection(said: bytes) -> None:
     limits = Limits(ping=0.2, look=0.02)
     async with serving(LISTEN, limits=limits) as (transports, ear):
         async with dialled(transports) as stream:
@@ -226,7 +226,7 @@ async def test_t12_bad_frames_close_their_connection_only(said: bytes) -> None:
             await ear.until(1)
 
 
-async def test_half_a_frame_and_the_end() -> None:
+async def test_half_a_frame_before_the_end_is_dropped() -> None:
     async with serving(LISTEN) as (transports, ear):
         async with dialled(transports) as stream:
             await stream.send_all(OPENING)
@@ -249,7 +249,7 @@ async def test_a_browser_that_does_not_read_is_closed() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_noise_from_many_ends_with_all_of_them_gone(seed: int) -> None:
+async def test_after_noise_from_many_peers_all_connections_are_closed(seed: int) -> None:
     chance = random.Random(seed)
     limits = Limits(ping=0.3, look=0.02, last_words=0.1)
 
@@ -285,7 +285,7 @@ async def test_noise_from_many_ends_with_all_of_them_gone(seed: int) -> None:
             await ear.until(len(ear.received) + 1)
 
 
-async def test_a_fault_that_nobody_foresaw_ends_one_connection_only(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unexpected_exception_ends_one_connection_only(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(LISTEN, "tcp:127.0.0.1:0") as (transports, ear):
         with monkeypatch.context() as patch:
             patch.setattr(ear, "receive", lambda data, flow: 1 // 0)
