@@ -1,4 +1,4 @@
-"""No example has a deadline: a busy machine is no fault of the layer's."""
+"""Examples have no deadline: a busy machine is no error of the transaction layer."""
 
 from hypothesis import settings
 

@@ -1,4 +1,4 @@
-"""A fake user, a fake owner and a fake wire for the transaction layer; time is a number."""
+"""A fake user, a fake owner and a fake wire for the transaction layer. Time is a number."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ TCP_FLOW = Flow(Endpoint(TCP, "127.0.0.1", 5060, b"SIP/2.0/TCP 127.0.0.1:5060"),
 
 @dataclass
 class Side:
-    """One layer, what it sent, what its user and the owners of its clients heard."""
+    """One layer, the sent messages, and the calls to the user and to the owners of client transactions."""
 
     sent: list[bytes] = field(default_factory=list)
     requests: list[ServerTransaction] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Side:
     def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
         self.heard.append(("transport", round(now * 1000)))
 
-    # --- conveniences --------------------------------------------------------------------------------
+    # --- shortcuts -----------------------------------------------------------------------------------
 
     def receive(self, data: bytes, now: float, flow: Flow = UDP_FLOW) -> None:
         message = parse(data, flow.is_reliable)
@@ -77,7 +77,7 @@ class Side:
             self.layer.receive_response(message, flow, now)
 
     def run_until(self, end: float) -> list[float]:
-        """Let all timers fire up to `end`; the instants at which something was sent."""
+        """Fire all timers up to `end`. Returns the instants of sending."""
         instants = []
         while (deadline := self.layer.next_deadline()) is not None and deadline <= end:
             before = len(self.sent)
@@ -102,7 +102,7 @@ def request(
 
 
 def outgoing(method: str = "MESSAGE") -> Request:
-    """A request of ours before its Via is put on."""
+    """A request of ours, before the layer adds a Via."""
     made = parse(request(method))
     assert isinstance(made, Request)
     made.headers.remove(b"via")

@@ -1,7 +1,8 @@
-"""A layer with a fake link and virtual time: a number that only `advance` and `at` move.
+"""A layer with a fake link and virtual time. Time is a number that only `advance` and `at` move.
 
-`Station` is user and owner at once and writes down what it is told; what it sends lies in `sent`. Messages
-come from the parser, as on the wire.
+`Station` is user and owner at once and records each call. `sent` has the sent messages. Received messages are parsed
+from bytes, as on the wire.
+
 """
 
 from collections.abc import Callable
@@ -55,7 +56,7 @@ def message(
 
 
 def received(data: bytes, flow: Flow = ALICE) -> Request:
-    """A request as the layer gets it: parsed, its Via stamped."""
+    """A request in the form that the layer gets: parsed, with a stamped Via."""
     request = parse(data, flow.is_reliable)
     assert isinstance(request, Request)
     stamp_source(request, flow)
@@ -63,19 +64,19 @@ def received(data: bytes, flow: Flow = ALICE) -> Request:
 
 
 def response(data: bytes, flow: Flow = BOB) -> Response:
-    """A response as the layer gets it."""
+    """A response in the form that the layer gets."""
     parsed = parse(data, flow.is_reliable)
     assert isinstance(parsed, Response)
     return parsed
 
 
 def status_of(data: bytes) -> int:
-    """Of a response on the wire; 0 for a request."""
+    """The status of a response on the wire; 0 for a request."""
     return int(data[8:11]) if data.startswith(b"SIP/2.0 ") else 0
 
 
 class Station:
-    """One end. `told` holds (time, word, what); `sent` holds (time, bytes, flow)."""
+    """One end. `told` has (time, word, object); `sent` has (time, bytes, flow)."""
 
     def __init__(self, max_transactions: int = 200_000, secret: bytes = b"secret") -> None:
         self.layer = TransactionLayer(self.send, secret, max_transactions)
@@ -90,7 +91,7 @@ class Station:
     # --- as link, user and owner ---------------------------------------------------------------------
 
     def send(self, data: bytes, flow: Flow) -> None:
-        """The layer's way out."""
+        """The layer sends by this method."""
         if self.is_broken:
             raise TransportError("no route")
         self.sent.append((self.now, data, flow))
@@ -115,7 +116,7 @@ class Station:
         """Nothing to note."""
 
     def on_unsent(self, data: bytes, flow: Flow) -> None:
-        """Nothing: there is one wire."""
+        """Nothing to do: there is one wire."""
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         self._tell("response", response, now)
@@ -129,10 +130,10 @@ class Station:
     def on_transport_error(self, transaction: ClientTransaction, now: float) -> None:
         self._tell("transport error", transaction, now)
 
-    # --- what happens to it --------------------------------------------------------------------------
+    # --- input ---------------------------------------------------------------------------------------
 
     def advance(self, to: float) -> None:
-        """Let time pass, each deadline served at its exact instant."""
+        """Let time pass. Each deadline is served at its exact instant."""
         for _ in range(100_000):
             deadline = self.layer.next_deadline()
             if deadline is None or deadline > to:
@@ -154,7 +155,7 @@ class Station:
     def hears_answer(
         self, status: int, to: bytes | None = None, tag: bytes = b"dev1", more: tuple[bytes, ...] = ()
     ) -> None:
-        """Whoever got the request `to`, or the first one of ours, answers it."""
+        """The receiver of the request `to` (by default the first request of ours) answers."""
         data = to if to is not None else self.requests()[0]
         self.hears_response(answer(data, status, tag, more))
 
@@ -171,43 +172,43 @@ class Station:
         via: bool = True,
         more: tuple[bytes, ...] = (),
     ) -> ClientTransaction:
-        """Send a request; `via` False: one that did not come from anybody."""
+        """Send a request. `via` False: a request of the daemon itself."""
         request = received(message(method, more=more))
         if not via:
             request.headers.remove(b"via")
         return self.layer.request(request, flow, self, self.now, branch, limit)
 
-    # --- what came of it -----------------------------------------------------------------------------
+    # --- results -------------------------------------------------------------------------------------
 
     def words(self) -> list[str]:
-        """What it was told, without the details."""
+        """The words of the recorded calls, without the details."""
         return [word for _, word, _ in self.told]
 
     def responses(self) -> list[Response]:
-        """The responses it was told of."""
+        """The received responses."""
         return [what for _, _, what in self.told if isinstance(what, Response)]
 
     def statuses(self) -> list[int]:
-        """The statuses that it sent."""
+        """The statuses of the sent responses."""
         return [status_of(data) for _, data, _ in self.sent if status_of(data)]
 
     def requests(self, method: bytes = b"") -> list[bytes]:
-        """The requests that it sent."""
+        """The sent requests."""
         return [data for _, data, _ in self.sent if not status_of(data) and data.startswith(method)]
 
     def sent_request(self, method: bytes = b"") -> Request:
-        """The first of them, parsed."""
+        """The first sent request, parsed."""
         parsed = parse(self.requests(method)[0])
         assert isinstance(parsed, Request)
         return parsed
 
     def times(self, method: bytes = b"") -> list[float]:
-        """When it sent `method`, in seconds since START; b"SIP" for responses."""
+        """The times of sending `method`, in seconds since START; b"SIP" for responses."""
         return [time - START for time, data, _ in self.sent if data.startswith(method)]
 
 
 def answer(data: bytes, status: int, tag: bytes = b"dev1", more: tuple[bytes, ...] = ()) -> bytes:
-    """What a phone answers to the request on the wire."""
+    """The answer of a phone to the request on the wire."""
     request = parse(data)
     assert isinstance(request, Request)
     fields = [(name, value) for name, _, value in (line.partition(b": ") for line in more)]
@@ -215,7 +216,7 @@ def answer(data: bytes, status: int, tag: bytes = b"dev1", more: tuple[bytes, ..
 
 
 def tag_of(data: bytes) -> bytes:
-    """Of the To of a response on the wire."""
+    """The tag in To of a response on the wire."""
     return response(data).to_tag
 
 
@@ -227,6 +228,6 @@ def ack(tag: bytes, branch: bytes = BRANCH) -> bytes:
 def relayed(
     transaction: ServerTransaction, status: int, more: tuple[bytes, ...] = (), body: bytes = b""
 ) -> Response:
-    """What comes back from a device, our Via taken off."""
+    """A response of a device, without the Via of the daemon."""
     headers = [(name, value) for name, _, value in (line.partition(b": ") for line in more)]
     return build_response(transaction.request, status, b"", b"dev1", headers, body)

@@ -1,11 +1,11 @@
-"""What an INVITE client transaction sends by itself: ACK for failures, CANCEL (checklist X7, X8, X9)."""
+"""Requests that an INVITE client transaction sends itself: ACK for failures, CANCEL (checklist X7, X8, X9)."""
 
 from tests.transaction.station import START, Station
 
 # --- ACK for failures --------------------------------------------------------------------------------
 
 
-def test_x7_the_ack_of_a_failure_is_made_here_with_the_branch_of_the_invite() -> None:
+def test_x7_the_layer_makes_the_ack_of_a_failure_with_the_branch_of_the_invite() -> None:
     station = Station()
     route = (b"Route: <sip:p1.example.test;lr>", b"Route: <sip:p2.example.test;lr>")
     station.asks(b"INVITE", more=(*route, b"Subject: not for an ACK", b"Content-Type: application/sdp"))
@@ -22,7 +22,7 @@ def test_x7_the_ack_of_a_failure_is_made_here_with_the_branch_of_the_invite() ->
     assert ack.body == b""
 
 
-def test_x7_each_copy_of_a_failure_is_acknowledged_and_told_once() -> None:
+def test_x7_each_copy_of_a_failure_is_acknowledged_and_reported_once() -> None:
     station = Station()
     station.asks(b"INVITE")
     for _ in range(3):
@@ -31,7 +31,7 @@ def test_x7_each_copy_of_a_failure_is_acknowledged_and_told_once() -> None:
     assert station.words() == ["response"]
 
 
-def test_x8_each_2xx_is_told_and_none_acknowledged_here() -> None:
+def test_x8_each_2xx_is_reported_and_not_acknowledged_by_the_layer() -> None:
     station = Station()
     station.asks(b"INVITE")
     for tag in (b"a", b"a", b"b"):
@@ -43,7 +43,7 @@ def test_x8_each_2xx_is_told_and_none_acknowledged_here() -> None:
     assert len(station.responses()) == 3
 
 
-def test_an_ack_that_cannot_be_sent_does_not_hide_the_response() -> None:
+def test_an_unsendable_ack_does_not_hide_the_response() -> None:
     station = Station()
     invite = station.asks(b"INVITE")
     station.is_broken = True
@@ -84,7 +84,7 @@ def test_x9_the_answer_to_a_cancel_is_not_the_answer_to_the_invite() -> None:
     assert station.layer.stray_responses == 0
 
 
-def test_x9_a_cancel_has_timers_of_its_own_and_the_invite_ends_with_them() -> None:
+def test_x9_a_cancel_has_its_own_timers_and_the_invite_ends_with_them() -> None:
     station = Station()
     invite = station.asks(b"INVITE")
     station.hears_answer(180)
@@ -98,7 +98,7 @@ def test_x9_a_cancel_has_timers_of_its_own_and_the_invite_ends_with_them() -> No
     assert station.layer.open_transactions == 0
 
 
-def test_x9_a_2xx_may_be_faster_than_the_cancel() -> None:
+def test_x9_a_2xx_may_come_before_the_cancel_is_answered() -> None:
     station = Station()
     invite = station.asks(b"INVITE")
     station.hears_answer(180)
@@ -120,7 +120,7 @@ def test_x9_a_finished_invite_and_a_message_are_never_cancelled() -> None:
     assert station.requests(b"CANCEL") == []
 
 
-def test_x9_a_cancel_that_was_asked_for_too_late_is_not_sent() -> None:
+def test_x9_a_cancel_requested_too_late_is_not_sent() -> None:
     station = Station()
     invite = station.asks(b"INVITE")
     station.layer.cancel(invite, station.now)
@@ -128,7 +128,7 @@ def test_x9_a_cancel_that_was_asked_for_too_late_is_not_sent() -> None:
     assert station.requests(b"CANCEL") == []
 
 
-def test_a_silent_cancelled_invite_ends_with_timer_b() -> None:
+def test_a_cancelled_invite_without_an_answer_ends_with_timer_b() -> None:
     station = Station()
     station.layer.cancel(station.asks(b"INVITE"), station.now)
     station.advance(START + 3600)

@@ -1,4 +1,4 @@
-"""Client transactions: our Via, matching, the limit, failures (checklist X3, X6, X7, T9)."""
+"""Client transactions: the added Via, matching, the limit, failures (checklist X3, X6, X7, T9)."""
 
 import pytest
 
@@ -16,10 +16,10 @@ from tests.transaction.station import (
     response,
 )  # fmt: skip
 
-# --- out ---------------------------------------------------------------------------------------------
+# --- sending -----------------------------------------------------------------------------------------
 
 
-def test_our_via_is_put_on_top_with_rport_on_udp() -> None:
+def test_the_added_via_is_on_top_with_rport_on_udp() -> None:
     station = Station()
     transaction = station.asks()
     vias = station.sent_request().headers.get_all(b"via")
@@ -28,7 +28,7 @@ def test_our_via_is_put_on_top_with_rport_on_udp() -> None:
     assert (transaction.branch, transaction.started, transaction.flow) == (OURS, START, BOB)
 
 
-def test_our_via_needs_no_rport_on_streams() -> None:
+def test_the_added_via_has_no_rport_on_streams() -> None:
     station = Station()
     station.asks(flow=BOB_TCP)
     assert station.sent_request().headers.get(b"via") == b"SIP/2.0/TCP 192.0.2.1:5060;branch=" + OURS
@@ -38,7 +38,7 @@ def test_our_via_needs_no_rport_on_streams() -> None:
 # --- responses ---------------------------------------------------------------------------------------
 
 
-def test_a_response_comes_without_our_via() -> None:
+def test_the_user_gets_a_response_without_the_added_via() -> None:
     station = Station()
     station.asks()
     station.hears_answer(200)
@@ -46,7 +46,7 @@ def test_a_response_comes_without_our_via() -> None:
     assert given.headers.get_all(b"via") == [station.sent_request().headers.get_all(b"via")[1]]
 
 
-def test_a_response_to_a_request_of_our_own_has_no_via_left() -> None:
+def test_a_response_to_a_request_of_the_daemon_has_no_via_left() -> None:
     station = Station()
     station.asks(via=False)
     station.hears_answer(200)
@@ -54,7 +54,7 @@ def test_a_response_to_a_request_of_our_own_has_no_via_left() -> None:
     assert b"via" not in station.responses()[0].headers
 
 
-def test_provisional_and_final_responses_are_told() -> None:
+def test_provisional_and_final_responses_are_reported() -> None:
     station = Station()
     transaction = station.asks()
     station.hears_answer(100)
@@ -64,7 +64,7 @@ def test_provisional_and_final_responses_are_told() -> None:
     assert transaction.state.name == "COMPLETED"
 
 
-def test_x3_a_response_that_matches_nothing_is_dropped_and_counted() -> None:
+def test_x3_a_response_without_a_transaction_is_dropped_and_counted() -> None:
     station = Station()
     station.asks()
     request = station.requests()[0]
@@ -82,7 +82,7 @@ def test_x3_a_response_that_matches_nothing_is_dropped_and_counted() -> None:
     assert station.words() == ["response"]
 
 
-def test_x3_a_late_response_after_timer_f_reaches_nobody() -> None:
+def test_x3_a_response_after_timer_f_is_not_reported() -> None:
     station = Station()
     station.asks()
     station.after(40)
@@ -91,7 +91,7 @@ def test_x3_a_late_response_after_timer_f_reaches_nobody() -> None:
     assert len(station.requests()) == len(station.sent)
 
 
-def test_x3_copies_of_a_final_response_are_strays() -> None:
+def test_x3_copies_of_a_final_response_are_stray() -> None:
     station = Station()
     station.asks()
     station.hears_answer(200)
@@ -101,7 +101,7 @@ def test_x3_copies_of_a_final_response_are_strays() -> None:
     assert station.layer.stray_responses == 2
 
 
-def test_a_response_without_any_via_is_a_stray() -> None:
+def test_a_response_without_any_via_is_stray() -> None:
     station = Station()
     given = response(answer(message(), 200))
     given.via = None
@@ -129,14 +129,14 @@ def test_a_finished_transaction_is_forgotten_at_once() -> None:
     assert station.layer._clients._live == {}
 
 
-def test_a_branch_can_be_asked_for_more_than_once_over_time() -> None:
+def test_a_branch_can_be_used_again_later() -> None:
     station = Station()
     station.asks()
     station.hears_answer(200)
     station.after(0.25)
     station.asks()
     station.after(0.25)
-    # The alarm of the first is no alarm of the second.
+    # The alarm of the first transaction does not fire in the second.
     assert station.times(b"MESSAGE") == [0.0, 0.25]
     station.after(0.25)
     assert station.times(b"MESSAGE") == [0.0, 0.25, 0.75]
@@ -156,7 +156,7 @@ def test_an_invite_is_accepted_with_a_2xx_only(status: int, state: str) -> None:
 
 
 @pytest.mark.parametrize("method", [b"INVITE", b"MESSAGE"])
-def test_x7_what_cannot_be_sent_is_told_at_the_next_timeout_and_not_before(method: bytes) -> None:
+def test_x7_an_unsendable_request_is_reported_at_the_next_timeout_and_not_before(method: bytes) -> None:
     station = Station()
     station.is_broken = True
     transaction = station.asks(method)
@@ -170,7 +170,7 @@ def test_x7_what_cannot_be_sent_is_told_at_the_next_timeout_and_not_before(metho
     assert station.words() == ["transport error"]
 
 
-def test_x7_a_retransmission_that_cannot_be_sent_is_told() -> None:
+def test_x7_an_unsendable_retransmission_is_reported() -> None:
     station = Station()
     station.asks()
     station.is_broken = True
@@ -189,7 +189,7 @@ def test_t9_icmp_fails_the_branch_at_once() -> None:
     assert station.words() == ["transport error"]
 
 
-def test_a_closed_connection_fails_what_waits_on_it_and_nothing_else() -> None:
+def test_a_closed_connection_fails_only_the_transactions_on_the_connection() -> None:
     station = Station()
     first = station.asks(flow=BOB_TCP, branch=b"z9hG4bK1")
     station.asks(flow=BOB, branch=b"z9hG4bK2")
@@ -206,7 +206,7 @@ def test_a_closed_connection_fails_what_waits_on_it_and_nothing_else() -> None:
     assert station.layer.open_transactions == 1
 
 
-def test_an_owner_may_ask_again_from_within_a_failure() -> None:
+def test_an_owner_may_send_a_new_request_in_a_failure_callback() -> None:
     station = Station()
 
     class Stubborn(Station):
@@ -221,7 +221,7 @@ def test_an_owner_may_ask_again_from_within_a_failure() -> None:
     assert len(station.requests()) == 6
 
 
-def test_a_transaction_says_what_it_is() -> None:
+def test_the_repr_of_a_transaction_describes_the_transaction() -> None:
     assert "NICT b'MESSAGE'" in repr(Station().asks())
 
 

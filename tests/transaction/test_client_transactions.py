@@ -24,7 +24,7 @@ def test_timer_a_doubles_without_end_and_timer_b_ends_it() -> None:
     assert side.heard == [("timeout", 32000)]
 
 
-def test_in_proceeding_timer_e_is_t2() -> None:
+def test_timer_e_is_t2_in_proceeding() -> None:
     side = Side()
     side.layer.request(outgoing(), UDP_FLOW, side, 0.0, b"z9hG4bKa")
     side.receive(answer_to(side.sent[0], 100), 0.1)
@@ -32,14 +32,14 @@ def test_in_proceeding_timer_e_is_t2() -> None:
     assert side.heard == [("response", 100)]
 
 
-def test_on_a_stream_nothing_is_sent_again_but_timer_f_runs() -> None:
+def test_a_stream_has_no_retransmissions_but_timer_f_runs() -> None:
     side = Side()
     side.layer.request(outgoing(), TCP_FLOW, side, 0.0, b"z9hG4bKa")
     assert side.run_until(100.0) == []
     assert side.heard == [("timeout", 32000)]
 
 
-def test_x3_a_final_answer_ends_it_and_a_stray_one_is_dropped() -> None:
+def test_x3_a_final_answer_ends_the_transaction_and_a_stray_answer_is_dropped() -> None:
     side = Side()
     side.layer.request(outgoing(), UDP_FLOW, side, 0.0, b"z9hG4bKa")
     answer = answer_to(side.sent[0], 200)
@@ -57,7 +57,7 @@ def test_x3_the_method_of_cseq_must_match() -> None:
     assert side.heard == []
 
 
-def test_x6_the_branch_limit_fires_once_at_its_time_and_the_transaction_lives_on() -> None:
+def test_x6_the_branch_limit_fires_once_and_the_transaction_goes_on() -> None:
     side = Side()
     side.layer.request(outgoing(), UDP_FLOW, side, 0.0, b"z9hG4bKa", 10.0)
     side.run_until(20.0)
@@ -73,7 +73,7 @@ def test_a_short_limit_on_a_stream() -> None:
     assert side.heard == [("limit", 250)]
 
 
-def test_an_invite_that_rings_has_no_limit_and_no_timer_b() -> None:
+def test_a_ringing_invite_has_no_limit_and_no_timer_b() -> None:
     side = Side()
     side.layer.request(outgoing("INVITE"), UDP_FLOW, side, 0.0, b"z9hG4bKa", 10.0)
     side.receive(answer_to(side.sent[0], 180), 1.0)
@@ -90,7 +90,7 @@ def test_t9_icmp_fails_a_branch_at_once() -> None:
     assert side.run_until(100.0) == []
 
 
-def test_what_cannot_be_sent_is_told_at_the_next_timeout_never_from_request() -> None:
+def test_an_unsendable_request_is_reported_at_the_next_timeout_never_from_request() -> None:
     side = Side(is_down=True)
     side.layer.request(outgoing(), UDP_FLOW, side, 5.0, b"z9hG4bKa")
     assert side.heard == []
@@ -99,7 +99,7 @@ def test_what_cannot_be_sent_is_told_at_the_next_timeout_never_from_request() ->
     assert side.heard == [("transport", 5000)]
 
 
-def test_a_closed_flow_fails_what_waits_on_it() -> None:
+def test_a_closed_flow_fails_the_transactions_on_the_flow() -> None:
     side = Side()
     side.layer.request(outgoing(), TCP_FLOW, side, 0.0, b"z9hG4bKa")
     side.layer.request(outgoing(), UDP_FLOW, side, 0.0, b"z9hG4bKb")
@@ -129,7 +129,7 @@ def test_x7_a_failure_is_acknowledged_on_the_same_branch_each_time() -> None:
     assert side.heard == [("response", 486)], "the copy is acknowledged, not told"
 
 
-def test_x8_every_2xx_is_told() -> None:
+def test_x8_every_2xx_is_reported() -> None:
     side = Side()
     side.layer.request(outgoing("INVITE"), UDP_FLOW, side, 0.0, b"z9hG4bKa")
     answer = answer_to(side.sent[0], 200)
@@ -163,7 +163,7 @@ class _Broken(Side):
 
 
 @pytest.mark.parametrize("end", ["timeout", "transport"])
-def test_an_owner_that_raises_leaves_the_others_their_ends(end: str) -> None:
+def test_an_owner_that_raises_does_not_stop_the_timers_of_other_owners(end: str) -> None:
     side, told = Side(), []
     side.layer.report(lambda error: told.append(str(error)))
     for branch, owner in ((b"z9hG4bKa", _Broken()), (b"z9hG4bKb", side), (b"z9hG4bKc", _Broken())):
@@ -176,7 +176,7 @@ def test_an_owner_that_raises_leaves_the_others_their_ends(end: str) -> None:
     assert side.layer.open_transactions == 0
 
 
-def test_without_a_report_the_exception_is_the_callers() -> None:
+def test_without_a_report_function_the_caller_gets_the_exception() -> None:
     side = Side()
     side.layer.request(outgoing(), TCP_FLOW, _Broken(), 0.0, b"z9hG4bKa")
     with pytest.raises(ValueError, match="timeout"):

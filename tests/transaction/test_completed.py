@@ -63,14 +63,14 @@ def test_an_answer_lives_for_timer_j_and_at_most_a_span_more(start: float, pause
     assert memory.forgotten == 0
 
 
-def test_what_nobody_woke_is_dropped_at_the_next_answer() -> None:
+def test_expired_answers_are_dropped_at_the_next_answer_without_a_wake_up() -> None:
     memory = Remembered()
     memory.add(b"old", 0, 202, 0.0)
     memory.add(b"new", 0, 202, 100.0)
     assert (memory.get(b"old"), memory.get(b"new"), len(memory)) == (None, 202, 1)
 
 
-def test_an_answer_is_found_in_every_generation_and_after_the_numbers_have_gone_round() -> None:
+def test_an_answer_is_found_in_every_generation_and_after_the_numbers_wrap() -> None:
     memory = Remembered()
     for number in range(600):
         now = number * SPAN
@@ -81,7 +81,7 @@ def test_an_answer_is_found_in_every_generation_and_after_the_numbers_have_gone_
     assert len(memory) == GENERATIONS + 1
 
 
-def test_entries_are_bounded_and_the_oldest_go_first() -> None:
+def test_the_number_of_entries_is_bounded_and_the_oldest_go_first() -> None:
     memory = Remembered(limit=170)
     for number in range(1000):
         memory.add(b"%d" % number, 0, 202, 0.0)
@@ -91,7 +91,7 @@ def test_entries_are_bounded_and_the_oldest_go_first() -> None:
     assert memory.forgotten == 1000 - len(memory)
 
 
-def test_bytes_are_bounded_and_counted_anew_for_each_generation() -> None:
+def test_bytes_are_bounded_and_counted_for_each_generation() -> None:
     memory = Remembered(limit_bytes=17_000)
     for number in range(1000):
         memory.add(b"%d" % number, 0, b"SIP/2.0 200 OK" + b"x" * 186, 0.0)
@@ -100,15 +100,15 @@ def test_bytes_are_bounded_and_counted_anew_for_each_generation() -> None:
     assert memory.forgotten == 1000 - 17 * 5
 
 
-def test_a_mark_that_two_keys_share_is_no_answer() -> None:
+def test_a_mark_shared_by_two_keys_finds_no_answer() -> None:
     memory = Remembered()
     for number in range(2000):
         memory.add(b"%d" % number, 0, 202, 0.0)
-    # A hundred of these share their mark with one of those.
+    # One of the hundred keys has the same mark as another key.
     assert {memory.get(b"x%d" % number) for number in range(200_000)} == {None}
 
 
-def test_it_is_empty_when_all_is_dropped() -> None:
+def test_the_memory_is_empty_after_all_is_dropped() -> None:
     memory = Remembered()
     assert memory.is_empty
     memory.add(b"key", 0, 202, 5.0)
@@ -118,7 +118,7 @@ def test_it_is_empty_when_all_is_dropped() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 202, 404])
-def test_a_second_answer_to_a_key_replaces_the_first(status: int) -> None:
+def test_a_second_answer_for_a_key_replaces_the_first(status: int) -> None:
     memory = Remembered()
     memory.add(b"key", 0, 500, 0.0)
     memory.add(b"key", 0, status, 0.0)

@@ -1,4 +1,4 @@
-"""What a hostile peer sends: nothing of it raises, nothing grows without bound."""
+"""Input of a hostile peer: no input raises, and nothing grows without bound."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,14 +30,14 @@ requests = st.builds(
     cseq=st.sampled_from([0, 2**32 - 1]),
 )
 flows = st.sampled_from([ALICE, ALICE_TCP])
-# Status to answer the newest with, or seconds to wait.
+# The status of the answer to the newest request, or seconds to wait.
 moves = st.one_of(
     st.tuples(requests, flows), st.sampled_from([100, 180, 200, 408, 486]), st.floats(0.01, 50), st.none()
 )
 
 
 def hear(station: Station, data: bytes, flow: Flow) -> None:
-    """As the daemon does it; what the parser refuses never comes here."""
+    """Receive a message as the daemon does. A message that the parser refuses never comes here."""
     try:
         request = parse(data, flow.is_reliable)
     except MalformedMessage:
@@ -95,7 +95,7 @@ def test_a_flood_of_invites_without_acks_stays_within_the_bound_and_ends() -> No
     assert len(station.servers) == 101
 
 
-def test_an_answer_with_our_branch_from_somewhere_else_is_taken_once() -> None:
+def test_an_answer_with_our_branch_from_another_address_is_accepted_once() -> None:
     station = Station()
     station.asks()
     data = answer(station.requests()[0], 200)

@@ -1,4 +1,4 @@
-"""X1: which requests are the same transaction (RFC 3261 §17.2.3; RFC 2543 for those without the cookie)."""
+"""X1: the requests of one transaction (RFC 3261 §17.2.3; RFC 2543 for requests without the cookie)."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ def old(**parts: object) -> bytes:
     return key(message(branch=OLD, **parts))  # type: ignore[arg-type]
 
 
-def test_x1_branch_sent_by_and_method_name_a_transaction() -> None:
+def test_x1_branch_sent_by_and_method_identify_a_transaction() -> None:
     first = key(message())
     assert key(message()) == first
     assert key(message(branch=b"z9hG4bKother")) != first
@@ -26,14 +26,14 @@ def test_x1_branch_sent_by_and_method_name_a_transaction() -> None:
     assert key(message(), b"INVITE") != first
 
 
-def test_x1_nothing_else_of_a_request_with_the_cookie_counts() -> None:
+def test_x1_with_the_cookie_no_other_part_of_the_request_counts() -> None:
     other = message(
         to=b"<sip:carol@example.test>;tag=1", from_=b"<sip:d@e>", call_id=b"x", cseq=9, uri=b"sip:c@d"
     )
     assert key(other) == key(message())
 
 
-def test_x1_the_default_port_is_a_port() -> None:
+def test_x1_the_default_port_equals_no_port() -> None:
     assert key(message(sent_by=b"Phone.Example.test")) == key(message(sent_by=b"phone.example.test:5060"))
 
 
@@ -52,7 +52,7 @@ def test_x1_same_branch_and_two_methods_are_two_transactions() -> None:
     assert station.words() == ["request", "request"]
 
 
-def test_x1_without_the_cookie_everything_of_rfc_2543_counts() -> None:
+def test_x1_without_the_cookie_all_fields_of_rfc_2543_count() -> None:
     first = old()
     assert old() == first
     others = [
@@ -68,12 +68,12 @@ def test_x1_without_the_cookie_everything_of_rfc_2543_counts() -> None:
     assert len({first, *others}) == len(others) + 1
 
 
-def test_x1_the_bare_cookie_is_no_identifier() -> None:
+def test_x1_the_bare_cookie_counts_as_no_cookie() -> None:
     bare = b"z9hG4bK"
     assert key(message(branch=bare, call_id=b"a")) != key(message(branch=bare, call_id=b"b"))
 
 
-def test_x1_a_copy_without_the_cookie_is_a_copy() -> None:
+def test_x1_a_copy_without_the_cookie_has_the_same_key() -> None:
     station = Station()
     station.serve = lambda transaction, now: transaction.respond(202, now)
     for _ in range(3):
@@ -82,13 +82,13 @@ def test_x1_a_copy_without_the_cookie_is_a_copy() -> None:
     assert station.statuses() == [202, 202, 202]
 
 
-def test_x1_an_unreadable_to_is_no_error_here() -> None:
+def test_x1_an_unreadable_to_raises_nothing() -> None:
     bad = message(branch=None, to=b'"unclosed <sip:b@c>')
     assert key(bad) == key(bad)
     assert key(bad) != key(message(branch=None, to=b'"unclosed <sip:d@e>'))
 
 
-def test_an_ack_without_the_cookie_finds_the_invite_by_the_tag_of_our_answer() -> None:
+def test_an_ack_without_the_cookie_finds_the_invite_by_the_tag_of_the_answer() -> None:
     station = Station()
     station.hears(message(b"INVITE", branch=OLD))
     station.servers[0].respond(486, station.now, b"ours")
@@ -99,7 +99,7 @@ def test_an_ack_without_the_cookie_finds_the_invite_by_the_tag_of_our_answer() -
     assert station.servers[0].state.name == "CONFIRMED"
 
 
-def test_an_ack_without_the_cookie_and_without_a_tag_comes_too_early() -> None:
+def test_an_ack_without_the_cookie_and_without_a_tag_finds_no_invite() -> None:
     station = Station()
     station.hears(message(b"INVITE", branch=OLD))
     station.hears(message(b"ACK", branch=OLD))
@@ -124,19 +124,19 @@ def test_a_cancel_without_the_cookie_finds_its_invite() -> None:
     assert station.words() == ["request", "cancel"]
 
 
-def test_our_cancel_has_a_key_that_no_branch_is() -> None:
+def test_the_key_of_our_cancel_can_be_no_branch() -> None:
     assert cancel_key(BRANCH) != BRANCH
     assert b" " in cancel_key(BRANCH)
 
 
 @given(st.integers(1, 4000))
-def test_a_key_is_short_whatever_the_branch_is(size: int) -> None:
+def test_a_key_is_short_for_any_branch(size: int) -> None:
     long = key(message(branch=b"z9hG4bK" + b"a" * size))
     assert len(long) <= MAX_KEY
     assert long != key(message(branch=b"z9hG4bK" + b"a" * (size + 1)))
 
 
-def test_an_old_key_is_short_as_well() -> None:
+def test_a_key_without_the_cookie_is_short() -> None:
     request = received(message(branch=b"a" * 3000), ALICE)
     assert len(server_key(request, b"MESSAGE")) <= MAX_KEY
     assert len(old_ack_key(request)) <= MAX_KEY

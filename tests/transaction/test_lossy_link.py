@@ -1,6 +1,7 @@
-"""Two layers joined by a link that loses, doubles, delays and so reorders: what must hold all the same.
+"""Two layers joined by a link that loses, doubles, delays and reorders datagrams.
 
-Each request reaches the other user once, each owner hears one end, and everything ends.
+The rules: each request reaches the other user once, each owner gets one end, and every transaction ends.
+
 """
 
 from collections.abc import Callable
@@ -17,14 +18,14 @@ from msilod.sip.stamp import stamp_source
 from msilod.transaction.server_transaction import ServerTransaction
 from tests.transaction.station import ALICE, BOB, START, Station, message, received
 
-# What becomes of one datagram: the delays of its copies, in eighths of a second; none is a loss.
+# The fate of one datagram: the delays of the copies, in eighths of a second; an empty list is a loss.
 Fate = list[int]
 LOST: Fate = []
 fates = st.lists(st.lists(st.integers(0, 24), max_size=3), max_size=60)
 
 
 class Link:
-    """Caller and callee, and the datagrams between them. When the fates run out, all arrive at once."""
+    """Caller and callee, and the datagrams between them. After the last fate all datagrams arrive at once."""
 
     def __init__(self, fates: list[Fate]) -> None:
         self.fates = list(reversed(fates))
@@ -36,7 +37,7 @@ class Link:
         self.count = 0
 
     def later(self, seconds: float, do: Callable[[float], None]) -> None:
-        """What a user will do."""
+        """A later action of a user."""
         self.count += 1
         heappush(self.planned, (self.now + seconds, self.count, do))
 
@@ -57,7 +58,7 @@ class Link:
             station.layer.receive_response(parsed, flow, self.now)
 
     def run(self, seconds: float = 600.0) -> None:
-        """Until nothing flies and nothing waits."""
+        """Run until no datagram and no timer is left."""
         for _ in range(10_000):
             self.send_all()
             waiting = [station.layer.next_deadline() for station in (self.caller, self.callee)]
@@ -85,7 +86,7 @@ class Link:
 
 
 def ends(station: Station) -> list[str]:
-    """How the owner's requests ended."""
+    """The ends of the requests of the owner."""
     statuses = [str(given.status) for given in station.responses() if given.status >= 200]
     return statuses + [word for word in station.words() if word in ("timeout", "transport error")]
 
@@ -105,8 +106,8 @@ def test_x2_each_message_is_served_once_and_ends_once(fates: list[Fate], count: 
 
 
 @given(st.lists(st.lists(st.integers(0, 2), max_size=2), max_size=9))
-def test_a_message_gets_through_when_one_copy_and_one_answer_do(fates: list[Fate]) -> None:
-    """Eleven copies leave; nine losses cannot hide all of them."""
+def test_a_message_succeeds_when_one_copy_and_one_answer_arrive(fates: list[Fate]) -> None:
+    """Eleven copies are sent, and nine are lost at most."""
     link = Link(fates)
     link.callee.serve = lambda transaction, now: transaction.respond(202, now)
     link.ask(b"MESSAGE", 1)
@@ -124,17 +125,17 @@ def test_x7_each_failed_invite_is_served_once_and_ends_once(
     link.run()
     assert len(link.callee.servers) <= 1
     assert ends(link.caller) in ([str(status)], ["timeout"], [])
-    # Only Timer C, which is the user's, ends one that rings and never hears a final response.
+    # Only Timer C of the user ends a ringing INVITE without a final response.
     assert link.caller.layer.open_transactions == int(not ends(link.caller))
     assert [server.state.name for server in link.callee.servers] in ([], ["TERMINATED"])
 
 
 @given(fates, st.integers(0, 80))
-def test_x8_an_accepted_invite_is_served_once_and_each_2xx_told(fates: list[Fate], wait: int) -> None:
+def test_x8_an_accepted_invite_is_served_once_and_each_2xx_reported(fates: list[Fate], wait: int) -> None:
     link = Link(fates)
 
     def accept(transaction: ServerTransaction, _: float) -> None:
-        # Who accepts sends its 2xx again until the ACK (§13.3.1.4).
+        # The callee repeats the 2xx until the ACK (§13.3.1.4).
         for number in range(5):
             link.later(wait / 8 + number, partial(transaction.respond, 200))
 
@@ -147,7 +148,7 @@ def test_x8_an_accepted_invite_is_served_once_and_each_2xx_told(fates: list[Fate
     assert [server.state.name for server in link.callee.servers] in ([], ["TERMINATED"])
 
 
-def test_silence_is_a_timeout() -> None:
+def test_a_silent_link_ends_in_a_timeout() -> None:
     link = Link([LOST] * 100)
     link.ask(b"MESSAGE", 1)
     link.run()

@@ -1,4 +1,4 @@
-"""Responses on their way back: our Via, the Vias of the request, tags, and what is remembered."""
+"""Responses on the way back: the added Via, the Vias of the request, tags, and the remembered form."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def with_vias(*lines: bytes) -> bytes:
         ((OURS + b';x=","', b"Via: SIP/2.0/UDP a"), [b"SIP/2.0/UDP a"]),
     ],
 )
-def test_only_the_first_value_of_the_first_via_line_is_taken_off(
+def test_only_the_first_value_of_the_first_via_line_is_removed(
     lines: tuple[bytes, ...], left: list[bytes]
 ) -> None:
     given = response(with_vias(*lines))
@@ -37,7 +37,7 @@ def test_only_the_first_value_of_the_first_via_line_is_taken_off(
     assert given.via is None
 
 
-def test_a_via_need_not_be_the_first_field() -> None:
+def test_via_need_not_be_the_first_field() -> None:
     data = answer(message(), 200).replace(b"OK\r\n", b"OK\r\nServer: phone\r\n" + OURS + b"\r\n")
     given = response(data)
     take_top_via(given)
@@ -48,7 +48,7 @@ def test_a_via_need_not_be_the_first_field() -> None:
 @pytest.mark.parametrize(
     "damaged", [b"Via: nonsense", b"Via: SIP/2.0/UDP 203.0.113.9;branch=z9hG4bKevil", b"X: y"]
 )
-def test_an_answer_goes_out_with_the_vias_of_its_request_whatever_the_device_made_of_them(
+def test_an_answer_has_the_vias_of_its_request_whatever_the_device_sent(
     damaged: bytes,
 ) -> None:
     station = Station()
@@ -65,7 +65,7 @@ def test_an_answer_goes_out_with_the_vias_of_its_request_whatever_the_device_mad
     assert sent.status == 200
 
 
-def test_an_undamaged_answer_is_not_copied() -> None:
+def test_an_answer_with_correct_vias_is_not_copied() -> None:
     request = received(message())
     given = response(answer(message(), 200))
     assert as_addressed(given, request) is given
@@ -86,12 +86,12 @@ def test_an_undamaged_answer_is_not_copied() -> None:
         (b'"unclosed <sip:b@c>', b""),
     ],
 )
-def test_the_tag_of_an_answer(to: bytes, tag: bytes) -> None:
+def test_an_answer_gets_a_tag(to: bytes, tag: bytes) -> None:
     given = response(answer(message(to=to), 200, b""))
     assert final_tag(given) == tag
 
 
-def test_what_is_remembered_of_an_answer() -> None:
+def test_the_remembered_form_of_an_answer() -> None:
     def remembered(status: int, *more: bytes, method: bytes = b"MESSAGE", tag: bytes = b"t") -> object:
         data = answer(message(), status, tag, more)
         kept = answer_of(method, response(data), data)
@@ -107,7 +107,7 @@ def test_what_is_remembered_of_an_answer() -> None:
     assert remembered(200, tag=b"") is None
 
 
-def test_a_long_answer_is_remembered_without_its_body_or_by_its_status() -> None:
+def test_a_long_answer_is_remembered_without_body_or_as_a_status() -> None:
     data = answer(message(), 200, b"t", (b"Contact: <sip:bob@h>",))
     long = data.replace(b"Content-Length: 0", b"Content-Length : 60000") + bytes(60_000)
     assert answer_of(b"SUBSCRIBE", response(long), long) == data

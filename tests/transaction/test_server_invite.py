@@ -7,7 +7,7 @@ from tests.transaction.station import ALICE_TCP, Station, ack, message, relayed,
 # --- INVITE ------------------------------------------------------------------------------------------
 
 
-def test_x8_every_2xx_goes_out_and_copies_of_the_invite_are_absorbed() -> None:
+def test_x8_every_2xx_is_sent_and_copies_of_the_invite_are_absorbed() -> None:
     station = Station()
     station.hears(message(b"INVITE"))
     server = station.servers[0]
@@ -22,19 +22,19 @@ def test_x8_every_2xx_goes_out_and_copies_of_the_invite_are_absorbed() -> None:
     assert server.state.name == "ACCEPTED"
 
 
-def test_x8_the_ack_of_a_2xx_goes_to_the_user_however_late() -> None:
+def test_x8_a_late_ack_of_a_2xx_goes_to_the_user() -> None:
     station = Station()
     station.hears(message(b"INVITE"))
     station.servers[0].respond(200, station.now)
     station.hears(ack(b"dev1", b"z9hG4bKnew"))
-    # Phones that keep the branch of the INVITE exist.
+    # Some phones keep the branch of the INVITE.
     station.hears(ack(b"dev1"))
     station.after(33)
     station.hears(ack(b"dev1", b"z9hG4bKnew"))
     assert station.words() == ["request", "ack", "ack", "ack"]
 
 
-def test_x7_the_ack_of_a_failure_ends_here() -> None:
+def test_x7_the_ack_of_a_failure_is_absorbed() -> None:
     station = Station()
     station.hears(message(b"INVITE"))
     station.servers[0].respond(404, station.now)
@@ -42,12 +42,12 @@ def test_x7_the_ack_of_a_failure_ends_here() -> None:
     for _ in range(3):
         station.hears(ack(tag))
         station.after(3)
-    # Timer I is over, but the tag shows whose answer it was.
+    # Timer I has fired, but the tag shows an answer of this daemon.
     station.hears(ack(tag))
     assert station.words() == ["request"]
 
 
-def test_an_ack_is_never_answered_whatever_it_is() -> None:
+def test_an_ack_is_never_answered() -> None:
     station = Station()
     station.hears(message(b"ACK"))
     station.hears(message(b"ACK", to=b'"unclosed <sip:b@c>', branch=None))
@@ -55,7 +55,7 @@ def test_an_ack_is_never_answered_whatever_it_is() -> None:
     assert station.words() == ["ack", "ack"]
 
 
-def test_a_100_from_downstream_goes_no_further() -> None:
+def test_a_100_from_downstream_is_not_relayed() -> None:
     station = Station()
     station.hears(message(b"INVITE"))
     station.servers[0].forward(relayed(station.servers[0], 100), station.now)
@@ -66,7 +66,7 @@ def test_a_100_from_downstream_goes_no_further() -> None:
 # --- CANCEL ------------------------------------------------------------------------------------------
 
 
-def test_x9_a_cancel_of_an_invite_gets_200_and_the_user_hears_of_it_once() -> None:
+def test_x9_a_cancel_of_an_invite_gets_200_and_is_reported_to_the_user_once() -> None:
     station = Station()
     station.hears(message(b"INVITE"))
     station.hears(message(b"CANCEL"))
@@ -82,7 +82,7 @@ def test_x9_a_cancel_of_an_invite_gets_200_and_the_user_hears_of_it_once() -> No
     assert b"CSeq: 20 INVITE" in refused
 
 
-def test_x9_a_cancel_that_crosses_the_final_answer_has_no_effect() -> None:
+def test_x9_a_cancel_after_the_final_answer_has_no_effect() -> None:
     station = Station()
     station.hears(message(b"INVITE"))
     station.servers[0].respond(200, station.now)
@@ -91,7 +91,7 @@ def test_x9_a_cancel_that_crosses_the_final_answer_has_no_effect() -> None:
     assert station.words() == ["request"]
 
 
-def test_x9_a_cancel_without_a_match_gets_481() -> None:
+def test_x9_a_cancel_without_a_transaction_gets_481() -> None:
     station = Station()
     station.hears(message(b"INVITE"))
     for _ in range(2):
@@ -102,7 +102,7 @@ def test_x9_a_cancel_without_a_match_gets_481() -> None:
 
 
 @pytest.mark.parametrize("method", [b"MESSAGE", b"REGISTER", b"OPTIONS"])
-def test_x9_a_cancel_of_a_non_invite_gets_200_and_the_request_is_handled_all_the_same(method: bytes) -> None:
+def test_x9_a_cancel_of_a_non_invite_gets_200_and_the_request_goes_on(method: bytes) -> None:
     station = Station()
     station.hears(message(method))
     station.hears(message(b"CANCEL"))
@@ -122,7 +122,7 @@ def test_x9_a_cancel_of_an_answered_message_gets_200() -> None:
     assert station.words() == ["request"]
 
 
-def test_a_cancel_leaves_nothing_alive() -> None:
+def test_a_cancel_leaves_no_live_transaction() -> None:
     station = Station()
     station.hears(message(b"CANCEL"))
     station.hears(message(b"CANCEL", branch=b"z9hG4bKtcp"), ALICE_TCP)

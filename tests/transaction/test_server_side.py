@@ -19,7 +19,7 @@ from tests.transaction.station import (
 # --- copies ------------------------------------------------------------------------------------------
 
 
-def test_x2_three_copies_make_one_request() -> None:
+def test_x2_three_copies_are_reported_as_one_request() -> None:
     station = Station()
     station.serve = lambda transaction, now: transaction.respond(202, now)
     for _ in range(3):
@@ -39,7 +39,7 @@ def test_x2_a_copy_before_any_answer_is_dropped() -> None:
     assert station.layer.retransmissions_in == 1
 
 
-def test_x2_a_copy_after_the_late_100_gets_it_again() -> None:
+def test_x2_a_copy_after_the_late_100_gets_the_100_again() -> None:
     station = Station()
     station.hears(message())
     station.after(4)
@@ -66,7 +66,7 @@ def test_x2_a_copy_gets_the_same_answer_with_its_header_fields(
 ) -> None:
     station = Station()
     station.hears(message(b"REGISTER"))
-    # An iterator can be read once only.
+    # An iterator can be read only once.
     station.servers[0].respond(200, station.now, tag, iter(headers))
     station.after(20)
     station.hears(message(b"REGISTER"))
@@ -76,7 +76,7 @@ def test_x2_a_copy_gets_the_same_answer_with_its_header_fields(
     assert tag_of(first) == (tag or station.layer.stateless_tag(received(message())))
 
 
-def test_x2_a_copy_of_a_relayed_message_gets_status_and_tag_of_the_device() -> None:
+def test_x2_a_copy_of_a_relayed_message_gets_the_status_and_tag_of_the_device() -> None:
     station = Station()
     station.hears(message())
     station.servers[0].forward(relayed(station.servers[0], 200, (b"Server: phone",)), station.now)
@@ -95,7 +95,7 @@ def test_x2_a_copy_of_a_relayed_message_gets_status_and_tag_of_the_device() -> N
         (b"SUBSCRIBE", 200, (b"Expires: 60",), b""),
     ],
 )
-def test_x2_a_copy_gets_the_whole_answer_when_it_says_more_than_a_status(
+def test_x2_a_copy_gets_the_whole_answer_when_a_status_is_not_enough(
     method: bytes, status: int, more: tuple[bytes, ...], body: bytes
 ) -> None:
     station = Station()
@@ -108,7 +108,7 @@ def test_x2_a_copy_gets_the_whole_answer_when_it_says_more_than_a_status(
     assert first.endswith(body)
 
 
-def test_a_copy_is_answered_on_the_flow_it_came_by() -> None:
+def test_a_copy_is_answered_on_the_flow_of_the_copy() -> None:
     station = Station()
     station.serve = lambda transaction, now: transaction.respond(202, now)
     station.hears(message())
@@ -131,7 +131,7 @@ def test_a_second_final_answer_is_dropped() -> None:
     assert station.statuses() == [202]
 
 
-def test_the_stateless_tag_is_the_same_for_copies_and_another_for_others() -> None:
+def test_the_stateless_tag_is_the_same_for_copies_and_differs_for_other_requests() -> None:
     station, stranger = Station(), Station(secret=b"other")
     first = station.layer.stateless_tag(received(message()))
     assert station.layer.stateless_tag(received(message())) == first
@@ -150,14 +150,14 @@ def test_u3_a_100_has_no_tag() -> None:
     assert b"Timestamp: 54" in station.sent[0][1]
 
 
-def test_an_invite_that_is_answered_at_once_gets_no_100() -> None:
+def test_an_invite_with_an_immediate_answer_gets_no_100() -> None:
     station = Station()
     station.serve = lambda transaction, now: transaction.respond(404, now)
     station.hears(message(b"INVITE"))
     assert station.statuses() == [404]
 
 
-def test_an_invite_that_rings_at_once_gets_no_100() -> None:
+def test_an_invite_with_an_immediate_180_gets_no_100() -> None:
     station = Station()
     station.serve = lambda transaction, now: transaction.respond(183, now)
     station.hears(message(b"INVITE"))
@@ -165,7 +165,7 @@ def test_an_invite_that_rings_at_once_gets_no_100() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 202, 300, 486, 699])
-def test_a_final_answer_leaves_an_entry_of_the_memory_and_nothing_else(status: int) -> None:
+def test_a_final_answer_leaves_only_an_entry_of_the_memory(status: int) -> None:
     station = Station()
     for number in (1, 2):
         station.hears(message(branch=b"z9hG4bK%d" % number))
@@ -174,7 +174,7 @@ def test_a_final_answer_leaves_an_entry_of_the_memory_and_nothing_else(status: i
     assert (station.layer._servers._live, station.layer.remembered) == ({}, 2)
 
 
-def test_a_value_with_crlf_is_refused_and_the_transaction_can_still_be_answered() -> None:
+def test_a_value_with_crlf_is_refused_and_the_transaction_can_be_answered_later() -> None:
     station = Station()
     station.hears(message())
     with pytest.raises(ValueError, match="CR, LF or NUL"):
@@ -183,7 +183,7 @@ def test_a_value_with_crlf_is_refused_and_the_transaction_can_still_be_answered(
     assert station.statuses() == [202]
 
 
-def test_an_answer_that_cannot_be_sent_is_counted_and_its_copy_answered() -> None:
+def test_an_unsendable_answer_is_counted_and_a_copy_is_answered() -> None:
     station = Station()
     station.is_broken = True
     station.serve = lambda transaction, now: transaction.respond(202, now)
@@ -195,11 +195,11 @@ def test_an_answer_that_cannot_be_sent_is_counted_and_its_copy_answered() -> Non
     assert station.layer.unsent == 1
 
 
-def test_each_answer_that_cannot_be_sent_counts_once() -> None:
+def test_each_unsendable_answer_counts_once() -> None:
     station = Station(max_transactions=1)
     station.hears(message(b"INVITE"))
     station.is_broken = True
-    # A 183, a copy, the 503 to another, the 481 to a CANCEL, the final answer.
+    # A 183, a copy, the 503 to another request, the 481 to a CANCEL, the final answer.
     station.servers[0].respond(183, station.now)
     station.hears(message(b"INVITE"))
     station.hears(message())
@@ -219,7 +219,7 @@ def test_an_invite_is_accepted_with_a_2xx_only(status: int, state: str) -> None:
 # --- RFC 4320 ----------------------------------------------------------------------------------------
 
 
-def test_x4_a_silent_callee_makes_one_100_at_three_and_a_half_seconds() -> None:
+def test_x4_without_an_answer_one_100_is_sent_at_three_and_a_half_seconds() -> None:
     station = Station()
     station.hears(message())
     station.advance(START + 3600)
@@ -228,7 +228,7 @@ def test_x4_a_silent_callee_makes_one_100_at_three_and_a_half_seconds() -> None:
     assert station.layer.open_transactions == 0
 
 
-def test_x4_no_100_after_an_answer_and_none_on_streams() -> None:
+def test_x4_no_100_after_an_answer_and_no_100_on_streams() -> None:
     station = Station()
     station.hears(message())
     station.servers[0].respond(202, station.now)
@@ -277,7 +277,7 @@ def test_x5_an_invite_may_get_a_408() -> None:
     assert station.statuses() == [100, 408]
 
 
-def test_x5_what_nobody_answers_ends_in_silence_when_the_peer_has_given_up() -> None:
+def test_x5_an_unanswered_request_ends_without_a_response_after_the_timeout_of_the_peer() -> None:
     station = Station()
     station.hears(message())
     station.hears(message(branch=b"z9hG4bKtcp"), ALICE_TCP)
@@ -293,7 +293,7 @@ def test_x5_what_nobody_answers_ends_in_silence_when_the_peer_has_given_up() -> 
 # --- bounds ------------------------------------------------------------------------------------------
 
 
-def test_beyond_the_bound_new_requests_get_a_503_that_is_not_kept() -> None:
+def test_beyond_the_bound_new_requests_get_a_503_that_is_not_remembered() -> None:
     station = Station(max_transactions=2)
     for branch in (b"z9hG4bK1", b"z9hG4bK2"):
         station.hears(message(branch=branch))
@@ -303,7 +303,7 @@ def test_beyond_the_bound_new_requests_get_a_503_that_is_not_kept() -> None:
     assert b"\r\nRetry-After: 5\r\n" in station.sent[0][1]
     assert (station.words(), station.layer.refused) == (["request", "request"], 2)
     assert station.layer.remembered == 0
-    # Its ACK ends here, though nothing is known of its INVITE.
+    # The ACK of the 503 is absorbed, though the INVITE is not remembered.
     station.hears(ack(tag_of(station.sent[1][1]), b"z9hG4bK3"))
     station.hears(message(branch=b"z9hG4bK1"))
     assert station.words() == ["request", "request"]
@@ -312,7 +312,7 @@ def test_beyond_the_bound_new_requests_get_a_503_that_is_not_kept() -> None:
     assert station.words() == ["request", "request", "request"]
 
 
-def test_open_transactions_are_those_without_a_final_answer() -> None:
+def test_transactions_without_a_final_answer_count_as_open() -> None:
     station = Station()
     station.hears(message(b"INVITE"))
     station.hears(message())
@@ -322,13 +322,13 @@ def test_open_transactions_are_those_without_a_final_answer() -> None:
     assert (station.layer.open_transactions, station.layer.remembered) == (0, 1)
 
 
-def test_a_transaction_says_what_it_is() -> None:
+def test_the_repr_of_a_transaction_describes_the_transaction() -> None:
     station = Station()
     station.hears(message())
     assert "NIST b'MESSAGE' TRYING" in repr(station.servers[0])
 
 
-def test_the_user_sees_the_request_and_its_flow() -> None:
+def test_the_user_gets_the_request_and_its_flow() -> None:
     station = Station()
     station.hears(message(), ALICE_TCP)
     server = station.servers[0]

@@ -7,7 +7,7 @@ from msilod.sip.parser import parse
 from tests.transaction.link import TCP_FLOW, Side, answer_to, request
 
 
-def test_x2_three_copies_are_one_request_and_the_same_answer() -> None:
+def test_x2_three_copies_are_one_request_and_get_the_same_answer() -> None:
     side = Side()
     for _ in range(2):
         side.receive(request(), 0.0)
@@ -35,7 +35,7 @@ def test_an_answer_is_remembered_for_64_t1_and_forgotten_soon_after() -> None:
     assert len(side.requests) == 11, "a new transaction by then"
 
 
-def test_a_relayed_answer_is_remembered_with_the_devices_tag() -> None:
+def test_a_relayed_answer_is_remembered_with_the_tag_of_the_device() -> None:
     side = Side()
     side.receive(request(), 0.0)
     response = parse(answer_to(request(), 200, b"phone"))
@@ -53,12 +53,12 @@ def test_x1_the_same_branch_from_another_host_is_another_transaction() -> None:
     assert len(side.requests) == 2
 
 
-def test_x1_without_the_cookie_rfc_2543_decides() -> None:
+def test_x1_without_the_cookie_the_rule_of_rfc_2543_applies() -> None:
     side = Side()
     for _ in range(2):
         side.receive(request(branch="1"), 0.0)
     assert len(side.requests) == 1
-    # §17.2.3: the top Via is compared, and the branch is a part of it.
+    # §17.2.3 compares the top Via, and the branch is a part of the top Via.
     side.receive(request(branch="2"), 0.0)
     assert len(side.requests) == 2
 
@@ -73,14 +73,14 @@ def test_x4_one_100_at_three_and_a_half_seconds() -> None:
     assert side.statuses() == [100, 100], "Proceeding: a copy gets the last 1xx again"
 
 
-def test_x4_no_100_when_it_was_answered_in_time() -> None:
+def test_x4_no_100_after_an_answer_in_time() -> None:
     side = Side()
     side.receive(request(), 0.0)
     side.requests[0].respond(202, 3.0)
     assert side.run_until(60.0) == []
 
 
-def test_x5_nobody_ever_says_408_to_a_message() -> None:
+def test_x5_a_message_never_gets_a_408() -> None:
     side = Side()
     side.receive(request(), 0.0)
     side.run_until(200.0)
@@ -95,7 +95,7 @@ def test_a_second_final_answer_is_ignored() -> None:
     assert side.statuses() == [202]
 
 
-def test_beyond_the_bound_new_requests_get_503_and_are_not_kept() -> None:
+def test_beyond_the_bound_new_requests_get_503_and_are_not_remembered() -> None:
     side = Side(max_transactions=2)
     for number in range(5):
         side.receive(request(branch=f"z9hG4bK{number}"), 0.0)
@@ -104,7 +104,7 @@ def test_beyond_the_bound_new_requests_get_503_and_are_not_kept() -> None:
     assert b"Retry-After" in side.sent[0]
 
 
-def test_on_a_stream_nothing_is_remembered() -> None:
+def test_on_a_stream_no_answer_is_remembered() -> None:
     side = Side()
     side.receive(request(), 0.0, TCP_FLOW)
     side.requests[0].respond(202, 0.0)
@@ -120,7 +120,7 @@ def test_an_invite_gets_100_at_once() -> None:
     assert side.statuses() == [100]
 
 
-def test_timer_g_and_h_a_failure_is_sent_again_until_its_ack() -> None:
+def test_timer_g_and_h_a_failure_is_sent_again_until_the_ack() -> None:
     side = Side()
     side.receive(request("INVITE"), 0.0)
     side.requests[0].respond(404, 0.0)
@@ -131,7 +131,7 @@ def test_timer_g_and_h_a_failure_is_sent_again_until_its_ack() -> None:
     assert side.acks == [], "an ACK for a failure is hop by hop"
 
 
-def test_timer_h_ends_it_without_an_ack() -> None:
+def test_timer_h_ends_an_invite_without_an_ack() -> None:
     side = Side()
     side.receive(request("INVITE"), 0.0)
     side.requests[0].respond(404, 0.0)
@@ -139,7 +139,7 @@ def test_timer_h_ends_it_without_an_ack() -> None:
     assert side.layer.open_transactions == 0
 
 
-def test_x8_a_2xx_is_accepted_and_its_ack_is_the_users() -> None:
+def test_x8_a_2xx_is_sent_and_its_ack_goes_to_the_user() -> None:
     side = Side()
     side.receive(request("INVITE"), 0.0)
     side.requests[0].respond(200, 0.0)
@@ -151,7 +151,7 @@ def test_x8_a_2xx_is_accepted_and_its_ack_is_the_users() -> None:
     assert len(side.acks) == 1
 
 
-def test_x9_cancel() -> None:
+def test_x9_a_cancel_of_an_invite() -> None:
     side = Side()
     side.receive(request("CANCEL"), 0.0)
     assert side.statuses() == [481]
@@ -161,7 +161,7 @@ def test_x9_cancel() -> None:
     assert side.cancelled == [side.requests[0]]
 
 
-def test_x9_a_cancel_of_a_message_changes_nothing() -> None:
+def test_x9_a_cancel_of_a_message_has_no_effect() -> None:
     side = Side()
     side.receive(request(), 0.0)
     side.receive(request("CANCEL"), 0.0)
@@ -172,7 +172,7 @@ def test_x9_a_cancel_of_a_message_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("is_down", [True, False])
-def test_an_answer_that_cannot_be_sent_breaks_nothing(is_down: bool) -> None:
+def test_an_unsendable_answer_raises_nothing(is_down: bool) -> None:
     side = Side()
     side.receive(request(), 0.0)
     side.is_down = is_down
@@ -183,7 +183,7 @@ def test_an_answer_that_cannot_be_sent_breaks_nothing(is_down: bool) -> None:
 
 
 @pytest.mark.parametrize("method", ["MESSAGE", "INVITE"])
-def test_what_is_dropped_is_never_answered_and_takes_no_room(method: str) -> None:
+def test_a_dropped_request_is_never_answered_and_takes_no_room(method: str) -> None:
     side = Side()
     side.on_request = lambda transaction, now: transaction.drop()  # type: ignore[method-assign]
     for copy in range(3):

@@ -1,4 +1,4 @@
-"""What live transactions hold: a sender of much is refused, and nobody else is (shares.py)."""
+"""The bytes of live transactions: a sender over its share is refused, and other senders are not (shares.py)."""
 
 from msilod.sip.flow import Flow
 from msilod.sip.message import Request
@@ -25,20 +25,20 @@ def test_one_sender_fills_its_share_and_no_more() -> None:
         taken = [_taken(station, _large(n, method=method), ALICE, n / 100) for n in range(1_000)]
         assert MOST_OF_SENDER < sum(taken) * 62_000 < 2 * MOST_OF_SENDER
         assert not taken[-1]
-        # Others have their own share, and the sender has it again when its transactions have ended.
+        # Other senders have their own share. The share of a sender is free again after the end of its transactions.
         assert _taken(station, _large(2_000, method=method), BOB, 11.0)
         if method == b"OPTIONS":
             station.advance(100.0)
             assert _taken(station, _large(2_001), ALICE, 101.0)
 
 
-def test_small_requests_are_not_asked_about_until_many_are_live() -> None:
+def test_small_requests_are_not_checked_before_many_are_live() -> None:
     station = Station()
     for number in range(MANY + 20):
         assert _taken(station, message(branch=b"z9hG4bKs%d" % number), ALICE, 1.0)
 
 
-def test_all_together_have_a_bound_that_spares_those_with_little() -> None:
+def test_all_senders_together_have_a_bound_that_spares_small_senders() -> None:
     station = Station()
     hosts = [Flow(UDP, f"203.0.113.{n}", 5060) for n in range(101)]
     taken = 0
@@ -49,7 +49,7 @@ def test_all_together_have_a_bound_that_spares_those_with_little() -> None:
     assert _taken(station, _large(10_001, LITTLE // 20), hosts[-1], 10.5)
 
 
-def test_branches_count_for_the_sender() -> None:
+def test_branches_count_for_the_sender_of_the_request() -> None:
     """Ten contacts that are silent make ten copies of one request."""
     side = Side()
     shares = MemoryShares({}, 10)
@@ -63,7 +63,7 @@ def test_branches_count_for_the_sender() -> None:
     assert not shares.has_room(asked, ALICE, 1.0)
 
 
-def test_what_the_daemon_sends_of_its_own_counts_for_nobody() -> None:
+def test_requests_of_the_daemon_itself_count_for_no_sender() -> None:
     side = Side()
     shares = MemoryShares({}, 10)
     shares.clients = side.layer._clients.live

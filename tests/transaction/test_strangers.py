@@ -1,10 +1,10 @@
-"""Transactions of strangers have a bound of their own, in number and bytes, and give their room back."""
+"""Transactions of strangers have their own bound, in number and bytes, and free the room at their end."""
 
 from msilod.transaction.completed import Remembered
 from msilod.transaction.strangers import LIVE, MAX_BYTES, MAX_NUMBER, REMEMBERED, SWEEP_EVERY, Strangers
 
 
-def test_number_and_bytes_are_bounded_and_room_comes_back() -> None:
+def test_number_and_bytes_are_bounded_and_room_becomes_free_again() -> None:
     live: dict[bytes, int] = {}
     strangers = Strangers(live, Remembered())
     taken = 0
@@ -19,12 +19,12 @@ def test_number_and_bytes_are_bounded_and_room_comes_back() -> None:
     assert len(strangers) == 1
 
 
-def test_an_answer_that_is_remembered_still_takes_room() -> None:
+def test_a_remembered_answer_still_takes_room() -> None:
     memory = Remembered()
     strangers = Strangers({}, memory)
     for number in range(MAX_NUMBER):
         key = b"%d" % number
-        # The sweeps find the transactions ended and their answers in memory.
+        # The sweeps find ended transactions with answers in memory.
         assert strangers.add(key, 400, 1.0 + number / 1_000)
         memory.add(key, 1, 202, 1.0)
     assert not strangers.add(b"x", 400, 100.0)

@@ -1,6 +1,7 @@
-"""The tables against the figures of RFC 3261 §17 and RFC 6026, read off again by hand.
+"""The tables compared with the figures of RFC 3261 §17 and RFC 6026, which are written here a second time.
 
-Every difference is named here with its reason; a line that appears or disappears unnoticed fails.
+Every difference is listed with its reason. A line without a reason fails.
+
 """
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from msilod.transaction.tables import ICT, IST, NICT, NIST, Action, Input, Machine, State
 from msilod.transaction.timers import INTERVALS
 
-# State, input, next state, what is done; in the words of the figures.
+# State, input, next state, action; in the words of the figures.
 Figure = set[tuple[str, str, str, str]]
 
 # RFC 6026 §8.4, in place of RFC 3261 figure 5.
@@ -42,7 +43,7 @@ NON_INVITE_CLIENT: Figure = {
     ("Proceeding", "200-699", "Completed", "resp. to TU"),
     ("Completed", "Timer K", "Terminated", "-"),
 }
-# RFC 6026 §8.5, in place of RFC 3261 figure 7. What is absorbed has no line in our tables.
+# RFC 6026 §8.5, in place of RFC 3261 figure 7. Absorbed messages have no line in the tables of the layer.
 INVITE_SERVER: Figure = {
     ("Proceeding", "INVITE", "Proceeding", "send response"),
     ("Proceeding", "1xx from TU", "Proceeding", "send response"),
@@ -96,14 +97,14 @@ ACTIONS = {
     "ACK to TU": Action.PASS_ACK,
     "inform TU: timeout": Action.TELL_TIMEOUT,
     "inform TU: transport": Action.TELL_TRANSPORT_ERROR,
-    # Our user has no ear for it; the operator has a counter.
+    # The user of the layer has no callback for this; the operator has a counter.
     "Inform TU": Action.COUNT_ERROR,
 }
 
 Line = tuple[State, Input, State, Action]
 S, I, A = State, Input, Action  # noqa: E741
 
-# Ours and not the figure's, and the figure's and not ours.
+# The lines only in the table, and the lines only in the figure.
 ADDED: dict[str, set[Line]] = {
     "ICT": {
         (S.PROCEEDING, I.TRANSPORT_ERROR, S.TERMINATED, A.TELL_TRANSPORT_ERROR),
@@ -123,7 +124,7 @@ ADDED: dict[str, set[Line]] = {
 LEFT_OUT: dict[str, set[Line]] = {
     "ICT": {(S.COMPLETED, I.TRANSPORT_ERROR, S.TERMINATED, A.TELL_TRANSPORT_ERROR)},
     "NICT": set(),
-    # Absorbed is ignored.
+    # Absorbed messages are ignored.
     "IST": {(S.ACCEPTED, I.REQUEST, S.ACCEPTED, A.NOTHING)},
     "NIST": {
         (S.PROCEEDING, I.TRANSPORT_ERROR, S.TERMINATED, A.COUNT_ERROR),
@@ -159,7 +160,7 @@ def lines_of(figure: Figure, machine: Machine) -> set[Line]:
 
 
 @pytest.mark.parametrize(("machine", "figure"), FIGURES, ids=[repr(machine) for machine, _ in FIGURES])
-def test_a_table_is_its_figure_but_for_the_differences_that_have_a_reason(
+def test_a_table_equals_its_figure_except_for_differences_with_a_reason(
     machine: Machine, figure: Figure
 ) -> None:
     ours = {(state, happened, *then) for (state, happened), then in machine.table.items()}
@@ -169,7 +170,7 @@ def test_a_table_is_its_figure_but_for_the_differences_that_have_a_reason(
 
 
 @pytest.mark.parametrize("machine", [ICT, NICT, IST, NIST], ids=repr)
-def test_every_state_is_reached_and_every_way_ends(machine: Machine) -> None:
+def test_every_state_is_reached_and_every_path_ends(machine: Machine) -> None:
     states = {machine.initial} | {then for then, _ in machine.table.values()}
     reached = {machine.initial}
     while True:
@@ -183,10 +184,10 @@ def test_every_state_is_reached_and_every_way_ends(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("machine", [ICT, NICT, IST, NIST], ids=repr)
-def test_a_timer_is_started_where_its_firing_means_something_and_nowhere_else(machine: Machine) -> None:
+def test_a_timer_is_started_in_states_that_use_the_timer_and_in_no_others(machine: Machine) -> None:
     started = {(state, timer) for state, timers in machine.timers.items() for timer in timers}
     heard = {(state, happened) for state, happened in machine.table if happened in INTERVALS}
-    # It goes on into the next state, or is started by what the user does.
+    # The timer goes on into the next state, or an action of the user starts the timer.
     going_on = {
         (S.PROCEEDING, I.TIMER_E),
         (S.PROCEEDING, I.TIMER_F),
@@ -196,7 +197,7 @@ def test_a_timer_is_started_where_its_firing_means_something_and_nowhere_else(ma
     assert started | (going_on & heard) == heard
 
 
-def test_the_intervals_are_those_of_table_4() -> None:
+def test_the_intervals_equal_table_4() -> None:
     t1, t2, t4 = 0.5, 4.0, 5.0
     assert {
         I.TIMER_A: (t1, None),

@@ -1,6 +1,7 @@
 """Every line of the four tables, and every message without a line, through the real layer.
 
-A transaction is brought into the state, the input happens, and what was sent and told must be the action.
+The test brings a transaction into the state and makes the input. The sent messages and the calls must be the action.
+
 """
 
 import pytest
@@ -15,7 +16,7 @@ ACK = message(b"ACK", to=b"<sip:bob@example.test>;tag=x")
 
 
 class Subject:
-    """One transaction in a state, and the memory of what it had done when it came there."""
+    """One transaction in a state, and the number of earlier actions."""
 
     def __init__(self, machine: Machine, state: State, flow: Flow = ALICE) -> None:
         self.machine = machine
@@ -50,7 +51,7 @@ class Subject:
 
     @property
     def state(self) -> State:
-        """A completed NIST is an entry of the memory."""
+        """The state. A completed NIST is an entry of the memory."""
         state = self.transaction.state  # type: ignore[attr-defined]
         assert isinstance(state, State)
         if self.machine is NIST and state is S.COMPLETED and not self.station.layer.remembered:
@@ -89,7 +90,7 @@ class Subject:
             server.respond(statuses[happened], self.station.now)
 
     def wait_for(self, timer: Input) -> None:
-        """Until it fires; what other timers do before does not count."""
+        """Wait until the timer fires; actions of other timers before do not count."""
         if timer is I.CANCEL_EXPIRED:
             self.station.layer.cancel(self.transaction, self.station.now)  # type: ignore[arg-type]
             self.station.hears_answer(200, self.station.requests(b"CANCEL")[0])
@@ -141,10 +142,10 @@ def lines() -> list[tuple[Machine, State, Input]]:
 
 
 @pytest.mark.parametrize(("machine", "state", "happened"), lines(), ids=name_of)
-def test_a_line_of_a_table(machine: Machine, state: State, happened: Input) -> None:
+def test_each_line_of_a_table_holds_in_the_layer(machine: Machine, state: State, happened: Input) -> None:
     if (machine, happened) == (NICT, I.TIMER_K):
         pytest.skip("the short cut has no Timer K: test_walks.py shows that nobody can tell")
-    # RFC 4320 §4.1 lets the user send a 100 to a non-INVITE on streams only.
+    # RFC 4320 §4.1 permits a 100 to a non-INVITE on streams only.
     flow = ALICE_TCP if (machine, state, happened) == (NIST, S.TRYING, I.PROVISIONAL) else ALICE
     then, does = machine.table[state, happened]
     subject = Subject(machine, state, flow)
@@ -171,7 +172,7 @@ def gaps() -> list[tuple[Machine, State, Input]]:
 
 
 @pytest.mark.parametrize(("machine", "state", "happened"), gaps(), ids=name_of)
-def test_what_has_no_line_is_ignored(machine: Machine, state: State, happened: Input) -> None:
+def test_input_without_a_line_is_ignored(machine: Machine, state: State, happened: Input) -> None:
     subject = Subject(machine, state)
     subject.happen(happened)
     assert (subject.action(happened), subject.state) == (A.NOTHING, state)

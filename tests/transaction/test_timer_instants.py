@@ -1,4 +1,4 @@
-"""Timers A to M, the limit, and RFC 4320's late 100, each at its exact instant (RFC 3261 table 4)."""
+"""Timers A to M, the limit, and the late 100 of RFC 4320, each at the exact instant (RFC 3261 table 4)."""
 
 import pytest
 
@@ -52,13 +52,13 @@ def test_streams_have_timers_b_and_f_but_no_retransmissions(method: bytes) -> No
     assert told(station) == [(32.0, "timeout")]
 
 
-def test_timer_e_is_t2_once_a_provisional_response_came() -> None:
+def test_timer_e_is_t2_after_a_provisional_response() -> None:
     station = Station()
     station.asks()
     station.after(0.75)
     station.hears_answer(100)
     station.advance(HOUR)
-    # The one that runs already runs out first (§17.1.2.2).
+    # The running timer ends first (§17.1.2.2).
     assert station.times(b"MESSAGE") == [0.0, 0.5, 1.5, 5.5, 9.5, 13.5, 17.5, 21.5, 25.5, 29.5]
     assert told(station) == [(0.75, "response"), (32.0, "timeout")]
 
@@ -74,7 +74,7 @@ def test_timers_a_and_b_end_with_a_provisional_response() -> None:
 
 
 @pytest.mark.parametrize(("flow", "seconds"), [(BOB, 32.0), (BOB_TCP, 0.0)])
-def test_timer_d(flow: Flow, seconds: float) -> None:
+def test_timer_d_absorbs_copies_of_a_failure_until_its_end(flow: Flow, seconds: float) -> None:
     station = Station()
     invite = station.asks(b"INVITE", flow)
     station.hears_answer(486)
@@ -102,7 +102,7 @@ def test_timer_g_and_h(flow: Flow, times: list[float]) -> None:
     assert station.layer.retransmissions_out == len(times)
 
 
-def test_timer_h_at_its_instant() -> None:
+def test_timer_h_fires_at_its_instant() -> None:
     station = Station()
     station.hears(message(b"INVITE"))
     station.after(10)
@@ -113,7 +113,7 @@ def test_timer_h_at_its_instant() -> None:
     assert station.servers[0].state.name == "TERMINATED"
 
 
-def test_timer_g_stops_with_the_ack_and_timer_i_absorbs_its_copies() -> None:
+def test_timer_g_stops_with_the_ack_and_timer_i_absorbs_copies_of_the_ack() -> None:
     station = Station()
     station.hears(message(b"INVITE"))
     station.servers[0].respond(486, station.now)
@@ -129,7 +129,7 @@ def test_timer_g_stops_with_the_ack_and_timer_i_absorbs_its_copies() -> None:
     assert station.words() == ["request"]
 
 
-def test_timer_i_ends_at_the_instant_where_timer_g_would_have_fired() -> None:
+def test_timer_i_may_end_at_the_same_instant_as_timer_g() -> None:
     station = Station()
     station.hears(message(b"INVITE"))
     station.servers[0].respond(486, station.now)
@@ -171,7 +171,7 @@ def test_timer_j_is_zero_on_streams() -> None:
     assert station.layer.remembered == 0
 
 
-def test_timer_k_or_not_copies_of_a_final_response_reach_nobody() -> None:
+def test_copies_of_a_final_response_are_not_reported_with_or_without_timer_k() -> None:
     station = Station()
     station.asks()
     station.hears_answer(200)
@@ -211,7 +211,7 @@ def test_timer_m(flow: Flow) -> None:
 
 @pytest.mark.parametrize("flow", [BOB, BOB_TCP])
 @pytest.mark.parametrize("limit", [0.2, 0.5, 2.0, 7.5, 10.0, 10.25, 31.75])
-def test_the_limit_comes_once_at_its_instant_and_disturbs_no_timer(flow: Flow, limit: float) -> None:
+def test_the_limit_fires_once_at_its_instant_and_changes_no_timer(flow: Flow, limit: float) -> None:
     station = Station()
     station.asks(flow=flow, limit=limit)
     station.advance(HOUR)
@@ -219,14 +219,14 @@ def test_the_limit_comes_once_at_its_instant_and_disturbs_no_timer(flow: Flow, l
     assert station.times(b"MESSAGE") == ([0.0] if flow.is_reliable else [0.0, *TIMER_E])
 
 
-def test_a_limit_behind_timer_f_is_never_reached() -> None:
+def test_a_limit_after_timer_f_never_fires() -> None:
     station = Station()
     station.asks(limit=40.0)
     station.advance(HOUR)
     assert station.words() == ["timeout"]
 
 
-def test_the_limit_of_a_non_invite_comes_although_it_is_proceeding() -> None:
+def test_the_limit_of_a_non_invite_fires_also_in_proceeding() -> None:
     station = Station()
     station.asks(limit=10.0)
     station.hears_answer(100)
@@ -235,7 +235,7 @@ def test_the_limit_of_a_non_invite_comes_although_it_is_proceeding() -> None:
 
 
 @pytest.mark.parametrize("status", [100, 180, 200, 486])
-def test_the_limit_of_an_invite_is_over_with_any_answer(status: int) -> None:
+def test_any_answer_ends_the_limit_of_an_invite(status: int) -> None:
     station = Station()
     station.asks(b"INVITE", limit=10.0)
     station.after(9.9)
@@ -244,7 +244,7 @@ def test_the_limit_of_an_invite_is_over_with_any_answer(status: int) -> None:
     assert station.words() == ["response"]
 
 
-def test_the_limit_of_a_silent_invite_comes_and_timer_b_after_it() -> None:
+def test_the_limit_of_a_silent_invite_fires_and_timer_b_follows() -> None:
     station = Station()
     station.asks(b"INVITE", limit=10.0)
     station.advance(HOUR)
@@ -273,7 +273,7 @@ def test_many_transactions_with_limits_share_the_queues() -> None:
     assert ends == [pytest.approx(32.0 + number / 100) for number in range(50)]
 
 
-def test_a_late_wake_up_sends_once_and_not_all_that_was_missed() -> None:
+def test_a_late_wake_up_sends_one_retransmission_only() -> None:
     station = Station()
     station.asks(limit=10.0)
     station.now += 12
@@ -284,7 +284,7 @@ def test_a_late_wake_up_sends_once_and_not_all_that_was_missed() -> None:
     assert told(station) == [(12.0, "limit"), (32.0, "timeout")]
 
 
-def test_a_wake_up_after_everything_ends_it_in_order() -> None:
+def test_a_wake_up_after_all_deadlines_ends_the_transactions_in_order() -> None:
     station = Station()
     station.asks(limit=10.0)
     station.now += 60
@@ -292,7 +292,7 @@ def test_a_wake_up_after_everything_ends_it_in_order() -> None:
     assert station.words() == ["limit", "timeout"]
 
 
-def test_the_next_deadline_is_the_first_of_both_halves() -> None:
+def test_the_next_deadline_is_the_earliest_of_clients_and_servers() -> None:
     station = Station()
     station.hears(message())
     assert station.layer.next_deadline() == START + 3.5
@@ -305,7 +305,7 @@ def test_the_next_deadline_is_the_first_of_both_halves() -> None:
     assert station.layer.next_deadline() == START + 3.5
 
 
-def test_nothing_waits_when_nothing_is_open() -> None:
+def test_without_transactions_there_is_no_deadline() -> None:
     station = Station()
     assert station.layer.next_deadline() is None
     station.serve = lambda transaction, now: transaction.respond(202, now)
@@ -319,7 +319,7 @@ def test_nothing_waits_when_nothing_is_open() -> None:
 # --- the queues themselves ---------------------------------------------------------------------------
 
 
-def test_a_queue_gives_what_is_due_in_order_and_forgets_the_dead() -> None:
+def test_a_queue_returns_due_entries_in_order_and_drops_ended_ones() -> None:
     queues = TimerQueues()
     assert queues.add(T2, b"slow", 0.0) == 4.0
     assert queues.add(T1, b"dead", 3.0) == 3.5

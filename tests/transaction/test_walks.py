@@ -1,7 +1,8 @@
 """The layer against its tables on random walks: the same bytes and calls at the same instants.
 
-`Walker` reads a table and knows nothing of queues, memories and short cuts. What the layer does otherwise
-(a completed NIST is an entry of the memory, a NICT leaves at its final response) must not show.
+`Walker` reads a table, without queues, memories and shortcuts. The shortcuts of the layer must not be visible
+(a completed NIST is an entry of the memory, a NICT is dropped at its final response).
+
 """
 
 from typing import Final
@@ -31,7 +32,7 @@ RESENDING: Final = (I.TIMER_A, I.TIMER_E, I.TIMER_G)
 
 
 class Walker:
-    """One machine, run by its table and the intervals; `log` is what the world sees."""
+    """One machine, run by its table and the intervals. `log` has the visible actions."""
 
     def __init__(self, machine: Machine, is_reliable: bool) -> None:
         self.machine = machine
@@ -103,7 +104,7 @@ class Walker:
         self.now = to
 
     def next_interval(self, timer: Input) -> float:
-        """§17.1.1.2: doubling; §17.1.2.2 and §17.2.1: up to T2, which Timer E is once it is proceeding."""
+        """§17.1.1.2: doubled; §17.1.2.2 and §17.2.1: up to T2. Timer E is T2 in proceeding."""
         self.resends += 1
         if timer is I.TIMER_E and self.state is State.PROCEEDING:
             return T2
@@ -112,7 +113,7 @@ class Walker:
 
 
 def seen(station: Station, request: str) -> list[Event]:
-    """What the layer did, in the walker's words."""
+    """The visible actions of the layer, in the words of the walker."""
     events: list[tuple[float, int, str]] = []
     for time, data, _ in station.sent:
         status = status_of(data)
@@ -160,9 +161,7 @@ def input_for(machine: Machine, status: int) -> Input:
 
 @pytest.mark.parametrize("machine", [ICT, NICT], ids=repr)
 @given(walk(answers, answers, icmp), STREAM)
-def test_a_client_transaction_walks_as_its_table_says(
-    machine: Machine, steps: list[Step], is_stream: bool
-) -> None:
+def test_a_client_transaction_follows_its_table(machine: Machine, steps: list[Step], is_stream: bool) -> None:
     station, walker = Station(), Walker(machine, is_stream)
     flow: Flow = BOB_TCP if is_stream else BOB
     method = b"INVITE" if machine is ICT else b"MESSAGE"
@@ -204,7 +203,7 @@ def server_step(station: Station, walker: Walker, what: str, number: int, flow: 
 
 @pytest.mark.parametrize("machine", [IST, NIST], ids=repr)
 @given(st.data(), STREAM)
-def test_a_server_transaction_walks_as_its_table_says(
+def test_a_server_transaction_follows_its_table(
     machine: Machine, data: st.DataObject, is_stream: bool
 ) -> None:
     steps = data.draw(
@@ -221,7 +220,7 @@ def test_a_server_transaction_walks_as_its_table_says(
         elif what in ("break", "mend"):
             both_break(station, walker, what)
         elif walker.state is State.TERMINATED and what != "answer":
-            # What comes now is a new transaction.
+            # The next request starts a new transaction.
             break
         else:
             server_step(station, walker, what, number, flow)
@@ -229,7 +228,7 @@ def test_a_server_transaction_walks_as_its_table_says(
     assert station.words().count("request") == 1
 
 
-def test_the_memory_may_keep_a_completed_transaction_for_one_generation_more() -> None:
+def test_the_memory_may_keep_a_completed_transaction_one_generation_longer() -> None:
     station, walker = Station(), Walker(NIST, False)
     station.hears(message())
     station.servers[0].respond(202, station.now)
