@@ -1,4 +1,4 @@
-"""registrar/gruu.py: URIs that lead to one device, made and read again without anything kept (RFC 5627, R14)."""
+"""registrar/gruu.py: URIs for one device, computed and read without stored state (RFC 5627, R14)."""
 
 import re
 
@@ -45,7 +45,7 @@ def refused(gruu: Gruu, bindings: list[Binding], is_kept: bool = False) -> int:
     return caught.value.status
 
 
-def test_r14_both_are_in_the_contact_of_who_asks() -> None:
+def test_r14_a_contact_with_gruu_support_gets_both_gruus() -> None:
     request = register(PHONE, extra=SUPPORTED)
     registration = apply(request)
     assert asks_for_gruu(request)
@@ -55,27 +55,27 @@ def test_r14_both_are_in_the_contact_of_who_asks() -> None:
     assert re.search(rb';temp-gruu="sip:[\w-]+@example.test;gr";expires=3600$', line)
 
 
-def test_r14_the_option_may_stand_in_a_second_line() -> None:
+def test_r14_the_option_may_be_in_a_second_supported_line() -> None:
     assert asks_for_gruu(register(PHONE, extra="Supported: path\r\nk: outbound ,gruu\r\n"))
 
 
 @pytest.mark.parametrize("extra", ["", "Supported: path\r\n", "Supported: gruux\r\n"])
-def test_r14_who_does_not_ask_gets_none(extra: str) -> None:
+def test_r14_without_gruu_support_no_gruu_is_returned(extra: str) -> None:
     assert not asks_for_gruu(register(PHONE, extra=extra))
 
 
 @pytest.mark.parametrize("instance", ["", '"<>"', '"<urn:x:' + "9" * 512 + '>"'])
-def test_r14_no_instance_or_an_endless_one_has_none(instance: str) -> None:
+def test_r14_no_instance_or_a_too_long_instance_gets_no_gruu(instance: str) -> None:
     assert GRUUS.parameters(binding(instance)) == ""
 
 
-def test_r14_what_a_phone_says_of_its_gruus_is_not_told_again() -> None:
+def test_r14_gruu_parameters_sent_by_a_phone_are_not_returned() -> None:
     registration = apply(register(f'{PHONE};pub-gruu="sip:eve@example.test;gr=1";temp-gruu="sip:x@y;gr"'))
     assert b"gruu" not in contact_lines(registration)[0]
 
 
 @pytest.mark.parametrize("is_said_again", [True, False])
-def test_r14_each_register_has_another_temporary_one_and_the_same_public_one(is_said_again: bool) -> None:
+def test_r14_each_register_gets_a_new_temporary_gruu_and_the_same_public_gruu(is_said_again: bool) -> None:
     first = apply(register(PHONE, extra=SUPPORTED))
     if not is_said_again:
         said_no_more(first.bindings)
@@ -89,15 +89,15 @@ def test_r14_each_register_has_another_temporary_one_and_the_same_public_one(is_
         assert read(given(one, "temp-gruu")).of([again]) == [again]
 
 
-def test_r14_a_public_one_leads_to_all_flows_of_its_instance() -> None:
+def test_r14_a_public_gruu_leads_to_all_flows_of_its_instance() -> None:
     gruu = read(f"sip:{AOR};gr={URN.upper()}")
     flows = [flow(1), flow(2, "r2"), binding(f'"<{OTHER_URN}>"')]
     assert gruu.aor == AOR
     assert gruu.of(flows) == flows[:2]
 
 
-def test_r14_a_public_one_leads_to_the_contact_that_was_refreshed_last() -> None:
-    """RFC 5627 section 6.1: a phone was started again on another port, and did not remove its old contact."""
+def test_r14_a_public_gruu_leads_to_the_last_refreshed_contact() -> None:
+    """RFC 5627 section 6.1: a restarted phone has another port, and the old contact is still bound."""
     gruu, old, new = read(f"sip:{AOR};gr={URN}"), binding(), binding(call_id="r2")
     new.contact, new.registered_at = "sip:bob@192.0.2.9:5064", WALL + 10
     assert gruu.of([old, new]) == [new]
@@ -105,7 +105,7 @@ def test_r14_a_public_one_leads_to_the_contact_that_was_refreshed_last() -> None
     assert gruu.of([old, new]) == [old]
 
 
-def test_r14_a_contact_without_outbound_and_flows_are_not_mixed() -> None:
+def test_r14_a_contact_without_outbound_is_not_mixed_with_flows() -> None:
     gruu, plain, first, second = read(f"sip:{AOR};gr={URN}"), binding(), flow(1), flow(2)
     first.registered_at = WALL + 10
     assert gruu.of([plain, first, second]) == [first, second]
@@ -113,7 +113,7 @@ def test_r14_a_contact_without_outbound_and_flows_are_not_mixed() -> None:
     assert gruu.of([plain, first, second]) == [plain]
 
 
-def test_r14_a_temporary_one_ends_with_the_call_id_though_the_old_contact_is_bound() -> None:
+def test_r14_a_temporary_gruu_ends_with_its_call_id_though_the_old_contact_is_bound() -> None:
     """RFC 5627 section 5.4: the last registration of the device has another Call-ID."""
     old, new = binding(), binding(call_id="r2")
     new.registered_at = WALL + 10
@@ -131,14 +131,14 @@ def test_r14_an_instance_is_escaped_as_a_uri_parameter() -> None:
         assert read(given(odd, name)).of([odd, binding()]) == [odd]
 
 
-def test_r14_a_sips_contact_has_sips_ones() -> None:
+def test_r14_a_sips_contact_gets_sips_gruus() -> None:
     secure = binding()
     secure.contact = "sips:bob@192.0.2.9"
     assert given(secure, "pub-gruu").startswith("sips:")
     assert given(secure, "temp-gruu").startswith("sips:")
 
 
-def test_r14_a_temporary_one_tells_nothing_and_is_read_by_its_maker_alone() -> None:
+def test_r14_a_temporary_gruu_hides_its_user_and_only_its_maker_can_read_it() -> None:
     temporary = given(binding(), "temp-gruu")
     assert "bob" not in temporary
     assert "f81d4fae" not in temporary
@@ -148,10 +148,10 @@ def test_r14_a_temporary_one_tells_nothing_and_is_read_by_its_maker_alone() -> N
     assert caught.value.status == 404
 
 
-def test_r14_a_temporary_one_with_a_changed_character_is_404() -> None:
+def test_r14_a_temporary_gruu_with_a_changed_character_is_404() -> None:
     temporary = given(binding(), "temp-gruu")
     token = temporary[len("sip:") : temporary.index("@")]
-    # The last character holds bits that no byte takes.
+    # The last character has bits that belong to no byte.
     for place in range(len(token) - 1):
         changed = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
         with pytest.raises(RequestRefused):
@@ -159,13 +159,13 @@ def test_r14_a_temporary_one_with_a_changed_character_is_404() -> None:
 
 
 @pytest.mark.parametrize("user", ["bob", "a", "a~b", "%00", "AAAA" * 500])
-def test_r14_what_is_no_token_is_404(user: str) -> None:
+def test_r14_an_invalid_token_is_404(user: str) -> None:
     with pytest.raises(RequestRefused) as caught:
         read(f"sip:{user}@example.test;gr")
     assert caught.value.status == 404
 
 
-def test_r14_a_new_call_id_ends_a_temporary_one_for_everybody() -> None:
+def test_r14_a_new_call_id_ends_the_temporary_gruus_of_the_old_call_id() -> None:
     gruu = read(given(binding(), "temp-gruu"))
     moved = [binding(call_id="r2")]
     assert gruu.of(moved) == []
@@ -173,31 +173,31 @@ def test_r14_a_new_call_id_ends_a_temporary_one_for_everybody() -> None:
     assert refused(gruu, moved, is_kept=True) == 404
 
 
-def test_r14_another_flow_with_the_call_id_keeps_a_temporary_one() -> None:
+def test_r14_another_flow_with_the_same_call_id_keeps_a_temporary_gruu() -> None:
     flows = [flow(1, "r2"), flow(2)]
     assert read(given(binding(), "temp-gruu")).of(flows) == flows
 
 
 @pytest.mark.parametrize("name", ["pub-gruu", "temp-gruu"])
-def test_r14_nobody_registered_is_480_and_kept(name: str) -> None:
+def test_r14_without_registered_contacts_a_gruu_is_480_and_kept(name: str) -> None:
     gruu = read(given(binding(), name))
     assert refused(gruu, []) == 480
     gruu.refuse_unknown([], is_kept=True)
 
 
-def test_r14_an_instance_that_is_not_among_the_registered_is_404_and_kept() -> None:
+def test_r14_a_gruu_of_an_unregistered_instance_is_404_and_kept() -> None:
     gruu, others = read(f"sip:{AOR};gr=urn:uuid:9"), [binding()]
     assert refused(gruu, others) == 404
     gruu.refuse_unknown(others, is_kept=True)
 
 
 @pytest.mark.parametrize("name", ["pub-gruu", "temp-gruu"])
-def test_r14_a_gruu_is_no_contact(name: str) -> None:
+def test_r14_a_gruu_is_refused_as_a_contact(name: str) -> None:
     myself = Myself(["example.test"], [], [], gruus=GRUUS)
     assert myself.owns(SipUri.parse(given(binding(), name)))
 
 
-def test_r14_myself_knows_whose_a_temporary_one_is() -> None:
+def test_r14_the_server_knows_the_user_of_a_temporary_gruu() -> None:
     myself = Myself(["example.test"], [], [], gruus=GRUUS)
     named = myself.named(given(binding(), "temp-gruu").encode())
     assert (named.aor, named.is_ours) == (AOR, True)

@@ -1,4 +1,4 @@
-"""registrar/keep_alive.py: when contacts are pinged, and which of them are away."""
+"""registrar/keep_alive.py: the times of pings, and the contacts that count as away."""
 
 from collections import Counter
 from itertools import count
@@ -22,7 +22,7 @@ def bound(aor: str, contact: str = "sip:a@10.0.0.5", expires: float = 3600.0) ->
 
 
 class Wheel:
-    """A wheel, and a clock that goes on by `turn`."""
+    """A wheel, and a clock that `turn` moves."""
 
     def __init__(self, *bindings: Binding, period: int = PERIOD) -> None:
         self.location = LocationService()
@@ -38,7 +38,7 @@ class Wheel:
         return WALL + self.now - 1000
 
     def step(self) -> list[Binding]:
-        """The bindings that are due next; they are pinged."""
+        """Ping the bindings that are due next, and return them."""
         self.now += self.keep_alives.until_next(self.now) or 1.0
         due, gone = self.keep_alives.due(self.now, self.wall)
         self.gone += [binding.contact for binding in gone]
@@ -49,7 +49,7 @@ class Wheel:
         return due
 
     def turn(self, times: int = 1, seconds: float = 0.0) -> None:
-        """So many turns of the wheel, or seconds."""
+        """Advance by a number of slots of the wheel, or by seconds."""
         end = self.now + (seconds or times * PERIOD)
         while self.now < end:
             self.step()
@@ -60,7 +60,7 @@ class Wheel:
         return self.keep_alives.answered(state.serial, state.token if token is None else token, self.wall)
 
 
-def test_each_has_its_turn_once_in_a_period_and_they_are_spread_evenly() -> None:
+def test_each_contact_is_pinged_once_in_a_period_and_pings_are_spread_evenly() -> None:
     bindings = [bound(f"u{number}@example.test", f"sip:u{number}@10.0.0.5") for number in range(5000)]
     wheel = Wheel(*bindings)
     sizes = []
@@ -73,7 +73,7 @@ def test_each_has_its_turn_once_in_a_period_and_they_are_spread_evenly() -> None
     assert max(sizes) <= 12, "ten in each twentieth of a second"
 
 
-def test_a_new_contact_is_not_pinged_at_once_and_within_a_period() -> None:
+def test_a_new_contact_is_pinged_within_a_period_but_not_at_once() -> None:
     wheel = Wheel()
     for number in range(200):
         made = bound(f"u{number}@example.test", f"sip:u{number}@10.0.0.5")
@@ -85,7 +85,7 @@ def test_a_new_contact_is_not_pinged_at_once_and_within_a_period() -> None:
     assert len(wheel.pinged) == 200
 
 
-def test_after_a_pause_what_is_overdue_goes_in_portions_and_once() -> None:
+def test_after_a_pause_overdue_contacts_are_pinged_once_in_portions() -> None:
     wheel = Wheel(*(bound(f"u{number}@example.test", f"sip:u{number}@10.0.0.5") for number in range(7000)))
     wheel.now += 10 * PERIOD
     portions = []
@@ -95,7 +95,7 @@ def test_after_a_pause_what_is_overdue_goes_in_portions_and_once() -> None:
     assert max(portions) < MAX_AT_ONCE + 50
 
 
-def test_three_unanswered_in_a_row_after_an_answer_are_away() -> None:
+def test_three_unanswered_pings_in_a_row_after_an_answer_mean_away() -> None:
     bob = bound("bob@example.test")
     wheel = Wheel(bob)
     wheel.turn()
@@ -113,7 +113,7 @@ def test_three_unanswered_in_a_row_after_an_answer_are_away() -> None:
     assert not wheel.location.away
 
 
-def test_an_answer_between_begins_the_count_anew_and_counts_once() -> None:
+def test_an_answer_between_restarts_the_count_and_counts_once() -> None:
     bob = bound("bob@example.test")
     wheel = Wheel(bob)
     wheel.turn()
@@ -131,7 +131,7 @@ def test_an_answer_between_begins_the_count_anew_and_counts_once() -> None:
 
 
 @pytest.mark.parametrize("token", [b"", b"0", b"nonsense"])
-def test_an_answer_without_the_token_is_not_heard(token: bytes) -> None:
+def test_an_answer_without_the_token_is_ignored(token: bytes) -> None:
     bob = bound("bob@example.test")
     wheel = Wheel(bob)
     wheel.turn()
@@ -143,7 +143,7 @@ def test_an_answer_without_the_token_is_not_heard(token: bytes) -> None:
     assert bob.is_away
 
 
-def test_a_refresh_brings_it_back_without_a_call_and_the_count_begins_anew() -> None:
+def test_a_refresh_ends_away_without_a_call_and_restarts_the_count() -> None:
     bob = bound("bob@example.test")
     wheel = Wheel(bob)
     wheel.turn()
@@ -159,7 +159,7 @@ def test_a_refresh_brings_it_back_without_a_call_and_the_count_begins_anew() -> 
     assert bob.is_away
 
 
-def test_one_of_two_contacts_that_is_back_leaves_the_other_away() -> None:
+def test_one_of_two_away_contacts_returns_and_the_other_stays_away() -> None:
     one, two = bound("bob@example.test", "sip:one@10.0.0.5"), bound("bob@example.test", "sip:two@10.0.0.5")
     wheel = Wheel(one, two)
     wheel.turn()
@@ -173,7 +173,7 @@ def test_one_of_two_contacts_that_is_back_leaves_the_other_away() -> None:
     assert len(wheel.keep_alives) == 1
 
 
-def test_what_expires_or_is_removed_leaves_the_wheel() -> None:
+def test_expired_and_removed_contacts_leave_the_wheel() -> None:
     short, removed, stays = bound("a@x", "sip:a@10.0.0.5", 30), bound("b@x"), bound("c@x")
     wheel = Wheel(short, removed, stays)
     wheel.turn()
@@ -183,7 +183,7 @@ def test_what_expires_or_is_removed_leaves_the_wheel() -> None:
     assert len(wheel.keep_alives) == 1
 
 
-def test_a_contact_that_registers_again_keeps_its_place_and_what_is_known() -> None:
+def test_a_contact_that_registers_again_keeps_its_slot_and_its_state() -> None:
     bob = bound("bob@example.test")
     wheel = Wheel(bob)
     wheel.turn()
@@ -199,7 +199,7 @@ def test_a_contact_that_registers_again_keeps_its_place_and_what_is_known() -> N
     assert wheel.pinged[again.contact] == MISSED + 2
 
 
-def test_without_a_period_nobody_is_pinged_or_away() -> None:
+def test_without_a_period_no_contact_is_pinged_or_away() -> None:
     bob = bound("bob@example.test")
     wheel = Wheel(bob)
     wheel.turn()
@@ -214,7 +214,7 @@ def test_without_a_period_nobody_is_pinged_or_away() -> None:
     assert wheel.answer(bob, b"1") is None
 
 
-def test_long_periods_have_no_more_slots_than_they_need() -> None:
+def test_long_periods_have_no_more_slots_than_necessary() -> None:
     bindings = [bound(f"u{number}@example.test", f"sip:u{number}@10.0.0.5") for number in range(100)]
     wheel = Wheel(*bindings, period=3600)
     wheel.turn(seconds=3602)

@@ -1,4 +1,4 @@
-"""The location service: look-ups, expiry, connections, and who is at a contact (RFC 3261 §10.2)."""
+"""The location service: look-ups, expiry, connections, and the users of a contact (RFC 3261 §10.2)."""
 
 from itertools import pairwise
 
@@ -25,7 +25,7 @@ def names(bindings: list[Binding]) -> list[str]:
     return sorted(binding.contact for binding in bindings)
 
 
-def test_what_has_expired_is_never_returned() -> None:
+def test_an_expired_binding_is_never_returned() -> None:
     location = LocationService()
     location.store(apply(register(DESK, extra="Expires: 100\r\n")))
     assert len(location.bindings(AOR, WALL + 99)) == 1
@@ -35,7 +35,7 @@ def test_what_has_expired_is_never_returned() -> None:
     assert location.expire(WALL + 1000, 10) == []
 
 
-def test_one_that_has_expired_leaves_the_others() -> None:
+def test_an_expired_binding_leaves_the_others() -> None:
     location = LocationService()
     location.store(registration("a", binding("a", "sip:1@x", 50), binding("a", "sip:2@x", 100)))
     assert names(location.bindings("a", WALL + 50)) == ["sip:2@x"]
@@ -44,7 +44,7 @@ def test_one_that_has_expired_leaves_the_others() -> None:
     assert names(location.expire(WALL + 100, 10)) == ["sip:2@x"]
 
 
-def test_a_refreshed_binding_is_not_swept_at_its_first_end() -> None:
+def test_a_refreshed_binding_is_not_swept_at_its_first_expiry() -> None:
     location = LocationService()
     first = apply(register(DESK, extra="Expires: 100\r\n"))
     location.store(first)
@@ -54,7 +54,7 @@ def test_a_refreshed_binding_is_not_swept_at_its_first_end() -> None:
     assert len(location.expire(WALL + 150, 10)) == 1
 
 
-def test_a_prolonged_binding_is_swept_at_its_new_end_also_when_the_clock_was_set_back() -> None:
+def test_a_prolonged_binding_is_swept_at_its_new_expiry_also_after_a_clock_step_back() -> None:
     location = LocationService()
     location.store(apply(register(DESK, extra="Expires: 1000\r\n")))
     (bound,) = location.bindings(AOR, WALL)
@@ -66,7 +66,7 @@ def test_a_prolonged_binding_is_swept_at_its_new_end_also_when_the_clock_was_set
     assert location.expire(WALL + 500, 10) == [bound]
 
 
-def test_a_binding_is_current_until_another_takes_its_place() -> None:
+def test_a_binding_is_current_until_another_replaces_it() -> None:
     location = LocationService()
     first = apply(register(DESK))
     location.store(first)
@@ -81,7 +81,7 @@ def test_a_binding_is_current_until_another_takes_its_place() -> None:
     assert not location.is_current(second.bindings[0])
 
 
-def test_a_binding_that_ends_earlier_than_told_before_is_swept_then() -> None:
+def test_a_shortened_binding_is_swept_at_its_new_expiry() -> None:
     location = LocationService()
     location.store(registration("a", binding("a", "sip:1@x", 1000)))
     location.store(registration("a", binding("a", "sip:1@x", 60.5)))
@@ -90,8 +90,8 @@ def test_a_binding_that_ends_earlier_than_told_before_is_swept_then() -> None:
     assert location.expire(WALL + 2000, 10) == []
 
 
-def test_what_expired_before_another_contact_came_is_still_told_to_the_sweep() -> None:
-    """Its row would stay in the database for ever."""
+def test_a_binding_that_expired_before_another_contact_came_is_still_swept() -> None:
+    """Otherwise the row of the binding would stay in the database for ever."""
     location = LocationService()
     location.store(registration("a", binding("a", "sip:old@x", 60)))
     location.store(registration("a", binding("a", "sip:new@x", 500), at=70))
@@ -100,8 +100,8 @@ def test_what_expired_before_another_contact_came_is_still_told_to_the_sweep() -
     assert names(list(location.all())) == ["sip:new@x"]
 
 
-def test_what_expired_and_came_again_is_not_told_to_the_sweep() -> None:
-    """Its row would be removed under a phone that is registered."""
+def test_a_binding_that_expired_and_was_registered_again_is_not_swept() -> None:
+    """Otherwise the row of a registered phone would be removed."""
     location = LocationService()
     location.store(registration("a", binding("a", "sip:1@x", 60)))
     location.store(registration("a", binding("a", "sip:1@x", 500), at=70))
@@ -109,7 +109,7 @@ def test_what_expired_and_came_again_is_not_told_to_the_sweep() -> None:
     assert len(location) == 1
 
 
-def test_removing_all_while_one_has_expired_leaves_that_to_the_sweep() -> None:
+def test_removing_all_bindings_leaves_an_expired_one_to_the_sweep() -> None:
     location = LocationService()
     location.store(registration("a", binding("a", "sip:1@x", 60), binding("a", "sip:2@x", 500)))
     location.store(registration("a", at=70))
@@ -117,7 +117,7 @@ def test_removing_all_while_one_has_expired_leaves_that_to_the_sweep() -> None:
     assert names(location.expire(WALL + 70, 10)) == ["sip:1@x"]
 
 
-def test_a_sweep_takes_out_no_more_than_it_may_and_goes_on_from_there() -> None:
+def test_a_sweep_removes_no_more_than_its_limit_and_goes_on_from_there() -> None:
     location = LocationService()
     for number in range(25):
         location.store(registration(f"u{number}", binding(f"u{number}", f"sip:{number}@x", 60)))
@@ -126,8 +126,8 @@ def test_a_sweep_takes_out_no_more_than_it_may_and_goes_on_from_there() -> None:
     assert len(location) == 0
 
 
-def test_a_sweep_looks_at_no_more_than_it_may() -> None:
-    """100,000 phones that have all refreshed since must not be looked at in one go."""
+def test_a_sweep_looks_at_no_more_than_its_limit() -> None:
+    """100,000 refreshed phones must not be looked at in one sweep."""
     location = LocationService()
     people = LOOKS_PER_BINDING * 2 + 1
     for number in range(people):
@@ -139,8 +139,8 @@ def test_a_sweep_looks_at_no_more_than_it_may() -> None:
     assert len(location.expire(WALL + 600, 1000)) == people
 
 
-def test_coming_and_going_leaves_nothing_behind() -> None:
-    """Law 8: every AOR is in the queue once, and gone from it when it is gone."""
+def test_registering_and_removing_leaves_no_entries_behind() -> None:
+    """Law 8: every AOR is in the queue once, and leaves the queue with its last binding."""
     location = LocationService()
     for number in range(3000):
         aor = f"u{number}"
@@ -167,7 +167,7 @@ def test_loading_groups_by_recipient_and_sorts_by_q() -> None:
     assert [b.contact for b in location.bindings("a", WALL)] == ["sip:3@x", "sip:1@x"]
 
 
-def test_what_is_returned_is_the_callers_own() -> None:
+def test_a_returned_list_belongs_to_the_caller() -> None:
     location = LocationService()
     location.store(apply(register(DESK)))
     location.bindings(AOR, WALL).clear()
@@ -177,7 +177,7 @@ def test_what_is_returned_is_the_callers_own() -> None:
 # --- connections -------------------------------------------------------------------------------------
 
 
-def test_r13_a_closed_connection_finds_its_bindings_and_no_others() -> None:
+def test_r13_a_closed_connection_finds_only_its_own_bindings() -> None:
     location = LocationService()
     one, two = Flow(STREAM, "192.0.2.9", 40000, 7), Flow(STREAM, "192.0.2.9", 40001, 8)
     mine = [binding("a", "sip:1@x", 99, one), binding("b", "sip:2@x", 99, one)]
@@ -192,7 +192,7 @@ def test_r13_a_closed_connection_finds_its_bindings_and_no_others() -> None:
     assert location.drop_flow(Flow(STREAM, "192.0.2.9", 40000, 9)) == []
 
 
-def test_r13_what_is_removed_leaves_the_others_of_its_recipient() -> None:
+def test_r13_a_removed_binding_leaves_the_others_of_its_recipient() -> None:
     location = LocationService()
     flow = Flow(STREAM, "192.0.2.9", 40000, 7)
     held = [binding("a", "sip:1@x", 99, flow), binding("a", "sip:2@x", 99), binding("b", "sip:1@x", 99, flow)]
@@ -202,7 +202,7 @@ def test_r13_what_is_removed_leaves_the_others_of_its_recipient() -> None:
     assert (len(location), location.has_flow(flow), location.aors_for_contact("sip:1@x")) == (1, False, [])
 
 
-def test_r13_a_phone_that_came_back_is_not_on_its_old_connection() -> None:
+def test_r13_a_phone_on_a_new_connection_has_left_the_old_one() -> None:
     location = LocationService()
     old, new = Flow(STREAM, "192.0.2.9", 40000, 7), Flow(STREAM, "192.0.2.9", 40009, 8)
     first = apply(register(DESK), flow=old)
@@ -215,10 +215,10 @@ def test_r13_a_phone_that_came_back_is_not_on_its_old_connection() -> None:
     assert len(location._streams) == 0
 
 
-# --- whose contact -----------------------------------------------------------------------------------
+# --- users of a contact ------------------------------------------------------------------------------
 
 
-def test_r8_whose_contact_is_it() -> None:
+def test_r8_a_contact_is_found_with_its_user() -> None:
     location = LocationService()
     location.store(apply(register(DESK)))
     assert location.aors_for_contact("sip:%62ob@192.0.2.9:5062") == [AOR]
@@ -238,17 +238,17 @@ def test_two_mailboxes_on_one_phone_are_both_named() -> None:
     assert location.aors_for_contact("sip:phone@y") == ["a@x"]
 
 
-def test_a_contact_that_thousands_claim_costs_no_more_than_some() -> None:
+def test_a_contact_claimed_by_thousands_of_users_costs_a_bounded_look_up() -> None:
     location = LocationService()
     for number in range(2000):
         location.store(registration(f"u{number}", binding(f"u{number}", "sip:phone@y", 99)))
     assert len(location.aors_for_contact("sip:phone@y")) == MAX_SHARED
 
 
-# --- a commit that was refused -----------------------------------------------------------------------
+# --- refused commits ---------------------------------------------------------------------------------
 
 
-def test_r6_a_refused_commit_takes_back_what_it_changed() -> None:
+def test_r6_a_refused_commit_undoes_its_changes() -> None:
     location = LocationService()
     first = apply(register(DESK, SOFT))
     location.store(first)
@@ -262,7 +262,7 @@ def test_r6_a_refused_commit_takes_back_what_it_changed() -> None:
     }
 
 
-def test_r1_r6_a_refused_commit_leaves_what_another_register_did_meanwhile() -> None:
+def test_r1_r6_a_refused_commit_leaves_the_changes_of_another_register() -> None:
     location = LocationService()
     first = apply(register(DESK))
     location.store(first)
@@ -273,7 +273,7 @@ def test_r1_r6_a_refused_commit_leaves_what_another_register_did_meanwhile() -> 
     assert location.aors_for_contact("sip:bob@192.0.2.9:5062") == []
 
 
-def test_r1_r6_a_removal_that_was_refused_does_not_undo_a_return() -> None:
+def test_r1_r6_a_refused_removal_does_not_undo_a_new_registration() -> None:
     location = LocationService()
     first = apply(register(DESK))
     location.store(first)
@@ -306,10 +306,10 @@ STEPS = st.lists(
 @pytest.mark.parametrize("limit", [1, 3, 100])
 @settings(deadline=None)
 @given(steps=STEPS)
-def test_every_binding_is_either_bound_or_told_to_the_sweep_once(
+def test_every_binding_is_either_bound_or_swept_once(
     limit: int, steps: list[tuple[str, list[tuple[str, int]], int]]
 ) -> None:
-    """Against a dict of (AOR, contact) with its end, as the database keeps it."""
+    """Compared with a dict of (AOR, contact) and expiry, as the database keeps bindings."""
     location, rows, clock = LocationService(), dict[tuple[str, str], float](), 0.0
     for aor, contacts, pause in steps:
         made = [binding(aor, f"sip:{name}@x", clock + lasts) for name, lasts in contacts]

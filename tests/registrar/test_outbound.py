@@ -52,7 +52,7 @@ def test_r12_r13_the_same_reg_id_replaces_the_flow_whatever_the_uri() -> None:
     assert again.must_commit_first
 
 
-def test_r12_the_same_contact_and_reg_id_of_another_phone_is_another() -> None:
+def test_r12_the_same_contact_and_reg_id_of_another_phone_is_another_binding() -> None:
     first = apply(register(f"{DESK}{PHONE};reg-id=1"))
     assert len(apply(register(f"{DESK}{OTHER_PHONE};reg-id=1", call_id="r2"), first.bindings).bindings) == 2
 
@@ -60,14 +60,14 @@ def test_r12_the_same_contact_and_reg_id_of_another_phone_is_another() -> None:
 @pytest.mark.parametrize(
     "parameters", [";reg-id=1", f"{PHONE};reg-id=0", f"{PHONE};reg-id=x", f"{PHONE};reg-id=4294967296"]
 )
-def test_r12_a_reg_id_that_means_nothing_is_ignored(parameters: str) -> None:
+def test_r12_a_reg_id_without_instance_or_outbound_is_ignored(parameters: str) -> None:
     first = apply(register(f"{DESK}{parameters}", extra=SUPPORTED))
     assert (first.bindings[0].reg_id, first.headers) == (0, [])
     moved = apply(register(f"<sip:bob@192.0.2.88>{parameters}", cseq=2), first.bindings)
     assert len(moved.bindings) == 2, "the URI is the key"
 
 
-def test_r12_one_contact_with_reg_id_that_stays() -> None:
+def test_r12_only_one_contact_with_reg_id_may_stay() -> None:
     one, two = f"{DESK}{PHONE};reg-id=1", f"{DESK}{PHONE};reg-id=2"
     assert refused(register(one, two)) == 400
     first = apply(register(two))
@@ -76,7 +76,7 @@ def test_r12_one_contact_with_reg_id_that_stays() -> None:
 
 
 @pytest.mark.parametrize("path", ["", "Path: <sip:edge.test;lr>\r\n"])
-def test_r12_a_first_hop_without_outbound_is_439_or_none(path: str) -> None:
+def test_r12_a_first_hop_without_outbound_is_439_or_the_reg_id_is_ignored(path: str) -> None:
     contact = f"{DESK}{PHONE};reg-id=1"
     assert refused(register(contact, extra=HOP + path + SUPPORTED)) == 439
     plain = apply(register(contact, extra=HOP + path))
@@ -84,19 +84,19 @@ def test_r12_a_first_hop_without_outbound_is_439_or_none(path: str) -> None:
     assert b"Require" not in dict(plain.headers)
 
 
-def test_r12_a_first_hop_that_keeps_flows_says_ob() -> None:
+def test_r12_a_first_hop_that_keeps_flows_is_recognized_by_ob() -> None:
     path = "Path: <sip:edge.test;lr;ob>\r\n"
     done = apply(register(f"{DESK}{PHONE};reg-id=1", extra=HOP + path + SUPPORTED))
     assert (done.bindings[0].reg_id, done.bindings[0].path) == (1, ("<sip:edge.test;lr;ob>",))
     assert done.headers == [(b"Path", b"<sip:edge.test;lr;ob>"), *APPLIED]
 
 
-def test_r12_who_has_no_reg_id_is_not_told_of_outbound() -> None:
+def test_r12_a_response_without_reg_id_has_no_outbound_option() -> None:
     assert apply(register(f"{DESK}{PHONE}", extra=SUPPORTED)).headers == []
 
 
 @pytest.mark.parametrize("is_said_again", [True, False])
-def test_r12_a_refresh_says_the_same(is_said_again: bool) -> None:
+def test_r12_the_response_to_a_refresh_is_the_same(is_said_again: bool) -> None:
     contact = f"{DESK}{PHONE};reg-id=1"
     first = apply(register(contact, extra=SUPPORTED))
     if not is_said_again:

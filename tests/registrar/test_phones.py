@@ -1,4 +1,4 @@
-"""registrar/phones.py: bindings of one phone that was started again, and bindings that are several phones."""
+"""registrar/phones.py: bindings of one restarted phone, and bindings of several phones."""
 
 import pytest
 
@@ -62,17 +62,19 @@ TWO = {
 
 @pytest.mark.parametrize("bindings", ONE.values(), ids=ONE)
 @pytest.mark.parametrize("is_last_newer", [True, False])
-def test_one_phone_is_its_newest_binding(bindings: list[Binding], is_last_newer: bool) -> None:
+def test_a_restarted_phone_keeps_only_its_newest_binding(
+    bindings: list[Binding], is_last_newer: bool
+) -> None:
     bindings[0].registered_at, bindings[1].registered_at = (1.0, 2.0) if is_last_newer else (2.0, 1.0)
     assert newest_of_each_phone(bindings) == [bindings[is_last_newer]]
 
 
 @pytest.mark.parametrize("bindings", TWO.values(), ids=TWO)
-def test_two_phones_stay_two(bindings: list[Binding]) -> None:
+def test_two_phones_stay_two_bindings(bindings: list[Binding]) -> None:
     assert newest_of_each_phone(bindings) == bindings
 
 
-def test_ten_restarts_are_one_phone_and_the_order_of_the_others_stays() -> None:
+def test_ten_restarts_are_one_phone_and_the_others_keep_their_order() -> None:
     restarts = [binding(f"sip:bob@8.8.8.8;rinstance={n}") for n in range(10)]
     for number, one in enumerate(restarts):
         one.registered_at = float(number)

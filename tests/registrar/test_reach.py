@@ -1,4 +1,4 @@
-"""registrar/reach.py: what is worth something after the end of its connection (R10, R13)."""
+"""registrar/reach.py: bindings that are useful after the end of their connection (R10, R13)."""
 
 import pytest
 
@@ -23,7 +23,7 @@ SOURCE = "192.0.2.9"
         ("sip:bob@x7.invalid", False),
     ],
 )
-def test_r10_what_a_contact_says(contact: str, means_it: bool) -> None:
+def test_r10_the_way_to_a_contact(contact: str, means_it: bool) -> None:
     assert means_what_it_says(SipUri.parse(contact), SOURCE) == means_it
 
 
@@ -46,5 +46,5 @@ def binding(contact: str, path: tuple[str, ...] = (), instance: str = "", reg_id
         (binding(f"sip:bob@{SOURCE}", reg_id=1), TCP, True),
     ],
 )
-def test_r13_what_outlives_its_connection(held: Binding, transport: str, outlives: bool) -> None:
+def test_r13_some_bindings_outlive_their_connection(held: Binding, transport: str, outlives: bool) -> None:
     assert outlives_its_connection(held, transport, SOURCE) == outlives

@@ -1,4 +1,4 @@
-"""One Contact value: expiry, q, what is refused (rows R4, R7, R9, F9, F11, F13)."""
+"""One Contact value: expiry, q, and the refused values (rows R4, R7, R9, F9, F11, F13)."""
 
 import pytest
 from hypothesis import given, settings
@@ -58,7 +58,7 @@ def refusal(value: str, extra: str = "", policy: RegistrarPolicy = POLICY, knows
         ("sip:bob@192.0.2.9;expires=90", "", 90),
     ],
 )
-def test_r4_f9_f11_expires(contact: str, extra: str, seconds: int) -> None:
+def test_r4_f9_f11_the_expiry_of_a_contact(contact: str, extra: str, seconds: int) -> None:
     assert read(contact, extra).expires == seconds
 
 
@@ -117,7 +117,7 @@ def test_r9_the_aor_itself_is_403(contact: str, knows_us: bool) -> None:
         "<sip:carol@example.test>",
     ],
 )
-def test_r9_a_contact_that_leads_back_to_us_is_403(contact: str) -> None:
+def test_r9_a_contact_that_leads_to_this_server_is_403(contact: str) -> None:
     assert refusal(contact).status == 403
     assert read(contact, knows_us=False).expires == 3600
 
@@ -131,14 +131,14 @@ def test_r9_a_contact_that_leads_back_to_us_is_403(contact: str) -> None:
         "<sip:bob@example.test?Route=%3Csip:sip.example.test%3E>",
     ],
 )
-def test_r9_a_phone_beside_us_is_nobody_but_itself(contact: str) -> None:
+def test_r9_a_contact_with_another_port_or_host_is_accepted(contact: str) -> None:
     assert read(contact).uri_text == contact[1:-1]
 
 
 @pytest.mark.parametrize(
     "contact", ["<mailto:bob@x>", "<tel:+1234>", "<http://x/>", "<sip:>", "<bob@x>", "<sip:a@>"]
 )
-def test_r9_what_is_no_sip_uri_is_400(contact: str) -> None:
+def test_r9_a_contact_without_a_sip_uri_is_400(contact: str) -> None:
     assert refusal(contact).status == 400
 
 
@@ -147,7 +147,7 @@ def test_r9_lengths_are_bounded() -> None:
     assert refusal(f"<sip:b@192.0.2.9>;x={'y' * 5000}").status == 400
 
 
-def test_the_uri_and_other_parameters_are_as_sent() -> None:
+def test_the_uri_and_other_parameters_are_kept_as_sent() -> None:
     contact = read(
         '"Bob" <sip:%62ob@Host.invalid;ob;transport=ws?x=y>;+sip.ice;reg-id=1;Q=0.5;'
         '+sip.instance="<urn:uuid:f81d4fae>";Expires=60;methods="INVITE, MESSAGE"'
@@ -160,13 +160,13 @@ def test_the_uri_and_other_parameters_are_as_sent() -> None:
     assert set(contact.methods or ()) == {"INVITE", "MESSAGE"}
 
 
-def test_f13_what_no_line_may_hold_is_400_and_its_answer_can_be_sent() -> None:
+def test_f13_a_contact_with_forbidden_bytes_is_400_and_the_answer_can_be_sent() -> None:
     for control in "\0\x01\x1b\x7f":
         assert refusal(f'{DESK};x="a\\{control}b"').status == 400
 
 
 @pytest.mark.parametrize("value", ['"caf\xc3\xa9"', '"tab\there"', '"\xff"'])
-def test_f13_everything_else_can_be_told_again(value: str) -> None:
+def test_f13_every_other_contact_can_be_written_in_a_response(value: str) -> None:
     registration = apply(register(f"{DESK};x={value}"))
     headers = [(b"Contact", line) for line in contact_lines(registration)]
     answer = build_response(register(DESK), 200, headers=headers)
@@ -204,7 +204,7 @@ LINE = st.lists(PIECES, max_size=12).map("".join)
 
 
 def outcome(contact: str, extra: str) -> Registration | int:
-    """What a REGISTER comes to, or the status that refuses it."""
+    """The result of a REGISTER, or the status of the refusal."""
     try:
         return apply(register(contact, extra=extra))
     except SipError as error:
@@ -213,10 +213,10 @@ def outcome(contact: str, extra: str) -> Registration | int:
 
 @settings(deadline=None, max_examples=300)
 @given(contact=LINE, path=LINE, expires=LINE, allow=LINE, agent=LINE)
-def test_f13_whatever_comes_is_refused_or_can_be_told_again(
+def test_f13_any_contact_is_refused_or_can_be_written_in_a_response(
     contact: str, path: str, expires: str, allow: str, agent: str
 ) -> None:
-    """A 200 that cannot be built would be a client without an answer, behind a commit."""
+    """Without this rule a client would get no answer after a commit, because the 200 could not be built."""
     extra = f"Path: {path}\r\nExpires: {expires}\r\nAllow: {allow}\r\nUser-Agent: {agent}\r\n"
     registration = outcome(contact, extra)
     if isinstance(registration, int):
@@ -240,7 +240,7 @@ def test_f13_whatever_comes_is_refused_or_can_be_told_again(
     ],
 )
 def test_r9_an_address_without_a_port_has_the_default_port(contact: str, port: int, is_refused: bool) -> None:
-    """linphone beside a daemon on another port: its Contact is the address of both, without a port."""
+    """linphone beside a daemon on another port: the Contact is the address of both, without a port."""
 
     def owns(uri: SipUri) -> bool:
         return uri.host == "192.0.2.1" and uri.port in (None, port)

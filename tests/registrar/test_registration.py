@@ -25,12 +25,12 @@ from tests.registrar.wire import (
 
 
 def snapshot(bindings: list[Binding]) -> list[Binding]:
-    """Twins of what is there now, to see whether anything was written to."""
+    """Copies of the present bindings. A comparison with the copies shows changes."""
     return [copy(binding) for binding in bindings]
 
 
 def status_of(request: Request, before: list[Binding] | None = None) -> int:
-    """Of the refusal, which changes nothing."""
+    """The status of the refusal. A refusal changes nothing."""
     before = before or []
     kept = snapshot(before)
     with pytest.raises((RequestRefused, MalformedMessage)) as caught:
@@ -46,7 +46,7 @@ def contacts(registration: Registration) -> list[str]:
 # --- R1, R3 ------------------------------------------------------------------------------------------
 
 
-def test_r1_what_is_kept_meanwhile_is_never_written_to() -> None:
+def test_r1_kept_bindings_are_never_changed_in_place() -> None:
     before = apply(register(DESK, SOFT)).bindings
     kept = snapshot(before)
     apply(register(DESK + ";q=0.1", SOFT + ";expires=0", cseq=2), before)
@@ -79,7 +79,7 @@ def test_r3_star_removes_all() -> None:
     assert contact_lines(registration) == []
 
 
-def test_r3_star_where_nothing_is_needs_no_commit() -> None:
+def test_r3_star_without_bindings_needs_no_commit() -> None:
     registration = apply(register("*", extra="Expires: 0\r\n"))
     assert (registration.removed, registration.must_commit_first, registration.is_query) == ([], False, False)
 
@@ -97,19 +97,19 @@ def test_r3_star_where_nothing_is_needs_no_commit() -> None:
         (["*;expires=0"], "Expires: 0\r\n"),
     ],
 )
-def test_r3_star_only_alone_and_with_expires_0(values: list[str], extra: str) -> None:
+def test_r3_star_is_permitted_only_alone_and_with_expires_0(values: list[str], extra: str) -> None:
     before = apply(register(DESK)).bindings
     assert status_of(register(*values, cseq=2, extra=extra), before) == 400
 
 
 @pytest.mark.parametrize("cseq", [4, 5])
-def test_r3_star_with_an_old_cseq_aborts_for_all(cseq: int) -> None:
+def test_r3_star_with_an_old_cseq_removes_nothing(cseq: int) -> None:
     first = apply(register(SOFT, call_id="other", cseq=1)).bindings
     both = apply(register(DESK, cseq=5), first).bindings
     assert status_of(register("*", cseq=cseq, extra="Expires: 0\r\n"), both) == 500
 
 
-def test_r3_star_under_another_call_id_needs_no_order() -> None:
+def test_r3_star_under_another_call_id_needs_no_higher_cseq() -> None:
     before = apply(register(DESK, cseq=500)).bindings
     registration = apply(register("*", cseq=1, call_id="r2", extra="Expires: 0\r\n"), before)
     assert registration.removed == before
@@ -118,7 +118,7 @@ def test_r3_star_under_another_call_id_needs_no_order() -> None:
 # --- R4 ----------------------------------------------------------------------------------------------
 
 
-def test_r4_zero_removes_and_is_never_423() -> None:
+def test_r4_zero_removes_and_never_gets_423() -> None:
     before = apply(register(DESK, SOFT)).bindings
     registration = apply(register(DESK + ";expires=0", cseq=2), before)
     assert contacts(registration) == ["sip:bob@192.0.2.10:5064;transport=udp"]
@@ -127,7 +127,7 @@ def test_r4_zero_removes_and_is_never_423() -> None:
     assert apply(register(DESK, extra="Expires: 0\r\n")).removed == [], "nothing was there"
 
 
-def test_r4_one_comes_and_another_goes_in_one_register() -> None:
+def test_r4_one_register_adds_one_contact_and_removes_another() -> None:
     before = apply(register(DESK)).bindings
     registration = apply(register(DESK + ";expires=0", SOFT, cseq=2), before)
     assert contacts(registration) == ["sip:bob@192.0.2.10:5064;transport=udp"]
@@ -146,7 +146,7 @@ def test_r4_one_comes_and_another_goes_in_one_register() -> None:
         ("<sip:bob@example.test>", 403),
     ],
 )
-def test_r4_one_bad_contact_and_nothing_is_changed(bad: str, status: int) -> None:
+def test_r4_one_bad_contact_changes_nothing(bad: str, status: int) -> None:
     before = apply(register(DESK)).bindings
     for values in ((SOFT, bad), (bad, SOFT), (DESK + ";expires=0", bad)):
         assert status_of(register(*values, cseq=2), before) == status
@@ -155,7 +155,7 @@ def test_r4_one_bad_contact_and_nothing_is_changed(bad: str, status: int) -> Non
 # --- R5 ----------------------------------------------------------------------------------------------
 
 
-def test_r5_the_same_uri_under_another_call_id_is_replaced() -> None:
+def test_r5_the_same_uri_under_another_call_id_replaces_the_binding() -> None:
     before = apply(register(DESK, cseq=9)).bindings
     registration = apply(register(DESK, cseq=1, call_id="r2"), before)
     assert contacts(registration) == ["sip:bob@192.0.2.9:5062"]
@@ -163,7 +163,7 @@ def test_r5_the_same_uri_under_another_call_id_is_replaced() -> None:
     assert registration.removed == [], "its row is written over"
 
 
-def test_r5_another_spelling_replaces_and_its_row_goes() -> None:
+def test_r5_another_spelling_replaces_the_binding_and_its_row() -> None:
     before = apply(register(DESK, cseq=9)).bindings
     registration = apply(register("<sip:%62ob@192.0.2.9:5062>", cseq=10), before)
     assert contacts(registration) == ["sip:%62ob@192.0.2.9:5062"]
@@ -173,7 +173,7 @@ def test_r5_another_spelling_replaces_and_its_row_goes() -> None:
 @pytest.mark.parametrize("cseq", [4, 5])
 def test_r5_an_old_cseq_is_500(cseq: int) -> None:
     before = apply(register(DESK, cseq=5)).bindings
-    # The same one again is the same registration.
+    # The same CSeq again is the same registration.
     assert cseq == 5 or status_of(register(DESK, cseq=cseq), before) == 500
     assert status_of(register(DESK + ";expires=0", cseq=cseq), before) == 500
     assert status_of(register(SOFT, DESK, cseq=cseq), before) == 500
@@ -181,7 +181,7 @@ def test_r5_an_old_cseq_is_500(cseq: int) -> None:
     assert cseq == 5 or status_of(register(DESK, cseq=cseq), before) == 500
 
 
-def test_r5_an_old_cseq_hurts_no_other_contact() -> None:
+def test_r5_an_old_cseq_changes_no_other_contact() -> None:
     before = apply(register(DESK, cseq=5)).bindings
     assert len(apply(register(SOFT, cseq=4), before).bindings) == 2
 
@@ -199,7 +199,7 @@ def test_r5_the_same_contact_twice_in_one_register_is_one(values: list[str], exp
     assert made.expires_at == WALL + expires
 
 
-def test_r5_the_last_word_counts() -> None:
+def test_r5_the_last_of_two_equal_contacts_counts() -> None:
     before = apply(register(DESK)).bindings
     assert apply(register(DESK, DESK + ";expires=0", cseq=2), before).bindings == []
     assert len(apply(register(DESK + ";expires=0", DESK, cseq=2), before).bindings) == 1
@@ -243,7 +243,7 @@ def test_r9_too_many_contacts_in_one_register_are_403() -> None:
     assert status_of(register(*(f"<sip:b@192.0.2.9:{port}>" for port in range(6000, 6100)))) == 403
 
 
-def test_r9_who_had_more_when_the_limit_was_lowered_may_keep_and_reduce_them() -> None:
+def test_r9_a_user_over_a_lowered_limit_may_keep_and_remove_contacts() -> None:
     many = [f"<sip:bob@192.0.2.9:{port}>" for port in range(6000, 6003)]
     before = apply(register(*many)).bindings
     said_no_more(before)
@@ -269,7 +269,7 @@ def test_r10_a_user_agent_is_kept_without_controls_and_in_bounds() -> None:
     assert len(made.user_agent) <= 260
 
 
-def test_r11_path_is_kept_in_order_and_told() -> None:
+def test_r11_path_is_kept_in_order_and_returned() -> None:
     extra = 'Path: <sip:p1.test;lr>,<sip:p2.test;lr>\r\nPath: "Edge, two" <sip:p3.test;lr>;x=1\r\n'
     registration = apply(register(DESK, extra=extra))
     path = ("<sip:p1.test;lr>", "<sip:p2.test;lr>", '"Edge, two" <sip:p3.test;lr>;x=1')
@@ -283,11 +283,11 @@ def test_r11_path_is_kept_in_order_and_told() -> None:
 @pytest.mark.parametrize(
     "path", ["garbage", "<tel:110>", "<sip:p1.test", '"a\\\0" <sip:p1.test;lr>', "<sip:a b@p>"]
 )
-def test_r11_a_path_that_could_be_no_route_is_refused(path: str) -> None:
+def test_r11_a_path_that_cannot_be_a_route_is_refused(path: str) -> None:
     assert status_of(register(DESK, extra=f"Path: <sip:p0.test;lr>, {path}\r\n")) in (400, 416)
 
 
-def test_r11_a_path_has_an_end() -> None:
+def test_r11_the_length_of_a_path_is_bounded() -> None:
     hops = ", ".join(f"<sip:p{number}.test;lr>" for number in range(MAX_PATHS + 1))
     assert status_of(register(DESK, extra=f"Path: {hops}\r\n")) == 400
 
@@ -304,11 +304,11 @@ def test_r11_a_path_has_an_end() -> None:
         (DESK, "Allow:\r\n", True),
     ],
 )
-def test_r18_whether_a_contact_takes_messages(contact: str, extra: str, takes: bool) -> None:
+def test_r18_methods_say_whether_a_contact_accepts_messages(contact: str, extra: str, takes: bool) -> None:
     assert apply(register(contact, extra=extra)).bindings[0].takes_messages is takes
 
 
-def test_r18_only_what_a_register_keeps_alive_is_touched() -> None:
+def test_r18_only_bindings_named_in_a_register_are_touched() -> None:
     before = apply(register(DESK)).bindings
     for request, touched in (
         (register(DESK, cseq=2), ["sip:bob@192.0.2.9:5062"]),

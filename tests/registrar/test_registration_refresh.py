@@ -1,4 +1,4 @@
-"""process() on what is known already: refreshes, and what is committed before its 200 (rows R6, R10)."""
+"""process() with known bindings: refreshes, and commits before the 200 (rows R6, R10)."""
 
 from copy import copy
 
@@ -20,7 +20,7 @@ from tests.registrar.wire import (
 )
 
 
-def test_r6_all_bindings_are_listed_with_what_is_left() -> None:
+def test_r6_all_bindings_are_listed_with_the_remaining_seconds() -> None:
     before = apply(register(DESK + ";q=0.5;+sip.ice;x=y", extra="Expires: 100\r\n")).bindings
     registration = apply(register(SOFT, call_id="r2"), before, WALL + 40)
     assert contact_lines(registration) == [
@@ -29,7 +29,7 @@ def test_r6_all_bindings_are_listed_with_what_is_left() -> None:
     ]
 
 
-def test_r6_the_last_half_second_is_no_removal() -> None:
+def test_r6_the_last_half_second_is_not_written_as_a_removal() -> None:
     before = apply(register(DESK, extra="Expires: 100\r\n")).bindings
     assert contact_lines(apply(register(cseq=2), before, WALL + 99.7))[0].endswith(b";expires=1")
 
@@ -59,7 +59,7 @@ def test_r6_a_refresh_needs_no_commit() -> None:
         ("<sip:bob@192.0.2.9:5062;x=1>", {}),
     ],
 )
-def test_r6_whatever_is_new_is_committed_first(contact: str, changes: dict[str, str]) -> None:
+def test_r6_every_other_change_is_committed_first(contact: str, changes: dict[str, str]) -> None:
     before = apply(register(DESK)).bindings
     registration = apply(register(contact, cseq=3, **changes), before)
     assert registration.must_commit_first
@@ -90,9 +90,7 @@ SAID = [
 
 
 @pytest.mark.parametrize(("values", "extra"), SAID)
-def test_r6_a_refresh_in_the_same_words_equals_one_that_is_parsed(
-    values: tuple[str, ...], extra: str
-) -> None:
+def test_r6_a_refresh_with_equal_bytes_equals_a_parsed_refresh(values: tuple[str, ...], extra: str) -> None:
     first = apply(register(*values, extra=extra))
     kept = [copy(binding) for binding in first.bindings]
     again = apply(register(*values, cseq=2, extra=extra), first.bindings, WALL + 9)
@@ -105,7 +103,7 @@ def test_r6_a_refresh_in_the_same_words_equals_one_that_is_parsed(
     assert not again.must_commit_first
 
 
-def test_r6_a_refresh_in_the_same_words_leaves_the_other_contacts() -> None:
+def test_r6_a_refresh_with_equal_bytes_leaves_the_other_contacts() -> None:
     both = apply(register(SOFT, call_id="r2"), apply(register(DESK)).bindings).bindings
     again = apply(register(DESK, cseq=2), both, WALL + 9)
     assert [b.contact for b in again.touched] == ["sip:bob@192.0.2.9:5062"]
@@ -115,7 +113,7 @@ def test_r6_a_refresh_in_the_same_words_leaves_the_other_contacts() -> None:
     }
 
 
-def test_r6_the_same_words_under_another_policy_are_read_again() -> None:
+def test_r6_equal_bytes_under_another_policy_are_parsed_again() -> None:
     before = apply(register(DESK, extra="Expires: 5000\r\n")).bindings
     shorter = RegistrarPolicy(max_expires=1000)
     again = apply(register(DESK, cseq=2, extra="Expires: 5000\r\n"), before, policy=shorter)

@@ -1,4 +1,4 @@
-"""registrar/room.py: which contact makes room for a new one, and when none does (R9)."""
+"""registrar/room.py: the contact that makes room for a new contact, and the refusal without a candidate (R9)."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def bound(
     reg_id: int = 0,
     path: Sequence[str] = (),
 ) -> Binding:
-    """A binding that was registered `age` seconds ago and lives for an hour."""
+    """A binding with an age of `age` seconds and a life of one hour."""
     at = WALL - age
     flow = Flow(ENDPOINT, host, 5060)
     return Binding(
@@ -33,16 +33,16 @@ def displaced(before: Sequence[Binding], made: Binding, limit: int = 0) -> list[
     return [b.contact.partition("@")[0][4:] for b in make_room([*before, made], [made], limit, WALL)]
 
 
-def test_nobody_goes_while_there_is_room() -> None:
+def test_no_contact_is_removed_while_there_is_room() -> None:
     assert displaced([bound("a", 9)], bound("b", 0), limit=2) == []
 
 
-def test_the_oldest_of_the_same_source_goes() -> None:
+def test_the_oldest_contact_of_the_same_source_is_removed() -> None:
     before = [bound("new", 5), bound("old", 50), bound("elsewhere", 500, "192.0.2.10")]
     assert displaced(before, bound("made", 0)) == ["old"]
 
 
-def test_the_oldest_of_the_same_instance_goes_before_one_of_the_same_source() -> None:
+def test_the_oldest_of_the_same_instance_is_removed_before_one_of_the_same_source() -> None:
     before = [
         bound("neighbour", 500),
         bound("one", 50, "192.0.2.10", "<1>", 1),
@@ -51,7 +51,7 @@ def test_the_oldest_of_the_same_instance_goes_before_one_of_the_same_source() ->
     assert displaced(before, bound("made", 0, instance="<1>", reg_id=3)) == ["two"]
 
 
-def test_a_contact_whose_instance_has_a_later_one_goes_first_whoever_comes() -> None:
+def test_a_contact_with_a_later_contact_of_its_instance_is_removed_first() -> None:
     ten = [bound(f"x{age}", age, "192.0.2.10", "<1>") for age in range(10, 20)]
     assert displaced(ten, bound("made", 0, "192.0.2.77")) == ["x19"]
     assert displaced([ten[0], bound("y", 99, "192.0.2.10", "<2>")], bound("made", 0, instance="<1>")) == [
@@ -59,14 +59,14 @@ def test_a_contact_whose_instance_has_a_later_one_goes_first_whoever_comes() -> 
     ]
 
 
-def test_flows_of_one_device_are_not_later_contacts_of_each_other() -> None:
+def test_flows_of_one_device_do_not_count_as_later_contacts() -> None:
     flows = [bound(f"f{reg_id}", reg_id, "192.0.2.10", "<1>", reg_id) for reg_id in (1, 2)]
     with pytest.raises(RequestRefused) as caught:
         make_room([*flows, made := bound("made", 0, "192.0.2.77", "<2>")], [made], 2, WALL)
     assert caught.value.status == 503
 
 
-def test_behind_an_edge_the_source_is_the_contact_host_and_the_path() -> None:
+def test_behind_an_edge_the_source_is_contact_host_and_path() -> None:
     edge = ["<sip:edge.example.test;lr>"]
 
     def behind(name: str, age: float, host: str, path: Sequence[str] = edge) -> Binding:
@@ -83,7 +83,9 @@ def test_behind_an_edge_the_source_is_the_contact_host_and_the_path() -> None:
 
 
 @pytest.mark.parametrize(("left", "seconds"), [(0.2, 1), (20.0, 20), (3000.0, MAX_RETRY)])
-def test_without_a_candidate_it_is_503_until_the_first_binding_ends(left: float, seconds: int) -> None:
+def test_without_a_candidate_the_answer_is_503_until_the_first_binding_ends(
+    left: float, seconds: int
+) -> None:
     before = [bound("a", 3600 - left, "192.0.2.10"), bound("b", 1, "192.0.2.11")]
     with pytest.raises(RequestRefused) as caught:
         displaced(before, bound("made", 0))

@@ -1,4 +1,4 @@
-"""REGISTERs as they come from the parser, and what the registrar makes of them, for the tests of this room."""
+"""Parsed REGISTERs, and the decisions of the registrar about them, for the tests of this room."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -25,7 +25,7 @@ SOFT = "<sip:bob@192.0.2.10:5064;transport=udp>"
 def register(
     *contacts: str, cseq: int = 1, call_id: str = "r1", extra: str = "", scheme: str = "sip"
 ) -> Request:
-    """A REGISTER for bob with these Contact lines and further header lines `extra`."""
+    """A REGISTER for bob with these Contact lines and the header lines `extra`."""
     lines = "".join(f"Contact: {contact}\r\n" for contact in contacts)
     data = (
         f"REGISTER {scheme}:example.test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:5062;branch=z9hG4bK1\r\n"
@@ -45,7 +45,7 @@ def apply(
     policy: RegistrarPolicy = POLICY,
     aor: str = AOR,
 ) -> Registration:
-    """What is said again prolongs a binding, a copy of it here; all else is for process()."""
+    """An equal REGISTER prolongs a copy of the binding; every other REGISTER goes to process()."""
     said = said_again(request, before, policy, flow)
     if said is None:
         return process(request, aor, before, policy, flow, wall)
@@ -58,11 +58,11 @@ def apply(
 
 
 def said_no_more(bindings: Sequence[Binding]) -> None:
-    """Have process() parse the next REGISTER whatever it says."""
+    """Make process() parse the next REGISTER in any case."""
     for binding in bindings:
         binding.said = ()
 
 
 def contact_lines(registration: Registration, gruus: Gruus | None = None) -> list[bytes]:
-    """The Contact values of its 200."""
+    """The Contact values of the 200."""
     return [contact_line(binding, registration.wall, gruus) for binding in registration.bindings]
