@@ -1,4 +1,4 @@
-"""Which sources are shed, and which of their ports pass: all of it bounded."""
+"""The shed sources, and the ports of shed sources that still pass: all of it bounded."""
 
 from msilod.auth.fruitless import (
     MAX_PER_SECOND,
@@ -24,7 +24,7 @@ def test_a_source_is_shed_when_it_has_had_enough_in_one_second() -> None:
     assert not found.count("a", 11.0, 1.0), "a new second"
 
 
-def test_little_ones_count_less() -> None:
+def test_small_requests_count_less() -> None:
     found = Fruitless()
     assert not any(found.count("a", 10.0, 0.2) for _ in range(4 * MANY))
 
@@ -50,7 +50,7 @@ def test_counts_and_shed_sources_are_bounded() -> None:
     assert not any(found.count("500", 10.0, 1.0) for _ in range(2 * MANY))
 
 
-def test_ports_that_have_proved_themselves_are_bounded() -> None:
+def test_proved_ports_are_bounded() -> None:
     proven = Proven()
     for port in range(MAX_REMEMBERED + 10):
         assert proven.has_many("a") is (port >= MAX_PORTS)

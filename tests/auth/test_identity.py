@@ -1,4 +1,4 @@
-"""The identity that we assert, and credentials that end here (RFC 3325 §5, RFC 3261 §22.3, RFC 8224)."""
+"""The asserted identity, and credentials that are removed here (RFC 3325 §5, RFC 3261 §22.3, RFC 8224)."""
 
 import pytest
 
@@ -25,16 +25,14 @@ def aor_of(uri: bytes) -> str:
         (b'"Boss" <tel:+1>', b"<sip:alice@example.test>"),
     ],
 )
-def test_i1_a_preferred_identity_is_a_hint_for_the_name_only(
-    preferred: bytes | None, expected: bytes
-) -> None:
+def test_i1_a_preferred_identity_chooses_the_name_only(preferred: bytes | None, expected: bytes) -> None:
     request = message()
     assert_identity(request, ALICE, preferred, aor_of)
     assert request.headers.get_all(b"p-asserted-identity") == [expected]
     assert request.to_bytes().endswith(b"Content-Length: 5\r\n\r\nHello")
 
 
-def test_i4_identity_and_what_it_signs_are_not_touched() -> None:
+def test_i4_identity_and_the_signed_fields_are_not_changed() -> None:
     lines = (b"Identity: abc;info=<https://x>;alg=ES256", b"Date: Thu, 21 Feb 2002 13:02:03 GMT")
     request = message(*lines)
     before = request.to_bytes()
@@ -43,7 +41,7 @@ def test_i4_identity_and_what_it_signs_are_not_touched() -> None:
     assert request.to_bytes() == before
 
 
-def test_a9_credentials_of_our_realms_go_and_the_others_stay() -> None:
+def test_a9_credentials_of_our_realms_are_removed_and_the_others_stay() -> None:
     ours = b'Digest username="a", realm="example.test", nonce="n", uri="sip:x", response="y"'
     other = ours.replace(b"example.test", b"other.test")
     request = message(

@@ -1,4 +1,4 @@
-"""The judge: what credentials are worth, row by row (checklist A3 to A10)."""
+"""The judge: the verdict about credentials, row by row (checklist A3 to A10)."""
 
 import pytest
 
@@ -15,7 +15,7 @@ WALL = 1_800_000_000.0
 
 
 class Here:
-    """The sender of a request; by default not registered, and signing nothing off."""
+    """The sender of a request; by default not registered, and without a sign-off."""
 
     def __init__(self, bound: bool = False, removes: bool = False, place: str = "udp 192.0.2.1 5060") -> None:
         self.bound = bound
@@ -39,7 +39,7 @@ class Here:
 
 
 class Room:
-    """A judge, users alice and jäsøn with the password `secret`, and what a client would send."""
+    """A judge, the users alice and jäsøn with the password `secret`, and the credentials of a client."""
 
     def __init__(self) -> None:
         self.users = Users()
@@ -95,24 +95,24 @@ def test_a2_a_right_password_in_each_algorithm(room: Room, algorithm: bytes) -> 
     assert (found.verdict, found.user) == (Verdict.RIGHT, "alice@example.test")
 
 
-def test_a2_an_algorithm_that_is_switched_off_is_worth_nothing(room: Room) -> None:
+def test_a2_a_disabled_algorithm_is_refused(room: Room) -> None:
     room.judge.algorithms = (b"SHA-256",)
     assert len(room.judge.challenges(DOMAIN, b"key", HERE, WALL)) == 1
     assert room.judged(proof(room.nonce())).verdict is Verdict.NONE
 
 
-def test_a3_another_qop_than_auth_is_not_what_we_asked_for(room: Room) -> None:
+def test_a3_another_qop_than_auth_is_refused(room: Room) -> None:
     assert room.judged(proof(room.nonce(), form="int")).verdict is Verdict.NONE
 
 
-def test_a4_an_old_nonce_with_the_right_password_is_stale_and_with_a_wrong_one_wrong(room: Room) -> None:
+def test_a4_an_old_nonce_is_stale_with_the_right_password_and_wrong_with_another(room: Room) -> None:
     nonce, later = room.nonce(), WALL + LIFETIME + 2 * SPAN
     assert room.judged(proof(nonce), wall=later).verdict is Verdict.STALE
     assert room.judged(proof(nonce, password=b"x"), wall=later).verdict is Verdict.WRONG
     assert room.judged(proof(nonce), source="192.0.2.2").verdict is Verdict.STALE, "from elsewhere"
 
 
-def test_a4_a_nonce_that_is_not_ours_is_not_even_looked_at(room: Room) -> None:
+def test_a4_a_foreign_nonce_is_refused_before_the_password_is_checked(room: Room) -> None:
     for password in (b"secret", b"wrong"):
         assert room.judged(proof(b"A" * 32, password=password)).verdict is Verdict.NONE
     assert len(room.judge.throttle) == 0
@@ -137,13 +137,13 @@ def test_a7_of_several_credentials_those_of_our_realm_count(room: Room) -> None:
     assert room.judged(proof(room.nonce(), realm=b"other.test")).verdict is Verdict.NONE
 
 
-def test_a8_a_name_in_utf_8_is_the_escaped_user_part(room: Room) -> None:
+def test_a8_a_user_name_in_utf_8_equals_the_escaped_user_part(room: Room) -> None:
     found = room.judged(proof(room.nonce(), name="jäsøn".encode()))
     assert (found.verdict, found.user) == (Verdict.RIGHT, "j%C3%A4s%C3%B8n@example.test")
 
 
 @pytest.mark.interpreted
-def test_a10_unknown_users_and_wrong_passwords_are_the_same_and_compute_the_same(
+def test_a10_unknown_users_and_wrong_passwords_get_the_same_answer_and_the_same_work(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[bytes] = []
@@ -160,7 +160,7 @@ def test_a10_unknown_users_and_wrong_passwords_are_the_same_and_compute_the_same
     assert [len(ha1) for ha1 in computed] == [16, 16]
 
 
-def test_a10_guesses_are_booked_on_whom_the_nonce_was_given_to(room: Room) -> None:
+def test_a10_guesses_count_for_the_source_that_got_the_nonce(room: Room) -> None:
     nonce = room.nonce(source="203.0.113.9")
     for _ in range(FREE_PAIR + 1):
         assert room.judged(proof(nonce, password=b"x"), source=HERE).verdict is Verdict.WRONG
@@ -170,7 +170,7 @@ def test_a10_guesses_are_booked_on_whom_the_nonce_was_given_to(room: Room) -> No
     assert found.wait == 1
 
 
-def test_a10_who_is_registered_from_there_does_not_wait(room: Room) -> None:
+def test_a10_a_user_registered_from_the_same_place_does_not_wait(room: Room) -> None:
     for _ in range(FREE_PAIR + 1):
         room.judged(proof(room.nonce(), password=b"x"))
     assert room.judged(proof(room.nonce())).verdict is Verdict.TOO_SOON
@@ -178,5 +178,5 @@ def test_a10_who_is_registered_from_there_does_not_wait(room: Room) -> None:
     assert room.judged().verdict is Verdict.NONE
 
 
-def test_a11_basic_is_never_taken(room: Room) -> None:
+def test_a11_basic_is_never_accepted(room: Room) -> None:
     assert room.judged(b"Basic YWxpY2U6c2VjcmV0").verdict is Verdict.NONE

@@ -1,4 +1,4 @@
-"""Nonces: made without memory, known again, and nobody else's to make (checklist A4)."""
+"""Nonces: made without memory, recognized, and impossible to forge (checklist A4)."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_a4_a_nonce_is_fresh_for_minutes_and_then_old() -> None:
         assert NONCES.is_fresh(nonce, "192.0.2.1", WALL + age) is fresh, age
 
 
-def test_a4_a_nonce_serves_its_source_and_its_run_only() -> None:
+def test_a4_a_nonce_is_valid_only_for_its_source_and_this_run() -> None:
     text = NONCES.make(b"key", "192.0.2.1", WALL)
     nonce = NONCES.read(text)
     assert nonce is not None
@@ -44,7 +44,7 @@ def test_a4_no_byte_of_a_nonce_can_be_changed() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"A" * LENGTH, b"A" * (LENGTH - 4), b"=" * LENGTH, b"\xff" * LENGTH])
-def test_a4_what_was_made_elsewhere_is_none_of_ours(text: bytes) -> None:
+def test_a4_a_nonce_made_elsewhere_is_refused(text: bytes) -> None:
     assert NONCES.read(text) is None
     assert Nonces(b"t" * 32, RUN).read(NONCES.make(b"key", "192.0.2.1", WALL)) is None
 

@@ -1,4 +1,4 @@
-"""Which challenge a client gets where several algorithms are configured: MD5 alone for those that fail with more."""
+"""The offered challenge with several algorithms configured: clients that fail with several get MD5 alone."""
 
 from msilod.auth.offers import LASTS, Offers
 
@@ -19,7 +19,7 @@ def test_the_next_request_without_credentials_gets_md5_alone_for_an_hour_from_th
     assert not asks(offers, b"4", 3.0 + 2 * LASTS)
 
 
-def test_neither_another_source_nor_another_user_is_concerned() -> None:
+def test_other_sources_and_other_users_are_not_affected() -> None:
     offers = Offers()
     assert not asks(offers, b"1")
     assert not asks(offers, b"2", source=THERE)
@@ -29,7 +29,7 @@ def test_neither_another_source_nor_another_user_is_concerned() -> None:
     assert not asks(offers, b"1")
 
 
-def test_a_right_response_ends_it_unless_it_was_made_with_md5_alone() -> None:
+def test_a_right_response_ends_the_offer_of_md5_alone_unless_made_with_md5_alone() -> None:
     offers = Offers()
     offers.failed(HERE, ALICE, 0.0)
     offers.succeeded(HERE, ALICE, True)
@@ -40,7 +40,7 @@ def test_a_right_response_ends_it_unless_it_was_made_with_md5_alone() -> None:
     assert len(offers) == 0, "a client that chose among two needs no help"
 
 
-def test_what_comes_with_credentials_is_not_remembered_and_the_memory_is_bounded() -> None:
+def test_requests_with_credentials_are_not_remembered_and_the_memory_is_bounded() -> None:
     offers = Offers(limit=10)
     assert not offers.is_single(HERE, ALICE, b"1", True, 0.0)
     assert len(offers) == 0

@@ -11,7 +11,7 @@ def nonce(salt: int = 1, stamp: int = 100) -> Nonce:
     return Nonce(stamp.to_bytes(4, "big") + salt.to_bytes(6, "big") + b"r1home")
 
 
-def test_a5_each_count_is_taken_once() -> None:
+def test_a5_each_count_is_accepted_once() -> None:
     window, one = ReplayWindow(), nonce()
     assert window.use(one, 1)
     assert not window.use(one, 1)
@@ -20,7 +20,7 @@ def test_a5_each_count_is_taken_once() -> None:
     assert not window.use(one, 0)
 
 
-def test_a5_what_udp_has_reordered_is_taken_and_what_is_too_old_is_not() -> None:
+def test_a5_counts_reordered_by_udp_are_accepted_and_too_old_counts_are_not() -> None:
     window, one = ReplayWindow(), nonce()
     for count in (5, 3, 4, 1, 2):
         assert window.use(one, count)
@@ -33,7 +33,7 @@ def test_a5_what_udp_has_reordered_is_taken_and_what_is_too_old_is_not() -> None
 
 
 @given(st.lists(st.integers(0, 200), max_size=200))
-def test_a5_no_order_of_counts_takes_one_twice(counts: list[int]) -> None:
+def test_a5_no_order_of_counts_accepts_one_twice(counts: list[int]) -> None:
     window, one = ReplayWindow(), nonce()
     taken = [count for count in counts if window.use(one, count)]
     assert len(taken) == len(set(taken))
@@ -51,7 +51,7 @@ def test_a5_old_nonces_are_forgotten() -> None:
     assert len(window) <= SPANS
 
 
-def test_a5_at_its_bound_the_oldest_are_void_and_never_taken_again() -> None:
+def test_a5_at_the_bound_the_oldest_nonces_are_void_and_never_accepted_again() -> None:
     window = ReplayWindow(limit=10)
     for salt in range(10):
         assert window.use(nonce(salt, stamp=100 + salt // 5), 1)
@@ -63,7 +63,7 @@ def test_a5_at_its_bound_the_oldest_are_void_and_never_taken_again() -> None:
     assert window.use(nonce(7, stamp=101), 2)
 
 
-def test_a5_a_crowd_within_one_span_is_bounded_too() -> None:
+def test_a5_many_nonces_within_one_span_are_bounded() -> None:
     window = ReplayWindow(limit=10)
     taken = [salt for salt in range(100) if window.use(nonce(salt), 1)]
     assert taken == list(range(10))

@@ -1,4 +1,4 @@
-"""A sign-off with the nonce of the last REGISTER: once, from its place, and in bounded memory."""
+"""A sign-off with the nonce of the last REGISTER: accepted once, from the same place, with bounded memory."""
 
 from msilod.auth.nonce import SPANS, Nonce
 from msilod.auth.replay import ReplayWindow
@@ -11,7 +11,7 @@ def nonce(salt: int = 1, stamp: int = 100) -> Nonce:
     return Nonce(stamp.to_bytes(4, "big") + salt.to_bytes(6, "big") + b"r1homesum")
 
 
-def test_only_the_last_nonce_of_that_user_and_place_and_only_once() -> None:
+def test_only_the_last_nonce_of_a_user_and_place_is_accepted_and_only_once() -> None:
     found = SignOffs()
     found.registered(ALICE, HERE, nonce(1), 0.0)
     found.registered(ALICE, HERE, nonce(2), 0.0)
@@ -24,7 +24,7 @@ def test_only_the_last_nonce_of_that_user_and_place_and_only_once() -> None:
     assert len(found) == 0
 
 
-def test_a_user_has_few_places_and_there_are_so_many_users() -> None:
+def test_places_per_user_and_users_are_bounded() -> None:
     found = SignOffs(limit=5)
     found.registered("bob@example.test", HERE, nonce(), 0.0)
     for port in range(100):
@@ -38,7 +38,7 @@ def test_a_user_has_few_places_and_there_are_so_many_users() -> None:
     assert len(found) == 5
 
 
-def test_a_spent_nonce_is_spent_in_either_form_and_takes_its_place_in_the_bound() -> None:
+def test_a_used_nonce_is_refused_in_either_form_and_counts_for_the_bound() -> None:
     window = ReplayWindow(limit=2)
     assert window.use_once(nonce(1))
     assert not window.use_once(nonce(1))

@@ -1,4 +1,4 @@
-"""For whom a request counts: addresses, IPv6 networks, clients behind an edge, ports of loopback."""
+"""The source of a request: addresses, IPv6 networks, clients behind an edge, ports of loopback."""
 
 import pytest
 
@@ -36,7 +36,7 @@ PLAIN = request("SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bKc")
         ("::1", "::1 5070", "loopback"),
     ],
 )
-def test_addresses(host: str, name: str, in_sum: str) -> None:
+def test_the_source_of_an_address(host: str, name: str, in_sum: str) -> None:
     source = Sources().of(PLAIN, Flow(ENDPOINT, host, 5070))
     assert (source, sum_of(source)) == (name, in_sum)
 
@@ -65,7 +65,7 @@ def test_loopback_with_limits_counts_like_any_address() -> None:
         ((), ""),
     ],
 )
-def test_the_client_behind_an_edge_is_the_one_of_the_second_via(second: tuple[str, ...], client: str) -> None:
+def test_behind_an_edge_the_client_is_in_the_second_via(second: tuple[str, ...], client: str) -> None:
     assert client_behind(request(EDGE_VIA, *second)) == client
     if second:
         assert client_behind(request(f"{EDGE_VIA}, {second[0]}")) == client
@@ -73,12 +73,12 @@ def test_the_client_behind_an_edge_is_the_one_of_the_second_via(second: tuple[st
     assert found == (client or "192.0.2.9")
 
 
-def test_who_is_no_edge_does_not_choose_his_source() -> None:
+def test_a_peer_that_is_no_edge_cannot_choose_its_source() -> None:
     forged = request(EDGE_VIA, "SIP/2.0/UDP 198.51.100.8:5060;branch=z9hG4bKc")
     assert Sources(["192.0.2.9"]).of(forged, Flow(ENDPOINT, "192.0.2.10", 5060)) == "192.0.2.10"
 
 
-def test_a_client_behind_an_edge_counts_in_no_sum_but_that_of_its_own_network() -> None:
+def test_a_client_behind_an_edge_counts_only_in_the_sum_of_its_own_network() -> None:
     assert sum_of("198.51.100.7 by edge") == sum_of("127.0.0.7 by edge") == sum_of("::1 by edge") == ""
     assert (
         sum_of("2001:db8:0:1::/64 by edge") == sum_of("2001:db8:0:ff::/64 by edge") == "2001:db8::/56 by edge"

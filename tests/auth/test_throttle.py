@@ -1,4 +1,4 @@
-"""Guessing: slower and slower for the guesser, and nobody else waits for him."""
+"""Guessed passwords: the guesser waits longer and longer, and other clients do not wait."""
 
 from msilod.auth.throttle import (
     FORGIVEN_AFTER,
@@ -59,7 +59,7 @@ def test_a10_many_sources_at_one_user_get_one_guess_each() -> None:
     assert throttle.wait(THERE, ALICE, 0.0) == 0, "so alice comes in from anywhere"
 
 
-def test_a10_a_right_password_and_a_quiet_time_forgive() -> None:
+def test_a10_a_right_password_and_a_quiet_time_end_the_wait() -> None:
     throttle = Throttle()
     guess(throttle, HERE, ALICE, FREE_PAIR + 1)
     throttle.succeeded(HERE, ALICE)

@@ -1,4 +1,4 @@
-"""The `trusted` networks: whose word is believed."""
+"""The `trusted` networks: the peers with believed assertions."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_an_address_is_matched_with_the_networks(host: str, expected: bool) -> N
     assert trust.trusts(flow(host)) is expected, "the second time from memory"
 
 
-def test_nobody_is_trusted_by_default_and_a_reload_changes_that() -> None:
+def test_no_peer_is_trusted_by_default_and_a_reload_changes_the_networks() -> None:
     trust = Trust()
     assert not trust.trusts(flow("127.0.0.1"))
     trust.configure(["127.0.0.0/8"])
@@ -35,5 +35,5 @@ def test_nobody_is_trusted_by_default_and_a_reload_changes_that() -> None:
     assert not trust.trusts(flow("127.0.0.1"))
 
 
-def test_what_is_no_network_is_told_with_its_key() -> None:
+def test_a_text_that_is_no_network_is_reported_with_its_key() -> None:
     assert [key for key, _ in problems(Config(trusted=["192.0.2.0/24", "proxy.example.test"]))] == ["trusted"]

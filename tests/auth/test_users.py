@@ -1,4 +1,4 @@
-"""Users in memory: their values, in little room."""
+"""Users in memory: the stored values, and the size."""
 
 import sys
 
@@ -21,7 +21,7 @@ def test_a10_each_algorithm_has_its_value() -> None:
     assert not users.knows(ALICE)
 
 
-def test_a_value_of_the_wrong_size_or_kind_opens_nothing() -> None:
+def test_a_value_of_the_wrong_size_or_kind_is_never_accepted() -> None:
     users = Users()
     users.put(ALICE, [(b"MD5", b""), (b"SHA-256", MD5), (b"ROT13", SHA)])
     assert users.knows(ALICE)

@@ -1,6 +1,7 @@
-"""Where the published vectors are: `MSILOD_SHARED`, or a folder `shared` beside the checkout.
+"""The folder of the published vectors: `MSILOD_SHARED`, or a folder `shared` beside the checkout.
 
-No example has a deadline: a busy machine is no fault of the parser's.
+Examples have no deadline: a busy machine is no error of the parser.
+
 """
 
 import os
@@ -15,7 +16,7 @@ settings.load_profile("no deadline")
 
 @pytest.fixture(scope="session")
 def shared_vectors() -> Path:
-    """The folder with rfc4475/, rfc5118/ and uri_equiv.toml; skips where it is not."""
+    """The folder with rfc4475/, rfc5118/ and uri_equiv.toml. Skips without the folder."""
     named = os.environ.get("MSILOD_SHARED")
     shared = Path(named) if named else Path(__file__).parents[3] / "shared"
     folder = shared / "vectors"

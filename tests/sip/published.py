@@ -14,5 +14,5 @@ def wire(folder: Path, name: str) -> bytes:
 
 
 def published(folder: Path, name: str) -> bytes:
-    """The bytes of an RFC 5118 message as they stand in the archive."""
+    """The bytes of an RFC 5118 message as published."""
     return (folder / "rfc5118" / f"{name}.dat").read_bytes()

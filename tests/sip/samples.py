@@ -1,4 +1,4 @@
-"""Messages the tests of this room are made of. Lines in, bytes out; every part can be exchanged."""
+"""Sample messages for the tests of this room. Lines in, bytes out; every part can be replaced."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -31,9 +31,10 @@ def message(
     end: bytes = b"\r\n",
     **other: bytes,
 ) -> bytes:
-    """A MESSAGE; `other` takes whole lines by name (`call_id=b"i: x"`), b"" drops the field.
+    """A MESSAGE. `other` takes whole lines by name (`call_id=b"i: x"`), b"" drops the field.
 
     `more` are further lines behind the others; `body` None adds neither body nor Content-Length.
+
     """
     lines = dict(FIELDS)
     spelled = {name.lower().replace(b"-", b"_").decode(): name for name in FIELDS}
@@ -46,21 +47,21 @@ def message(
 
 
 def request(data: bytes) -> Request:
-    """`data` parsed, which must be a request."""
+    """`data` parsed as a request."""
     parsed = parse(data)
     assert isinstance(parsed, Request)
     return parsed
 
 
 def response(data: bytes) -> Response:
-    """`data` parsed, which must be a response."""
+    """`data` parsed as a response."""
     parsed = parse(data)
     assert isinstance(parsed, Response)
     return parsed
 
 
 def refusal(data: bytes, framing: int = BY_DATAGRAM) -> MalformedMessage:
-    """The error that `data` is refused with."""
+    """The error of the refused `data`."""
     try:
         parsed = parse(data, framing)
     except MalformedMessage as error:
@@ -69,7 +70,7 @@ def refusal(data: bytes, framing: int = BY_DATAGRAM) -> MalformedMessage:
 
 
 def outcome(parser: Callable[[bytes], Parsed], data: bytes) -> Parsed | None:
-    """What `parser` makes of `data`; None when it is refused as it must be, with a 400."""
+    """The result of `parser`; None for a refusal with 400. Other errors fail."""
     try:
         return parser(data)
     except MalformedMessage as error:

@@ -37,7 +37,7 @@ Params = list[tuple[bytes, bytes | None]]
         (b"<sip:a@[::1]>;received=[::1]", b"", b"sip:a@[::1]", [(b"received", b"[::1]")]),
     ],
 )
-def test_f11_every_form_falls_into_its_parts(
+def test_f11_every_form_is_split_into_its_parts(
     value: bytes, display: bytes, uri: bytes, params: Params
 ) -> None:
     parsed = NameAddr.parse(value)
@@ -80,13 +80,13 @@ def test_f11_every_form_falls_into_its_parts(
         b"<sip:" + b"a" * 5000 + b"@h.test>",
     ],
 )
-def test_f11_what_is_no_address_is_400(value: bytes) -> None:
+def test_f11_a_bad_address_is_400(value: bytes) -> None:
     with pytest.raises(MalformedMessage) as caught:
         NameAddr.parse(value)
     assert caught.value.status == 400
 
 
-def test_a_parameter_is_found_whatever_its_case() -> None:
+def test_a_parameter_is_found_in_any_case() -> None:
     parsed = NameAddr.parse(b"<sip:a@h.test>;TAG=x;Q=0.3;ob")
     assert parsed.tag == b"x"
     assert parsed.get(b"q") == b"0.3"
@@ -103,7 +103,7 @@ def test_the_tag_is_one_of_the_parameters(value: bytes) -> None:
     assert parsed.tag == parsed.get(b"tag") == b"x"
 
 
-def test_one_can_be_made() -> None:
+def test_an_address_can_be_built() -> None:
     made = NameAddr(b'"Silo"', b"sip:silo@h.test", ((b"tag", b"x"),))
     assert made.to_bytes() == b'"Silo" <sip:silo@h.test>;tag=x'
     assert repr(made) == "<NameAddr b'\"Silo\" <sip:silo@h.test>;tag=x'>"

@@ -1,6 +1,7 @@
-"""Messages made to hurt: each ends in a clear result, in steps that grow no faster than its size.
+"""Messages made to cost time: each has a clear result, and the steps grow no faster than the size.
 
-Steps are lines of Python run, counted by a trace function; what C does at once is a split, a find or a copy.
+Steps are executed lines of Python, counted by a trace function. A step in C is one split, find or copy.
+
 """
 
 import sys
@@ -24,7 +25,7 @@ from tests.sip.samples import message, refusal, request
 
 
 def steps(call: Callable[[], object]) -> int:
-    """How many lines `call` runs; a MalformedMessage is a result like any other."""
+    """The number of lines that `call` executes. A MalformedMessage is a result too."""
     count = 0
 
     def trace(frame: FrameType, event: str, arg: object) -> Any:
@@ -102,7 +103,7 @@ def bomb(shape: bytes, size: int) -> bytes:
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_bomb_in_a_message_costs_what_it_weighs(
+def test_the_cost_of_a_bomb_in_a_message_grows_with_its_size_only(
     place: Callable[[bytes], bytes], shape: bytes, stream: bool
 ) -> None:
     one, two, four = (steps(partial(parse, place(bomb(shape, SMALL * times)), stream)) for times in (1, 2, 4))
@@ -127,7 +128,9 @@ READERS: dict[str, Callable[[bytes], object]] = {
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-def test_a_bomb_in_a_value_costs_what_it_weighs(reader: Callable[[bytes], object], shape: bytes) -> None:
+def test_the_cost_of_a_bomb_in_a_value_grows_with_its_size_only(
+    reader: Callable[[bytes], object], shape: bytes
+) -> None:
     one, two, four = (steps(partial(reader, bomb(shape, size))) for size in (900, 1800, 3600))
     assert two <= 2 * one + 200
     assert four <= 2 * two + 200
@@ -135,7 +138,7 @@ def test_a_bomb_in_a_value_costs_what_it_weighs(reader: Callable[[bytes], object
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("step", [1, 100, 65536])
-def test_a_bomb_on_a_stream_costs_what_it_weighs(shape: bytes, step: int) -> None:
+def test_the_cost_of_a_bomb_on_a_stream_grows_with_its_size_only(shape: bytes, step: int) -> None:
     def feed(size: int) -> None:
         framer = StreamFramer()
         data = message(b"X: y" + bomb(shape, size), body=b"x" * size)
@@ -147,7 +150,7 @@ def test_a_bomb_on_a_stream_costs_what_it_weighs(shape: bytes, step: int) -> Non
     assert four <= 2 * two + 200
 
 
-def test_a_body_byte_by_byte_is_not_looked_at_again() -> None:
+def test_a_body_that_comes_byte_by_byte_is_not_scanned_again() -> None:
     def feed(size: int) -> int:
         data = message(body=b"x" * size)
         framer = StreamFramer()
@@ -162,7 +165,7 @@ def test_a_body_byte_by_byte_is_not_looked_at_again() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_64_kb_of_anything_is_refused_or_read(shape: bytes) -> None:
+def test_64_kb_of_any_bytes_are_refused_or_parsed(shape: bytes) -> None:
     data = bomb(shape, 65535)
     error = refusal(data)
     assert error.status in (400, 513)
@@ -171,7 +174,7 @@ def test_64_kb_of_anything_is_refused_or_read(shape: bytes) -> None:
     assert error.status in (400, 513)
 
 
-def test_t3_the_largest_datagram_is_read() -> None:
+def test_t3_the_largest_datagram_is_parsed() -> None:
     head = message(body=b"")
     data = message(body=b"x" * (65535 - len(head) - 4))
     assert len(data) == 65535
@@ -218,7 +221,7 @@ def test_70_vias_pass_and_100_are_513(glue: bytes) -> None:
         assert len(response_bytes(error.request, 513)) < limits.MAX_HEADERS_BYTES
 
 
-def test_numbers_of_many_digits_are_refused_not_counted() -> None:
+def test_numbers_of_many_digits_are_refused_without_conversion() -> None:
     digits = b"9" * 8000
     for data in (
         message(cseq=b"CSeq: " + digits + b" MESSAGE"),

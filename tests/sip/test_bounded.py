@@ -1,9 +1,9 @@
-"""The oldest entry leaves a table that is full."""
+"""A full table drops its oldest entry."""
 
 from msilod.sip.bounded import put_last
 
 
-def test_the_entry_that_was_put_in_first_is_removed() -> None:
+def test_the_first_added_entry_is_removed_first() -> None:
     table: dict[str, int] = {}
     for number, key in enumerate("abcab"):
         put_last(table, key, number, 2)

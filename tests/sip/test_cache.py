@@ -1,11 +1,11 @@
-"""The cache of parsed values: bounded in bytes, exact while it has room, and without failed ones."""
+"""The cache of parsed values: bounded in bytes, exact while there is room, and without errors."""
 
 import pytest
 
 from msilod.sip.cache import Cache
 
 
-def test_what_is_there_is_not_read_again() -> None:
+def test_a_cached_value_is_not_parsed_again() -> None:
     read: list[bytes] = []
 
     def length(key: bytes) -> int:
@@ -26,7 +26,7 @@ def test_an_error_is_raised_each_time_and_takes_no_room() -> None:
     assert cache.bytes == 0
 
 
-def test_the_oldest_go_and_the_sum_is_right() -> None:
+def test_the_oldest_values_are_dropped_and_the_sum_is_right() -> None:
     cache = Cache(len, lambda key, value: len(key), 10_000)
     for number in range(5_000):
         cache[b"%0100d" % number]
@@ -35,7 +35,7 @@ def test_the_oldest_go_and_the_sum_is_right() -> None:
     assert b"%0100d" % 0 not in cache
 
 
-def test_what_is_too_large_is_read_and_not_kept() -> None:
+def test_a_too_large_value_is_parsed_and_not_cached() -> None:
     cache = Cache(len, lambda key, value: len(key), 10_000)
     assert cache[b"x" * 5_000] == 5_000
     assert not cache

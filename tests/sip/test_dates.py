@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from msilod.sip.dates import format_date, parse_date
 
 
-def test_f10_the_example_of_the_rfc_both_ways() -> None:
+def test_f10_the_example_of_the_rfc_is_read_and_written() -> None:
     assert parse_date(b"Sat, 13 Nov 2010 23:29:00 GMT") == 1289690940.0
     assert format_date(1289690940.75) == b"Sat, 13 Nov 2010 23:29:00 GMT"
 
 
 @given(st.integers(0, 253402300799))
-def test_f10_what_is_written_is_read_and_as_others_write_it(wall: int) -> None:
+def test_f10_a_written_date_is_read_again_and_equals_that_of_others(wall: int) -> None:
     written = format_date(wall)
     assert parse_date(written) == wall
     assert written.decode() == email.utils.formatdate(wall, usegmt=True)
@@ -41,5 +41,5 @@ def test_f10_what_is_written_is_read_and_as_others_write_it(wall: int) -> None:
         b"1289690940",
     ],
 )
-def test_f10_anything_else_is_no_date(value: bytes) -> None:
+def test_f10_any_other_text_is_no_date(value: bytes) -> None:
     assert parse_date(value) is None

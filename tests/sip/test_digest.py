@@ -1,4 +1,4 @@
-"""Digest: the sums against published vectors, and credentials as real clients spell them (RFC 7616, RFC 8760)."""
+"""Digest: the results compared with published vectors, and credentials as real clients write (RFC 7616, RFC 8760)."""
 
 import contextlib
 import hashlib
@@ -37,7 +37,7 @@ def read(value: bytes) -> Credentials:
 
 
 @pytest.mark.parametrize("vector", [RFC2617, RFC7616], ids=["rfc2617", "rfc7616"])
-def test_the_examples_of_the_rfcs(vector: tuple[bytes, ...]) -> None:
+def test_the_examples_of_the_rfcs_have_the_published_responses(vector: tuple[bytes, ...]) -> None:
     algorithm, realm, password, nonce, cnonce, expected = vector
     ha1 = digest.ha1(algorithm, b"Mufasa", realm, password)
     ha2 = digest.ha2(algorithm, b"GET", b"/dir/index.html")
@@ -62,8 +62,8 @@ def computed(vector: dict[str, Any]) -> tuple[str, str, str]:
     return ha1.hex(), ha2.decode(), response.decode()
 
 
-def test_sha_512_256_is_not_a_sha_512_cut_short() -> None:
-    """RFC 7616 §3.9.2 prints the wrong one."""
+def test_sha_512_256_is_not_a_truncated_sha_512() -> None:
+    """RFC 7616 §3.9.2 prints the wrong value."""
     userhash = digest.ha1(b"SHA-512-256", b"x", b"y", b"z")
     assert len(userhash) == digest.HA1_SIZES[b"SHA-512-256"] == 32
     assert userhash != hashlib.sha512(b"x:y:z").digest()[:32]
@@ -87,7 +87,7 @@ def test_a7_credentials_as_real_clients_spell_them() -> None:
         assert (found.algorithm, found.qop, found.count) == (b"MD5", b"auth", 1)
 
 
-def test_a7_a_user_name_may_hold_anything() -> None:
+def test_a7_a_user_name_may_have_any_characters() -> None:
     for spelt, name in (
         (b'"J\xc3\xa4s\xc3\xb8n, Doe"', b"J\xc3\xa4s\xc3\xb8n, Doe"),
         (rb'"a\"b\\c"', rb'a"b\c'),
@@ -102,26 +102,26 @@ def test_a7_a_comma_in_quotes_ends_no_parameter() -> None:
 
 
 def test_a7_an_equals_sign_belongs_to_the_value() -> None:
-    """`qop` is not hidden by what follows it without a comma."""
+    """A following parameter without a comma does not hide `qop`."""
     assert read(USUAL + b', auth-param=a="b"').qop == b"auth"
     assert read(USUAL.replace(b"qop=auth", b'qop=auth opaque="x"')).qop == b'auth opaque="x"'
 
 
-def test_a7_a_challenge_quotes_what_the_rfc_quotes() -> None:
+def test_a7_a_challenge_quotes_the_values_that_the_rfc_quotes() -> None:
     assert challenge(b"example.test", b"abc=", b"SHA-256") == (
         b'Digest realm="example.test", nonce="abc=", algorithm=SHA-256, qop="auth"'
     )
     assert challenge(b"example.test", b"abc=", b"MD5", True).endswith(b'qop="auth", stale=true')
 
 
-def test_a3_without_an_algorithm_it_is_md5_and_an_unknown_one_is_none() -> None:
+def test_a3_without_an_algorithm_md5_is_meant_and_an_unknown_one_is_none() -> None:
     assert read(USUAL.replace(b"algorithm=MD5, ", b"")).algorithm == b"MD5"
     assert read(USUAL.replace(b"algorithm=MD5", b"algorithm=SHA-1")).algorithm == b""
     assert read(USUAL.replace(b", qop=auth", b"")).qop == b""
 
 
 @pytest.mark.parametrize("value", [b"Basic YWxpY2U6eA==", b"Bearer x.y.z", b"NoOneKnowsThisScheme a=b", b""])
-def test_a11_another_scheme_is_no_credentials(value: bytes) -> None:
+def test_a11_another_scheme_has_no_digest_credentials(value: bytes) -> None:
     assert parse_credentials(value) is None
 
 
@@ -135,19 +135,19 @@ def test_a11_another_scheme_is_no_credentials(value: bytes) -> None:
         (b"qop=auth", b'opaque="' + b"x" * 2048 + b'"'),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_refused(good: bytes, bad: bytes) -> None:
+def test_unreadable_credentials_are_refused(good: bytes, bad: bytes) -> None:
     with pytest.raises(MalformedMessage):
         read(USUAL.replace(good, bad))
 
 
-def test_a_parameter_that_comes_twice_is_refused() -> None:
+def test_a_repeated_parameter_is_refused() -> None:
     with pytest.raises(MalformedMessage):
         read(USUAL + b', username="bob"')
     with pytest.raises(MalformedMessage):
         read(USUAL + b', opaque="\\"", username="bob"')
 
 
-def test_right_and_wrong() -> None:
+def test_right_and_wrong_responses() -> None:
     ha1 = digest.ha1(b"MD5", b"alice", b"example.test", b"secret")
     ha2 = digest.ha2(b"MD5", b"REGISTER", b"sip:example.test")
     right = digest.response(b"MD5", ha1, ha2, b"bm9uY2U=", b"00000001", b"0a4f113b", b"auth")
@@ -161,6 +161,6 @@ def test_right_and_wrong() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_read_or_refused(value: bytes) -> None:
+def test_any_bytes_are_parsed_or_refused(value: bytes) -> None:
     with contextlib.suppress(MalformedMessage):
         parse_credentials(b"Digest " + value)

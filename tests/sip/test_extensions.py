@@ -7,7 +7,7 @@ from msilod.sip.extensions import refuse_extensions
 from tests.silo.wire import message
 
 
-def test_no_tag_is_overlooked_behind_many_supported_ones() -> None:
+def test_an_unsupported_tag_is_found_behind_many_supported_tags() -> None:
     request = message(b"Require: " + b", ".join([b"path"] * 40 + [b"other"]))
     with pytest.raises(RequestRefused) as caught:
         refuse_extensions(request, b"require", (b"path",))
@@ -15,5 +15,5 @@ def test_no_tag_is_overlooked_behind_many_supported_ones() -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b" ", b",", b"path", b"PATH, path"])
-def test_supported_tags_and_none_are_let_through(value: bytes) -> None:
+def test_supported_tags_and_no_tags_are_accepted(value: bytes) -> None:
     refuse_extensions(message(b"Require:" + value), b"require", (b"path",))

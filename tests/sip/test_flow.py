@@ -1,4 +1,4 @@
-"""Flows: two are one when bytes sent on either leave on the same path."""
+"""Flows: two flows are equal when bytes on either leave on the same path."""
 
 import pytest
 
@@ -8,7 +8,7 @@ UDP_END = Endpoint(UDP, "192.0.2.1", 5060, b"SIP/2.0/UDP 192.0.2.1:5060")
 TCP_END = Endpoint(TCP, "::1", 5060, b"SIP/2.0/TCP [::1]:5060")
 
 
-def test_a_flow_is_known_by_its_path() -> None:
+def test_flows_with_the_same_path_are_equal() -> None:
     flow = Flow(UDP_END, "192.0.2.9", 5071)
     assert flow == Flow(UDP_END, "192.0.2.9", 5071)
     assert hash(flow) == hash(Flow(UDP_END, "192.0.2.9", 5071))
@@ -31,7 +31,7 @@ def test_another_path_is_another_flow(other: object) -> None:
     assert Flow(UDP_END, "192.0.2.9", 5071) != other
 
 
-def test_our_via_asks_for_rport_on_udp_alone() -> None:
+def test_our_via_asks_for_rport_on_udp_only() -> None:
     assert UDP_END.via_line == b"Via: SIP/2.0/UDP 192.0.2.1:5060;rport;branch="
     assert TCP_END.via_line == b"Via: SIP/2.0/TCP [::1]:5060;branch="
 

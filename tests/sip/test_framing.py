@@ -18,7 +18,7 @@ Frames = list[bytes | KeepAlive]
 
 
 def fed(*segments: bytes) -> Frames:
-    """All that comes out of one framer."""
+    """All results of one framer."""
     framer = StreamFramer()
     return [frame for segment in segments for frame in framer.feed(segment)]
 
@@ -47,7 +47,7 @@ def test_a_message_byte_by_byte_is_one_message() -> None:
 
 
 @given(st.lists(st.sampled_from([ONE, TWO, PING]), max_size=6), st.lists(st.integers(0, 3000), max_size=8))
-def test_however_a_stream_is_cut_the_same_comes_out(parts: list[bytes], cuts: list[int]) -> None:
+def test_a_stream_cut_anywhere_has_the_same_results(parts: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(parts)
     edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     segments = [stream[start:end] for start, end in itertools.pairwise(edges)]
@@ -55,19 +55,19 @@ def test_however_a_stream_is_cut_the_same_comes_out(parts: list[bytes], cuts: li
     assert messages == [part for part in parts if part is not PING]
 
 
-def test_t18_a_ping_between_messages_is_told() -> None:
+def test_t18_a_ping_between_messages_is_reported() -> None:
     assert fed(PING) == [KEEP_ALIVE]
     assert fed(ONE, PING, TWO, PING) == [ONE, KEEP_ALIVE, TWO, KEEP_ALIVE]
     assert fed(b"\r", b"\n", b"\r", b"\n") == [KEEP_ALIVE]
     assert repr(KEEP_ALIVE) == "<KeepAlive>"
 
 
-def test_t18_a_row_of_pings_in_one_segment_gets_one_answer() -> None:
+def test_t18_several_pings_in_one_segment_get_one_answer() -> None:
     assert fed(PING * 5000) == [KEEP_ALIVE]
 
 
 @pytest.mark.parametrize("part", [b"\r", b"\r\n", b"\r\n\r"])
-def test_t18_a_line_end_alone_is_no_ping_and_no_message(part: bytes) -> None:
+def test_t18_a_single_line_end_is_no_ping_and_no_message(part: bytes) -> None:
     framer = StreamFramer()
     assert framer.feed(part) == []
     assert not framer.pending
@@ -91,7 +91,7 @@ def test_f1_a_length_is_found_in_every_spelling(length: bytes) -> None:
     assert fed(data + ONE) == [data, ONE]
 
 
-def test_the_same_length_twice_is_one() -> None:
+def test_the_same_length_twice_counts_as_one() -> None:
     data = message(b"Content-Length: 3", b"l: 3", body=None) + b"one"
     assert fed(data) == [data]
 
@@ -113,14 +113,14 @@ def test_the_same_length_twice_is_one() -> None:
         ((b"Content-Length: " + b"9" * 101,), 413),
     ],
 )
-def test_t8_a_length_that_cannot_be_relied_on_loses_the_stream(lines: tuple[bytes, ...], status: int) -> None:
+def test_t8_an_unreliable_length_loses_the_stream(lines: tuple[bytes, ...], status: int) -> None:
     error = lost(message(*lines, body=None) + b"hello")
     assert error.status == status
     assert isinstance(error.request, Request)
     assert error.request.call_id == b"5f0b2c1e@192.0.2.17"
 
 
-def test_t8_what_came_whole_before_is_not_lost() -> None:
+def test_t8_complete_messages_before_a_fault_are_not_lost() -> None:
     error = lost(ONE + PING + message(body=None))
     assert error.messages == [ONE, KEEP_ALIVE]
 
@@ -133,7 +133,7 @@ def test_a_fold_behind_the_start_line_loses_the_stream() -> None:
     assert lost(ONE.replace(b"\r\n", b"\r\n ", 1)).status == 400
 
 
-def test_clerr_a_message_that_says_more_than_it_sends_waits() -> None:
+def test_clerr_a_message_shorter_than_its_length_waits() -> None:
     framer = StreamFramer()
     assert framer.feed(message(b"Content-Length: 9999", body=None)) == []
     assert framer.pending
@@ -143,7 +143,7 @@ def test_f5_bare_line_feeds_lose_the_stream_at_once() -> None:
     assert lost(message(end=b"\n")).status == 400
 
 
-def test_f5_bare_line_feeds_are_seen_however_they_are_cut() -> None:
+def test_f5_bare_line_feeds_are_seen_in_a_stream_cut_anywhere() -> None:
     data = message(end=b"\n")
     assert lost(*(data[i : i + 1] for i in range(len(data)))).status == 400
 
@@ -154,12 +154,12 @@ def test_a_head_without_end_is_513() -> None:
     assert (error.status, error.request is not None) == (513, True)
 
 
-def test_a_head_without_end_is_513_when_it_comes_in_pieces() -> None:
+def test_a_head_without_end_in_pieces_is_513() -> None:
     error = lost(*[b"x"] * (limits.MAX_HEADERS_BYTES + 1))
     assert (error.status, error.request) == (513, None)
 
 
-def test_the_longest_body_comes_through_and_the_limit_can_be_lower() -> None:
+def test_the_longest_body_passes_and_the_limit_can_be_lower() -> None:
     data = message(body=b"x" * limits.MAX_BODY)
     assert fed(data) == [data]
     with pytest.raises(FramingLost) as caught:
@@ -167,7 +167,7 @@ def test_the_longest_body_comes_through_and_the_limit_can_be_lower() -> None:
     assert caught.value.status == 413
 
 
-def test_a_tls_hello_is_no_message_from_its_first_byte() -> None:
+def test_a_tls_hello_is_refused_at_its_first_byte() -> None:
     assert lost(b"\x16\x03\x01\x02\x00\x01").request is None
 
 

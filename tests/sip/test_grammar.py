@@ -6,13 +6,13 @@ from msilod.sip import grammar
 
 
 @pytest.mark.parametrize("byte", range(256))
-def test_a_token_is_made_of_token_characters_only(byte: int) -> None:
+def test_a_token_has_token_characters_only(byte: int) -> None:
     char = chr(byte)
     allowed = char.isascii() and (char.isalnum() or char in "-.!%*_+`'~")
     assert grammar.is_token(b"a" + bytes((byte,))) is allowed
 
 
-def test_nothing_is_no_token() -> None:
+def test_an_empty_text_is_no_token() -> None:
     assert not grammar.is_token(b"")
 
 
@@ -49,7 +49,7 @@ def test_f7_a_number_is_ascii_digits_within_its_bound(
     assert grammar.number(value, maximum) == expected
 
 
-def test_words_are_what_white_space_separates() -> None:
+def test_words_are_separated_by_white_space() -> None:
     assert grammar.words(b" a\t b  ") == [b"a", b"b"]
     assert grammar.words(b"\t ") == []
 
@@ -82,11 +82,11 @@ def test_f3_a_list_is_cut_outside_quotes_and_brackets(value: bytes, pieces: list
     ("value", "end"),
     [(b'""', 2), (b'"a"b', 3), (b'"a\\"b"', 6), (b'"a\\\\"', 5), (b'"a', -1), (b'"', -1), (b'"a\\"', -1)],
 )
-def test_a_quoted_string_ends_at_a_quote_that_is_not_escaped(value: bytes, end: int) -> None:
+def test_a_quoted_string_ends_at_an_unescaped_quote(value: bytes, end: int) -> None:
     assert grammar.quoted_end(value) == end
 
 
-def test_a_quoted_string_may_begin_further_on() -> None:
+def test_a_quoted_string_may_begin_at_an_offset() -> None:
     assert grammar.quoted_end(b'x "a" y', 2) == 5
 
 
@@ -120,14 +120,14 @@ def test_a_parameter_value_is_a_token_a_host_or_a_quoted_string(value: bytes, go
         ("%zz", b"%zz"),
     ],
 )
-def test_f12_an_escape_is_taken_away_once(value: str, expected: bytes) -> None:
+def test_f12_an_escape_is_decoded_once(value: str, expected: bytes) -> None:
     assert grammar.unescape(value) == expected
 
 
 @pytest.mark.parametrize(
     ("value", "good"), [(b"a%41", True), (b"%4", False), (b"%", False), (b"%g0", False), (b"", True)]
 )
-def test_escapes_are_whole_or_not(value: bytes, good: bool) -> None:
+def test_escapes_are_complete_or_refused(value: bytes, good: bool) -> None:
     assert grammar.escapes_are_whole(value) is good
 
 

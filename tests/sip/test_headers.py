@@ -48,13 +48,13 @@ def test_f1_the_known_names_are_all_canonical() -> None:
     assert all(name == name.lower() and len(name) > 1 for name in KNOWN.values())
 
 
-def test_names_that_are_not_known_are_not_remembered() -> None:
+def test_unknown_names_are_not_cached() -> None:
     before = len(KNOWN)
     canonical(b"X-Stranger")
     assert len(KNOWN) == before
 
 
-def test_values_come_in_order_and_trimmed() -> None:
+def test_values_are_in_order_and_trimmed() -> None:
     headers = Headers([(b"via", b"v:\t a "), (b"to", b"t:b"), (b"via", b"Via : c")])
     assert headers.get(b"via") == b"a"
     assert headers.get(b"from") is None
@@ -73,14 +73,14 @@ def test_f3_a_list_runs_over_its_lines() -> None:
     assert headers.split(b"supported") == headers.split(b"require") == []
 
 
-def test_fields_can_be_put_before_and_behind() -> None:
+def test_fields_can_be_added_before_and_behind() -> None:
     headers = three()
     headers.prepend(b"v", b"0")
     assert lines(headers) == [b"v: 0", b"Via: a", b"To: b", b"Via: c"]
     assert headers.get_all(b"via") == [b"0", b"a", b"c"]
 
 
-def test_the_first_is_replaced_in_its_place_and_the_others_go() -> None:
+def test_the_first_field_is_replaced_in_place_and_the_others_are_removed() -> None:
     headers = three()
     headers.replace(b"Via", b"x")
     assert lines(headers) == [b"Via: x", b"To: b"]
@@ -88,14 +88,14 @@ def test_the_first_is_replaced_in_its_place_and_the_others_go() -> None:
     assert lines(headers) == [b"Via: x", b"To: b", b"From: y"]
 
 
-def test_all_of_a_name_are_removed() -> None:
+def test_all_fields_of_a_name_are_removed() -> None:
     headers = three()
     headers.remove(b"via")
     headers.remove(b"from")
     assert lines(headers) == [b"To: b"]
 
 
-def test_a_copy_is_a_copy() -> None:
+def test_a_copy_is_independent() -> None:
     headers = three()
     twin = headers.copy()
     twin.remove(b"via")
@@ -104,7 +104,7 @@ def test_a_copy_is_a_copy() -> None:
 
 
 @pytest.mark.parametrize("value", [b"a\rb", b"a\nb", b"a\x00b", b"a\r\nX: y"])
-def test_f13_no_line_is_made_of_two(value: bytes) -> None:
+def test_f13_a_value_with_a_line_end_is_refused(value: bytes) -> None:
     headers = three()
     for change in (headers.add, headers.prepend, headers.replace):
         with pytest.raises(ValueError, match="CR, LF or NUL"):
@@ -113,7 +113,7 @@ def test_f13_no_line_is_made_of_two(value: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", [b"", b"a b", b"a:", b"a\r\n", b"\xff"])
-def test_f13_no_name_is_anything_but_a_token(name: bytes) -> None:
+def test_f13_a_name_that_is_no_token_is_refused(name: bytes) -> None:
     with pytest.raises(ValueError, match="no token"):
         line(name, b"x")
 
@@ -131,6 +131,6 @@ def test_f2_a_fold_is_one_space(folded: list[bytes], expected: list[bytes]) -> N
     assert unfold(folded) == expected
 
 
-def test_f2_nothing_continues_the_start_line() -> None:
+def test_f2_no_fold_continues_the_start_line() -> None:
     with pytest.raises(MalformedMessage):
         unfold([b"start", b" A: b"])

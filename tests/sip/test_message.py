@@ -1,4 +1,4 @@
-"""Requests, responses and the answers made to them (RFC 3261 §8.2.6)."""
+"""Requests, responses and answers (RFC 3261 §8.2.6)."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from msilod.sip.message import Request, Response, build_response, response_bytes
 from tests.sip.samples import message, request, response
 
 
-def test_from_and_to_are_parsed_when_asked_for_and_once() -> None:
+def test_from_and_to_are_parsed_once_and_on_demand() -> None:
     parsed = request(message())
     assert (parsed.from_.uri, parsed.from_.tag, parsed.to.uri, parsed.to.tag) == (
         b"sip:alice@example.test", b"3b1f", b"sip:bob@example.test", b"",
@@ -17,7 +17,7 @@ def test_from_and_to_are_parsed_when_asked_for_and_once() -> None:
     assert parsed.to is parsed.to
 
 
-def test_an_unreadable_from_is_400_only_for_who_asks() -> None:
+def test_an_unreadable_from_is_400_only_on_demand() -> None:
     parsed = request(message(**{"from": b'From: "x <sip:a@b>', "to": b"To: ;"}))
     for name in ("from_", "to"):
         with pytest.raises(MalformedMessage) as caught:
@@ -25,17 +25,17 @@ def test_an_unreadable_from_is_400_only_for_who_asks() -> None:
         assert caught.value.status == 400
 
 
-def test_a_request_of_our_own_without_from_is_malformed() -> None:
+def test_a_request_of_ours_without_from_is_malformed() -> None:
     with pytest.raises(MalformedMessage, match="Missing From"):
         _ = Request(b"MESSAGE", b"sip:a@b", Headers()).from_
 
 
-def test_f4_what_came_goes_out() -> None:
+def test_f4_a_message_is_written_as_received() -> None:
     data = message(b"X-Odd :  \xff \x00 ", b"Subject:", b"v: SIP/2.0/TCP x")
     assert request(data).to_bytes() == data
 
 
-def test_content_length_is_always_right_on_the_way_out() -> None:
+def test_content_length_is_always_written_right() -> None:
     parsed = request(message(body=b"12345"))
     parsed.body = b"123"
     assert parsed.to_bytes().endswith(b"Content-Length: 3\r\n\r\n123")
@@ -68,7 +68,7 @@ def test_a_copy_shares_no_fields() -> None:
     assert repr(parsed) == "<Request b'MESSAGE' b'sip:bob@example.test' b'5f0b2c1e@192.0.2.17' 20>"
 
 
-def test_a_response_copies_too() -> None:
+def test_a_copy_of_a_response_shares_no_fields() -> None:
     answer = build_response(request(message()), 200, to_tag=b"x")
     twin = answer.copy()
     twin.headers.remove(b"via")
@@ -97,12 +97,12 @@ ANSWER = (
 LOWER = b"v: SIP/2.0/UDP below;branch=1"
 
 
-def test_an_answer_copies_what_the_rfc_says_and_no_more() -> None:
+def test_an_answer_copies_only_the_fields_of_the_rfc() -> None:
     asked = request(message(LOWER, b"Timestamp: 54"))
     assert response_bytes(asked, 202, b"ours", [(b"Retry-After", b"5")]) == ANSWER
 
 
-def test_both_ways_to_an_answer_are_one() -> None:
+def test_both_ways_of_building_an_answer_are_equal() -> None:
     asked = request(message(LOWER))
     built = build_response(asked, 202, to_tag=b"ours", headers=[(b"Retry-After", b"5")])
     assert built.to_bytes() == ANSWER
@@ -117,7 +117,7 @@ def test_an_answer_may_have_a_body_and_a_phrase() -> None:
 
 
 @pytest.mark.parametrize("status", [101, 299, 699])
-def test_a_code_without_a_phrase_is_sent_with_that_of_its_class(status: int) -> None:
+def test_a_code_without_a_phrase_has_the_phrase_of_its_class(status: int) -> None:
     asked = request(message())
     first = response_bytes(asked, status, b"").partition(b"\r\n")[0]
     assert first.startswith(b"SIP/2.0 %d " % status)
@@ -125,7 +125,7 @@ def test_a_code_without_a_phrase_is_sent_with_that_of_its_class(status: int) -> 
     assert len(first) > 12
 
 
-def test_a_100_carries_the_timestamp_and_no_tag() -> None:
+def test_a_100_has_the_timestamp_and_no_tag() -> None:
     asked = request(message(b"Timestamp: 54"))
     for answer in (response_bytes(asked, 100), build_response(asked, 100).to_bytes()):
         assert b"\r\nTimestamp: 54\r\n" in answer
@@ -142,13 +142,13 @@ def test_a_100_carries_the_timestamp_and_no_tag() -> None:
         (b'To: "tag <sip:bob@h.test>', b'To: "tag <sip:bob@h.test>;tag=ours'),
     ],
 )
-def test_a_to_gets_our_tag_unless_it_has_one(to: bytes, expected: bytes) -> None:
+def test_a_to_without_a_tag_gets_our_tag(to: bytes, expected: bytes) -> None:
     asked = request(message(to=to))
     assert b"\r\n" + expected + b"\r\n" in response_bytes(asked, 202, b"ours")
     assert b"\r\n" + expected + b"\r\n" in build_response(asked, 202, to_tag=b"ours").to_bytes()
 
 
-def test_f13_an_answer_of_two_is_refused() -> None:
+def test_f13_a_value_that_would_split_an_answer_is_refused() -> None:
     asked = request(message())
     evil = [(b"Warning", b"399 x\r\nContact: <sip:evil>")]
     with pytest.raises(ValueError, match="CR, LF"):

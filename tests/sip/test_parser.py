@@ -1,4 +1,4 @@
-"""One datagram or one framed message to a Request or a Response (RFC 3261 §7, §18.3)."""
+"""Parses one datagram or one framed message into a Request or a Response (RFC 3261 §7, §18.3)."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from msilod.sip.parser import parse
 from tests.sip.samples import message, refusal, request, response
 
 
-def test_a_message_falls_into_its_parts() -> None:
+def test_a_message_is_split_into_its_parts() -> None:
     parsed = request(message(b"X-Odd: 1"))
     assert (parsed.method, parsed.uri, parsed.body) == (b"MESSAGE", b"sip:bob@example.test", b"hello")
     assert (parsed.cseq, parsed.call_id) == (20, b"5f0b2c1e@192.0.2.17")
@@ -25,7 +25,7 @@ def test_f4_a_line_keeps_its_bytes() -> None:
     assert request(message(odd)).headers.fields[7] == (b"subject", odd)
 
 
-def test_f1_compact_names_are_the_long_ones() -> None:
+def test_f1_compact_names_equal_the_long_names() -> None:
     data = message(
         via=b"v: SIP/2.0/UDP h;branch=x", to=b"t:sip:b@h", call_id=b"i: 1", **{"from": b"F: sip:a@h;tag=1"}
     )
@@ -52,7 +52,7 @@ def test_f3_the_top_via_is_the_first_value_of_the_first_line(top: bytes) -> None
     assert len(parsed.headers.split(b"via")) == 2
 
 
-def test_f2_folded_lines_are_one_line() -> None:
+def test_f2_folded_lines_become_one_line() -> None:
     data = message(
         b"Subject: a\r\n b\r\n\tc",
         via=b"Via:\r\n SIP/2.0/UDP\r\n h;\r\n branch=x",
@@ -70,7 +70,7 @@ def test_f5_line_ends_before_the_start_line_are_skipped(before: bytes) -> None:
     assert request(before + message()).to_bytes() == message()
 
 
-def test_f5_bare_line_feeds_pass_on_udp_and_are_not_sent_on() -> None:
+def test_f5_bare_line_feeds_are_accepted_on_udp_and_not_sent_on() -> None:
     data = message(b"Subject: a\n b", end=b"\n")
     assert b"\r" not in data
     parsed = request(data)
@@ -82,7 +82,7 @@ def test_f5_bare_line_feeds_are_refused_on_a_stream() -> None:
     assert refusal(message(end=b"\n"), framing=BY_LENGTH).status == 400
 
 
-def test_f5_a_body_with_empty_lines_is_a_body() -> None:
+def test_f5_empty_lines_in_a_body_belong_to_the_body() -> None:
     for body in (b"a\n\nb\r\n\r\nc", b"\r\n\r\n", b"\n\n"):
         assert request(message(body=body)).body == body
         assert request(message(body=body, end=b"\n")).body == body
@@ -98,7 +98,7 @@ def test_f5_a_body_with_empty_lines_is_a_body() -> None:
         b"Subject: a\n\nb",
     ],
 )
-def test_f5_one_line_end_alone_among_others_is_400(line: bytes) -> None:
+def test_f5_one_different_line_end_is_400(line: bytes) -> None:
     error = refusal(message(line))
     assert (error.status, error.request is not None) == (400, True)
     assert refusal(message(line), framing=BY_LENGTH).status == 400
@@ -108,7 +108,7 @@ def test_f5_a_carriage_return_among_bare_line_feeds_is_400() -> None:
     assert refusal(message(b"Subject: a\rb", end=b"\n")).status == 400
 
 
-def test_baddn_the_end_of_a_datagram_ends_the_head_too() -> None:
+def test_baddn_the_end_of_a_datagram_ends_the_head() -> None:
     whole = message(body=None)
     assert request(whole[:-2]).to_bytes() == whole[:-2] + b"Content-Length: 0\r\n\r\n"
     bare = message(body=None, end=b"\n")
@@ -121,7 +121,7 @@ def test_a_datagram_that_ends_within_a_line_is_400(cut: int) -> None:
     assert refusal(data[:-cut]).status == 400
 
 
-def test_a_message_that_is_not_closed_is_400_on_a_stream() -> None:
+def test_a_message_without_its_end_is_400_on_a_stream() -> None:
     assert refusal(message(body=None)[:-2], framing=BY_LENGTH).status == 400
 
 
@@ -132,7 +132,7 @@ def test_mixed_ends_without_an_empty_line_are_400() -> None:
 @pytest.mark.parametrize(
     "low", [b"Via: SIP/2.0/UDP b;branch=y", b"Contact: <sip:b@h>\r\nv: SIP/2.0/UDP b;branch=y"]
 )
-def test_f3_the_first_of_two_vias_counts_wherever_the_second_stands(low: bytes) -> None:
+def test_f3_the_first_of_two_vias_counts_wherever_the_second_is(low: bytes) -> None:
     parsed = request(message(via=b"Via: SIP/2.0/UDP a;branch=x\r\n" + low))
     assert (parsed.via.branch, parsed.received[b"via"].strip()) == (b"x", b"SIP/2.0/UDP a;branch=x")
 
@@ -150,19 +150,19 @@ def test_f3_the_first_of_two_vias_counts_wherever_the_second_stands(low: bytes) 
         ),
     ],
 )
-def test_whether_a_proxy_has_been_passed_is_known(lines: bytes, is_one: bool) -> None:
+def test_a_parsed_request_knows_whether_it_passed_a_proxy(lines: bytes, is_one: bool) -> None:
     parsed = request(message(via=lines))
     assert parsed.has_one_via is is_one
     assert (len(parsed.headers.split(b"via")) == 1) is is_one
 
 
-def test_what_comes_twice_is_found_below_two_vias() -> None:
+def test_repeated_fields_are_found_below_two_vias() -> None:
     vias = b"Via: SIP/2.0/UDP a;branch=x\r\nVia: SIP/2.0/UDP b;branch=y"
     assert refusal(message(b"To: <sip:eve@h>", via=vias)).status == 400
 
 
 @pytest.mark.parametrize("name", ["via", "to", "from", "call_id", "cseq"])
-def test_f6_what_is_required_is_missed(name: str) -> None:
+def test_f6_a_missing_required_field_is_400(name: str) -> None:
     error = refusal(message(**{name: b""}))
     assert (error.status, error.request is None) == (400, name == "via")
 
@@ -178,7 +178,7 @@ def test_f6_what_is_required_is_missed(name: str) -> None:
         b"Content-Length: 4",
     ],
 )
-def test_f6_what_must_be_single_is_400_when_it_is_not(line: bytes) -> None:
+def test_f6_a_repeated_single_field_is_400(line: bytes) -> None:
     error = refusal(message(line))
     assert error.status == 400
     assert isinstance(error.request, Request)
@@ -186,7 +186,7 @@ def test_f6_what_must_be_single_is_400_when_it_is_not(line: bytes) -> None:
     assert len(answer.headers.fields) == 5
 
 
-def test_the_same_content_length_twice_is_one() -> None:
+def test_the_same_content_length_twice_counts_as_one() -> None:
     assert request(message(b"l: 5")).body == b"hello"
 
 
@@ -309,12 +309,12 @@ def test_a_bad_call_id_is_400(line: bytes) -> None:
 
 
 @pytest.mark.parametrize("length", [b"6", b"9999", b"-999", b"+5", b"5_0", b"0x5", b"", b"five", b"9" * 101])
-def test_t7_clerr_ncl_a_datagram_that_is_too_short_is_400(length: bytes) -> None:
+def test_t7_clerr_ncl_a_datagram_shorter_than_its_length_is_400(length: bytes) -> None:
     error = refusal(message(b"Content-Length: " + length, body=None) + b"hello")
     assert (error.status, error.request is not None) == (400, True)
 
 
-def test_t7_dblreq_what_is_behind_the_body_is_dropped() -> None:
+def test_t7_dblreq_bytes_behind_the_body_are_dropped() -> None:
     assert request(message() + message()).body == b"hello"
     assert request(message(body=b"") + b"\r\nINVITE").body == b""
 
@@ -323,13 +323,13 @@ def test_t7_without_a_length_the_body_runs_to_the_end() -> None:
     assert request(message(body=None) + b"hello\r\n").body == b"hello\r\n"
 
 
-def test_t8_on_a_stream_the_length_must_be_there_and_right() -> None:
+def test_t8_on_a_stream_the_length_is_required_and_must_be_right() -> None:
     assert isinstance(parse(message(), framing=BY_LENGTH), Request)
     for data in (message(body=None) + b"x", message() + b"x", message()[:-1]):
         assert refusal(data, framing=BY_LENGTH).status == 400
 
 
-def test_t12_in_a_websocket_message_content_length_may_lack_and_must_not_lie() -> None:
+def test_t12_in_a_websocket_message_content_length_is_optional_and_must_be_right() -> None:
     whole = message(body=b"hello")
     assert isinstance(parse(whole, BY_WEBSOCKET), Request)
     without = whole.replace(b"Content-Length: 5\r\n", b"")

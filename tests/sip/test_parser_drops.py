@@ -1,4 +1,4 @@
-"""Responses, and what is dropped without an answer (RFC 3261 §16.7, §18.3, §25.1)."""
+"""Responses, and messages that are dropped without an answer (RFC 3261 §16.7, §18.3, §25.1)."""
 
 import pytest
 
@@ -18,7 +18,7 @@ RESPONSE = b"SIP/2.0 200 OK"
         (b"SIP/2.0 200 SIP/2.0", 200, b"SIP/2.0"),
     ],
 )
-def test_f14_a_response_falls_into_its_parts(start: bytes, status: int, reason: bytes) -> None:
+def test_f14_a_response_is_split_into_its_parts(start: bytes, status: int, reason: bytes) -> None:
     parsed = response(message(start=start))
     assert (parsed.status, parsed.reason, parsed.body) == (status, reason, b"hello")
     assert (parsed.cseq, parsed.cseq_method, parsed.to_tag) == (20, b"MESSAGE", b"")
@@ -47,19 +47,19 @@ def test_f14_bigcode_any_other_status_is_dropped(start: bytes) -> None:
 
 @pytest.mark.parametrize("start", [RESPONSE, b"ACK sip:bob@example.test SIP/2.0"])
 @pytest.mark.parametrize("name", ["via", "to", "from", "call_id", "cseq"])
-def test_responses_and_acks_that_are_malformed_are_dropped(start: bytes, name: str) -> None:
+def test_malformed_responses_and_acks_are_dropped(start: bytes, name: str) -> None:
     assert refusal(message(start=start, **{name: b""})).request is None
     repeated = b"t: sip:x@y"
     assert refusal(message(repeated, start=start)).request is None
 
 
-def test_x3_a_short_response_is_dropped() -> None:
+def test_x3_a_response_shorter_than_its_length_is_dropped() -> None:
     assert refusal(message(b"l: 9", start=RESPONSE, body=None)).request is None
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"\r\n\r\n", b"\n", b"\x00" * 100, b"\x80" * 100, b"\x00\x01\x00\x00!\x12\xa4B"]
 )
-def test_what_is_no_message_at_all_is_dropped(data: bytes) -> None:
+def test_bytes_that_are_no_message_are_dropped(data: bytes) -> None:
     assert refusal(data).request is None
     assert refusal(data, framing=BY_LENGTH).request is None

@@ -1,4 +1,4 @@
-"""Checklist I1 and I2: whose asserted identity goes on, and to whom."""
+"""Checklist I1 and I2: the asserted identities that are sent on, and the receivers."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from msilod.sip.privacy import ASSERTED, PREFERRED, asks_for_id, guard_identity
         (b"none", False), (b"identity", False), (b"", False), (b"user;header", False),
     ],
 )  # fmt: skip
-def test_the_priv_value_id(value: bytes, asks: bool) -> None:
+def test_the_priv_value_id_is_found(value: bytes, asks: bool) -> None:
     assert asks_for_id(value) is asks
 
 
@@ -37,7 +37,7 @@ def guarded(is_from_trusted: bool, is_to_trusted: bool, privacy: bytes | None) -
         (True, False, b"id", 0), (True, False, b"critical;id", 0), (True, False, b"critical", 2),
     ],
 )  # fmt: skip
-def test_an_assertion_goes_only_from_and_hidden_only_to_trusted_ones(
+def test_an_assertion_is_accepted_from_trusted_peers_and_a_hidden_one_sent_to_trusted_peers_only(
     is_from_trusted: bool, is_to_trusted: bool, privacy: bytes | None, values: int
 ) -> None:
     headers = guarded(is_from_trusted, is_to_trusted, privacy)
@@ -45,7 +45,7 @@ def test_an_assertion_goes_only_from_and_hidden_only_to_trusted_ones(
     assert (headers.get(b"privacy") or b"") == (privacy or b"")
 
 
-def test_i3_what_only_a_privacy_service_can_do_is_left_to_one() -> None:
+def test_i3_other_privacy_values_are_left_to_a_privacy_service() -> None:
     headers = Headers()
     headers.add(b"Privacy", b"header;session;critical")
     before = list(headers.fields)

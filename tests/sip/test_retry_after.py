@@ -20,5 +20,5 @@ from msilod.sip.retry_after import parse_retry_after
         ("\N{ARABIC-INDIC DIGIT FIVE}".encode(), None),
     ],
 )
-def test_retry_after(value: bytes | None, seconds: int | None) -> None:
+def test_retry_after_is_read(value: bytes | None, seconds: int | None) -> None:
     assert parse_retry_after(value) == seconds

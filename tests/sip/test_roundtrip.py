@@ -1,4 +1,4 @@
-"""Messages made at random go in and come out; sipmessage, written by others, reads them the same way."""
+"""Random messages are read and written; sipmessage, an independent parser, reads the messages the same way."""
 
 import sipmessage
 from hypothesis import given, settings
@@ -11,7 +11,7 @@ from msilod.sip.stamp import stamp_source
 from msilod.sip.uri import SipUri
 from tests.sip.samples import FLOW, request, response
 
-# Without `%`, which sipmessage takes for an escape outside of URIs (RFC 4475 §3.1.1.5 says it is none).
+# Without `%`: sipmessage takes `%` for an escape outside of URIs, against RFC 4475 §3.1.1.5.
 TOKEN = "abcXYZ019-.!*_+`'~"
 tokens = st.text(TOKEN, min_size=1, max_size=12).map(str.encode)
 users = st.text("abcXYZ019-_.!~*'()&=+$,;?/", min_size=1, max_size=12).map(str.encode)
@@ -66,26 +66,26 @@ def messages(draw: st.DrawFn, is_request: bool = True) -> bytes:
 
 
 @given(messages())
-def test_f4_a_request_goes_out_as_it_came(data: bytes) -> None:
+def test_f4_a_request_is_written_as_received(data: bytes) -> None:
     parsed = request(data)
     assert parsed.to_bytes() == data
     assert parsed.copy().to_bytes() == data
 
 
 @given(messages(is_request=False))
-def test_f4_a_response_goes_out_as_it_came(data: bytes) -> None:
+def test_f4_a_response_is_written_as_received(data: bytes) -> None:
     assert response(data).to_bytes() == data
     assert response(data).copy().to_bytes() == data
 
 
 @given(messages())
-def test_f5_bare_line_feeds_say_the_same(data: bytes) -> None:
+def test_f5_bare_line_feeds_have_the_same_meaning(data: bytes) -> None:
     head, _, body = data.partition(b"\r\n\r\n")
     assert request(head.replace(b"\r\n", b"\n") + b"\n\n" + body).to_bytes() == data
 
 
 @given(messages())
-def test_f2_folds_say_the_same(data: bytes) -> None:
+def test_f2_folds_have_the_same_meaning(data: bytes) -> None:
     head, _, body = data.partition(b"\r\n\r\n")
     start, *lines = head.split(b"\r\n")
     folded = [line.replace(b": ", b":\r\n \t", 1) for line in lines]
@@ -93,7 +93,7 @@ def test_f2_folds_say_the_same(data: bytes) -> None:
 
 
 @given(messages())
-def test_a_stamped_request_is_still_one(data: bytes) -> None:
+def test_a_stamped_request_can_be_parsed(data: bytes) -> None:
     before, parsed = request(data), request(data)
     stamp_source(parsed, FLOW)
     again = request(parsed.to_bytes())
@@ -106,7 +106,7 @@ def test_a_stamped_request_is_still_one(data: bytes) -> None:
 
 
 @given(messages(), st.integers(100, 699), tokens)
-def test_an_answer_can_be_read(data: bytes, status: int, tag: bytes) -> None:
+def test_an_answer_can_be_parsed(data: bytes, status: int, tag: bytes) -> None:
     asked = request(data)
     answer = response(response_bytes(asked, status, tag))
     assert answer.to_bytes() == build_response(asked, status, to_tag=tag).to_bytes()
@@ -123,7 +123,7 @@ def test_an_answer_can_be_read(data: bytes, status: int, tag: bytes) -> None:
 
 @settings(max_examples=300)
 @given(messages())
-def test_others_read_a_request_the_same_way(data: bytes) -> None:
+def test_sipmessage_reads_a_request_the_same_way(data: bytes) -> None:
     ours = request(data)
     theirs = sipmessage.Message.parse(data)
     assert isinstance(theirs, sipmessage.Request)
@@ -145,7 +145,7 @@ def test_others_read_a_request_the_same_way(data: bytes) -> None:
 
 
 @given(messages(is_request=False))
-def test_others_read_a_response_the_same_way(data: bytes) -> None:
+def test_sipmessage_reads_a_response_the_same_way(data: bytes) -> None:
     ours = response(data)
     theirs = sipmessage.Message.parse(data)
     assert isinstance(theirs, sipmessage.Response)
@@ -154,7 +154,7 @@ def test_others_read_a_response_the_same_way(data: bytes) -> None:
 
 
 @given(messages())
-def test_others_read_our_answer(data: bytes) -> None:
+def test_sipmessage_reads_our_answer(data: bytes) -> None:
     theirs = sipmessage.Message.parse(response_bytes(request(data), 202, b"ours"))
     assert isinstance(theirs, sipmessage.Response)
     assert (theirs.code, theirs.phrase) == (202, "Accepted")
@@ -163,7 +163,7 @@ def test_others_read_our_answer(data: bytes) -> None:
 
 @settings(max_examples=300)
 @given(messages(), st.integers(0, 500), st.binary(max_size=6), st.integers(0, 6), st.booleans())
-def test_a_damaged_message_is_read_or_refused(
+def test_a_damaged_message_is_parsed_or_refused(
     data: bytes, at: int, noise: bytes, cut: int, stream: bool
 ) -> None:
     damaged = data[:at] + noise + data[at + cut :]

@@ -1,4 +1,4 @@
-"""What a malformed request is answered with (RFC 3261 §8.2.6.2)."""
+"""The answer to a malformed request (RFC 3261 §8.2.6.2)."""
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ def saved(data: bytes) -> Request:
     return found
 
 
-def test_a_good_request_is_read_as_far_as_an_answer_needs_it() -> None:
+def test_the_fields_for_an_answer_are_read_from_a_good_request() -> None:
     found = saved(message(b"Timestamp: 5", b"Subject: x"))
     assert (found.method, found.uri, found.cseq, found.call_id) == (
         b"MESSAGE", b"sip:bob@example.test", 20, b"5f0b2c1e@192.0.2.17",
@@ -34,7 +34,7 @@ def test_a_good_request_is_read_as_far_as_an_answer_needs_it() -> None:
 
 
 @pytest.mark.parametrize("end", [b"\r\n", b"\n"])
-def test_the_answer_carries_the_lines_as_they_came(end: bytes) -> None:
+def test_the_answer_has_the_lines_as_received(end: bytes) -> None:
     data = message(
         b"To: sip:other@h", b"nonsense", to=b"t : \tsip:bob@h;x", cseq=b"CSeq: 77777777777 X", end=end
     )
@@ -58,7 +58,7 @@ def test_the_answer_carries_the_lines_as_they_came(end: bytes) -> None:
         b'SIP/2.0/UDP 192.0.2.15;x="y',
     ],
 )
-def test_badinv01_an_unreadable_via_is_still_one_to_answer_to(via: bytes) -> None:
+def test_badinv01_an_unreadable_via_is_copied_into_the_answer(via: bytes) -> None:
     found = saved(message(via=b"Via: " + via))
     assert (found.via.host, found.via.transport) == (b"192.0.2.15", b"UDP")
     stamp_source(found, FLOW)
@@ -81,7 +81,7 @@ def test_badinv01_an_unreadable_via_is_still_one_to_answer_to(via: bytes) -> Non
         message().replace(b"\r\n", b"\r\n ", 1),
     ],
 )
-def test_nothing_is_answered_to_nobody(data: bytes) -> None:
+def test_without_a_usable_head_there_is_no_answer(data: bytes) -> None:
     assert salvage(data) is None
 
 
@@ -95,7 +95,7 @@ def test_f13_a_line_that_splits_an_answer_is_not_copied(line: bytes) -> None:
     assert saved(message(to=line)).headers.get(b"to") is None
 
 
-def test_half_a_line_is_no_line() -> None:
+def test_half_a_line_is_ignored() -> None:
     data = message()
     cut = data[: data.index(b"CSeq") + 9]
     found = saved(cut)
@@ -111,7 +111,7 @@ def test_the_answer_is_bounded() -> None:
 
 
 @given(st.binary(max_size=200), st.integers(0, 400))
-def test_it_never_fails(noise: bytes, at: int) -> None:
+def test_no_input_raises(noise: bytes, at: int) -> None:
     data = message()
     found = salvage(data[:at] + noise + data[at:])
     if found is not None:

@@ -9,7 +9,7 @@ from msilod.sip.status import PHRASES, reason
     ("status", "phrase"),
     [(202, b"Accepted"), (480, b"Temporarily Unavailable"), (299, b"OK"), (499, b"Bad Request"), (799, b"")],
 )
-def test_a_code_has_its_phrase_or_that_of_its_class(status: int, phrase: bytes) -> None:
+def test_a_code_has_its_phrase_or_the_phrase_of_its_class(status: int, phrase: bytes) -> None:
     assert reason(status) == phrase
 
 

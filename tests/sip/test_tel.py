@@ -1,4 +1,4 @@
-"""tel URIs (RFC 3966): one number in all its spellings, and what is none."""
+"""tel URIs (RFC 3966): one number in all spellings, and texts that are no number."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from msilod.sip.tel import is_tel, parse_tel
         (b"tel:12AB", "12ab", ""),
     ],
 )
-def test_the_number_is_the_digits(raw: bytes, number: str, context: str) -> None:
+def test_the_number_is_the_digits_of_the_uri(raw: bytes, number: str, context: str) -> None:
     assert is_tel(raw)
     assert parse_tel(raw) == (number, context)
 
@@ -30,7 +30,7 @@ def test_the_number_is_the_digits(raw: bytes, number: str, context: str) -> None
         b"tel:\xe2\x91\xa0", b"tel:" + b"1" * 65, b"tel:1" + b";" * 70_000, b"sip:+1@h", b"", b"tel",
     ],
 )  # fmt: skip
-def test_what_is_no_number_is_refused(raw: bytes) -> None:
+def test_a_bad_number_is_refused(raw: bytes) -> None:
     with pytest.raises(MalformedMessage) as caught:
         parse_tel(raw)
     assert caught.value.status == 400

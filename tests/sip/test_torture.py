@@ -1,8 +1,9 @@
-"""RFC 4475 and RFC 5118, every message, against what its index.toml says; as far as this room decides.
+"""RFC 4475 and RFC 5118: every message, compared with index.toml, as far as this room decides.
 
-The table says who refuses a message: `parse` itself, `uri` (the Request-URI, which the proxy reads),
-`address` (From or To, which it reads too), `contact` (the registrar), `later` (a well-formed message; another
-room answers with the status), or nobody. The last column is what a stream's framer makes of the same bytes.
+The table names the part that refuses a message: `parse`, `uri` (the Request-URI, read by the proxy), `address` (From or
+To, read by the proxy), `contact` (the registrar), `later` (a well-formed message; another room answers with the
+status), or none. The last column is the result of the framer for the same bytes on a stream.
+
 """
 
 import hashlib
@@ -28,7 +29,7 @@ DROP = 0
 
 
 class Row(NamedTuple):
-    """`who` refuses with `status` (0: without an answer); `stream` what the framer does."""
+    """`who` refuses with `status` (0: without an answer). `stream` is the result of the framer."""
 
     who: str = NOBODY
     status: int = 200
@@ -101,14 +102,14 @@ RFC5118 = {
     "ipv6-correct-abnf-2-colons": Row(),
 }
 RESPONSES = ("unreason", "noreason", "scalarlg", "bigcode", "bcast")
-# As they were published their Content-Length is too long; their `wire` form has it right.
+# The published Content-Length is too long; the `wire` form has the right length.
 TOO_LONG = ("ipv6-in-sdp", "mult-ip-in-sdp")
-# No empty line behind the head: a stream waits for it, and never sees the bare line ends as an empty line.
+# No empty line behind the head: a stream waits for the line, and never takes bare line ends for an empty line.
 NOT_CLOSED = ("ipv6-bug-abnf-3-colons", "ipv6-correct-abnf-2-colons")
 
 
 def judge(data: bytes) -> tuple[str, int]:
-    """Who of this room refuses `data` as a datagram, and with which status."""
+    """The part of this room that refuses `data` as a datagram, and the status."""
     try:
         parsed = parse(data)
     except MalformedMessage as error:
@@ -133,7 +134,7 @@ def judge(data: bytes) -> tuple[str, int]:
 
 
 def framed(data: bytes, step: int) -> str:
-    """What a framer makes of `data` in segments of `step` bytes."""
+    """The result of a framer for `data` in segments of `step` bytes."""
     framer = StreamFramer()
     frames: list[bytes | KeepAlive] = []
     try:
@@ -153,9 +154,7 @@ def expected(row: Row) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize(("folder", "table"), [("rfc4475", RFC4475), ("rfc5118", RFC5118)])
-def test_the_table_is_the_index_and_agrees_with_it(
-    shared_vectors: Path, folder: str, table: dict[str, Row]
-) -> None:
+def test_the_table_equals_the_index(shared_vectors: Path, folder: str, table: dict[str, Row]) -> None:
     entries = tomllib.loads((shared_vectors / folder / "index.toml").read_text())["message"]
     assert [entry["name"] for entry in entries] == list(table)
     for entry in entries:

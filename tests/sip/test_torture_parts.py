@@ -1,4 +1,4 @@
-"""RFC 4475 and RFC 5118: what the parts of the odd messages must be read as."""
+"""RFC 4475 and RFC 5118: the right reading of the parts of odd messages."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.sip.published import vector, wire
 from tests.sip.samples import request, response
 
 
-def test_wsinv_is_read_through_its_white_space(shared_vectors: Path) -> None:
+def test_wsinv_is_read_with_its_white_space(shared_vectors: Path) -> None:
     parsed = request(vector(shared_vectors, "wsinv"))
     assert (parsed.via.transport, parsed.via.host, parsed.via.branch) == (b"UDP", b"192.0.2.2", b"390skdjuw")
     assert len(parsed.headers.split(b"via")) == 3
@@ -28,7 +28,7 @@ def test_wsinv_is_read_through_its_white_space(shared_vectors: Path) -> None:
     assert unknown == b";;,,;;,;"
 
 
-def test_intmeth_is_read_to_its_odd_end(shared_vectors: Path) -> None:
+def test_intmeth_is_read_completely(shared_vectors: Path) -> None:
     data = vector(shared_vectors, "intmeth")
     parsed = request(data)
     assert parsed.via.branch == b"z9hG4bK-.!%66*_+`'~"
@@ -37,7 +37,7 @@ def test_intmeth_is_read_to_its_odd_end(shared_vectors: Path) -> None:
     assert parsed.to_bytes() == data
 
 
-def test_esc01_escapes_are_taken_away_once(shared_vectors: Path) -> None:
+def test_esc01_escapes_are_decoded_once(shared_vectors: Path) -> None:
     parsed = request(vector(shared_vectors, "esc01"))
     uri = SipUri.parse(parsed.uri)
     assert uri.user == "sips%3Auser%40example.com"
@@ -48,7 +48,7 @@ def test_esc01_escapes_are_taken_away_once(shared_vectors: Path) -> None:
     assert unescape(contact.params["name"] or "") == b"value%41"
 
 
-def test_escnull_two_users_with_nulls_are_two(shared_vectors: Path) -> None:
+def test_escnull_two_users_with_nulls_are_different(shared_vectors: Path) -> None:
     parsed = request(vector(shared_vectors, "escnull"))
     one, two = (SipUri.parse(NameAddr.parse(value).uri) for value in parsed.headers.split(b"contact"))
     assert not one.equals(two)
@@ -74,7 +74,7 @@ def test_longreq_has_all_its_vias(shared_vectors: Path) -> None:
     assert len(parsed.body) == 150
 
 
-def test_dblreq_on_a_stream_is_two(shared_vectors: Path) -> None:
+def test_dblreq_on_a_stream_is_two_messages(shared_vectors: Path) -> None:
     data = vector(shared_vectors, "dblreq")
     with pytest.raises(FramingLost) as caught:
         StreamFramer().feed(data)
@@ -106,7 +106,7 @@ def test_badbranch_has_no_cookie(shared_vectors: Path) -> None:
     assert not request(vector(shared_vectors, "badbranch")).via.has_cookie
 
 
-def test_cparam_a_parameter_stays_where_it_was(shared_vectors: Path) -> None:
+def test_cparam_a_parameter_stays_in_its_place(shared_vectors: Path) -> None:
     outside = NameAddr.parse(request(vector(shared_vectors, "cparam01")).headers.get(b"contact") or b"")
     inside = NameAddr.parse(request(vector(shared_vectors, "cparam02")).headers.get(b"contact") or b"")
     assert (outside.uri, list(outside.params)) == (
@@ -122,13 +122,13 @@ def test_regescrt_and_escruri_keep_the_headers_part_apart(shared_vectors: Path) 
     assert SipUri.parse(request(vector(shared_vectors, "escruri")).uri).headers.startswith("Route=")
 
 
-def test_inv2543_is_an_old_request(shared_vectors: Path) -> None:
+def test_inv2543_is_read_as_a_request_of_rfc_2543(shared_vectors: Path) -> None:
     parsed = request(vector(shared_vectors, "inv2543"))
     assert (parsed.via.branch, parsed.via.has_cookie, parsed.from_.tag) == (b"", False, b"")
     assert b"\r\nContent-Length: %d\r\n" % len(parsed.body) in parsed.to_bytes()
 
 
-def test_ports_stand_outside_the_brackets(shared_vectors: Path) -> None:
+def test_ports_are_outside_the_brackets(shared_vectors: Path) -> None:
     ambiguous = SipUri.parse(request(wire(shared_vectors, "port-ambiguous")).uri)
     assert (ambiguous.host, ambiguous.port) == ("[2001:db8::10:5070]", None)
     clear = SipUri.parse(request(wire(shared_vectors, "port-unambiguous")).uri)
@@ -146,7 +146,7 @@ def test_received_is_read_in_both_forms(shared_vectors: Path, name: str, receive
     assert request(wire(shared_vectors, name)).via.params[b"received"] == received
 
 
-def test_three_colons_are_two(shared_vectors: Path) -> None:
+def test_three_colons_are_read_as_two(shared_vectors: Path) -> None:
     bug = SipUri.parse(request(wire(shared_vectors, "ipv6-bug-abnf-3-colons")).uri)
     good = SipUri.parse(request(wire(shared_vectors, "ipv6-correct-abnf-2-colons")).uri)
     assert bug.host == good.host == "[2001:db8::c000:201]"

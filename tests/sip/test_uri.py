@@ -27,7 +27,7 @@ def test_every_part_is_found() -> None:
     assert str(uri) == "sips:alice;day=tue:pw@example.test:5071;transport=TCP;lr?Subject=x&b=%41"
 
 
-def test_what_is_not_there_is_none() -> None:
+def test_absent_parts_are_none() -> None:
     uri = SipUri.parse("sip:example.test")
     assert (uri.user, uri.password, uri.port, uri.params, uri.headers, uri.transport) == (
         None,
@@ -126,7 +126,7 @@ def test_text_that_is_not_ascii_is_400() -> None:
         ("sip:a@192.0.2.4", "a@192.0.2.4"),
     ],
 )
-def test_t17_the_key_of_a_mailbox_is_one_for_all_its_spellings(raw: str, aor: str) -> None:
+def test_t17_all_spellings_of_a_mailbox_have_one_key(raw: str, aor: str) -> None:
     assert SipUri.parse(raw).aor() == aor
 
 
@@ -140,11 +140,11 @@ def test_a_mailbox_needs_a_user() -> None:
     ("raw", "literal"),
     [("sip:192.0.2.1", True), ("sip:[::1]:5060", True), ("sip:h.test", False), ("sip:a1.b2.test", False)],
 )
-def test_an_ip_literal_is_known(raw: str, literal: bool) -> None:
+def test_an_ip_literal_is_recognized(raw: str, literal: bool) -> None:
     assert SipUri.parse(raw).is_ip_literal is literal
 
 
-def test_a_parameter_may_have_an_empty_value_and_keeps_it() -> None:
+def test_a_parameter_with_an_empty_value_is_kept() -> None:
     assert str(SipUri.parse("sip:h.test;ob=;transport=")) == "sip:h.test;ob=;transport="
     assert SipUri.parse("sip:h.test;transport=").transport is None
 
@@ -165,7 +165,7 @@ users = st.lists(
 
 
 @given(users)
-def test_the_key_of_a_key_is_the_key(user: str) -> None:
+def test_the_key_of_a_key_is_the_same_key(user: str) -> None:
     aor = SipUri.parse(f"sip:{user}@h.test").aor()
     assert SipUri.parse(f"sip:{aor}").aor() == aor
     assert parse_aor(aor) == aor
@@ -180,7 +180,7 @@ params = st.dictionaries(
 
 
 @given(users, st.one_of(st.none(), st.just("pw")), hosts, st.one_of(st.none(), st.integers(1, 65535)), params)
-def test_what_is_printed_is_read_again(
+def test_a_printed_uri_is_parsed_to_the_same_uri(
     user: str, password: str | None, host: str, port: int | None, params: dict[str, str | None]
 ) -> None:
     uri = SipUri("sip", user, host, port, params, "a=b", password)
@@ -203,7 +203,7 @@ def test_any_bytes_are_a_uri_or_refused(raw: bytes) -> None:
         assert SipUri.parse(str(uri)).equals(uri)
 
 
-def test_the_pairs_of_the_rfc_and_ours(shared_vectors: Path) -> None:
+def test_the_pairs_of_the_rfc_and_further_pairs_are_compared_right(shared_vectors: Path) -> None:
     pairs = tomllib.loads((shared_vectors / "uri_equiv.toml").read_text())["pair"]
     assert len(pairs) == 24
     for pair in pairs:
@@ -223,7 +223,7 @@ def test_the_pairs_of_the_rfc_and_ours(shared_vectors: Path) -> None:
         ("sip:[::1]", "sip:[0:0::1]", True),
     ],
 )
-def test_more_pairs(a: str, b: str, equal: bool) -> None:
+def test_more_pairs_are_compared_right(a: str, b: str, equal: bool) -> None:
     assert SipUri.parse(a).equals(SipUri.parse(b)) is equal
 
 
@@ -237,7 +237,7 @@ def test_more_pairs(a: str, b: str, equal: bool) -> None:
         ("alice@[::1]:5060", "alice@[::1]"),
     ],
 )
-def test_what_a_person_types_is_a_mailbox(text: str, aor: str) -> None:
+def test_a_typed_name_is_a_mailbox(text: str, aor: str) -> None:
     assert parse_aor(text) == aor
 
 
@@ -254,7 +254,7 @@ def test_what_a_person_types_is_a_mailbox(text: str, aor: str) -> None:
         ("a\x1b[2J@example.test", "bad user in uri"),
     ],
 )
-def test_f13_what_is_none_is_refused_in_plain_words(text: str, reason: str) -> None:
+def test_f13_a_bad_name_is_refused_with_a_plain_text(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
         parse_aor(text)
     assert "\x1b" not in str(caught.value)

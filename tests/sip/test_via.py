@@ -1,4 +1,4 @@
-"""Via: parsing, rport and received, where an answer goes (RFC 3261 §18.2, RFC 3581, RFC 5118)."""
+"""Via: parsing, rport and received, and the destination of an answer (RFC 3261 §18.2, RFC 3581, RFC 5118)."""
 
 import pytest
 from hypothesis import given
@@ -48,7 +48,7 @@ def flow(host: str, port: int = 40001) -> Flow:
         (b"SIP/2.0/UDP " + b"h" * 200 + b";branch=x", b"UDP", b"h" * 200, None, b"x", {b"branch": b"x"}),
     ],
 )  # fmt: skip
-def test_every_form_falls_into_its_parts(
+def test_every_form_is_split_into_its_parts(
     value: bytes, transport: bytes, host: bytes, port: int | None, branch: bytes, params: Params
 ) -> None:
     via = parse_via(value)
@@ -101,18 +101,18 @@ def test_every_form_falls_into_its_parts(
         b'SIP/2.0/UDP h;branch=x;a="b',
     ],
 )
-def test_what_is_no_via_is_400(value: bytes) -> None:
+def test_a_bad_via_is_400(value: bytes) -> None:
     with pytest.raises(MalformedMessage) as caught:
         parse_via(value)
     assert caught.value.status == 400
 
 
-def test_a_via_is_read_the_same_the_second_time() -> None:
+def test_a_cached_via_equals_the_parsed_via() -> None:
     for _ in range(2):
         assert (parse_via(PLAIN).transport, parse_via(PLAIN).port) == (b"UDP", 5071)
 
 
-def test_the_top_value_is_what_stands_before_the_first_comma() -> None:
+def test_the_top_value_ends_before_the_first_comma() -> None:
     assert top_value(b"SIP/2.0/UDP a;branch=x , SIP/2.0/UDP b") == b"SIP/2.0/UDP a;branch=x"
     assert top_value(b'SIP/2.0/UDP a;x="1,2";branch=x,SIP/2.0/UDP b') == b'SIP/2.0/UDP a;x="1,2";branch=x'
     assert top_value(b"SIP/2.0/UDP a") == b"SIP/2.0/UDP a"
@@ -140,13 +140,13 @@ def test_x1_sent_by_has_its_default_port(sent: bytes, sent_by: bytes) -> None:
     assert parse_via(sent).sent_by == sent_by
 
 
-def test_a_request_of_ours_has_a_via_that_says_nothing() -> None:
+def test_the_via_of_our_own_request_names_nothing() -> None:
     assert (NO_VIA.branch, NO_VIA.has_cookie, NO_VIA.params) == (b"", False, {})
     assert repr(parse_via(b"SIP/2.0/UDP h")) == "<Via b'SIP/2.0/UDP h'>"
 
 
 def stamped(via: bytes, source: Flow) -> tuple[bytes, Via]:
-    """The Via line and object of a request that came with the value `via` from `source`."""
+    """The Via line and object of a request from `source` with the Via value `via`."""
     parsed = request(message(via=b"Via: " + via))
     stamp_source(parsed, source)
     lines = parsed.headers.get_all(b"via")
@@ -158,7 +158,7 @@ def stamped(via: bytes, source: Flow) -> tuple[bytes, Via]:
 @pytest.mark.parametrize(
     ("via", "host", "expected"),
     [
-        # RFC 3261 §18.2.1: nothing to say.
+        # RFC 3261 §18.2.1: no parameter is added.
         (b"SIP/2.0/UDP 192.0.2.17;branch=x", "192.0.2.17", b"SIP/2.0/UDP 192.0.2.17;branch=x"),
         (b"SIP/2.0/UDP [2001:DB8:0::1];branch=x", "2001:db8::1", b"SIP/2.0/UDP [2001:DB8:0::1];branch=x"),
         (b"SIP/2.0/UDP [::ffff:192.0.2.1];branch=x", "192.0.2.1", b"SIP/2.0/UDP [::ffff:192.0.2.1];branch=x"),
@@ -169,7 +169,7 @@ def stamped(via: bytes, source: Flow) -> tuple[bytes, Via]:
          b"SIP/2.0/UDP 192.0.2.17;branch=x;received=192.0.2.9"),
         (b"SIP/2.0/UDP [::1:];branch=x", "::1", b"SIP/2.0/UDP [::1:];branch=x;received=::1"),
         (b"SIP/2.0/UDP [::1];branch=x", "2001:db8::1", b"SIP/2.0/UDP [::1];branch=x;received=2001:db8::1"),
-        # RFC 3581 §4: rport is filled, and received always stands beside it.
+        # RFC 3581 §4: rport gets the port, and received is always added with rport.
         (b"SIP/2.0/UDP 192.0.2.9;rport;branch=x", "192.0.2.9",
          b"SIP/2.0/UDP 192.0.2.9;rport=40001;branch=x;received=192.0.2.9"),
         (b"SIP/2.0/UDP h;branch=x;rport", "192.0.2.9",
@@ -184,7 +184,7 @@ def stamped(via: bytes, source: Flow) -> tuple[bytes, Via]:
          b"SIP/2.0/UDP h;rportal;rport=40001;branch=x;received=192.0.2.9"),
         (b'SIP/2.0/UDP h;y=";rport";branch=x', "192.0.2.9",
          b'SIP/2.0/UDP h;y=";rport";branch=x;received=192.0.2.9'),
-        # What the sender claims to be is overwritten.
+        # The values of the sender are overwritten.
         (b"SIP/2.0/UDP h;rport=9;branch=x;received=203.0.113.1", "192.0.2.9",
          b"SIP/2.0/UDP h;rport=40001;branch=x;received=192.0.2.9"),
         (b"SIP/2.0/UDP h;rport;branch=x;Received=203.0.113.1", "192.0.2.9",
@@ -196,24 +196,24 @@ def stamped(via: bytes, source: Flow) -> tuple[bytes, Via]:
          b"SIP/2.0/UDP h;branch=x;received=192.0.2.9,SIP/2.0/UDP h;branch=x;rport"),
     ],
 )  # fmt: skip
-def test_t4_t5_the_source_goes_into_the_top_via(via: bytes, host: str, expected: bytes) -> None:
+def test_t4_t5_the_source_is_written_into_the_top_via(via: bytes, host: str, expected: bytes) -> None:
     assert stamped(via, flow(host))[0] == expected
 
 
-def test_t5_a_zone_of_ours_is_no_part_of_the_address() -> None:
+def test_t5_the_zone_is_no_part_of_the_address() -> None:
     via = stamped(b"SIP/2.0/UDP [fe80::1]:5060;rport;branch=x", flow("fe80::1%eth0"))[1]
     assert via.params[b"received"] == b"fe80::1"
     via = stamped(b"SIP/2.0/TCP [fe80::1];branch=x", flow("fe80::1%eth0"))[1]
     assert b"received" not in via.params
 
 
-def test_t5_the_object_says_the_same() -> None:
+def test_t5_the_via_object_has_the_same_values() -> None:
     via = stamped(PLAIN, FLOW)[1]
     assert via.params == {b"rport": b"40001", b"branch": b"z9hG4bKf7c1a5", b"received": b"198.51.100.7"}
     assert (via.branch, via.host, via.port) == (b"z9hG4bKf7c1a5", b"192.0.2.17", 5071)
 
 
-def test_t4_the_lines_below_and_around_stay() -> None:
+def test_t4_the_other_lines_stay() -> None:
     lower = b"v: SIP/2.0/UDP 192.0.2.17:5071;rport;branch=z9hG4bKf7c1a5"
     data = message(lower, via=b"VIA  :   " + PLAIN)
     parsed = request(data)
@@ -248,7 +248,9 @@ VIA_LINE = b"Via: SIP/2.0/UDP h;branch=x"
         (b"SIP/2.0/UDP h;received=[2001:db8::9]", "2001:db8::9", 5060),
     ],
 )
-def test_t6_an_answer_without_its_flow_goes_where_the_via_says(via: bytes, host: str, port: int) -> None:
+def test_t6_an_answer_without_its_flow_goes_to_the_address_in_the_via(
+    via: bytes, host: str, port: int
+) -> None:
     assert response_address(parse_via(via)) == (host, port)
 
 
@@ -266,7 +268,7 @@ def test_t6_an_answer_without_its_flow_goes_where_the_via_says(via: bytes, host:
         b"SIP/2.0/UDP h;rport=x",
     ],
 )
-def test_t6_bcast_no_answer_goes_to_many_or_to_nobody(via: bytes) -> None:
+def test_t6_bcast_no_answer_goes_to_a_group_or_an_unusable_address(via: bytes) -> None:
     with pytest.raises(MalformedMessage):
         response_address(parse_via(via))
 
@@ -279,7 +281,7 @@ spaces = st.sampled_from([b"", b" ", b"\t "])
 
 
 @given(tokens, hosts, st.one_of(st.none(), st.integers(1, 65535)), tokens, others, st.booleans(), spaces)
-def test_white_space_changes_nothing(
+def test_white_space_has_no_meaning(
     transport: bytes, host: bytes, port: int | None, branch: bytes, params: Params, rport: bool, space: bytes
 ) -> None:
     params = {**params, b"branch": branch, **({b"rport": None} if rport else {})}
@@ -313,7 +315,7 @@ fragments = st.lists(
 
 
 @given(fragments)
-def test_the_short_way_and_the_long_way_agree(pieces: list[bytes]) -> None:
+def test_the_fast_way_and_the_slow_way_agree(pieces: list[bytes]) -> None:
     value = b"SIP/2.0/UDP h:5070;branch=x".join([b"", b"".join(pieces)])
     short, long = outcome(parse_via, value), outcome(parse_via, value.replace(b";", b" ; "))
     assert (short is None) is (long is None)
