@@ -1,4 +1,4 @@
-"""A server in a thread for the tests of the load generator: it stores, delivers and misbehaves as told."""
+"""A server in a thread for the tests of the load generator. It stores, delivers and misbehaves as configured."""
 
 import socket
 import threading
@@ -14,9 +14,10 @@ Plan = Callable[[list[bytes]], list[bytes]]
 
 
 class FakeServer:
-    """On REGISTER it delivers what `plan` makes of the user's mailbox, each after the answer to the last.
+    """A REGISTER starts the delivery of `plan` of the mailbox of the user, each after the answer to the last.
 
-    `deaf`: so many datagrams are lost first.
+    `deaf`: the number of first datagrams that are lost.
+
     """
 
     def __init__(self, plan: Plan, deaf: int) -> None:
@@ -30,7 +31,7 @@ class FakeServer:
         self.serial = count()
 
     def serve(self) -> None:
-        """Until an empty datagram comes."""
+        """Serve until an empty datagram comes."""
         while True:
             data, source = self.socket.recvfrom(65535)
             if not data:
@@ -41,7 +42,7 @@ class FakeServer:
                 self.take(data, source)
 
     def take(self, data: bytes, source: tuple[str, int]) -> None:
-        """A request, or a phone's answer."""
+        """Handle a request, or the answer of a phone."""
         if data.startswith(b"MESSAGE"):
             self.boxes.setdefault(data[13:21], []).append(data)
             self.reply(data, b"202 Accepted", source)
@@ -58,7 +59,7 @@ class FakeServer:
         self.socket.sendto(response.replace(b"200 OK", status, 1), source)
 
     def deliver(self, source: tuple[str, int]) -> None:
-        """The next message, in a transaction of its own."""
+        """Send the next message, in a new transaction."""
         queue = self.queues.get(source)
         if queue:
             line, _, rest = queue.popleft().partition(b"\r\n")
@@ -68,7 +69,7 @@ class FakeServer:
 
 @contextmanager
 def serving(plan: Plan, deaf: int = 0) -> Iterator[FakeServer]:
-    """A running one."""
+    """A running server."""
     server = FakeServer(plan, deaf)
     thread = threading.Thread(target=server.serve)
     thread.start()

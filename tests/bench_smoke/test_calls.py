@@ -1,4 +1,4 @@
-"""The generator of calls: what it says is SIP, and its books find a lost ACK."""
+"""The generator of calls: its messages are SIP, and its accounts find a lost ACK."""
 
 from itertools import count
 from pathlib import Path
@@ -14,7 +14,7 @@ RUN = b"0100"
 INVITE = next(invites(invite_template(b"bench.test", 5070, RUN), [b"00000007"], count()))[1]
 
 
-def test_what_is_said_in_a_call_is_valid_sip() -> None:
+def test_the_messages_of_a_call_are_valid_sip() -> None:
     head = INVITE.partition(b"\r\n\r\n")[0] + b"\r\nRecord-Route: <sip:a;lr>\r\nRecord-Route: <sip:b;lr>"
     ringing, accepted = rings_and_answers(head, 5071)
     for datagram in (ringing, accepted):
@@ -28,7 +28,7 @@ def test_what_is_said_in_a_call_is_valid_sip() -> None:
 
 @pytest.fixture
 def load(tmp_path: Path) -> CallLoad:
-    """A short one against a real daemon, at its end."""
+    """The result of a short load on a real daemon."""
     daemon = Daemon(tmp_path).start()
     try:
         scenario = Scenario("calls", CALLS, users=3, outstanding=2)
@@ -41,7 +41,7 @@ def load(tmp_path: Path) -> CallLoad:
         daemon.stop()
 
 
-def test_calls_through_the_daemon(load: CallLoad) -> None:
+def test_calls_through_the_daemon_have_no_faults(load: CallLoad) -> None:
     outcome = load.finish()
     assert outcome.tally.finals > 0
     assert (outcome.tally.lost, outcome.tally.refused, outcome.books.faults) == (0, {}, {})

@@ -1,4 +1,4 @@
-"""The benchmark of an edge: its phones honour what they are told, its figures add up, and a few phones are soon in."""
+"""The benchmark of an edge: its phones obey the answers, its figures add up, and a few phones register soon."""
 
 import re
 import socket
@@ -11,7 +11,7 @@ from tests.bench.edge import HEADER, WANTED, Edge, Phone, Round, value
 
 
 def answer(request: str, status: int, more: str = "") -> bytes:
-    """An answer of that status, with the fields by which the edge finds the phone."""
+    """An answer with the status, and the fields by which the edge finds the phone."""
     return (
         f"SIP/2.0 {status} Any\r\nCall-ID: {value(request, 'Call-ID')}\r\nCSeq: {value(request, 'CSeq')}\r\n{more}\r\n"
     ).encode()
@@ -26,7 +26,7 @@ def server() -> Iterator[socket.socket]:
         yield made
 
 
-def test_a_phone_answers_its_challenge_and_waits_as_long_as_it_is_told(server: socket.socket) -> None:
+def test_a_phone_answers_its_challenge_and_obeys_retry_after(server: socket.socket) -> None:
     one, played = Edge(server.getsockname(), 1), Round("first", 1)
     phone = one._phones[0]
     phone.begin("first")
@@ -53,7 +53,7 @@ def test_a_phone_answers_its_challenge_and_waits_as_long_as_it_is_told(server: s
     one.close()
 
 
-def test_what_is_not_answered_is_sent_again_and_not_after_an_answer(server: socket.socket) -> None:
+def test_an_unanswered_request_is_sent_again_and_an_answered_one_is_not(server: socket.socket) -> None:
     one, played = Edge(server.getsockname(), 1), Round("first", 1)
     phone = one._phones[0]
     phone.begin("first")
@@ -70,7 +70,7 @@ def test_what_is_not_answered_is_sent_again_and_not_after_an_answer(server: sock
     one.close()
 
 
-def test_a_round_is_good_when_all_are_in_in_time() -> None:
+def test_a_round_is_good_when_all_phones_register_in_time() -> None:
     assert Round("first", 2, [1.0, WANTED]).is_good
     late, missing = Round("first", 2, [1.0, WANTED + 1]), Round("first", 2, [1.0])
     assert not late.is_good
@@ -79,12 +79,12 @@ def test_a_round_is_good_when_all_are_in_in_time() -> None:
     assert re.search(r"^again +1\.0 +31\.0 +31\.0 ", Round("again", 2, [1.0, WANTED + 1]).line())
 
 
-def test_no_two_phones_have_an_address() -> None:
+def test_no_two_phones_share_an_address() -> None:
     addresses = {re.search(rb"received=([\d.]+)", Phone(number).ask(5060)) for number in range(1000)}
     assert len({found[1] for found in addresses if found}) == 1000
 
 
-def test_a_few_phones(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_few_phones_register(capsys: pytest.CaptureFixture[str]) -> None:
     edge.main(["--phones", "20"])
     told = capsys.readouterr().out
     assert told.startswith(HEADER)

@@ -1,4 +1,4 @@
-"""A silo that the benchmark has filled is one that the writer might have left."""
+"""A silo filled by the benchmark equals a silo filled by the writer."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_a_filled_silo_is_whole(tmp_path: Path) -> None:
     silo.close()
 
 
-def test_the_sweep_that_is_measured_sweeps(tmp_path: Path) -> None:
+def test_the_measured_sweep_removes_rows(tmp_path: Path) -> None:
     place = Place(tmp_path, EXPIRED + 1000)
     place.fill()
     assert sweep(place.silo) > 0

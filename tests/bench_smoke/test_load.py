@@ -1,6 +1,7 @@
-"""The load generator itself: what it sends is SIP, and its books find what a server does wrong.
+"""The load generator: its messages are SIP, and its accounts find the faults of a server.
 
-The server here is a thread that misbehaves as told. Nothing is timed.
+The server here is a thread that misbehaves as configured. Nothing is timed.
+
 """
 
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ MESSAGES = list(messages(message_template(b"bench.test", 5070, RUN, 200), USERS,
 
 
 def parsed(datagram: bytes) -> Message:
-    """As an independent parser reads it."""
+    """The message as an independent parser reads the bytes."""
     return Message.parse(datagram)
 
 
@@ -47,7 +48,7 @@ def job(server: tuple[str, int], scenario: Scenario = SCENARIO) -> Job:
 
 
 def delivered(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> Outcome:
-    """What the generator says of a server that makes `plan` of each mailbox."""
+    """The result of the generator for a server that makes `plan` of each mailbox."""
     monkeypatch.setattr(loads, "SILENCE", 0.15)
     monkeypatch.setattr(loads, "LINGER", 0.0)
     with serving(plan) as server:
@@ -57,7 +58,7 @@ def delivered(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> Outcome:
         return load.finish()
 
 
-def test_a_message_is_valid_sip_and_names_itself_in_its_body() -> None:
+def test_a_message_is_valid_sip_and_its_body_names_the_message() -> None:
     tail, datagram = MESSAGES[3]
     message = parsed(datagram)
     assert isinstance(message, Request)
@@ -70,7 +71,7 @@ def test_a_message_is_valid_sip_and_names_itself_in_its_body() -> None:
     assert message.body.decode().startswith("mb1 0100 00000008.000001|Grüße")
 
 
-def test_a_register_is_valid_sip_and_keeps_its_call_id_over_refreshes() -> None:
+def test_a_register_is_valid_sip_and_refreshes_keep_the_call_id() -> None:
     template = register_template(b"bench.test", 5070, RUN)
     first, second = (parsed(next(registers(template, USERS, number))[1]) for number in (1, 2))
     assert isinstance(first, Request)
@@ -88,19 +89,19 @@ def test_no_two_requests_share_a_branch_or_a_length() -> None:
 
 
 @pytest.mark.parametrize("size", range(LEAST_BODY, LEAST_BODY + 70))
-def test_a_body_is_utf_8_of_exactly_its_size(size: int) -> None:
+def test_a_body_is_utf_8_of_exactly_the_given_size(size: int) -> None:
     body = next(messages(message_template(b"d", 1, RUN, size), USERS, (0,)))[1].partition(b"\r\n\r\n")[2]
     assert len(body) == size
     assert body.decode().isprintable()
 
 
-def test_a_body_too_small_to_name_its_message_is_refused() -> None:
+def test_a_body_too_small_for_the_name_of_its_message_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 25 bytes"):
         message_template(b"d", 1, RUN, LEAST_BODY - 1)
     assert filler(0) == b""
 
 
-def test_u3_the_answer_of_a_phone_is_valid_and_carries_every_via() -> None:
+def test_u3_the_answer_of_a_phone_is_valid_and_has_every_via() -> None:
     head = b"\r\n".join(MESSAGES[0][1].partition(b"\r\n\r\n")[0].split(b"\r\n")[1:])
     top = b"Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKtop"
     response, via = answer(b"MESSAGE sip:u@h SIP/2.0\r\n" + top + b"\r\n" + head)
@@ -115,7 +116,7 @@ def test_u3_the_answer_of_a_phone_is_valid_and_carries_every_via() -> None:
     assert via == top
 
 
-def test_a_challenged_user_proves_the_password_with_a_new_nonce_count_each_time() -> None:
+def test_a_challenged_user_answers_with_a_new_nonce_count_each_time() -> None:
     load = DigestLoad(job(("127.0.0.1", 9), Scenario("register-digest", DIGEST, users=1, outstanding=1)))
     user, agent = load.users[0], load.caller
     via = b"Via: x;branch=z9hG4bKmb%br%b.000001\r\n" % (RUN, user)
@@ -155,7 +156,7 @@ def test_a_faultless_server_has_no_faults(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def wrong_user(box: list[bytes]) -> list[bytes]:
-    """Each message at the user of the first one, whose digits end with 0."""
+    """Each message goes to the user of the first message, with digits that end in 0."""
     return [message[:20] + b"0" + message[21:] for message in box]
 
 
@@ -175,13 +176,13 @@ def wrong_user(box: list[bytes]) -> list[bytes]:
     ],
     ids=["lost", "doubled", "misordered", "damaged", "cut", "misdirected", "invented"],
 )
-def test_what_a_server_does_wrong_is_found(
+def test_each_fault_of_a_server_is_found(
     plan: Plan, faults: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert delivered(plan, monkeypatch).books.faults == faults
 
 
-def test_a_retransmitted_delivery_is_no_second_one() -> None:
+def test_a_retransmitted_delivery_is_not_counted_twice() -> None:
     ledger = Ledger(RUN, 200)
     datagram = MESSAGES[0][1]
     body_at = datagram.find(b"\r\n\r\n") + 4
@@ -191,14 +192,14 @@ def test_a_retransmitted_delivery_is_no_second_one() -> None:
     assert (books.arrived, books.retransmitted, books.doubled) == (1, 1, 1)
 
 
-def test_a_message_whose_answer_was_lost_may_arrive() -> None:
+def test_a_message_with_a_lost_answer_may_arrive() -> None:
     ledger = Ledger(RUN, 200)
     datagram = MESSAGES[0][1]
     ledger.receive(datagram, datagram.find(b"\r\n\r\n") + 4, b"Via: a", 1.0)
     assert ledger.close([], sent=[MESSAGES[0][0][1:]]).faults == {}
 
 
-def test_a_lost_request_is_sent_again_and_counts_from_its_first_datagram(
+def test_a_lost_request_is_sent_again_and_timed_from_its_first_datagram(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(agent, "T1", 0.01)
@@ -224,7 +225,7 @@ def test_an_unanswered_request_is_counted_and_named(monkeypatch: pytest.MonkeyPa
     assert sorted(tally.unanswered) == [b"00000000.000000", b"00000001.000000"]
 
 
-def test_another_status_makes_no_rate() -> None:
+def test_another_status_does_not_count_for_the_rate() -> None:
     tally = Tally(wanted=b"202", accepted=[])
     tally.answer(b"mkey", b"503", 0.0, 1.0)
     assert (tally.good, tally.refused, tally.accepted, list(tally.latencies)) == (0, {"503": 1}, [], [])
@@ -240,7 +241,7 @@ def test_a_percentile_is_the_nearest_rank(
     assert percentile(values, share) == expected
 
 
-def test_the_median_of_runs_passes_over_what_is_not_known() -> None:
+def test_the_median_of_runs_ignores_unknown_values() -> None:
     assert median([3.0, None, 1.0, 2.0]) == 2.0
     assert median([1.0, 2.0]) == 1.5
     assert median([None]) is None
@@ -248,7 +249,7 @@ def test_the_median_of_runs_passes_over_what_is_not_known() -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 @pytest.mark.parametrize("workers", [1, 3, 64])
-def test_workers_share_users_and_open_transactions_without_rest(scenario: Scenario, workers: int) -> None:
+def test_workers_share_all_users_and_open_transactions(scenario: Scenario, workers: int) -> None:
     whole = Job(
         scenario, ("127.0.0.1", 1), b"d", b"07", range(scenario.users), scenario.outstanding, 1.0, 0.0, 200
     )
@@ -261,7 +262,7 @@ def test_workers_share_users_and_open_transactions_without_rest(scenario: Scenar
         assert [user for part in parts for user in part.users] == list(range(scenario.users))
 
 
-def test_scenarios_are_chosen_by_name_or_kind() -> None:
+def test_scenarios_are_selected_by_name_or_kind() -> None:
     assert [each.name for each in select(["store"])] == [
         "store-1", "store-32", "store-256", "store-32-users", "store-256-users", "store-tcp",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The bench of pings sends to every phone once a period, and hears every answer."""
+"""The benchmark of pings pings every phone once a period, and counts every answer."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import trio
 from tests.bench import pings
 
 
-async def test_every_phone_is_pinged_and_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_phone_is_pinged_and_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pings, "PHONES", 500)
     async with trio.open_nursery() as nursery:
         pinged = pings.Pinged(tmp_path, nursery)

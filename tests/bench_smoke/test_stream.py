@@ -1,4 +1,4 @@
-"""The generator over TCP: messages are cut where Content-Length says, however they come."""
+"""The generator over TCP: messages are split by Content-Length, in segments of any size."""
 
 import pytest
 
@@ -9,7 +9,7 @@ WITH_BODY = b"MESSAGE sip:u SIP/2.0\r\ncontent-length:  9\r\n\r\nmb1\r\n\r\n|."
 
 
 @pytest.mark.parametrize("message", [EMPTY, WITH_BODY])
-def test_a_message_ends_where_its_length_says(message: bytes) -> None:
+def test_a_message_ends_at_its_content_length(message: bytes) -> None:
     assert message_end(message + EMPTY, 0) == len(message)
     assert message_end(EMPTY + message, len(EMPTY)) == len(EMPTY) + len(message)
     assert all(message_end(message[:cut], 0) == -1 for cut in range(len(message)))

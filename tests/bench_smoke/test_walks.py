@@ -1,4 +1,4 @@
-"""The hot path keeps its length: a store, a relay and a refresh stay within the budget of tests/bench/bytecodes.py."""
+"""The length of the hot path: a store, a relay and a refresh stay within the budget of tests/bench/bytecodes.py."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def test_a_walk_is_no_longer_than_its_budget(name: str) -> None:
     assert BUDGET[name] / 2 < bytecodes.bytecodes(name) <= BUDGET[name]
 
 
-def test_the_guard_fails_where_a_walk_is_too_long(
+def test_the_check_fails_for_a_walk_over_its_budget(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(bytecodes, "HAS_BUDGET", True)

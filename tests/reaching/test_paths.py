@@ -1,4 +1,4 @@
-"""The slow path of Paths: bounded, and told of in every case (law 8; rows P15, T2)."""
+"""The slow path of Paths: bounded, with a report in every case (law 8; rows P15, T2)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -45,7 +45,7 @@ async def opened(zone: Zone) -> AsyncIterator[Paths]:
 
 
 @pytest.mark.interpreted
-async def test_p15_too_many_that_wait_are_told_at_once(
+async def test_p15_too_many_waiting_requests_are_reported_at_once(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:
     monkeypatch.setattr(room, "MAX_DIALS", 2)
@@ -66,7 +66,7 @@ async def test_p15_too_many_that_wait_are_told_at_once(
 async def test_the_contacts_of_one_aor_take_a_share_of_the_dials(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """A user with contacts that never answer would have taken all dials from the other users."""
+    """Contacts without an answer of one user must not take all dials from the other users."""
     monkeypatch.setattr(room, "MAX_DIALS_OF_PARTY", 2)
     zone = Zone("a.test A 127.0.0.1")
     zone.gate = trio.Event()
@@ -108,7 +108,7 @@ async def test_p15_a_failed_hop_has_no_successor_when_too_many_wait(
         assert paths.resolver.has_failed(target.hops[0], trio.current_time()) is False
 
 
-async def test_t2_a_large_request_goes_by_udp_where_we_have_no_tcp(
+async def test_t2_a_large_request_goes_by_udp_without_tcp(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with opened(Zone()) as paths:

@@ -1,4 +1,4 @@
-"""Which hops a request of anybody's may be sent to (SSRF; rows P15, P17)."""
+"""The hops that a request of an unknown sender may be sent to (checklist §4, SSRF; rows P15, P17)."""
 
 import pytest
 
@@ -20,12 +20,12 @@ def reachable(*listening: Endpoint, trusted: tuple[str, ...] = ()) -> Reachable:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "169.254.169.254", "fe80::1"])
-def test_p17_what_is_beside_us_is_for_nobody_outside(host: str) -> None:
+def test_p17_a_sender_outside_cannot_reach_internal_addresses(host: str) -> None:
     with pytest.raises(TransportError, match="may not be sent to"):
         reachable(OUTSIDE, INSIDE).allowed([Hop(UDP, host, 6379)])
 
 
-def test_p17_of_several_hops_those_that_may_are_left() -> None:
+def test_p17_only_permitted_hops_are_left() -> None:
     hops = [Hop(UDP, "127.0.0.1", 5080), Hop(UDP, "198.51.100.1", 5060), Hop(UDP, "192.0.2.1", 5061)]
     assert reachable(OUTSIDE).allowed(hops) == hops[1:2], "another port of our machine is another program's"
 
@@ -41,12 +41,12 @@ def test_p17_the_operator_may_name_networks() -> None:
     assert reachable(OUTSIDE, trusted=("127.0.0.0/8",)).allowed([hop]) == [hop]
 
 
-def test_p17_who_can_ask_a_daemon_on_loopback_is_there_already() -> None:
+def test_p17_a_sender_on_loopback_may_reach_loopback() -> None:
     hop = Hop(UDP, "127.0.0.1", 5080)
     assert reachable(INSIDE).allowed([hop]) == [hop]
 
 
-def test_p15_what_we_can_reach_is_what_we_listen_on() -> None:
+def test_p15_reachable_transports_are_those_with_a_listener() -> None:
     v6 = Endpoint(UDP, "::1", 5060, b"")
     web = Endpoint("ws", "192.0.2.1", 80, b"")
     assert reach_of([OUTSIDE, v6, INSIDE, web]) == {"udp": ("A", "AAAA"), "tcp": ("A",)}
@@ -61,17 +61,17 @@ def test_p15_what_we_can_reach_is_what_we_listen_on() -> None:
         ("[2001:db8::1]:5353", ("2001:db8::1", 5353)),
     ],
 )
-def test_a_nameserver_is_an_address_and_perhaps_a_port(text: str, nameserver: tuple[str, int]) -> None:
+def test_a_nameserver_is_an_address_with_an_optional_port(text: str, nameserver: tuple[str, int]) -> None:
     assert parse_nameserver(text) == nameserver
 
 
 @pytest.mark.parametrize("text", ["", "localhost", "2001:db8::1", "192.0.2.1:x", "192.0.2.1:99999", ":53"])
-def test_what_is_no_nameserver_is_refused(text: str) -> None:
+def test_a_bad_nameserver_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 (its text is parse_address's)
         parse_nameserver(text)
 
 
-async def test_p15_no_nameserver_anywhere_is_a_transport_error(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_p15_no_nameserver_is_a_transport_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from msilod.dns import system
     from msilod.errors import UnavailableError
 

@@ -1,4 +1,4 @@
-"""A policy of the operator's: loaded by trial, and its faults told with file and line."""
+"""A policy file of the operator: a trial load, and errors with file and line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_without_a_file_the_built_in_policy_routes() -> None:
     assert load_policy(None) is default
 
 
-def test_a_good_file_is_asked(write: Write) -> None:
+def test_the_policy_of_a_good_file_is_asked(write: Write) -> None:
     path = write(GOOD)
     assert load_policy(path).route(example("MESSAGE", "sip:bob@example.test")) == Drop()
     assert sorted(path.parent.iterdir()) == [path], "nothing is written beside it"
@@ -93,7 +93,7 @@ def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
         PolicyFile(tmp_path / "none.py")
 
 
-def test_a_policy_that_fails_later_costs_the_request_and_is_told_once(write: Write) -> None:
+def test_a_policy_that_fails_later_fails_one_request_and_is_reported_once(write: Write) -> None:
     told: list[str] = []
     policy = PolicyFile(
         write(
@@ -113,7 +113,7 @@ def test_a_policy_that_fails_later_costs_the_request_and_is_told_once(write: Wri
     assert "ZeroDivisionError" in told[0]
 
 
-def test_a_field_that_cannot_be_read_is_its_senders_fault(write: Write) -> None:
+def test_an_unreadable_field_is_the_fault_of_its_sender(write: Write) -> None:
     policy = PolicyFile(write(GOOD.replace("    return Drop()", "    request.sender\n    return Drop()")))
     broken = example("MESSAGE", "sip:bob@example.test")
     broken.message.received[b"from"] = b"<sip:alice"
@@ -130,7 +130,7 @@ def test_a_policy_may_hold_a_dataclass_and_state_of_its_own(write: Write) -> Non
     PolicyFile(write(text))
 
 
-def test_a_reply_says_what_an_answer_can() -> None:
+def test_a_reply_may_have_the_parts_of_an_answer() -> None:
     assert Reply(480, "Later", (("Retry-After", "60"),)).headers == (("Retry-After", "60"),)
     for status, phrase in ((100, ""), (180, ""), (700, ""), (0, ""), (404, "a\r\nEvil: 1")):
         with pytest.raises(ValueError, match=r"final status|cannot stand"):
@@ -138,6 +138,6 @@ def test_a_reply_says_what_an_answer_can() -> None:
 
 
 @pytest.mark.parametrize("hop", ["sip:bob@192.0.2.1", "192.0.2.1", "tel:+4930", "sip:h\r\nEvil: 1"])
-def test_a_next_hop_is_a_place(hop: str) -> None:
+def test_a_next_hop_must_be_a_valid_destination(hop: str) -> None:
     with pytest.raises(ValueError, match=r"next hop|no SIP URI"):
         Store(next_hop=hop)

@@ -1,4 +1,4 @@
-"""Every vector of ours on a real daemon: as a datagram, on a stream whole, byte by byte, and two in a segment."""
+"""Every vector on a real daemon: as a datagram, on a stream whole, byte by byte, and two in a segment."""
 
 import contextlib
 import socket
@@ -19,7 +19,7 @@ named = pytest.mark.parametrize("one", VECTORS, ids=lambda one: one.name)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """One daemon for all: it must outlive them."""
+    """One daemon for all vectors: the daemon must survive every vector."""
     daemon = Daemon(tmp_path_factory.mktemp("vectors"), "[silo]\nmax_messages = 100000\n").start()
     yield daemon
     assert daemon.stop() == 0
@@ -31,13 +31,13 @@ def token_of(one: Vector) -> bytes:
 
 
 def fence(one: Vector) -> bytes:
-    """A request behind a vector: its answer tells that the vector has had its own."""
+    """A request behind a vector. The answer to the fence shows that the vector has been handled."""
     line = b"OPTIONS sip:example.test SIP/2.0"
     return vector(token_of(one).decode(), "", start=line, cseq=b"CSeq: 1 OPTIONS", body=b"").data
 
 
 def answers(received: list[bytes], one: Vector) -> list[int]:
-    """The statuses that came beside the fence's, read without the parser that is tried here."""
+    """The statuses received beside the answer to the fence, read without the parser under test."""
     fenced = [data for data in received if token_of(one) in data]
     assert fenced, "the fence was not answered"
     return [int(data.split(b" ")[1]) for data in received if data not in fenced]
@@ -50,14 +50,14 @@ def again(one: Vector) -> bytes:
 
 
 @named
-def test_on_udp(server: Daemon, one: Vector) -> None:
+def test_on_udp_a_vector_gets_its_status(server: Daemon, one: Vector) -> None:
     received = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(("127.0.0.1", 0))
         udp.settimeout(PATIENCE)
         udp.sendto(one.data, server.address)
         if one.udp != NOTHING:
-            # A store is answered behind its commit, which a fence does not wait for.
+            # A store is answered after its commit, and the fence does not wait for the commit.
             received.append(udp.recv(65535))
         udp.sendto(fence(one), server.address)
         received.append(udp.recv(65535))
@@ -73,12 +73,12 @@ class Stream:
         self.pending = b""
 
     def answer(self) -> bytes:
-        """The next response; they have no body. b"" when the connection has ended."""
+        """The next response; responses have no body. b"" after the end of the connection."""
         while b"\r\n\r\n" not in self.pending:
             try:
                 data = self.socket.recv(65535)
             except ConnectionResetError:
-                # Closed with octets unread: TCP has no gentler word for it.
+                # A close with unread bytes: TCP then sends a reset.
                 return b""
             if not data:
                 return b""
@@ -95,7 +95,7 @@ def stream(server: Daemon) -> Iterator[Stream]:
 
 
 def check(stream: Stream, one: Vector, count: int = 1) -> None:
-    """What `count` copies of a vector that were just sent are answered with, and what becomes of the stream."""
+    """Check the answers to `count` copies of a sent vector, and the state of the stream."""
     if one.stream == WAITS:
         stream.socket.settimeout(0.05)
         with pytest.raises(TimeoutError):
@@ -112,20 +112,20 @@ def check(stream: Stream, one: Vector, count: int = 1) -> None:
 
 
 @named
-def test_on_a_stream(stream: Stream, one: Vector) -> None:
+def test_on_a_stream_a_vector_gets_its_status(stream: Stream, one: Vector) -> None:
     stream.socket.sendall(one.data)
     check(stream, one)
 
 
 @named
-def test_on_a_stream_byte_by_byte(stream: Stream, one: Vector) -> None:
-    # Beyond this size the kernel joins the segments anyhow.
+def test_on_a_stream_byte_by_byte_a_vector_gets_its_status(stream: Stream, one: Vector) -> None:
+    # Beyond this size the kernel joins the segments in any case.
     with contextlib.suppress(ConnectionError):
         for at in range(min(len(one.data), 600)):
             stream.socket.sendall(one.data[at : at + 1])
         stream.socket.sendall(one.data[600:])
     if one.closes:
-        # What was still on its way when the stream closed makes the kernel throw the answer away.
+        # The kernel drops the answer when bytes arrive after the close of the stream.
         while stream.answer():
             pass
         return
@@ -133,7 +133,7 @@ def test_on_a_stream_byte_by_byte(stream: Stream, one: Vector) -> None:
 
 
 @named
-def test_two_in_one_segment(stream: Stream, one: Vector) -> None:
+def test_two_vectors_in_one_segment_get_two_answers(stream: Stream, one: Vector) -> None:
     if one.closes or one.stream == WAITS:
         stream.socket.sendall(one.data + one.data)
         check(stream, one) if one.closes else None

@@ -1,14 +1,15 @@
-"""What a vector of ours is: bytes, and what a server for example.test must make of them.
+"""A vector: bytes, and the right answer of a server for example.test.
 
-Rules: the published vectors (RFC 4475, RFC 5118) hardly know MESSAGE, limits, bodies and streams; these do.
-Each has a name, the bytes, the status it is answered with by a daemon whose user bob is away (202: it is in
-bob's mailbox; NOTHING: no answer at all), and why. `stream` differs from `udp` only where framing says so.
+The published vectors (RFC 4475, RFC 5118) hardly cover MESSAGE, limits, bodies and streams; these vectors do.
+Each vector has a name, the bytes, the status of the answer of a daemon with the user bob away (202: stored in the
+mailbox of bob; NOTHING: no answer at all), and the reason. `stream` differs from `udp` only by framing.
+
 """
 
 from typing import Final, NamedTuple
 
 NOTHING: Final = 0
-# On a stream: not complete, so nobody is answered yet.
+# On a stream: not complete, so there is no answer yet.
 WAITS: Final = -1
 
 LINES: Final = {
@@ -25,9 +26,10 @@ LINES: Final = {
 
 
 class Vector(NamedTuple):
-    """`data` on a stream and as a datagram, the status each is answered with, and the reason.
+    """`data` on a stream and as a datagram, the status for each, and the reason.
 
-    `closes`: a stream is closed behind it, because nobody knows where its next message begins.
+    `closes`: the daemon closes a stream after the vector, because the start of the next message is unknown.
+
     """
 
     name: str
@@ -51,9 +53,10 @@ def vector(
     end: bytes = b"\r\n",
     **lines: bytes,
 ) -> Vector:
-    """A MESSAGE with these `lines` in place of the usual ones (b"" leaves one out) and `more` behind them.
+    """A MESSAGE with these `lines` in place of the usual ones (b"" leaves a line out) and `more` behind the lines.
 
-    `prefix` stands before the start line, `suffix` behind the body; `end` closes each line.
+    `prefix` is before the start line, `suffix` behind the body; `end` closes each line.
+
     """
     token = name.replace("_", "").encode()
     usual = dict(LINES)
