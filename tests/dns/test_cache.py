@@ -1,4 +1,4 @@
-"""How long answers are kept, and how many (row P15: cache by TTL; bounds)."""
+"""The life and the number of cached answers (row P15: cache by TTL; bounds)."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_dns_ten_thousand_names_are_kept() -> None:
     assert len(cache) == MAX_NAMES == 10_000
 
 
-def test_p15_what_failed_stands_last_for_half_a_minute() -> None:
+def test_p15_a_failed_hop_is_tried_last_for_half_a_minute() -> None:
     first, second, third = [Hop("udp", f"192.0.2.{n}", 5060) for n in (1, 2, 3)]
     unreachable = Unreachable()
     assert unreachable.last([first, second, third], 0.0) == [first, second, third]
@@ -57,16 +57,16 @@ def test_p15_what_failed_stands_last_for_half_a_minute() -> None:
     assert unreachable.last([first, second, third], 51.0) == [third, first, second]
 
 
-def test_dns_the_unreachable_are_bounded() -> None:
+def test_dns_the_unreachable_hops_are_bounded() -> None:
     unreachable = Unreachable()
     hops = [Hop("udp", "192.0.2.1", port + 1) for port in range(MAX_UNREACHABLE + 1)]
     for hop in hops:
         unreachable.add(hop, 0.0)
-    # The oldest was forgotten: it stands before the second again.
+    # The oldest hop was dropped, so the hop comes before the second again.
     assert unreachable.last([hops[1], hops[0]], 1.0) == [hops[0], hops[1]]
 
 
-def test_p16_who_asks_for_time_stands_last_for_as_long_but_for_an_hour_at_most() -> None:
+def test_p16_a_hop_with_retry_after_is_tried_last_for_an_hour_at_most() -> None:
     first, second = [Hop("udp", f"192.0.2.{n}", 5060) for n in (1, 2)]
     unreachable = Unreachable()
     for asked, given in ((0.0, 30.0), (5.0, 30.0), (120.0, 120.0), (1e9, 3600.0)):

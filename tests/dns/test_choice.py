@@ -19,18 +19,18 @@ def order(records: list[Srv], number: float) -> str:
 
 
 @pytest.mark.parametrize("number", [0.0, 0.5, 0.999999])
-def test_p15_the_least_priority_is_first_whatever_the_chance(number: float) -> None:
+def test_p15_the_lowest_priority_is_first_for_any_random_number(number: float) -> None:
     records = [srv(20, 65535, "c"), srv(10, 0, "b"), srv(0, 1, "a")]
     assert order(records, number) == "abc"
 
 
-def test_p15_the_draw_is_over_the_running_sum_with_both_ends() -> None:
+def test_p15_the_random_number_is_in_the_running_sum_with_both_ends() -> None:
     # RFC 2782: a number of 0..sum; the first whose running sum is not less. Sum 4: five numbers.
     records = [srv(0, 3, "b"), srv(0, 1, "c"), srv(0, 0, "a")]
     assert [order(records, n / 5)[0] for n in range(5)] == ["a", "b", "b", "b", "c"]
 
 
-def test_p15_the_drawn_one_no_longer_counts() -> None:
+def test_p15_a_chosen_record_no_longer_counts() -> None:
     assert order([srv(0, 3, "a"), srv(0, 1, "b"), srv(0, 2, "c")], 0.99) == "cba"
 
 
@@ -41,7 +41,7 @@ def test_p15_weights_are_shares() -> None:
     assert 0.70 < first["a"] / 2000 < 0.80
 
 
-def test_p15_none_is_lost_and_none_twice() -> None:
+def test_p15_no_record_is_lost_or_chosen_twice() -> None:
     chance = random.Random(1).random
     records = [srv(n % 3, n % 4, f"{n}") for n in range(16)]
     assert sorted(in_srv_order(records, chance)) == sorted(records)

@@ -31,7 +31,7 @@ server2.example.test AAAA 2001:db8::2
         ("sip:alice@example.test:5070;maddr=[2001:DB8::9]", Hop("udp", "2001:db8::9", 5070)),
     ],
 )
-def test_p15_an_ip_literal_is_asked_nothing(uri: str, hop: Hop) -> None:
+def test_p15_an_ip_literal_needs_no_question(uri: str, hop: Hop) -> None:
     zone = Zone()
     assert located(uri, zone) == [hop]
     assert not zone.asked
@@ -112,18 +112,18 @@ def test_p15_a_naptr_may_ask_for_tls() -> None:
     assert located("sip:example.test", Zone(only), WITH_TLS) == [Hop("tls", "192.0.2.5", 5061)]
 
 
-def test_p15_naptr_of_other_protocols_is_none_at_all() -> None:
+def test_p15_naptr_records_of_other_protocols_are_ignored() -> None:
     zone = Zone("example.test NAPTR 1 1 u E2U+email !x!\nexample.test A 192.0.2.1")
     assert located("sip:example.test", zone) == [Hop("udp", "192.0.2.1", 5060)]
 
 
-def test_p15_a_naptr_question_that_fails_is_as_one_without_records() -> None:
+def test_p15_a_failed_naptr_question_counts_as_no_records() -> None:
     zone = Zone(RFC_3263)
     zone.failing = {("example.test", "NAPTR")}
     assert located("sip:example.test", zone)[0] == Hop("udp", "192.0.2.1", 5080)
 
 
-def test_p15_without_naptr_srv_of_each_transport_udp_first() -> None:
+def test_p15_without_naptr_srv_of_each_transport_is_asked_udp_first() -> None:
     lines = [line for line in RFC_3263.splitlines() if "NAPTR" not in line]
     hops = located("sip:example.test", Zone("\n".join(lines)), {"tcp": ("A",), "udp": ("A",)})
     assert hops == [
@@ -133,7 +133,7 @@ def test_p15_without_naptr_srv_of_each_transport_udp_first() -> None:
     ]
 
 
-def test_p15_transport_without_port_asks_its_srv_only() -> None:
+def test_p15_with_transport_and_without_port_only_its_srv_is_asked() -> None:
     zone = Zone(RFC_3263)
     assert located("sip:example.test;transport=udp", zone) == [Hop("udp", "192.0.2.1", 5080)]
     assert set(zone.asked) == {
@@ -144,7 +144,7 @@ def test_p15_transport_without_port_asks_its_srv_only() -> None:
 
 
 @pytest.mark.parametrize(("params", "transport"), [("", "udp"), (";transport=tcp", "tcp")])
-def test_p15_without_srv_the_name_at_5060(params: str, transport: str) -> None:
+def test_p15_without_srv_the_address_of_the_name_is_used_with_port_5060(params: str, transport: str) -> None:
     zone = Zone("example.test A 192.0.2.1")
     assert located(f"sip:example.test{params}", zone) == [Hop(transport, "192.0.2.1", 5060)]
 
@@ -154,7 +154,7 @@ def test_p15_without_srv_the_transport_of_naptr_stays() -> None:
     assert located("sip:example.test", zone) == [Hop("tcp", "192.0.2.1", 5060)]
 
 
-def test_p15_only_tcp_to_listen_on_makes_it_the_default() -> None:
+def test_p15_with_only_a_tcp_listener_tcp_is_the_default() -> None:
     zone = Zone("example.test A 192.0.2.1")
     assert located("sip:example.test:5070", zone, {"tcp": ("A",)}) == [Hop("tcp", "192.0.2.1", 5070)]
 
@@ -199,7 +199,7 @@ def test_p15_maddr_is_the_target_of_every_question() -> None:
         ("sip:example.test;maddr=239.1.1.1", "not the address of a host"),
     ],
 )
-def test_t13_what_cannot_be_reached_says_why_and_asks_nothing(uri: str, reason: str) -> None:
+def test_t13_an_unreachable_uri_has_a_reason_and_needs_no_question(uri: str, reason: str) -> None:
     zone = Zone()
     with pytest.raises(TransportError, match=reason) as caught:
         located(uri, zone)

@@ -35,7 +35,7 @@ async def test_p15_answers_are_asked_once_within_their_ttl() -> None:
     assert await names.locate(EXAMPLE, 129.9) == [FIRST, SECOND]
     assert zone.asked == before
     assert await names.locate(EXAMPLE, 159.9) == [FIRST, SECOND]
-    # Only what there was not is asked again after 30 s.
+    # Only an empty answer is asked again after 30 s.
     assert {question for question, count in zone.asked.items() if count == 2} == {
         ("example.test", "NAPTR"),
         ("_sip._tcp.example.test", "SRV"),
@@ -46,7 +46,7 @@ async def test_p15_answers_are_asked_once_within_their_ttl() -> None:
     assert zone.asked["a.test", "A"] == 2
 
 
-async def test_p15_what_failed_lately_is_last() -> None:
+async def test_p15_a_hop_that_failed_lately_is_last() -> None:
     names = resolver(Zone(SRV))
     names.failed(FIRST, 100.0)
     assert await names.locate(EXAMPLE, 101.0) == [SECOND, FIRST]
@@ -54,7 +54,7 @@ async def test_p15_what_failed_lately_is_last() -> None:
     assert await names.locate(EXAMPLE, 131.0) == [FIRST, SECOND]
 
 
-async def test_p15_what_is_known_needs_no_task() -> None:
+async def test_p15_a_cached_answer_needs_no_task() -> None:
     zone = Zone(SRV)
     names = resolver(zone)
     assert names.locate_now(SipUri.parse("sip:192.0.2.1"), 0.0) == [FIRST]
@@ -96,7 +96,7 @@ async def test_dns_the_same_question_is_asked_once_at_a_time() -> None:
     assert zone.asked == {("example.test", "A"): 1, ("example.test", "AAAA"): 1}
 
 
-async def test_dns_who_waits_asks_when_the_asker_is_cancelled() -> None:
+async def test_dns_a_waiter_asks_when_the_asker_is_cancelled() -> None:
     zone = Zone("example.test A 192.0.2.1")
     zone.gate = trio.Event()
     names = resolver(zone)
@@ -119,7 +119,7 @@ async def test_dns_who_waits_asks_when_the_asker_is_cancelled() -> None:
     assert zone.asked["example.test", "A"] == 2
 
 
-async def test_dns_at_most_256_names_are_being_asked() -> None:
+async def test_dns_at_most_256_names_are_asked_at_a_time() -> None:
     zone = Zone("\n".join(f"n{n}.test A 192.0.2.1" for n in range(MAX_ASKED + 1)))
     zone.gate = trio.Event()
     names = resolver(zone)
@@ -132,7 +132,7 @@ async def test_dns_at_most_256_names_are_being_asked() -> None:
         with pytest.raises(TransportError, match="256 names are already"):
             await names.locate(uris[-1], 0.0)
         zone.gate.set()
-    # Neither kept nor held against the name.
+    # The refused question is not cached, and the name may be asked later.
     assert await names.locate(uris[-1], 0.0) == [FIRST]
 
 
@@ -152,7 +152,7 @@ async def test_p15_silence_ends_within_the_bound(autojump_clock: MockClock) -> N
     assert trio.current_time() - begun <= 3.0
 
 
-async def test_p15_the_whole_is_bounded_too(autojump_clock: MockClock) -> None:
+async def test_p15_the_whole_search_is_bounded(autojump_clock: MockClock) -> None:
     zone = Zone()
 
     async def slow(name: str, kind: str) -> Answer:
@@ -193,7 +193,7 @@ async def test_dns_aliases_over_many_answers_end(count: int, reason: str) -> Non
     assert len(asked) <= 5
 
 
-async def test_dns_a_lying_answer_is_no_answer() -> None:
+async def test_dns_an_answer_for_another_name_is_ignored() -> None:
     async def lie(name: str, kind: str) -> Answer:
         return Answer((record("example.test A 192.0.2.66"), record("b.test CNAME other.test")), 60)
 

@@ -1,4 +1,4 @@
-"""dnspython against a nameserver of our own on loopback (row P15)."""
+"""dnspython against a test nameserver on loopback (row P15)."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ def rrsets(zone: str) -> list[dns.rrset.RRset]:
 
 
 def response(query: dns.message.Message) -> dns.message.Message:
-    """What the zone has; SERVFAIL for broken.test."""
+    """The records of the zone; SERVFAIL for broken.test."""
     answer = dns.message.make_response(query)
     asked = query.question[0]
     if str(asked.name) == "broken.test.":
@@ -102,12 +102,12 @@ async def test_p15_records_come_as_plain_data(ask: SystemAsk) -> None:
     assert await ask("none.test", "SRV") == Answer((Srv("none.test", 0, 0, 0, ""),), 60)
 
 
-async def test_dns_no_such_name_and_none_of_the_type_are_empty_answers(ask: SystemAsk) -> None:
+async def test_dns_a_missing_name_and_a_missing_type_are_empty_answers(ask: SystemAsk) -> None:
     assert await ask("nowhere.test", "A") == Answer((), 0)
     assert await ask("example.test", "A") == Answer((), 0)
 
 
-async def test_dns_a_target_that_is_no_host_name_does_not_come_in(ask: SystemAsk) -> None:
+async def test_dns_a_target_that_is_no_host_name_is_dropped(ask: SystemAsk) -> None:
     assert await ask("odd.test", "SRV") == Answer((), 0)
 
 
@@ -116,20 +116,20 @@ async def test_dns_a_target_that_is_no_host_name_does_not_come_in(ask: SystemAsk
     [("broken.test", "DNS: the nameservers failed at broken.test A"), ("a..test", "failed at a..test A"),
      (f"{'a' * 64}.test", "failed at a")],
 )  # fmt: skip
-async def test_dns_a_failure_is_one_line(ask: SystemAsk, name: str, reason: str) -> None:
+async def test_dns_a_failure_is_reported_in_one_line(ask: SystemAsk, name: str, reason: str) -> None:
     with pytest.raises(TransportError) as caught:
         await ask(name, "A")
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-async def test_dns_silence_ends_the_question(ask: SystemAsk) -> None:
+async def test_dns_a_silent_nameserver_ends_the_question(ask: SystemAsk) -> None:
     resolver = Resolver(ask, {"udp": ("A",)}, always(0.0), bound=0.2)
     with pytest.raises(TransportError, match=r"no answer for silent\.test within 0\.2 s"):
         await resolver.locate(SipUri.parse("sip:silent.test:5060"), 0.0)
 
 
-def test_dns_of_a_swollen_answer_the_first_records_are_read() -> None:
+def test_dns_the_first_records_of_a_too_large_answer_are_read() -> None:
     message = dns.message.QueryMessage()
     message.answer = [
         dns.rrset.from_text("a.test.", 7, "IN", "TXT", "x"),

@@ -1,4 +1,4 @@
-"""A little DNS in memory: zone-file lines in, answers out, and a list of what was asked."""
+"""A small DNS in memory: zone-file lines in, answers out, and a list of the questions."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def record(line: str) -> Record:
 
 
 class Zone:
-    """An `Ask`. `failing` are the (name, kind) that fail; while `gate` is not set nobody is answered."""
+    """An `Ask`. `failing` has the (name, kind) of failing questions. While `gate` is not set, questions wait."""
 
     def __init__(self, text: str = "", ttl: int = 60) -> None:
         self.records = [record(line) for line in text.splitlines() if line.strip()]
@@ -45,7 +45,7 @@ class Zone:
         return self.answer(name, kind)
 
     def answer(self, name: str, kind: str) -> Answer:
-        """As a recursive server would: the CNAMEs, then what stands at their end."""
+        """The answer of a recursive server: the CNAMEs, then the records of the last target."""
         if (name, kind) in self.failing:
             raise TransportError(f"DNS: the nameservers failed at {name} {kind}")
         chain: list[Record] = []
@@ -59,7 +59,7 @@ class Zone:
 
 
 def always(number: float) -> Random:
-    """No chance at all."""
+    """A fixed number in place of a random number."""
     return lambda: number
 
 
@@ -69,7 +69,7 @@ def located(
     reach: Mapping[str, tuple[str, ...]] = REACH,
     random: Random = always(0.0),  # noqa: B008 (a constant)
 ) -> list[Hop]:
-    """What `search` comes to; the zone counts the questions."""
+    """The result of `search`; the zone counts the questions."""
     zone = zone or Zone()
     plan = search(SipUri.parse(uri), reach, random)
     try:

@@ -35,7 +35,7 @@ def test_p4_only_uri_hops_and_route_change() -> None:
 @pytest.mark.parametrize(
     ("hops", "out"), [("70", b"69"), ("1", b"0"), ("255", b"254"), ("", b"33"), ("007", b"6")]
 )
-def test_p4_a_hop_less_or_a_fresh_count(hops: str, out: bytes) -> None:
+def test_p4_max_forwards_is_decremented_or_added(hops: str, out: bytes) -> None:
     assert forward_request(request(hops=hops), Target("sip:x@y"), 33).headers.get_all(b"max-forwards") == [
         out
     ]
@@ -59,7 +59,7 @@ def test_p4_a_contact_as_request_uri(contact: str, uri: bytes) -> None:
     assert request_uri(contact) == uri
 
 
-def test_p4_r11_the_path_stands_before_routes_of_the_request() -> None:
+def test_p4_r11_the_path_is_before_the_routes_of_the_request() -> None:
     made = request(extra="Route: <sip:far.test;lr>\r\n")
     out = forward_request(made, Target("sip:x@y", path=("<sip:p1;lr>", "<sip:p2;lr>")))
     assert out.headers.split(b"route") == [b"<sip:p1;lr>", b"<sip:p2;lr>", b"<sip:far.test;lr>"]
@@ -91,7 +91,7 @@ def test_p4_the_next_hop_is_path_then_route_then_the_target() -> None:
         next_hop(plain, Target("sip:x@y", path=("garbage",)))
 
 
-def test_p5_what_is_recorded_goes_before_those_of_others() -> None:
+def test_p5_our_record_route_is_before_those_of_others() -> None:
     made = request("INVITE", extra="Record-Route: <sip:before.test;lr>\r\n")
     out = forward_request(made, Target("sip:x@y"), 70, (b"sip:out;lr", b"sip:in;lr"))
     assert out.headers.split(b"record-route") == [b"<sip:out;lr>", b"<sip:in;lr>", b"<sip:before.test;lr>"]
@@ -118,7 +118,7 @@ def test_p7_too_little_breadth_is_440(asked: str, branches: int, status: int) ->
     assert caught.value.status == status
 
 
-def test_p5_no_contact_is_added_and_a_foreign_one_passes() -> None:
+def test_p5_no_contact_is_added_and_a_foreign_contact_is_kept() -> None:
     assert b"contact" not in forward_request(request(), Target("sip:x@y")).headers
     out = forward_request(request(extra="Contact: <sip:a@b>\r\n"), Target("sip:x@y"))
     assert out.headers.get_all(b"contact") == [b"<sip:a@b>"]
@@ -129,7 +129,7 @@ def test_p6_a_branch_has_the_cookie_the_random_and_the_loop_part() -> None:
     assert branch_for(b"aa55", b"") == b"z9hG4bKaa55"
 
 
-def test_p6_the_loop_hash_depends_on_what_decides_and_names_the_request() -> None:
+def test_p6_the_loop_hash_depends_on_routing_and_on_the_identity_of_the_request() -> None:
     same = loop_hash(request())
     assert len(same) == 16
     assert loop_hash(request("INFO", hops="3", extra="Subject: x\r\n")) == same, "not on method or hops"
@@ -147,7 +147,7 @@ def test_p6_the_loop_hash_depends_on_what_decides_and_names_the_request() -> Non
     assert len({same, *map(loop_hash, others)}) == 1 + len(others)
 
 
-def test_p6_the_loop_hash_sees_only_the_topmost_route() -> None:
+def test_p6_the_loop_hash_depends_on_the_topmost_route_only() -> None:
     one_line = loop_hash(request(extra="Route: <sip:p;lr>, <sip:q;lr>\r\n"))
     assert loop_hash(request(extra="Route: <sip:p;lr>\r\nRoute: <sip:q;lr>\r\n")) == one_line
     assert loop_hash(request(extra="Route: <sip:p;lr>\r\n")) == one_line
@@ -169,5 +169,5 @@ def via(sent_by: bytes, loop: bytes) -> str:
         ("", False),
     ],
 )
-def test_w7_a_delivery_of_ours_is_known_when_it_comes_back(extra: str, expected: bool) -> None:
+def test_w7_our_own_delivery_is_recognized_when_it_comes_back(extra: str, expected: bool) -> None:
     assert is_delivery(request(extra=extra), is_own_via) is expected

@@ -29,7 +29,7 @@ ALICE, BOB = "<sip:alice@example.test>", "<sip:bob@example.test>"
 
 @dataclass
 class Said:
-    """What a request of a dialog says of it."""
+    """The dialog fields of a request."""
 
     method: bytes = b"INVITE"
     from_: str = f"{ALICE};tag=a1"
@@ -85,7 +85,7 @@ def test_p5_the_uri_says_its_transport(transport: str, parameter: str | None) ->
     assert (uri.port, uri.params.get("transport")) == (5070, parameter)
 
 
-def test_p17_a_dialog_proves_itself_by_the_token_of_its_call_id() -> None:
+def test_p17_the_token_of_the_call_id_proves_a_dialog() -> None:
     routes = recorded(leaves=TCP_FLOW)
     assert is_read(routes)
     assert is_read(routes[1:])
@@ -95,14 +95,14 @@ def test_p17_a_dialog_proves_itself_by_the_token_of_its_call_id() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "00", "\u00e9", "x" * 24, "A" * 90, "A" * 2000, "=", "-_-_"])
-def test_p17_a_forged_token_is_none(text: str) -> None:
+def test_p17_a_forged_token_is_refused(text: str) -> None:
     assert not is_read([SipUri("sip", None, "127.0.0.1", 5060, {"lr": None, "dlg": text})])
 
 
 @pytest.mark.parametrize(
     ("came", "leaves"), [(UDP_FLOW, TCP_FLOW), (TCP_FLOW, UDP_FLOW), (IPV6_FLOW, IPV6_FLOW)]
 )
-def test_p14_the_flow_of_each_peer_is_named(came: Flow, leaves: Flow) -> None:
+def test_p14_the_token_names_the_flow_of_each_peer(came: Flow, leaves: Flow) -> None:
     (found,), from_caller = OURS.read(Said().request(), recorded(came, leaves))
     assert from_caller
     assert found.caller.name([came.endpoint]) == repr(came)
@@ -112,20 +112,20 @@ def test_p14_the_flow_of_each_peer_is_named(came: Flow, leaves: Flow) -> None:
     assert (found.ends_at, found.side, found.callee_aor) == (1_800_000_000, short_hash("side"), "")
 
 
-def test_p14_another_connection_from_the_same_port_is_another_place() -> None:
+def test_p14_another_connection_from_the_same_port_is_another_flow() -> None:
     place = place_of(TCP_FLOW)
     assert not place.is_source_of(Flow(TCP_FLOW.endpoint, TCP_FLOW.host, TCP_FLOW.port, 4))
     assert not Place("", b"", "", 0, 0).is_source_of(UDP_FLOW)
 
 
-def test_p14_a_scoped_address_is_no_place_of_a_token() -> None:
+def test_p14_a_scoped_address_cannot_be_in_a_token() -> None:
     flow = Flow(IPV6_FLOW.endpoint, "fe80::1%eth0", 5060)
     (found,), _ = OURS.read(Said().request(), recorded(flow))
     assert found.caller.name([flow.endpoint]) == ""
     assert not found.caller.is_source_of(flow)
 
 
-def test_p14_flags_instance_and_aor_come_back() -> None:
+def test_p14_flags_instance_and_aor_are_read_back() -> None:
     flags, device = CALLER_IS_HIDDEN | CALLEE_IS_BOUND, short_hash("urn:uuid:1")
     said = DialogToken(flags, 5, short_hash("s"), place_of(TCP_FLOW), place_of(UDP_FLOW), device, "c@x")
     request = Said(to=BOB).request()
@@ -135,7 +135,7 @@ def test_p14_flags_instance_and_aor_come_back() -> None:
     assert (found.instance, found.callee_aor, found.ends_at) == (short_hash("urn:uuid:1"), "c@x", 5)
 
 
-def test_p14_a_flipped_byte_is_no_token() -> None:
+def test_p14_a_token_with_a_flipped_byte_is_refused() -> None:
     (uri,) = recorded(came=TCP_FLOW, leaves=TCP_FLOW)
     value = uri.params["dlg"]
     assert value is not None
@@ -157,19 +157,19 @@ def test_p14_a_flipped_byte_is_no_token() -> None:
         Said(b"PUBLISH"),
     ],
 )
-def test_p17_only_a_request_of_the_dialog_has_it(said: Said) -> None:
-    """Without a To tag, with neither tag the caller's, with another peer, or of a method that has no dialog."""
+def test_p17_only_a_request_of_the_dialog_may_use_the_token(said: Said) -> None:
+    """Refused: without a To tag, without the tag of the caller, with another peer, or with a method without dialogs."""
     assert not is_read(recorded(), said)
 
 
-def test_p17_both_peers_have_it() -> None:
+def test_p17_both_peers_may_use_the_token() -> None:
     routes = recorded()
     assert OURS.read(Said(b"BYE").request(), routes)[1]
     found, from_caller = OURS.read(Said(b"BYE", f"{BOB};tag=b1", f"{ALICE};tag=a1").request(), routes)
     assert (len(found), from_caller) == (1, False)
 
 
-def test_p17_a_callee_with_the_callers_tag_is_the_callee() -> None:
+def test_p17_a_callee_with_the_tag_of_the_caller_is_the_callee() -> None:
     found, from_caller = OURS.read(Said(b"BYE", f"{BOB};tag=a1", f"{ALICE};tag=a1").request(), recorded())
     assert (len(found), from_caller) == (1, False)
 
@@ -184,7 +184,7 @@ def test_p17_a_callee_with_the_callers_tag_is_the_callee() -> None:
         (b"sip:alice@x", b"sip:x", False),
     ],
 )
-def test_p17_a_peer_has_many_spellings(one: bytes, other: bytes, are_same: bool) -> None:
+def test_p17_all_spellings_of_a_peer_are_accepted(one: bytes, other: bytes, are_same: bool) -> None:
     assert (peer(one) == peer(other)) is are_same
 
 

@@ -17,7 +17,7 @@ def context(*branches: str, method: str = "INVITE") -> ResponseContext[str]:
 
 
 def status_of(step: Step[str]) -> int:
-    """What goes upstream with it: a branch's answer or one of our own; 0 for nothing."""
+    """The status of the upstream answer (of a branch or of the proxy); 0 for no answer."""
     return step.forward.status if step.forward is not None else step.answer
 
 
@@ -32,7 +32,7 @@ def status_of(step: Step[str]) -> int:
         ((503, 504), 504), ((503, 404), 404), ((302, 404), 302), ((503, 503), 500), ((408, 404), 408),
     ],
 )  # fmt: skip
-def test_p8_the_best_response(statuses: tuple[int, ...], best: int) -> None:
+def test_p8_the_best_response_is_chosen(statuses: tuple[int, ...], best: int) -> None:
     assert best_response([response(status) for status in statuses]).status == best
 
 
@@ -47,7 +47,7 @@ def test_p8_a_lone_503_is_500_without_its_retry_after() -> None:
     assert (given.status, b"retry-after" in given.headers) == (503, True), "what was received is not touched"
 
 
-def test_p8_p9_challenges_are_merged_in_their_order() -> None:
+def test_p8_p9_challenges_are_merged_in_order() -> None:
     first, second, third = response(404), response(401, www_authenticate="Digest one"), response(407)
     third.headers.add(b"Proxy-Authenticate", b"Digest two")
     third.headers.add(b"WWW-Authenticate", b"Digest three")
@@ -59,13 +59,13 @@ def test_p8_p9_challenges_are_merged_in_their_order() -> None:
     assert second.headers.get_all(b"www-authenticate") == [b"Digest one"], "what was received is not touched"
 
 
-def test_p8_a_challenge_goes_only_with_a_challenge() -> None:
+def test_p8_challenges_are_added_only_to_a_challenge() -> None:
     best = best_response([response(603), response(401, www_authenticate="Digest one")])
     assert best.status == 603
     assert b"www-authenticate" not in best.headers
 
 
-def test_p8_no_device_fills_the_answer_with_challenges() -> None:
+def test_p8_a_device_cannot_fill_the_answer_with_challenges() -> None:
     flood = response(401)
     for number in range(200):
         flood.headers.add(b"WWW-Authenticate", b"Digest %d" % number)
@@ -73,7 +73,7 @@ def test_p8_no_device_fills_the_answer_with_challenges() -> None:
     assert len(best.headers.get_all(b"www-authenticate")) == 1 + MAX_CHALLENGES
 
 
-def test_x5_a_408_to_a_non_invite_comes_last() -> None:
+def test_x5_a_408_to_a_non_invite_is_the_last_choice() -> None:
     assert best_response([response(408, "MESSAGE"), response(500, "MESSAGE")]).status == 500
     assert best_response([response(408), response(500)]).status == 408
 
@@ -82,12 +82,12 @@ def test_x5_a_408_to_a_non_invite_comes_last() -> None:
 
 
 @pytest.mark.parametrize("status", [180, 183, 199])
-def test_p8_provisional_answers_go_back_at_once_of_an_invite(status: int) -> None:
+def test_p8_provisional_answers_to_an_invite_go_back_at_once(status: int) -> None:
     ringing = response(status)
     assert context("a").provisional("a", ringing) == Step(forward=ringing)
 
 
-def test_p8_a_100_goes_no_further() -> None:
+def test_p8_a_100_is_not_relayed() -> None:
     assert context("a").provisional("a", response(100)) == Step()
 
 
@@ -103,12 +103,12 @@ def test_p8_a_2xx_goes_back_at_once(method: str) -> None:
     assert [(end.branch, end.status, end.response) for end in made.finals] == [("a", 202, good)]
 
 
-def test_p8_a_lone_failure_goes_back_as_it_came() -> None:
+def test_p8_the_failure_of_a_single_branch_goes_back_unchanged() -> None:
     busy = response(486)
     assert context("a").final("a", busy) == Step(forward=busy, is_over=True)
 
 
-def test_x5_silence_is_408_to_an_invite_and_nothing_to_others() -> None:
+def test_x5_a_timeout_is_408_to_an_invite_and_no_answer_to_others() -> None:
     assert context("a").timed_out("a") == Step(answer=408, is_over=True)
     assert context("a", method="MESSAGE").timed_out("a") == Step(is_over=True)
 
@@ -119,7 +119,7 @@ def test_x5_a_408_from_a_device_to_a_non_invite_is_not_passed_on() -> None:
 
 
 @pytest.mark.parametrize("method", ["INVITE", "INFO"])
-def test_p11_a_transport_error_is_a_503_and_that_a_500(method: str) -> None:
+def test_p11_a_transport_error_counts_as_503_and_goes_back_as_500(method: str) -> None:
     made = context("a", method=method)
     assert made.transport_failed("a") == Step(answer=500, is_over=True)
     assert [end.status for end in made.finals] == [503]
@@ -128,7 +128,7 @@ def test_p11_a_transport_error_is_a_503_and_that_a_500(method: str) -> None:
 # --- forks -------------------------------------------------------------------------------------------
 
 
-def test_p8_the_last_branch_decides_and_the_best_goes_back() -> None:
+def test_p8_after_the_last_branch_the_best_answer_goes_back() -> None:
     made = context("a", "b", "c")
     assert made.final("a", response(404)) == Step()
     assert made.final("b", response(407, proxy_authenticate="Digest x")) == Step()
@@ -138,7 +138,7 @@ def test_p8_the_last_branch_decides_and_the_best_goes_back() -> None:
     assert [end.status for end in made.finals] == [404, 407, 500]
 
 
-def test_p8_the_first_2xx_cancels_what_still_rings_and_later_ones_go_back_too() -> None:
+def test_p8_the_first_2xx_cancels_ringing_branches_and_later_2xx_go_back() -> None:
     made = context("a", "b", "c")
     made.final("a", response(404))
     step = made.final("b", response(200))
@@ -148,14 +148,14 @@ def test_p8_the_first_2xx_cancels_what_still_rings_and_later_ones_go_back_too() 
     assert made.final("b", late) == Step(forward=late, is_over=True), "a 2xx again, until its ACK comes"
 
 
-def test_p8_after_a_2xx_nothing_else_goes_back() -> None:
+def test_p8_after_a_2xx_no_other_answer_goes_back() -> None:
     made = context("a", "b")
     made.final("a", response(200))
     assert made.provisional("b", response(180)) == Step()
     assert made.final("b", response(487)) == Step(is_over=True)
 
 
-def test_p8_a_non_invite_has_one_2xx_and_no_cancel() -> None:
+def test_p8_a_non_invite_gets_one_2xx_and_no_cancel() -> None:
     made = context("a", "b", method="MESSAGE")
     step = made.final("a", response(200, "MESSAGE"))
     assert (status_of(step), step.cancel) == (200, ())
@@ -172,7 +172,7 @@ def test_p8_a_6xx_cancels_the_others_and_waits_for_them() -> None:
     assert status_of(made.final("c", response(487))) == 603
 
 
-def test_p8_a_2xx_behind_a_6xx_wins() -> None:
+def test_p8_a_2xx_after_a_6xx_wins() -> None:
     made = context("a", "b")
     made.final("a", response(603))
     assert status_of(made.final("b", response(200))) == 200
@@ -184,7 +184,7 @@ def test_p8_a_6xx_to_a_non_invite_waits_without_cancel() -> None:
     assert status_of(made.timed_out("b")) == 603
 
 
-def test_p8_an_answer_goes_before_a_silence_and_before_a_dead_transport() -> None:
+def test_p8_an_answer_is_preferred_to_a_timeout_and_to_a_transport_error() -> None:
     made = context("a", "b", "c")
     made.transport_failed("a")
     made.timed_out("b")
@@ -194,7 +194,7 @@ def test_p8_an_answer_goes_before_a_silence_and_before_a_dead_transport() -> Non
     assert status_of(made.final("b", response(503))) == 500
 
 
-def test_p8_x6_a_late_answer_takes_the_place_of_its_silence() -> None:
+def test_p8_x6_a_late_answer_replaces_the_timeout_of_its_branch() -> None:
     made = context("a", "b")
     assert made.timed_out("a") == Step()
     late = response(200)
@@ -210,7 +210,7 @@ def test_p8_a_late_failure_changes_the_best() -> None:
     assert status_of(made.final("b", response(487))) == 603
 
 
-def test_a_branch_ends_once() -> None:
+def test_a_branch_ends_only_once() -> None:
     made = context("a", "b")
     made.final("a", response(404))
     assert made.final("a", response(603)) == Step()
@@ -220,7 +220,7 @@ def test_a_branch_ends_once() -> None:
     assert made.pending == ["b"]
 
 
-def test_after_the_decision_a_late_answer_is_only_noted() -> None:
+def test_after_the_decision_a_late_answer_is_only_recorded() -> None:
     made = context("a")
     made.timed_out("a")
     assert made.final("a", response(486)) == Step(is_over=True)
@@ -230,7 +230,7 @@ def test_after_the_decision_a_late_answer_is_only_noted() -> None:
 # --- CANCEL and Timer C ------------------------------------------------------------------------------
 
 
-def test_p12_a_cancel_from_upstream_cancels_what_is_pending() -> None:
+def test_p12_a_cancel_from_upstream_cancels_pending_branches() -> None:
     made = context("a", "b")
     made.final("a", response(404))
     assert made.cancelled() == Step(cancel=("b",))
@@ -244,14 +244,14 @@ def test_p12_a_cancelled_invite_without_any_answer_is_487() -> None:
     assert made.timed_out("a") == Step(answer=487, is_over=True)
 
 
-def test_p12_a_cancel_before_the_first_branch_is_487_and_nothing_is_begun() -> None:
+def test_p12_a_cancel_before_the_first_branch_is_487_and_starts_no_branch() -> None:
     made = context()
     assert made.cancelled() == Step(answer=487, is_over=True)
     assert not made.add_branch("a", "sip:a@192.0.2.9")
     assert made.cancelled() == Step()
 
 
-def test_p10_timer_c_cancels_what_rings_and_ends_what_is_silent() -> None:
+def test_p10_timer_c_cancels_ringing_branches_and_ends_silent_ones() -> None:
     made = context("a", "b")
     made.provisional("a", response(180))
     assert made.timer_c("a") == Step(cancel=("a",))
@@ -261,13 +261,13 @@ def test_p10_timer_c_cancels_what_rings_and_ends_what_is_silent() -> None:
     assert made.timer_c("a") == Step()
 
 
-def test_p10_a_100_is_no_sign_that_it_rings() -> None:
+def test_p10_a_100_does_not_count_as_ringing() -> None:
     made = context("a")
     made.provisional("a", response(100))
     assert made.timer_c("a") == Step(answer=408, is_over=True)
 
 
-def test_p10_timer_c_is_an_invites_and_cancels_nothing_else() -> None:
+def test_p10_timer_c_is_for_invites_only() -> None:
     made = context("a", method="INFO")
     made.provisional("a", response(180, "INFO"))
     assert made.timer_c("a") == Step(is_over=True)
@@ -280,12 +280,12 @@ def anybody(uri: SipUri) -> bool:
     return True
 
 
-def test_p8_a_3xx_is_passed_on_where_nothing_may_be_followed() -> None:
+def test_p8_a_3xx_is_passed_on_when_no_contact_may_be_followed() -> None:
     moved = response(302, contact="<sip:new@192.0.2.9>")
     assert context("a").final("a", moved) == Step(forward=moved, is_over=True)
 
 
-def test_p8_a_3xx_begins_new_branches_and_is_forgotten_when_used_up() -> None:
+def test_p8_a_3xx_starts_new_branches_and_is_dropped_when_all_contacts_are_used() -> None:
     made: ResponseContext[str] = ResponseContext(request("INVITE"), anybody)
     made.add_branch("a", "sip:a@192.0.2.9")
     step = made.final("a", response(302, contact="<sip:new@192.0.2.9>, <sip:a@192.0.2.9>"))
@@ -295,7 +295,7 @@ def test_p8_a_3xx_begins_new_branches_and_is_forgotten_when_used_up() -> None:
     assert status_of(made.final("b", response(486))) == 486
 
 
-def test_p8_contacts_that_may_not_be_followed_go_upstream_with_the_best() -> None:
+def test_p8_contacts_that_may_not_be_followed_go_upstream_with_the_best_answer() -> None:
     made: ResponseContext[str] = ResponseContext(request("INVITE"), lambda uri: uri.host == "192.0.2.9")
     made.add_branch("a", "sip:a@192.0.2.9")
     step = made.final("a", response(302, contact="<sip:new@192.0.2.9>, <sip:far@far.test>"))
@@ -305,7 +305,7 @@ def test_p8_contacts_that_may_not_be_followed_go_upstream_with_the_best() -> Non
     assert (best.status, best.headers.get_all(b"contact")) == (302, [b"<sip:far@far.test>"])
 
 
-def test_p8_redirections_that_lead_in_a_circle_end() -> None:
+def test_p8_circular_redirections_end() -> None:
     made: ResponseContext[int] = ResponseContext(request("INVITE"), anybody, max_targets=4)
     made.add_branch(0, "sip:u0@192.0.2.9")
     branch = 0
@@ -321,7 +321,7 @@ def test_p8_redirections_that_lead_in_a_circle_end() -> None:
     assert step.forward.status == 302
 
 
-def test_p8_no_recursion_once_somebody_has_decided() -> None:
+def test_p8_no_redirection_is_followed_after_a_decision() -> None:
     made: ResponseContext[str] = ResponseContext(request("INVITE"), anybody)
     made.add_branch("a", "sip:a@192.0.2.9")
     made.add_branch("b", "sip:b@192.0.2.9")
@@ -354,7 +354,7 @@ def happen(made: ResponseContext[str], method: str, branch: str, event: str | in
 @pytest.mark.parametrize("method", ["INVITE", "INFO"])
 @settings(deadline=None)
 @given(events=EVENTS)
-def test_p8_x5_whatever_the_branches_do_one_answer_goes_back(
+def test_p8_x5_any_behaviour_of_the_branches_gives_one_answer(
     method: str, events: list[tuple[str, str | int]]
 ) -> None:
     made = context("a", "b", "c", method=method)

@@ -12,7 +12,7 @@ def binding(contact: str, q: float = 1.0, flow: Flow = FLOW) -> Binding:
     return Binding("bob@example.test", contact, "c", 1, 9e9, 0.0, q, path=("<sip:p;lr>",), flow=flow)
 
 
-def test_p3_a_binding_as_a_target() -> None:
+def test_p3_a_binding_becomes_a_target() -> None:
     bound = binding("sip:bob@192.0.2.9", 0.5)
     (target,) = target_set([bound])
     assert (target.uri, target.flow, target.path, target.q, target.binding) == (
@@ -21,7 +21,7 @@ def test_p3_a_binding_as_a_target() -> None:
 
 
 @pytest.mark.parametrize("contacts", [["sip:x@y"], ["sip:x@y", "sip:x@y"], ["sip:x@y", "sip:z@y", "sip:x@y"]])
-def test_p3_never_the_same_target_twice(contacts: list[str]) -> None:
+def test_p3_the_same_target_is_never_added_twice(contacts: list[str]) -> None:
     targets = target_set(binding(contact) for contact in contacts)
     assert [target.uri for target in targets] == list(dict.fromkeys(contacts))
 
@@ -68,6 +68,6 @@ def test_r7_the_order_of_the_bindings_is_kept() -> None:
     ]
 
 
-def test_r7_groups_of_one_q_best_first() -> None:
+def test_r7_targets_are_grouped_by_q_best_first() -> None:
     targets = [Target(f"sip:{name}@y", q=q) for name, q in (("a", 0.1), ("b", 1.0), ("c", 0.1), ("d", 0.5))]
     assert [[target.uri[4] for target in group] for group in q_groups(targets)] == [["b"], ["d"], ["a", "c"]]

@@ -1,4 +1,4 @@
-"""Requests and answers as they come from the parser, and who we are, for the tests of this room."""
+"""Parsed requests and answers, and the addresses of the server, for the tests of this room."""
 
 from msilod.sip.flow import UDP, Endpoint, Flow
 from msilod.sip.message import Request, Response, build_response
@@ -38,7 +38,7 @@ def request(
 
 
 def parsed(data: bytes) -> Request:
-    """As it comes from the parser."""
+    """The request in parsed form."""
     made = parse(data)
     assert isinstance(made, Request)
     return made
