@@ -1,4 +1,4 @@
-"""hatch_build.py: what an install compiles, when it must, and when plain Python will do."""
+"""hatch_build.py: the compiled modules, and the cases in which plain Python is installed."""
 
 import tomllib
 from pathlib import Path
@@ -16,13 +16,13 @@ MADE = "msilod/sip/parser.cpython-311-x86_64-linux-gnu.so"
 
 
 class App:
-    """Where hatchling's warnings go."""
+    """Collects the warnings of hatchling."""
 
     def __init__(self) -> None:
         self.warned: list[str] = []
 
     def display_warning(self, text: str) -> None:
-        """One more."""
+        """Add a warning."""
         self.warned.append(text)
 
 
@@ -41,7 +41,7 @@ def _build(tmp_path: Path, version: str) -> tuple[dict[str, Any], App]:
 
 @pytest.fixture
 def compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that makes one module."""
+    """A compiler that makes one module."""
 
     def compiled(root: Path, modules: list[str], folder: Path) -> dict[Path, str]:
         (folder / "made").write_bytes(b"machine code")
@@ -52,7 +52,7 @@ def compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As mypy ends when it meets an error."""
+    """Ends as mypy ends at an error."""
 
     def compiled(*_: object) -> dict[Path, str]:
         raise SystemExit(1)
@@ -60,7 +60,7 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hatch_build, "compiled", compiled)
 
 
-def test_every_pattern_names_modules() -> None:
+def test_every_pattern_matches_modules() -> None:
     for pattern in HOOKS["custom"]["include"] + HOOKS["custom"]["exclude"]:
         assert list(ROOT.glob(pattern)), f"{pattern} in pyproject.toml names nothing"
 
@@ -75,7 +75,7 @@ def test_a_wheel_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.usefixtures("no_compiler")
-def test_a_wheel_is_plain_where_nothing_compiles_and_says_so(
+def test_a_wheel_without_a_compiler_is_plain_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MSILOD_COMPILE", raising=False)
@@ -85,7 +85,9 @@ def test_a_wheel_is_plain_where_nothing_compiles_and_says_so(
 
 
 @pytest.mark.usefixtures("no_compiler")
-def test_who_insists_gets_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_required_compilation_the_error_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MSILOD_COMPILE", "1")
     with pytest.raises(SystemExit):
         _build(tmp_path, "standard")
@@ -93,7 +95,7 @@ def test_who_insists_gets_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.usefixtures("no_compiler")
 @pytest.mark.parametrize(("wish", "version"), [("0", "standard"), ("auto", "editable"), ("0", "editable")])
-def test_who_wants_plain_python_waits_for_no_compiler(
+def test_with_plain_python_requested_no_compiler_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wish: str, version: str
 ) -> None:
     monkeypatch.setenv("MSILOD_COMPILE", wish)

@@ -1,7 +1,8 @@
-"""Every row of the RFC checklist that we promise has a test that bears its id (`test_p8_...`).
+"""Every promised row of the RFC checklist has a test with its id in the name (`test_p8_...`).
 
-The ids are those of the project's list of what SIP asks of a MESSAGE proxy, registrar and silo; each stands
-beside the section it comes from. A row without a test fails here, by name.
+The ids are those of the list of SIP rules for a MESSAGE proxy, registrar and silo; each id is beside its section of the
+RFC. A row without a test fails here, by name.
+
 """
 
 import ast
@@ -13,7 +14,7 @@ from typing import Final
 import pytest
 
 TESTS: Final = Path(__file__).parent
-# Its tests are numbered a01 to a15, after another list.
+# The tests of these rows are numbered a01 to a15, after another list.
 ACCEPTANCE: Final = TESTS / "scenarios" / "defects" / "test_acceptance.py"
 
 ROWS: Final = {
@@ -81,11 +82,11 @@ def ids_with_a_test() -> set[str]:
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_a_row_has_its_test(row: str) -> None:
+def test_each_row_has_a_test(row: str) -> None:
     assert row in ids_with_a_test(), f"{row}, {ROWS[row]}: no test bears its id"
 
 
-def test_a_test_bears_no_id_that_nobody_knows() -> None:
+def test_no_test_has_an_unknown_id() -> None:
     optional = {
         "P7",
         "P18",

@@ -40,7 +40,7 @@ _SERVING = NOUNS | {
     "msilod.transport",
 }  # fmt: skip
 
-# A room may import itself, the leaves, and what stands here (prefixes of module names).
+# A room may import itself, the leaves, and the listed modules (prefixes of module names).
 MAY_IMPORT = {
     "msilod.sip": set[str](),
     "msilod.transaction": {"msilod.sip"},
@@ -168,13 +168,13 @@ def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
         if found.split(".")[0] in ("msilod", "msilo_cli") and is_module(found)
     ]
     allowed = MAY_IMPORT[room] | LEAVES - {"msilod"} | {room}
-    # `from msilod.silo import policy` names the package, too, and that has nothing but a docstring.
+    # `from msilod.silo import policy` also names the package, and the package has only a docstring.
     wrong = [found for found in ours if not is_package(found) and not within(found, allowed)]
     assert not wrong, f"{name} must not import {wrong}"
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_foreign_modules_stay_where_they_belong(path: Path) -> None:
+def test_third_party_modules_are_imported_only_where_listed(path: Path) -> None:
     name = module_name(path)
     roots = {found.split(".")[0] for found in imports(path)}
     room = name.split(".")[1] if name.startswith("msilod.") else ""
@@ -190,7 +190,7 @@ def test_foreign_modules_stay_where_they_belong(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_says_what_it_is_and_keeps_its_size(path: Path) -> None:
+def test_a_module_has_a_docstring_and_a_bounded_size(path: Path) -> None:
     text = path.read_text()
     assert ast.get_docstring(ast.parse(text)), f"{path} begins with what it is"
     assert len(text.splitlines()) <= 400, f"{path} wants to be two"
@@ -230,7 +230,7 @@ def texts(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_sql_stays_where_it_belongs(path: Path) -> None:
+def test_sql_is_only_in_the_listed_modules(path: Path) -> None:
     # S608 is the lint rule for SQL made of strings. pyproject.toml switches the rule off in engine/ alone.
     assert "S608" not in path.read_text()
     if not within(module_name(path), MAY_HOLD_SQL):
@@ -253,15 +253,15 @@ def test_modules_that_may_still_import_a_driver_do() -> None:
     assert {name for name in MAY_USE_A_DRIVER if not is_package(name)} <= drive
 
 
-def test_nothing_imports_what_wires_it() -> None:
+def test_no_module_imports_the_wiring() -> None:
     for path in sources():
         name = module_name(path)
         if not name.startswith("msilod.daemon") and name != "msilod.__main__":
             assert not [found for found in imports(path) if within(found, {"msilod.daemon"})], name
 
 
-def test_no_module_imports_itself_on_a_way_around() -> None:
-    """Kahn's algorithm: what is left when all modules without imports among the rest are taken away is a circle."""
+def test_no_module_imports_itself_through_others() -> None:
+    """Kahn's algorithm: modules without imports among the rest are removed. Modules that remain form a circle."""
     wants = {
         module_name(path): {found for found in imports(path) if is_module(found) and not is_package(found)}
         for path in sources()

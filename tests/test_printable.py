@@ -18,7 +18,7 @@ from msilod.printable import printable
         (b"\xff\x1b", "\\xff\\x1b"),
     ],
 )
-def test_printable(text: str | bytes, safe: str) -> None:
+def test_printable_escapes_unsafe_characters(text: str | bytes, safe: str) -> None:
     assert printable(text) == safe
     printable(text).encode("utf-8")
 

@@ -67,7 +67,7 @@ def test_the_last_answer_ends_the_row(silo: Silo, database: Database) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 603])
-def test_a_row_that_all_have_answered_takes_no_room(silo: Silo, status: int) -> None:
+def test_a_row_answered_by_all_devices_takes_no_room(silo: Silo, status: int) -> None:
     silo.configure(Limits(max_messages=1), 604_800.0, MONTH)
     bind(silo, DESK)
     assert add(silo, row(1), row(2)) == [Added(1), OverQuota(1, 6)]
@@ -108,14 +108,14 @@ def test_a_device_is_remembered_when_its_binding_is_removed(database: Database) 
     silo.close()
 
 
-def test_who_takes_no_message_is_not_waited_for(silo: Silo, database: Database) -> None:
+def test_a_device_without_message_is_not_waited_for(silo: Silo, database: Database) -> None:
     bind(silo, DESK, replace(PLAIN, methods=frozenset({"INVITE"})))
     add(silo, row(1))
     serve(silo, 1, DESK.instance)
     assert database.query("SELECT count(*) FROM silo") == [(0,)]
 
 
-def test_expiry_and_purge_forget_who_has_it(silo: Silo, database: Database) -> None:
+def test_expiry_and_purge_remove_the_answers_of_devices(silo: Silo, database: Database) -> None:
     bind(silo, DESK, CELL)
     add(silo, row(1))
     serve(silo, 1, DESK.instance)
@@ -130,9 +130,7 @@ def test_by_default_no_device_is_remembered(database: Database) -> None:
     silo.close()
 
 
-def test_t17_what_was_sent_to_sips_is_for_devices_that_are_bound_as_sips(
-    silo: Silo, database: Database
-) -> None:
+def test_t17_a_row_sent_to_sips_is_for_devices_bound_as_sips(silo: Silo, database: Database) -> None:
     bind(silo, DESK, replace(CELL, contact="SIPS:bob@cell"), replace(PLAIN, contact="sips:bob@plain"))
     bind(silo, removed=(DESK, replace(CELL, contact="SIPS:bob@cell")))
     secret = row(1, request_uri=b"SIPS:bob@example.test")

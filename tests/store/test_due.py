@@ -32,7 +32,7 @@ def test_due_rows_are_found_on_an_index(silo: Silo, database: Database) -> None:
     assert any("silo_by_due" in line[3] for line in plan), plan
 
 
-def test_who_backs_off_is_read_in_pages(database: Database) -> None:
+def test_recipients_in_back_off_are_read_in_pages(database: Database) -> None:
     silo = database.open()
     rows = [row(n, f"u{n % 3}@example.test", next_attempt_at=WALL + n) for n in range(6)]
     add(silo, *rows, row(9))

@@ -75,7 +75,7 @@ def test_the_engine_of_the_writers_process_tells_what_was_committed_before_it(da
 
 
 @pytest.mark.sqlite
-def test_a_path_and_its_url() -> None:
+def test_a_path_becomes_a_url() -> None:
     for path in (Path("/var/lib/msilod/silo.db"), Path("silo.db")):
         assert path_of(sqlite_url(path)) == path
     assert name_of("sqlite:////var/lib/msilod/silo.db") == "/var/lib/msilod/silo.db"

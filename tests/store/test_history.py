@@ -57,7 +57,7 @@ def test_expiry_is_an_end(silo: Silo, database: Database) -> None:
     assert [entry.event for entry in history(database, 1)] == ["expired"]
 
 
-def test_what_is_old_is_forgotten_in_pieces(database: Database) -> None:
+def test_old_entries_are_forgotten_in_pieces(database: Database) -> None:
     silo = database.open()
     silo.configure(Limits(1000, 1_000_000), 100)
     add(silo, *(row(n) for n in range(1, 21)))
@@ -73,7 +73,7 @@ def test_what_is_old_is_forgotten_in_pieces(database: Database) -> None:
 
 
 @pytest.mark.sqlite
-def test_forgetting_needs_no_walk(silo: Silo, database: Database) -> None:
+def test_forgetting_reads_an_index_only(silo: Silo, database: Database) -> None:
     plan = database.query(
         "EXPLAIN QUERY PLAN DELETE FROM silo_history WHERE at < 1 "
         "AND id IN (SELECT id FROM silo_history ORDER BY id LIMIT 10)",
@@ -81,7 +81,7 @@ def test_forgetting_needs_no_walk(silo: Silo, database: Database) -> None:
     assert any("USING INTEGER PRIMARY KEY" in line[3] for line in plan), plan
 
 
-def test_without_a_history_nothing_is_written_and_the_ended_are_still_told(database: Database) -> None:
+def test_without_a_history_nothing_is_written_and_ended_rows_are_still_reported(database: Database) -> None:
     silo = database.open()
     silo.configure(Limits(1000, 1_000_000), 0)
     add(silo, row(1))

@@ -55,7 +55,7 @@ def test_quotas_hold_after_a_restart(tmp_path: Path) -> None:
     silo.close()
 
 
-def test_a_recipient_is_one_line_however_much_he_has(tmp_path: Path) -> None:
+def test_a_recipient_takes_one_line_with_any_number_of_messages(tmp_path: Path) -> None:
     silo = open_silo(tmp_path)
     add(silo, *(row(n) for n in range(200)), row(200, "carol@example.test"))
     silo.close()
@@ -69,7 +69,7 @@ def test_a_recipient_is_one_line_however_much_he_has(tmp_path: Path) -> None:
 
 
 @pytest.mark.interpreted
-def test_what_is_remembered_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_of_recipients_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     silo = open_silo(tmp_path)
     add(silo, *(row(n, f"u{n % 10}@example.test") for n in range(100)))
     silo.close()

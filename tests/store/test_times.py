@@ -1,4 +1,4 @@
-"""Silo time: what a restart and the command make of what was kept, after the same boot and after another."""
+"""Silo time: the kept time after a restart and in the command, in the same boot and in another boot."""
 
 import time
 
@@ -13,7 +13,7 @@ SEEN = 1_795_600_800.0
 KEPT = KeptClock("one", SEEN - 1000, SEEN, 10.0, 10.0)
 
 
-def test_it_is_read_as_it_was_written() -> None:
+def test_a_written_time_is_read_back() -> None:
     assert KeptClock.parse(KEPT.to_bytes()) == KEPT
     unnamed = KeptClock("", -1.5, SEEN, -1e9, -2e9)
     assert KeptClock.parse(unnamed.to_bytes()) == unnamed
@@ -22,12 +22,12 @@ def test_it_is_read_as_it_was_written() -> None:
 @pytest.mark.parametrize(
     "kept", [b"", b"boot", b"boot 1795600000.25", b"boot x", b"boot 1 2 3 4 5", b"\xff\x00 1,5"]
 )
-def test_what_cannot_be_read_is_nothing(kept: bytes) -> None:
+def test_an_unreadable_time_is_ignored(kept: bytes) -> None:
     assert KeptClock.parse(kept) is None
 
 
 @pytest.mark.parametrize("system", [SEEN + 60, SEEN + 400 * DAY, SEEN - 400 * DAY, 0.0])
-def test_in_the_same_boot_silo_time_is_what_has_passed(system: float) -> None:
+def test_in_the_same_boot_silo_time_goes_on_by_the_elapsed_time(system: float) -> None:
     found = resumed(KEPT, "one", 1050.0, system)
     ahead = system - SEEN - 50
     assert found == KeptClock("one", KEPT.base, SEEN + 50, ahead, min(10.0, ahead))

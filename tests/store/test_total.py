@@ -53,7 +53,7 @@ def rows_of_ten(first: int, count: int) -> list[StoredMessage]:
     return [row(n, f"u{n}@example.test", body=b"x" * 10) for n in range(first, first + count)]
 
 
-def test_a_tail_is_counted_by_who_reads(tmp_path: Path) -> None:
+def test_a_reader_counts_the_tail(tmp_path: Path) -> None:
     silo = open_silo(tmp_path)
     assert totals(tmp_path) == (0, 0)
     add(silo, *(row(n, body=b"x" * n) for n in (1, 2, 3)))
@@ -131,7 +131,7 @@ def test_an_import_leaves_a_short_tail(tmp_path: Path) -> None:
     silo.close()
 
 
-def test_a_purge_by_hand_meets_the_tail_and_what_is_below(tmp_path: Path) -> None:
+def test_a_purge_by_hand_removes_rows_in_the_tail_and_below(tmp_path: Path) -> None:
     silo = open_silo(tmp_path)
     add(silo, *(row(n, body=b"x" * n) for n in range(1, 6)))
     fold(tmp_path)
@@ -146,7 +146,7 @@ def test_a_purge_by_hand_meets_the_tail_and_what_is_below(tmp_path: Path) -> Non
     silo.close()
 
 
-def test_what_expires_in_the_tail(tmp_path: Path) -> None:
+def test_rows_that_expire_in_the_tail_are_counted(tmp_path: Path) -> None:
     silo = open_silo(tmp_path)
     add(silo, row(1))
     fold(tmp_path)
@@ -186,7 +186,7 @@ def test_a_fold_that_fails_fails_no_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 6])
-def test_an_upgrade_counts_what_is_there(tmp_path: Path, version: int) -> None:
+def test_an_upgrade_counts_the_present_rows(tmp_path: Path, version: int) -> None:
     make_version(tmp_path, version)
     with sqlite3.connect(tmp_path / "silo.db") as db:
         db.execute("DELETE FROM silo WHERE id = 1")
@@ -202,7 +202,7 @@ def test_an_upgrade_counts_what_is_there(tmp_path: Path, version: int) -> None:
     assert Maintenance(tmp_path / "silo.db", "silo").check() == []
 
 
-def test_a_backup_has_its_tail(tmp_path: Path) -> None:
+def test_a_backup_contains_the_tail(tmp_path: Path) -> None:
     silo = open_silo(tmp_path)
     add(silo, row(1))
     fold(tmp_path)

@@ -9,7 +9,7 @@ from tests.store.databases import Database, SqliteDatabase
 from tests.store.rows import add, ask, row
 
 
-def test_pages_in_order_with_the_ids_that_have_a_hop(database: Database) -> None:
+def test_pages_are_in_order_and_have_the_ids_with_a_hop(database: Database) -> None:
     silo = database.open()
     add(
         silo,
