@@ -89,8 +89,9 @@ def compiled(root: Path, modules: list[str], folder: Path) -> dict[Path, str]:
     from mypyc.build import mypycify
 
     with chdir(root):
+        # Level 2 takes longer to compile than level 1, and takes 5 % less processor time for a relay or a refresh.
         extensions = mypycify(
-            [*OPTIONS, f"--cache-dir={folder / 'cache'}", *modules], opt_level="1", debug_level="0",
+            [*OPTIONS, f"--cache-dir={folder / 'cache'}", *modules], opt_level="2", debug_level="0",
             multi_file=True, group_name=GROUP, target_dir=str(folder / "c"),
         )  # fmt: skip
         for extension in extensions:
