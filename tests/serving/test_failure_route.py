@@ -100,3 +100,22 @@ def test_a_refusal_of_the_silo_waits_for_a_phone_that_may_still_take_the_message
         assert asked.status == 200
 
     play(tmp_path, story, config=configured(silo={"max_body": 1}))
+
+
+def test_a_phone_that_takes_no_messages_is_not_asked_again_after_the_2xx_of_another(tmp_path: Path) -> None:
+    """405 holds for all messages, and not only for messages that went to the silo."""
+
+    async def story(world: World) -> None:
+        alice, bob = await two_phones(world, ((0.5, 200),))
+        desk = world.phone("bob")
+        desk.expires = 3600
+        desk.boot()
+        await trio.sleep(1)
+        desk.answers = ((0.1, 405),)
+        for count in (1, 2):
+            asked = alice.text("bob")
+            await trio.sleep(2)
+            assert asked.status == 200
+            assert (len(bob.got), len(desk.got)) == (count, 1)
+
+    play(tmp_path, story)

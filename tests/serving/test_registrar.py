@@ -52,3 +52,25 @@ def test_a_refresh_that_was_not_written_is_written_again(tmp_path: Path) -> None
         assert after.expires_at > before.expires_at
 
     play(tmp_path, story)
+
+
+def test_a_refresh_of_a_removed_binding_is_not_written_over_the_next_registration(tmp_path: Path) -> None:
+    """Within one second: a refresh, a removal, and a new registration of the same contact."""
+
+    async def story(world: World) -> None:
+        contact = "sip:bob@198.51.100.1:5060"
+        bob = world.phone("bob")
+        before, after = Registrations(bob, "before"), Registrations(bob, "after")
+        await before.send(lines(contact))
+        parts = world.parts
+        await before.send(lines(contact))
+        await before.send(lines(contact, 0))
+        await after.send(lines(contact, 600), cseq=77)
+        parts.registrar.write_refreshes()
+        parts.receiver.after_batch()
+        ((kept, _),) = world.silo.load_bindings()
+        (bound,) = parts.location.all()
+        assert (kept.call_id, kept.cseq) == ("after", 77)
+        assert kept.expires_at == bound.expires_at
+
+    play(tmp_path, story)
