@@ -75,6 +75,25 @@ def test_a_dump_of_a_paused_domain_is_skipped_and_no_watcher_stays(tmp_path: Pat
     play(tmp_path, story)
 
 
+@pytest.mark.parametrize("by_contact", [False, True])
+def test_a_dump_begins_at_once_and_not_with_the_next_batch(tmp_path: Path, by_contact: bool) -> None:
+    async def story(world: World) -> None:
+        alice, bob = world.phone("alice"), world.phone("bob")
+        alice.switch_on()
+        alice.text("bob")
+        await trio.sleep(0.5)
+        bob.answers = ((0.1, 480),)
+        bob.boot()
+        await trio.sleep(2)
+        assert world.column("owner") == [""]
+        to = {"to": bob.contact} if by_contact else {}
+        await world.verbs().handlers()["dump"]({"aors": [BOB], **to})
+        assert world.column("owner") != [""], "the row is claimed when the verb returns"
+        await trio.sleep(1)
+
+    play(tmp_path, story)
+
+
 def test_a_contact_of_two_users_names_no_recipient(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         shared = "sip:desk@198.51.100.77:5060"

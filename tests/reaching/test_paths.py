@@ -17,6 +17,8 @@ from msilod.reaching.reachable import Reachable, reach_of
 from msilod.registrar.binding import Binding
 from msilod.routing.myself import Myself
 from msilod.sip.flow import Flow
+from msilod.sip.message import Response
+from msilod.sip.parser import parse
 from msilod.tasks import Tasks
 from msilod.transport.listen import ListenSpec
 from msilod.transport.transports import Transports
@@ -115,3 +117,29 @@ async def test_t2_a_large_request_goes_by_udp_without_tcp(
         flow = paths.flow_to(Target("sip:x@127.0.0.1:5062"), size=5000)
         assert flow is not None
         assert (flow.transport, flow.port) == ("udp", 5062)
+
+
+@pytest.mark.parametrize(
+    ("line", "seconds"), [("", 30), ("Retry-After: 5\r\n", 30), ("Retry-After: 100\r\n", 100)]
+)
+async def test_a_hop_with_a_503_is_tried_last_for_its_retry_after(
+    autojump_clock: trio.testing.MockClock, line: str, seconds: int
+) -> None:
+    """RFC 3261 §21.5.4; at least 30 s, as for a hop without an answer."""
+    answer = parse(
+        f"SIP/2.0 503 Service Unavailable\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1\r\n"
+        f"From: <sip:x@a.test>;tag=1\r\nTo: <sip:x@a.test>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\n"
+        f"{line}Content-Length: 0\r\n\r\n".encode()
+    )
+    assert isinstance(answer, Response)
+    async with opened(Zone("a.test A 127.0.0.1\na.test A 127.0.0.2")) as paths:
+        told: list[Flow | None] = []
+        target = Target("sip:x@a.test:5062")
+        paths.dial(target, lambda flow, now: told.append(flow))
+        await trio.sleep(1)
+        hop, now = target.hops[0], trio.current_time()
+        assert paths.fails_over(target, lambda flow, now: told.append(flow), 0, now, answer)
+        await trio.sleep(1)
+        assert [flow.host for flow in told if flow is not None] == ["127.0.0.1", "127.0.0.2"]
+        assert paths.resolver.has_failed(hop, now + seconds - 1)
+        assert not paths.resolver.has_failed(hop, now + seconds + 1)
