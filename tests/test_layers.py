@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LEAVES = {
     "msilod", "msilod.errors", "msilod.printable", "msilod.streams", "msilod.clock", "msilod.counters", "msilod.log",
-    "msilod.ownership", "msilod.tasks",
+    "msilod.ownership", "msilod.stream_clients", "msilod.tasks",
 }  # fmt: skip
 NOUNS = {
     f"msilod.{room}"
@@ -102,7 +102,17 @@ STORE_FLOORS = (
     ("msilod.store.writer", "msilod.store.tables"),
     ("msilod.store.silo",),
 )
-MAY_USE_TRIO = ("transport", "dns", "reaching", "control", "metrics", "daemon", "clock", "tasks")
+MAY_USE_TRIO = (
+    "transport",
+    "dns",
+    "reaching",
+    "control",
+    "metrics",
+    "daemon",
+    "clock",
+    "stream_clients",
+    "tasks",
+)
 IMPURE = {
     "trio",
     "socket",

@@ -33,6 +33,7 @@ from msilod.control.protocol import (
 from msilod.errors import MsilodError, UnavailableError
 from msilod.log import get_log
 from msilod.ownership import adopt_runtime_directory, adopt_socket
+from msilod.stream_clients import StreamClients
 
 Handler = Callable[[dict[str, Any]], Any]
 MAX_CLIENTS: Final = 64
@@ -40,8 +41,6 @@ MODE: Final = 0o660
 CHUNK: Final = 65536
 # Seconds for a client to read one answer, or one piece of a long answer.
 WRITE_TIMEOUT: Final = 10.0
-# Seconds to pause after a failed accept(): the process has no descriptor left.
-ACCEPT_PAUSE: Final = 0.2
 
 
 class ControlServer:
@@ -53,34 +52,12 @@ class ControlServer:
     def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
         self.path = path
         self.handlers = handlers
-        self._clients = 0
-        # Clients without an open request, the one with the oldest last request first.
-        self._idle: dict[trio.SocketStream, trio.CancelScope] = {}
+        self._clients = StreamClients(MAX_CLIENTS)
         self._socket = _bind(path)
 
     async def serve(self) -> None:
         """Accept clients and answer their lines until cancelled."""
-        listener = trio.SocketListener(trio.socket.from_stdlib_socket(self._socket))
-        async with trio.open_nursery() as nursery:
-            while True:
-                try:
-                    stream = await listener.accept()
-                except OSError:
-                    await trio.sleep(ACCEPT_PAUSE)
-                    continue
-                if self._clients >= MAX_CLIENTS and not self._disconnect_oldest():
-                    await self._refuse(stream)
-                else:
-                    self._clients += 1
-                    nursery.start_soon(self._serve_client, stream)
-
-    def _disconnect_oldest(self) -> bool:
-        """Disconnect the client with the oldest last request; False when every client waits for an answer."""
-        if not self._idle:
-            return False
-        oldest = next(iter(self._idle))
-        self._idle.pop(oldest).cancel()
-        return True
+        await self._clients.accept(self._socket, self._serve_client, self._refuse)
 
     async def _refuse(self, stream: trio.SocketStream) -> None:
         problem = Problem(FAILED, f"{MAX_CLIENTS} clients wait for answers; try again", {"exit_code": 75})
@@ -102,26 +79,23 @@ class ControlServer:
         except Exception as error:
             # A piece of a long answer could not be made. The client sees the end of the connection.
             get_log().error("an answer of the control socket could not be ended", exc_info=error)
-        finally:
-            self._idle.pop(stream, None)
-            self._clients -= 1
 
     async def _serve_lines(self, stream: trio.SocketStream, scope: trio.CancelScope) -> None:
         buffer = b""
-        self._idle[stream] = scope
+        self._clients.mark_idle(stream, scope)
         while data := await stream.receive_some(CHUNK):
             *lines, buffer = (buffer + data).split(b"\n")
             for line in lines:
                 if line.strip():
                     # The client is not idle while the request is served.
-                    self._idle.pop(stream, None)
+                    self._clients.mark_busy(stream)
                     for piece in await self.answer(line):
                         with trio.fail_after(WRITE_TIMEOUT):
                             await stream.send_all(piece)
             if len(buffer) > MAX_LINE:
                 return
             # The order changes only with a whole request: half a line keeps the old place.
-            self._idle.setdefault(stream, scope)
+            self._clients.mark_idle(stream, scope)
 
     async def answer(self, line: bytes) -> Iterable[bytes]:
         """The answer to `line` in pieces, with its line end; no piece for a notification."""

@@ -17,6 +17,7 @@ from msilod.metrics.exposition import CONTENT_TYPE, Exposition
 from msilod.metrics.figures import Figures
 from msilod.metrics.health import Health
 from msilod.metrics.silo_figures import SiloFigures
+from msilod.stream_clients import StreamClients
 from msilod.transport.address import bound_socket
 from msilod.transport.listen import ListenSpec
 
@@ -32,8 +33,6 @@ ANSWER_TIMEOUT: Final = 10.0
 # client could lose the answer.
 LINGER: Final = 1.0
 LINGER_READS: Final = 16
-# Seconds to pause after a failed accept(): the process has no descriptor left.
-ACCEPT_PAUSE: Final = 0.2
 TEXT: Final = b"text/plain; charset=utf-8"
 METHODS: Final = (b"GET", b"HEAD")
 _PHRASES: Final = {
@@ -67,9 +66,8 @@ class MetricsServer:
             b"/healthz": self._healthz,
             b"/readyz": self._readyz,
         }
-        self._clients = 0
-        # Clients that have sent no whole request, or have their answer; the oldest such state first.
-        self._idle: dict[trio.SocketStream, trio.CancelScope] = {}
+        # A client is idle before its whole request has come, and after its answer.
+        self._clients = StreamClients(MAX_CLIENTS)
         self._nursery: trio.Nursery
         self._socket = _listening(spec)
 
@@ -80,32 +78,14 @@ class MetricsServer:
 
     async def serve(self) -> None:
         """Accept clients and answer until cancelled."""
-        listener = trio.SocketListener(trio.socket.from_stdlib_socket(self._socket))
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            while True:
-                try:
-                    stream = await listener.accept()
-                except OSError:
-                    await trio.sleep(ACCEPT_PAUSE)
-                    continue
-                if self._clients >= MAX_CLIENTS and not self._disconnect_oldest():
-                    await trio.aclose_forcefully(stream)
-                else:
-                    self._clients += 1
-                    nursery.start_soon(self._serve_client, stream)
-
-    def _disconnect_oldest(self) -> bool:
-        """Disconnect the client that waits longest; False when every client is being answered."""
-        if not self._idle:
-            return False
-        self._idle.pop(next(iter(self._idle))).cancel()
-        return True
+            await self._clients.accept(self._socket, self._serve_client, trio.aclose_forcefully)
 
     async def _serve_client(self, stream: trio.SocketStream) -> None:
         try:
             with trio.CancelScope(deadline=trio.current_time() + REQUEST_TIMEOUT) as scope:
-                self._idle[stream] = scope
+                self._clients.mark_idle(stream, scope)
                 await self._exchange(stream, scope)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             get_log().debug("a client of the metrics has closed its connection")
@@ -114,8 +94,6 @@ class MetricsServer:
         except Exception as error:
             get_log().error("the metrics could not be told", exc_info=error)
         finally:
-            self._idle.pop(stream, None)
-            self._clients -= 1
             await trio.aclose_forcefully(stream)
 
     async def _exchange(self, stream: trio.SocketStream, scope: trio.CancelScope) -> None:
@@ -123,14 +101,14 @@ class MetricsServer:
         request, status = await _request(http, stream)
         if request is None and not status:
             return
-        self._idle.pop(stream, None)
+        self._clients.mark_busy(stream)
         scope.deadline = trio.current_time() + ANSWER_TIMEOUT
         answer = await self._answer(request) if request is not None else _plain(status)
         is_head = request is not None and request.method == b"HEAD"
         await stream.send_all(_octets(http, answer, is_head))
         await stream.send_eof()
         # Only the end of the client is missing: the connection may make room for another.
-        self._idle[stream] = scope
+        self._clients.mark_idle(stream, scope)
         with trio.move_on_after(LINGER):
             for _ in range(LINGER_READS):
                 if not await stream.receive_some(CHUNK):
