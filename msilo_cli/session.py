@@ -144,8 +144,12 @@ class Session:
     @property
     def limits(self) -> Limits:
         """The quotas, as for a MESSAGE received by SIP."""
-        config = self.settings.config
-        return Limits.of(config.silo, config.auth.mode != "off" and self.queue.have_users_existed())
+        return Limits.of(self.settings.config.silo, self.knows_names)
+
+    @property
+    def knows_names(self) -> bool:
+        """True when names in our domains may be unknown, as `Members.knows_names` of the daemon."""
+        return self.settings.config.auth.mode != "off" and self.queue.have_users_existed()
 
     @property
     def users(self) -> UserTable:

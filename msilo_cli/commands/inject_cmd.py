@@ -16,7 +16,7 @@ from msilo_cli import filters
 from msilo_cli.printer import span
 from msilo_cli.session import Session
 from msilod.errors import MsilodError, SipError, StoreError, UsageError
-from msilod.silo.intake.acceptance import NEVER_SENT, accept, guard_registrar
+from msilod.silo.intake.acceptance import NOT_KEPT, accept, guard_registrar
 from msilod.silo.intake.scheduled import FURTHEST
 from msilod.silo.policy import SiloPolicy
 from msilod.silo.stored_message import StoredMessage
@@ -32,9 +32,7 @@ TEXT = "text/plain;charset=UTF-8"
 _TOKEN: Final = r"[-.!%*_+`'~A-Za-z0-9]+"
 _TYPE: Final = re.compile(rf"{_TOKEN}/{_TOKEN}(\s*;.*)?", re.DOTALL)
 # Header fields that are written by inject or by a delivery.
-_SET_HERE: Final = NEVER_SENT | {
-    b"date", b"expires", b"p-asserted-identity", b"p-preferred-identity", b"history-info",
-}  # fmt: skip
+_SET_HERE: Final = NOT_KEPT | {b"date", b"expires"}
 
 
 class Refused(MsilodError):
@@ -150,13 +148,12 @@ def _life(session: Session, text: str) -> int:
 
 
 def _check_known(session: Session, aor: str) -> None:
-    """Raises Refused for a recipient whom SIP would answer 404 or 403: of a foreign domain, or no user of ours."""
+    """Raises Refused for a recipient in a foreign domain, and for an unknown user. SIP would answer 403 or 404."""
     try:
         session.names.check_served(aor)
     except ValueError as error:
         raise Refused(f"not taken: {error}") from error
-    knows_names = session.settings.config.auth.mode != "off" and session.queue.have_users_existed()
-    if knows_names and not session.users.reads.of(aor):
+    if session.knows_names and not session.users.reads.of(aor):
         raise Refused(f"not taken: 404 Not Found: {aor} is no user (msilo user list shows them)")
 
 

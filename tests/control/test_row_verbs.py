@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from msilod.errors import MsilodError
-from tests.network.phone import SILENT
+from tests.network.phone import SILENT, Phone
 from tests.network.world import World, play
 
 BOB = "bob@example.test"
@@ -53,15 +53,21 @@ def test_wake_reads_the_users_only_when_asked_to(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+async def refused_once(world: World) -> Phone:
+    """Bob's phone, registered, which has answered a message of Alice with 480: the message waits for its next try."""
+    alice, bob = world.phone("alice"), world.phone("bob")
+    alice.switch_on()
+    alice.text("bob")
+    await trio.sleep(0.5)
+    bob.answers = ((0.1, 480),)
+    bob.boot()
+    await trio.sleep(2)
+    return bob
+
+
 def test_a_dump_of_a_paused_domain_is_skipped_and_no_watcher_stays(tmp_path: Path) -> None:
     async def story(world: World) -> None:
-        alice, bob = world.phone("alice"), world.phone("bob")
-        alice.switch_on()
-        alice.text("bob")
-        await trio.sleep(0.5)
-        bob.answers = ((0.1, 480),)
-        bob.boot()
-        await trio.sleep(2)
+        await refused_once(world)
         dump = world.verbs().handlers()["dump"]
         world.parts.deliverer.pause(frozenset({"example.test"}))
         (skipped,) = (await dump({"aors": [BOB]}))["results"]
@@ -78,13 +84,7 @@ def test_a_dump_of_a_paused_domain_is_skipped_and_no_watcher_stays(tmp_path: Pat
 @pytest.mark.parametrize("by_contact", [False, True])
 def test_a_dump_begins_at_once_and_not_with_the_next_batch(tmp_path: Path, by_contact: bool) -> None:
     async def story(world: World) -> None:
-        alice, bob = world.phone("alice"), world.phone("bob")
-        alice.switch_on()
-        alice.text("bob")
-        await trio.sleep(0.5)
-        bob.answers = ((0.1, 480),)
-        bob.boot()
-        await trio.sleep(2)
+        bob = await refused_once(world)
         assert world.column("owner") == [""]
         to = {"to": bob.contact} if by_contact else {}
         await world.verbs().handlers()["dump"]({"aors": [BOB], **to})

@@ -88,7 +88,7 @@ def _check(message: StoredMessage, call_id: bytes) -> None:
 
 
 def next_hop_of(message: StoredMessage, binding: Binding, policy: SiloPolicy) -> str:
-    """The outbound proxy of the message to the contact: of m_store, else of m_dump, else the configured one.
+    """The outbound proxy for the message: that of m_store, else that of m_dump, else [silo] next_hop.
 
     Returns "" for none. With a Path, the Path is the only way to the contact (RFC 3327 §5.3).
     """

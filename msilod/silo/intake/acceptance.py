@@ -19,7 +19,7 @@ from msilod.sip.grammar import WSP, number
 from msilod.sip.message import Request
 from msilod.sip.uri import SipUri
 
-__all__ = ["NEVER_SENT", "Absorbed", "SiloPolicy", "accept", "duplicate_hash", "guard_registrar"]
+__all__ = ["NEVER_SENT", "NOT_KEPT", "Absorbed", "SiloPolicy", "accept", "duplicate_hash", "guard_registrar"]
 
 # The mode of m_store with To as the only source of the recipient.
 TO_ONLY: Final = 2
@@ -44,10 +44,10 @@ _DROPPED: Final = frozenset((
     b"p-charging-vector", b"p-charging-function-addresses",
 ))  # fmt: skip
 _COLUMNS: Final = frozenset((b"from", b"to", b"call-id", b"cseq", b"content-type"))
-_NOT_KEPT: Final = _DROPPED | _COLUMNS
+NOT_KEPT: Final = _DROPPED | _COLUMNS
 # Fields never added to a delivery, also for rows written by other programs.
-NEVER_SENT: Final = _NOT_KEPT - {b"p-asserted-identity", b"p-preferred-identity", b"history-info"}
-_NOT_KEPT_OF_TRUSTED: Final = _NOT_KEPT - {b"p-asserted-identity"}
+NEVER_SENT: Final = NOT_KEPT - {b"p-asserted-identity", b"p-preferred-identity", b"history-info"}
+_NOT_KEPT_OF_TRUSTED: Final = NOT_KEPT - {b"p-asserted-identity"}
 
 
 class Absorbed(RequestRefused):
@@ -79,7 +79,7 @@ def accept(
     received, body, author = request.received, request.body, request.from_
     if len(body) > policy.max_body:
         raise RequestRefused(413, "Request Entity Too Large")
-    headers = _kept(request, _NOT_KEPT_OF_TRUSTED if is_trusted else _NOT_KEPT)
+    headers = _kept(request, _NOT_KEPT_OF_TRUSTED if is_trusted else NOT_KEPT)
     to_header = received.get(b"to", b"").strip(WSP)
     content_type = received.get(b"content-type", b"").strip(WSP)
     if due_at is None and policy.due_field:

@@ -106,7 +106,7 @@ class DeliveryRun:
         return self._advance([], now)
 
     def withdraw(self, key: ContactKey, now: float) -> list[Step]:
-        """Remove a contact whose binding is gone or whose flow is closed. A MESSAGE on the wire is awaited."""
+        """Remove a contact after its binding has ended or its flow has closed. A MESSAGE on the wire is awaited."""
         self._contacts.withdraw(key)
         return self._advance([], now)
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.engine.base import HOUR, Engine
+from msilod.store.engine.base import HOUR, Engine, hour_of
 from msilod.store.jobs import Limit, OverQuota
 from msilod.store.limits import Limits
 
@@ -65,7 +65,7 @@ class Quota:
         if limits.max_total_bytes and self._bytes + message.size > limits.max_total_bytes:
             return OverQuota(0, self._bytes, Limit.TOTAL, ROOM_AGAIN)
         if limits.max_per_hour:
-            count = self._engine.hours.count(*_hour_of(message))
+            count = self._engine.hours.count(*hour_of(message))
             if count >= limits.max_per_hour:
                 return OverQuota(count, 0, Limit.SENDER, int(HOUR - message.received_at % HOUR) + 1)
         return None
@@ -74,8 +74,4 @@ class Quota:
         """Count a row before its insert."""
         self._bytes += message.size
         if self.limits.max_per_hour:
-            self._engine.hours.add(*_hour_of(message))
-
-
-def _hour_of(message: StoredMessage) -> tuple[int, str]:
-    return int(message.received_at // HOUR), message.booked_on or message.sender
+            self._engine.hours.add(*hour_of(message))

@@ -28,6 +28,11 @@ CALLS: Final = frozenset((
 Operation = Callable[..., Any]
 
 
+def hour_of(message: StoredMessage) -> tuple[int, str]:
+    """The hour of a message (`Hours`), and the name whose count includes the message."""
+    return int(message.received_at // HOUR), message.booked_on or message.sender
+
+
 class Trouble(StrEnum):
     """Kinds of errors of a database."""
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from msilod.errors import MsilodError, SiloLost, UnknownOutcome
 from msilod.silo.stored_message import StoredMessage
-from msilod.store.engine.base import HOUR, Engine, Judge, Operation, Trouble
+from msilod.store.engine.base import Engine, Judge, Operation, Trouble, hour_of
 from msilod.store.engine.sqlite.connection import (
     is_unreadable,
     leaves_unknown,
@@ -187,7 +187,7 @@ class SqliteEngine(Engine):
         if is_apart:
             # These rows are in the hours now. They leave the tail without being counted there again.
             if self._limits.max_per_hour:
-                add_hours(db, self.statements.table, Counter(map(_hour_of, fresh)))
+                add_hours(db, self.statements.table, Counter(map(hour_of, fresh)))
             self.statements.fold(db)
             self._set_counted(self.last_id)
 
@@ -359,10 +359,6 @@ class SqliteEngine(Engine):
         """Copy the log into the file; the log keeps frames without a copy."""
         with suppress(sqlite3.Error):
             self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _hour_of(message: StoredMessage) -> tuple[int, str]:
-    return int(message.received_at // HOUR), message.booked_on or message.sender
 
 
 def _unknown(error: sqlite3.Error) -> UnknownOutcome:
