@@ -28,6 +28,9 @@ from msilod.streams import discard
 IDS_A_CALL: Final = 5000
 # Seconds for a call with a commit.
 GIVE_UP_TIMEOUT: Final = 10.0
+# Readings of the two clocks, and the seconds that one reading takes at most.
+READINGS: Final = 10
+AT_ONCE: Final = 0.0002
 # Seconds. A daemon answers `names` from memory; without an answer the configuration is used.
 NAMES_TIMEOUT: Final = 2.0
 
@@ -170,9 +173,16 @@ class Session:
 
     @property
     def ahead(self) -> float:
-        """Seconds from silo time to system time."""
-        # The two clocks are read one after the other: rounding hides the time in between.
-        return round(self.system() - self.now(), 3)
+        """Seconds from silo time to system time.
+
+        The three readings are repeated while another process takes the processor in between: two commands must show
+        the same second for the same time.
+        """
+        for _ in range(READINGS):
+            before, silo, after = self.system(), self.now(), self.system()
+            if after - before < AT_ONCE:
+                break
+        return round((before + after) / 2 - silo, 3)
 
     def ask(self, method: str, params: dict[str, Any], timeout: float = 5.0) -> Any:
         """Call a method of the daemon. `timeout`: seconds. Raises UnavailableError without a daemon, ControlError.
